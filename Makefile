@@ -1,0 +1,44 @@
+# `make` alone shows what there is. Variables: PYTHON (interpreter for set-up); for `demo`: DATA, FROM, TO, ORDERS, SEED.
+# No Java, Docker or PostgreSQL of the machine is used, and no root is needed.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format pins clean
+
+# Tools of the environment first; nothing of the caller's Python may leak into it.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+unexport PYTHONPATH PYTHONHOME
+# A crash of an interpreter shows where every thread stood.
+export PYTHONFAULTHANDLER := 1
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv/ (at once when it is up to date)
+	@PYTHON="$(PYTHON)" sh scripts/setup
+
+demo: setup ## see it run: services, orders, the story of one, KPIs (DATA=file FROM=date TO=date, or ORDERS=n SEED=s)
+	@exec .venv/bin/order-ledger demo $(if $(DATA),--data "$(DATA)") $(if $(FROM),--from "$(FROM)") \
+		$(if $(TO),--to "$(TO)") $(if $(ORDERS),--orders "$(ORDERS)") $(if $(SEED),--seed "$(SEED)")
+
+test: setup ## run all tests, on a real Kafka and a real PostgreSQL (ARGS="-k name" passes on)
+	@.venv/bin/python -m runtime.embedded.jars
+	@exec .venv/bin/python -m pytest $(ARGS)
+
+check: setup ## format, lint, types, layers: changes nothing
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: setup ## put the code into shape
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+pins: setup ## write constraints.txt anew after a change of dependencies (ARGS=--upgrade takes newest versions)
+	.venv/bin/python scripts/pin_python.py $(ARGS)
+
+clean: ## stop the embedded services; remove .venv/ and caches (data stays: `order-ledger status` shows where)
+	@if [ -x .venv/bin/order-ledger ]; then .venv/bin/order-ledger down || true; fi
+	rm -rf .venv .venv.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,57 @@
+"""What can be asked of a service case: the commands, checked as they come in."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from events.values import Id, Text
+
+
+class OpenCase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A customer needs help."""
+
+    case_id: Id
+    customer_id: Id | None = None
+    order_id: Id | None = None
+    sku: Id | None = None
+    channel: Literal["phone", "email", "chat", "social"]
+    topic: Text
+    urgency: Literal["low", "normal", "high", "critical"]
+    text: Text | None = None
+
+
+class AddCaseNote(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Something to remember about a case."""
+
+    case_id: Id
+    note: Text
+
+
+class AssignCase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Give a case to somebody."""
+
+    case_id: Id
+    assignee: Id
+
+
+class ResolveCase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A case is done."""
+
+    case_id: Id
+    resolution: Text
+
+
+class ReopenCase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A resolved case goes on."""
+
+    case_id: Id
+    reason: Text
+
+
+CaseCommand = (
+    OpenCase
+    | AddCaseNote
+    | AssignCase
+    | ResolveCase
+    | ReopenCase
+)

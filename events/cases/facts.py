@@ -1,0 +1,55 @@
+"""What can happen to a service case: the facts, as they are kept."""
+
+from msgspec import Struct
+
+from events.values import Id, Text
+
+
+class CaseOpened(Struct, frozen=True, kw_only=True):
+    """A customer needs help."""
+
+    case_id: Id
+    customer_id: Id | None = None
+    order_id: Id | None = None
+    sku: Id | None = None
+    channel: Text
+    topic: Text
+    urgency: Text
+    text: Text | None = None
+
+
+class CaseNoteAdded(Struct, frozen=True, kw_only=True):
+    """Something to remember about a case."""
+
+    case_id: Id
+    note: Text
+
+
+class CaseAssigned(Struct, frozen=True, kw_only=True):
+    """A case has somebody who works on it."""
+
+    case_id: Id
+    assignee: Id
+
+
+class CaseResolved(Struct, frozen=True, kw_only=True):
+    """A case is done."""
+
+    case_id: Id
+    resolution: Text
+
+
+class CaseReopened(Struct, frozen=True, kw_only=True):
+    """A resolved case goes on."""
+
+    case_id: Id
+    reason: Text
+
+
+CaseFact = (
+    CaseOpened
+    | CaseNoteAdded
+    | CaseAssigned
+    | CaseResolved
+    | CaseReopened
+)

@@ -1,0 +1,106 @@
+"""The one rule by which every reader of a ledger partition knows what counts.
+
+A reader accepts a decision when it follows the last accepted one and all its facts were seen; it skips everything else. So
+repeats, late writers, cut decisions and lost batches are harmless, and all readers hold the same history.
+
+    reader = ChainReader(last=0)
+    for fact in partition:
+        for accepted in reader.read(fact.link, fact):
+            ...
+
+`digest` is how a writer names a decision.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Generic, NamedTuple, TypeVar
+
+Fact = TypeVar("Fact")
+
+#: What the first decision of a partition follows.
+GENESIS = 0
+
+
+class Link(NamedTuple):
+    """A fact's place in the chain. `decision` and `follows` are signed 64-bit digests; `index` runs from 1 to `count`."""
+
+    decision: int
+    follows: int
+    index: int
+    count: int
+    epoch: int
+    intake_offset: int
+
+
+def digest(follows: int, epoch: int, intake_offset: int, facts: Sequence[tuple[str, bytes]]) -> int:
+    """Digest of a decision from the one before it, its intake position and its facts as (full name, encoded data)."""
+    state = blake2b(f"{follows}:{epoch}:{intake_offset}".encode(), digest_size=8)
+    for full_name, data in facts:
+        state.update(f"|{full_name}:{len(data)}:".encode())
+        state.update(data)
+    value = int.from_bytes(state.digest(), "big", signed=True)
+    return value or 1  # 0 is the genesis
+
+
+class ChainReader(Generic[Fact]):
+    """Follows the chain of one partition. `last` is the last accepted decision; `skipped` counts why facts were passed over.
+
+    """
+
+    __slots__ = ("_candidates", "_positions", "epoch", "intake_offset", "last", "skipped")
+
+    def __init__(self, last: int = GENESIS, epoch: int = 0, intake_offset: int = -1) -> None:
+        self.last = last
+        self.epoch = epoch
+        self.intake_offset = intake_offset
+        self.skipped: Counter[str] = Counter()
+        self._candidates: dict[int, dict[int, Fact]] = {}
+        self._positions: dict[int, int] = {}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether facts of an incomplete decision are held back."""
+        return bool(self._candidates)
+
+    @property
+    def resume_position(self) -> int | None:
+        """Lowest position of a fact that is held back; None where none is. A restart reads again from there."""
+        return min(self._positions.values(), default=None)
+
+    def read(self, link: Link, fact: Fact, position: int = -1) -> Sequence[Fact]:
+        """The facts of the decision that this fact completes, in order; empty where it completes none."""
+        if link.follows != self.last:
+            self.skipped[self._why(link)] += 1
+            return ()
+        if link.count == 1:
+            self._accept(link)
+            return (fact,)
+        facts = self._candidates.setdefault(link.decision, {})
+        if link.index in facts:
+            self.skipped["repeat"] += 1
+            return ()
+        facts[link.index] = fact
+        self._positions.setdefault(link.decision, position)
+        if len(facts) < link.count:
+            return ()
+        self._accept(link)
+        return [facts[index] for index in range(1, link.count + 1)]
+
+    def _accept(self, link: Link) -> None:
+        # Facts of rivals that also followed the decision before this one can never be accepted any more.
+        rivals = sum(len(facts) for decision, facts in self._candidates.items() if decision != link.decision)
+        if rivals:
+            self.skipped["cut_or_rival"] += rivals
+        self._candidates.clear()
+        self._positions.clear()
+        self.last = link.decision
+        self.epoch = link.epoch
+        self.intake_offset = link.intake_offset
+
+    def _why(self, link: Link) -> str:
+        if link.decision == self.last:
+            return "repeat"
+        if (link.epoch, link.intake_offset) <= (self.epoch, self.intake_offset):
+            return "late_writer"
+        return "gap_or_other_rules"

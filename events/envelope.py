@@ -1,0 +1,71 @@
+"""What stands around every command and every fact.
+
+A command comes from a channel; `id` is its idempotency key within that channel. A fact is written by the ledger alone; its
+place in the chain (`decision`, `follows`, `index`, `count`) is what readers accept it by (see `events.chain`).
+"""
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
+
+from events.values import Id, Quantity, UtcTime
+
+Data = TypeVar("Data")
+
+#: The channel of commands that the product's own reactions send. No outside channel may use it.
+INTERNAL_CHANNEL = "order-ledger"
+
+
+class Command(Struct, Generic[Data], frozen=True, kw_only=True):
+    """A command as it reached the ledger.
+
+    `recorded_at` is log time: the broker's time of the intake record, never earlier than the one before it.
+    """
+
+    id: Id
+    channel: Id
+    occurred_at: UtcTime
+    recorded_at: UtcTime
+    data: Data
+    actor: Id | None = None
+    expected_version: Quantity | None = None
+    correlation_id: Id | None = None
+    causation_id: Id | None = None
+
+
+class Refused(Struct, frozen=True, kw_only=True):
+    """A decider's no: a value, not an exception. `at_most` is the number that would have been accepted."""
+
+    code: str
+    what: str
+    detail: str
+    hint: str
+    at_most: int | None = None
+
+
+class Recorded(Struct, Generic[Data], frozen=True, kw_only=True):
+    """A fact as it stands in the log."""
+
+    event_id: str
+    stream_id: str
+    version: int
+    decision: int
+    follows: int
+    index: int
+    count: int
+    epoch: int
+    intake_offset: int
+    occurred_at: datetime
+    recorded_at: datetime
+    command_id: str
+    command_digest: int
+    correlation_id: str
+    channel: str
+    data: Data
+    causation_id: str | None = None
+    actor: str | None = None
+
+
+AnyCommand = Command[Any]
+AnyRecorded = Recorded[Any]

@@ -1,0 +1,23 @@
+"""What can be asked of a location: the commands, checked as they come in."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from events.values import CountryCode, Id, Latitude, Longitude, Natural, Text
+
+
+class RegisterLocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A place that holds stock, and what it can do."""
+
+    location_id: Id
+    name: Text
+    kind: Literal["warehouse", "store", "third_party", "supplier"]
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    country: CountryCode | None = None
+    daily_capacity: Natural | None = None
+    cost_minor_per_parcel: Natural | None = None
+
+
+LocationCommand = RegisterLocation

@@ -1,0 +1,21 @@
+"""What can happen to a location: the facts, as they are kept."""
+
+from msgspec import Struct
+
+from events.values import Id, Natural, Text
+
+
+class LocationRegistered(Struct, frozen=True, kw_only=True):
+    """A place that holds stock, as it is from now on."""
+
+    location_id: Id
+    name: Text
+    kind: Text
+    latitude: float | None = None
+    longitude: float | None = None
+    country: Text | None = None
+    daily_capacity: Natural | None = None
+    cost_minor_per_parcel: Natural | None = None
+
+
+LocationFact = LocationRegistered

@@ -1,0 +1,232 @@
+"""What an order makes of the stock streams' answers.
+
+Each line belongs to one SKU, so its answers have an order: the versions of that SKU's stream. An answer is taken once and
+never after a newer one; repeats, however they are grouped, change nothing.
+
+An order that goes as a whole lets go of everything as soon as one line is refused, and asks again line by line; when a line
+has to wait, the whole order waits, and it tries again as a whole when stock is offered.
+"""
+
+from events.envelope import Refused
+from events.orders import commands as c
+from events.orders import facts as f
+from events.orders.decision import Decision
+from events.orders.state import Line
+
+#: A line that waits together with its order, without a place in its own SKU's queue.
+WHOLE_ORDER = 0
+
+
+def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
+    """Take each answer that is new."""
+    for answer in data.answers:
+        line = decision.order.lines.get(answer.line_id)
+        if line is None:
+            return decision.unknown_line(f"answers for order {decision.order.order_id} were not taken", answer.line_id)
+        if answer.stock_version <= line.answered:
+            continue
+        match answer.outcome:
+            case "reserved":
+                _reserved(decision, line, answer)
+            case "refused":
+                _refused(decision, line, answer)
+            case "waiting":
+                _waiting(decision, line, answer)
+            case "offered":
+                _offered(decision, line, answer)
+            case _:
+                _lost(decision, line, answer)
+        if decision.order.as_a_whole:
+            _go_on_as_a_whole(decision, refused=answer.outcome == "refused")
+    if not decision.order.as_a_whole:
+        decision.source_idle()
+    return None
+
+
+def _reserved(decision: Decision, line: Line, answer: c.Answer) -> None:
+    waited = sum(wait.quantity for wait in line.waits if wait.attempt == answer.attempt)
+    from_backordered = min(answer.quantity, waited)
+    from_open = min(answer.quantity - from_backordered, line.sourcing)
+    allocated = from_backordered + from_open
+    if allocated:
+        decision.add(
+            f.LineAllocated(
+                order_id=decision.order.order_id,
+                line_id=line.line_id,
+                sku=line.sku,
+                location_id=answer.location_id,
+                quantity=allocated,
+                attempt=answer.attempt,
+                from_open=from_open,
+                from_backordered=from_backordered,
+                stock_version=answer.stock_version,
+            )
+        )
+    _surrender(decision, line, answer, answer.quantity - allocated)
+
+
+def _refused(decision: Decision, line: Line, answer: c.Answer) -> None:
+    _note(decision, line, answer, min(answer.quantity, line.sourcing))
+
+
+def _waiting(decision: Decision, line: Line, answer: c.Answer) -> None:
+    waits = min(answer.quantity, line.sourcing)
+    if waits:
+        _backorder(decision, line, waits, answer.attempt, answer.stock_version)
+        if decision.order.as_a_whole:
+            _wait_as_a_whole(decision)
+    _surrender(decision, line, answer, answer.quantity - waits)
+
+
+def _offered(decision: Decision, line: Line, answer: c.Answer) -> None:
+    if any(wait.attempt == answer.attempt for wait in line.waits):
+        version = answer.stock_version
+    elif line.sourcing:
+        # The offer came at once, without a wait: the order never stood in the queue.
+        _backorder(decision, line, min(answer.quantity, line.sourcing), answer.attempt, answer.stock_version)
+        _wait_as_a_whole(decision)
+        version = None
+    else:
+        _note(decision, line, answer, 0)
+        return
+    for waiting in decision.order.lines.values():
+        if not waiting.waits:
+            continue
+        releases = tuple(
+            f.Release(
+                line_id=waiting.line_id, sku=waiting.sku, attempt=wait.attempt, location_id="", quantity=wait.quantity
+            )
+            for wait in waiting.waits
+            if wait.attempt != WHOLE_ORDER and (waiting.line_id, wait.attempt) != (line.line_id, answer.attempt)
+        )
+        decision.add(
+            f.BackorderReopened(
+                order_id=decision.order.order_id,
+                line_id=waiting.line_id,
+                sku=waiting.sku,
+                quantity=waiting.backordered,
+                releases=releases,
+                stock_version=version if waiting.line_id == line.line_id else None,
+            )
+        )
+
+
+def _lost(decision: Decision, line: Line, answer: c.Answer) -> None:
+    """A hold lapsed, or somebody else let go of it."""
+    held = sum(
+        hold.quantity
+        for hold in line.holds
+        if (hold.attempt, hold.location_id) == (answer.attempt, answer.location_id)
+    )
+    units = min(answer.quantity, held)
+    if units:
+        decision.add(
+            f.LineDeallocated(
+                order_id=decision.order.order_id,
+                line_id=line.line_id,
+                sku=line.sku,
+                location_id=answer.location_id,
+                quantity=units,
+                attempt=answer.attempt,
+                reason=answer.outcome,
+                releases=(),
+                stock_version=answer.stock_version,
+            )
+        )
+    else:
+        _note(decision, line, answer, 0)
+
+
+def _go_on_as_a_whole(decision: Decision, *, refused: bool) -> None:
+    """When nothing is under way any more: start over after a refusal, else ask for the next line."""
+    lines = decision.order.lines.values()
+    if any(line.sourcing or line.waits for line in lines) or not any(line.idle for line in lines):
+        return
+    # In the first round all lines ask at once: an idle one was refused, whichever answer came last.
+    if refused or decision.order.round == 1:
+        for line in lines:
+            _let_go(decision, line)
+    decision.source_idle()
+
+
+def _wait_as_a_whole(decision: Decision) -> None:
+    for line in decision.order.lines.values():
+        _let_go(decision, line)
+    for line in decision.order.lines.values():
+        if line.open:
+            _backorder(decision, line, line.open, WHOLE_ORDER, None)
+
+
+def _let_go(decision: Decision, line: Line) -> None:
+    for hold in line.holds:
+        release = f.Release(
+            line_id=line.line_id,
+            sku=line.sku,
+            attempt=hold.attempt,
+            location_id=hold.location_id,
+            quantity=hold.quantity,
+        )
+        decision.add(
+            f.LineDeallocated(
+                order_id=decision.order.order_id,
+                line_id=line.line_id,
+                sku=line.sku,
+                location_id=hold.location_id,
+                quantity=hold.quantity,
+                attempt=hold.attempt,
+                reason="all_or_nothing",
+                releases=(release,),
+            )
+        )
+
+
+def _backorder(decision: Decision, line: Line, quantity: int, attempt: int, stock_version: int | None) -> None:
+    decision.add(
+        f.LineBackordered(
+            order_id=decision.order.order_id,
+            line_id=line.line_id,
+            sku=line.sku,
+            quantity=quantity,
+            attempt=attempt,
+            stock_version=stock_version,
+        )
+    )
+
+
+def _surrender(decision: Decision, line: Line, answer: c.Answer, surplus: int) -> None:
+    """Give back what came for units that were cancelled or shipped meanwhile."""
+    if not surplus:
+        return
+    release = f.Release(
+        line_id=line.line_id,
+        sku=line.sku,
+        attempt=answer.attempt,
+        location_id=answer.location_id if answer.outcome == "reserved" else "",
+        quantity=surplus,
+    )
+    decision.add(
+        f.ReservationSurrendered(
+            order_id=decision.order.order_id,
+            line_id=line.line_id,
+            sku=line.sku,
+            quantity=surplus,
+            attempt=answer.attempt,
+            releases=(release,),
+            stock_version=answer.stock_version,
+        )
+    )
+
+
+def _note(decision: Decision, line: Line, answer: c.Answer, quantity: int) -> None:
+    decision.add(
+        f.AllocationAnswered(
+            order_id=decision.order.order_id,
+            line_id=line.line_id,
+            sku=line.sku,
+            attempt=answer.attempt,
+            outcome=answer.outcome,
+            location_id=answer.location_id,
+            quantity=quantity,
+            stock_version=answer.stock_version,
+        )
+    )

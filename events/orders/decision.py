@@ -1,0 +1,157 @@
+"""A decision about an order while it is made: the facts so far and the order as they leave it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from events.envelope import Command, Refused
+from events.orders import facts as f
+from events.orders.evolve import evolve
+from events.orders.state import Line, Order
+
+
+class Taken(NamedTuple):
+    """Where units of a line come from when they are taken away, and what stock streams have to let go for it."""
+
+    from_open: int
+    from_backordered: int
+    from_allocated: int
+    releases: tuple[f.Release, ...]
+
+
+class Decision:
+    """Collects facts; `order` is always the state after the last of them."""
+
+    __slots__ = ("command", "facts", "order")
+
+    def __init__(self, order: Order, command: Command[Any]) -> None:
+        self.order = order
+        self.command = command
+        self.facts: list[f.OrderFact] = []
+
+    def add(self, fact: f.OrderFact) -> None:
+        """State one more fact."""
+        order = evolve(self.order, fact, channel=self.command.channel, occurred_at=self.command.occurred_at)
+        assert order is not None
+        self.order = order
+        self.facts.append(fact)
+
+    def take(self, line: Line, quantity: int) -> Taken:
+        """How `quantity` unshipped units leave the line: open ones first, then waiting ones, held ones last."""
+        from_open = min(quantity, line.open)
+        left = quantity - from_open
+        releases: list[f.Release] = []
+        from_backordered = 0
+        for wait in line.waits:
+            units = min(left, wait.quantity)
+            if not units:
+                continue
+            left -= units
+            from_backordered += units
+            if wait.attempt:
+                releases.append(_release(line, wait.attempt, "", units))
+        from_allocated = 0
+        for hold in reversed(line.holds):
+            units = min(left, hold.quantity)
+            if not units:
+                continue
+            left -= units
+            from_allocated += units
+            releases.append(_release(line, hold.attempt, hold.location_id, units))
+        return Taken(from_open, from_backordered, from_allocated, tuple(releases))
+
+    def source_idle(self) -> None:
+        """Ask for locations for all idle units, where the order may; an order that goes as a whole asks line by line."""
+        if not self.order.may_source:
+            return
+        idle = [line for line in self.order.lines.values() if line.idle]
+        if not idle:
+            return
+        if self.order.as_a_whole:
+            # Lines are acquired one after the other in the order of their SKUs, so two orders that want the same SKUs
+            # can never hold one each and refuse each other for ever.
+            if any(line.sourcing or line.waits for line in self.order.lines.values()):
+                return
+            idle = [first_in_turn(idle)]
+        self._request(idle)
+
+    def release(self) -> None:
+        """The order's release_at has come; its first request goes out unless a hold is set."""
+        lines = [] if self.order.holds else [line for line in self.order.lines.values() if line.idle]
+        if lines and self.order.as_a_whole:
+            lines = [first_in_turn(lines)]
+        self._request(lines)
+
+    def go_on_in_turn(self) -> None:
+        """After units left an order that goes as a whole, the rest may be complete or have to go on."""
+        if self.order.as_a_whole:
+            self.source_idle()
+
+    def _request(self, lines: list[Line]) -> None:
+        order = self.order
+        self.add(
+            f.SourcingRequested(
+                order_id=order.order_id,
+                round=order.round + 1,
+                lines=tuple(f.SourcingLine(line_id=line.line_id, sku=line.sku, quantity=line.idle) for line in lines),
+                excluded=tuple(
+                    f.Excluded(line_id=line.line_id, location_id=location) for line in lines for location in line.excluded
+                ),
+                placed_at=order.placed_at,
+                sales_channel=order.channel,
+                allocation=order.allocation,
+                country=order.country,
+                latitude=order.latitude,
+                longitude=order.longitude,
+            )
+        )
+
+    # Refusals that several commands share.
+
+    def check_unshipped(self, what: str, wanted: Mapping[str, int], hint: str) -> Refused | None:
+        """Refused where a line is unknown or more is wanted than is left to ship."""
+        for line_id, quantity in wanted.items():
+            line = self.order.lines.get(line_id)
+            if line is None:
+                return self.unknown_line(what, line_id)
+            if quantity > line.unshipped:
+                return Refused(
+                    code="limit",
+                    what=what,
+                    detail=f"line {line_id}: {quantity} asked; {line.ordered} ordered, {line.shipped} shipped, "
+                    f"{line.cancelled} cancelled: at most {line.unshipped}",
+                    hint=hint,
+                    at_most=line.unshipped,
+                )
+        return None
+
+    def unknown_line(self, what: str, line_id: str) -> Refused:
+        known = list(self.order.lines)
+        shown = ", ".join(known[:10]) + (" …" if len(known) > 10 else "")
+        return Refused(
+            code="unknown", what=what, detail=f"it has no line {line_id}; its lines: {shown or 'none'}", hint="check line_id"
+        )
+
+    def unknown_return(self, what: str, return_id: str) -> Refused:
+        known = ", ".join(list(self.order.returns)[:10])
+        return Refused(
+            code="unknown",
+            what=what,
+            detail=f"it has no return {return_id}; its returns: {known or 'none'}",
+            hint="check return_id; RequestReturn opens a return",
+        )
+
+    def repeated_line(self, what: str) -> Refused:
+        return Refused(
+            code="invalid", what=what, detail="a line_id stands in it twice", hint="name each line once, with its total"
+        )
+
+
+def first_in_turn(lines: Iterable[Line]) -> Line:
+    """The line that an order which goes as a whole acquires next."""
+    return min(lines, key=lambda line: (line.sku, line.line_id))
+
+
+def _release(line: Line, attempt: int, location_id: str, quantity: int) -> f.Release:
+    return f.Release(
+        line_id=line.line_id, sku=line.sku, attempt=attempt, location_id=location_id, quantity=quantity
+    )

@@ -1,0 +1,239 @@
+"""What an order becomes through a fact. Total over all facts of an order; the past is never refused."""
+
+from datetime import datetime
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from events.orders import facts as f
+from events.orders.state import Hold, Line, Order, Return, Shipment, Wait
+from events.refusal import CommandRefused
+
+
+def evolve(order: Order | None, fact: f.OrderFact | CommandRefused, *, channel: str, occurred_at: datetime) -> Order | None:
+    """The order after the fact. `channel` and `occurred_at` are those of the fact's envelope; only placing needs them."""
+    if isinstance(fact, f.OrderPlaced):
+        return _placed(fact, channel, occurred_at)
+    if isinstance(fact, CommandRefused):
+        return order
+    if order is None:
+        raise ValueError(f"{type(fact).__name__} in a stream that has no order")
+    match fact:
+        case f.LineAllocated():
+            line = order.lines[fact.line_id]
+            line = _take_wait(line, fact.attempt, fact.from_backordered)
+            line = _take_open(line, fact.from_open, under_way_first=True)
+            holds = _add_hold(line.holds, Hold(fact.attempt, fact.location_id, fact.quantity))
+            return _with(order, replace(line, holds=holds, excluded=(), answered=_newest(line, fact.stock_version)))
+        case f.OrderAllocated() | f.DispatchDiffered() | f.ReturnDiffered() | f.ReturnTracked() | f.ShipmentTracked():
+            return order
+        case f.SourcingRequested():
+            for wanted in fact.lines:
+                line = order.lines[wanted.line_id]
+                order = _with(
+                    order, replace(line, idle=line.idle - wanted.quantity, sourcing=line.sourcing + wanted.quantity)
+                )
+            return replace(order, round=fact.round, released=True)
+        case f.ShipmentDispatched():
+            return _dispatched(order, fact)
+        case f.LineBackordered():
+            line = _take_open(order.lines[fact.line_id], fact.quantity, under_way_first=True)
+            waits = _add_wait(line.waits, Wait(fact.attempt, fact.quantity))
+            return _with(order, replace(line, waits=waits, excluded=(), answered=_newest(line, fact.stock_version)))
+        case f.BackorderReopened():
+            line = order.lines[fact.line_id]
+            return _with(
+                order,
+                replace(line, waits=(), idle=line.idle + fact.quantity, answered=_newest(line, fact.stock_version)),
+            )
+        case f.LineDeallocated():
+            line = _take_hold(order.lines[fact.line_id], fact.attempt, fact.location_id, fact.quantity)
+            return _with(order, replace(line, idle=line.idle + fact.quantity, answered=_newest(line, fact.stock_version)))
+        case f.AllocationAnswered():
+            line = order.lines[fact.line_id]
+            excluded = line.excluded
+            if fact.outcome == "refused" and fact.location_id not in excluded:
+                excluded = (*excluded, fact.location_id)
+            return _with(
+                order,
+                replace(
+                    line,
+                    idle=line.idle + fact.quantity,
+                    sourcing=line.sourcing - fact.quantity,
+                    excluded=excluded,
+                    answered=_newest(line, fact.stock_version),
+                ),
+            )
+        case f.ReservationSurrendered():
+            line = order.lines[fact.line_id]
+            return _with(order, replace(line, answered=_newest(line, fact.stock_version)))
+        case f.OrderCancelled():
+            for cut in fact.lines:
+                line = _take(order.lines[cut.line_id], cut.from_open, cut.from_backordered, fact.releases)
+                order = _with(order, replace(line, cancelled=line.cancelled + cut.quantity))
+            return order
+        case f.OrderAmended():
+            return _amended(order, fact)
+        case f.OrderHeld():
+            return replace(order, holds=(*order.holds, fact.hold))
+        case f.HoldReleased():
+            return replace(order, holds=tuple(hold for hold in order.holds if hold != fact.hold))
+        case f.ShipmentDelivered():
+            shipment = replace(order.shipments[fact.shipment_id], delivered=True)
+            order = replace(order, shipments={**order.shipments, fact.shipment_id: shipment})
+            return _delivered(order, fact.lines)
+        case f.DeliveryInferred():
+            return _delivered(order, fact.lines)
+        case f.ReturnRequested():
+            asked = Return(rma=fact.rma, requested={line.line_id: line.quantity for line in fact.lines}, received={})
+            return replace(order, returns={**order.returns, fact.return_id: asked})
+        case f.ReturnReceived():
+            return _returned(order, fact)
+        case f.RefundIssued():
+            return replace(order, refunded_minor=order.refunded_minor + fact.amount_minor)
+        case _:
+            assert_never(fact)
+
+
+def _placed(fact: f.OrderPlaced, channel: str, occurred_at: datetime) -> Order:
+    lines = {
+        line.line_id: Line(
+            line_id=line.line_id,
+            sku=line.sku,
+            unit_price_minor=line.unit_price_minor,
+            ordered=line.quantity,
+            idle=0 if fact.sourcing else line.quantity,
+            sourcing=line.quantity if fact.sourcing else 0,
+        )
+        for line in fact.lines
+    }
+    return Order(
+        order_id=fact.order_id,
+        currency=fact.currency,
+        channel=channel,
+        placed_at=occurred_at,
+        allocation=fact.allocation,
+        country=fact.ship_to.country,
+        time_zone=fact.ship_to.time_zone,
+        latitude=fact.ship_to.latitude,
+        longitude=fact.ship_to.longitude,
+        promised_by=fact.promised_by,
+        due_by=fact.promised_by,
+        lines=lines,
+        charges_minor=sum(charge.amount_minor for charge in fact.charges),
+        released=fact.sourcing,
+    )
+
+
+def _dispatched(order: Order, fact: f.ShipmentDispatched) -> Order:
+    for shipped in fact.lines:
+        line = order.lines[shipped.line_id]
+        for part in shipped.consumed:
+            if part.location_id:
+                line = _take_hold(line, part.attempt, part.location_id, part.quantity)
+            else:
+                line = _take_wait(line, part.attempt, part.quantity)
+        line = _take_open(line, shipped.from_open)
+        order = _with(order, replace(line, shipped=line.shipped + shipped.quantity))
+    shipment = Shipment(
+        location_id=fact.location_id,
+        carrier=fact.carrier,
+        lines={line.line_id: line.quantity for line in fact.lines},
+    )
+    return replace(order, shipments={**order.shipments, fact.shipment_id: shipment})
+
+
+def _amended(order: Order, fact: f.OrderAmended) -> Order:
+    for change in fact.lines:
+        line = _take(order.lines[change.line_id], change.from_open, change.from_backordered, fact.releases)
+        grown = max(0, change.ordered - change.ordered_before)
+        order = _with(order, replace(line, ordered=change.ordered, idle=line.idle + grown))
+    if fact.promised_by is not None:
+        due_by = fact.promised_by if fact.by == "customer" else order.due_by
+        order = replace(order, promised_by=fact.promised_by, due_by=due_by)
+    return order
+
+
+def _delivered(order: Order, lines: tuple[f.DeliveredLine, ...]) -> Order:
+    for delivered in lines:
+        line = order.lines[delivered.line_id]
+        order = _with(order, replace(line, delivered=line.delivered + delivered.quantity))
+    return order
+
+
+def _returned(order: Order, fact: f.ReturnReceived) -> Order:
+    known = order.returns.get(fact.return_id) or Return(rma=fact.rma, requested={}, received={})
+    received = dict(known.received)
+    for arrived in fact.lines:
+        line = order.lines[arrived.line_id]
+        received[arrived.line_id] = received.get(arrived.line_id, 0) + arrived.quantity
+        order = _with(order, replace(line, returned=line.returned + arrived.quantity))
+    return replace(order, returns={**order.returns, fact.return_id: replace(known, received=received)})
+
+
+def _with(order: Order, line: Line) -> Order:
+    return replace(order, lines={**order.lines, line.line_id: line})
+
+
+def _newest(line: Line, stock_version: int | None) -> int:
+    return line.answered if stock_version is None else max(line.answered, stock_version)
+
+
+def _take(line: Line, from_open: int, from_backordered: int, releases: tuple[f.Release, ...]) -> Line:
+    """The line without open units, without what is released of it, and without units that wait with the whole order."""
+    line = _take_open(line, from_open)
+    for release in releases:
+        if release.line_id != line.line_id:
+            continue
+        if release.location_id:
+            line = _take_hold(line, release.attempt, release.location_id, release.quantity)
+        else:
+            line = _take_wait(line, release.attempt, release.quantity)
+            from_backordered -= release.quantity
+    return _take_wait(line, 0, from_backordered)
+
+
+def _take_open(line: Line, quantity: int, *, under_way_first: bool = False) -> Line:
+    """Answers use up what is under way; everybody else takes first what nobody looks for."""
+    if not quantity:
+        return line
+    if under_way_first:
+        sourcing = max(0, line.sourcing - quantity)
+        return replace(line, sourcing=sourcing, idle=line.idle - (quantity - (line.sourcing - sourcing)))
+    idle = max(0, line.idle - quantity)
+    return replace(line, idle=idle, sourcing=line.sourcing - (quantity - (line.idle - idle)))
+
+
+def _add_hold(holds: tuple[Hold, ...], new: Hold) -> tuple[Hold, ...]:
+    key = (new.attempt, new.location_id)
+    before = sum(hold.quantity for hold in holds if (hold.attempt, hold.location_id) == key)
+    rest = tuple(hold for hold in holds if (hold.attempt, hold.location_id) != key)
+    return (*rest, Hold(new.attempt, new.location_id, before + new.quantity))
+
+
+def _take_hold(line: Line, attempt: int, location_id: str, quantity: int) -> Line:
+    holds = []
+    for hold in line.holds:
+        if (hold.attempt, hold.location_id) == (attempt, location_id):
+            left = hold.quantity - quantity
+            if left > 0:
+                holds.append(Hold(attempt, location_id, left))
+        else:
+            holds.append(hold)
+    return replace(line, holds=tuple(holds))
+
+
+def _add_wait(waits: tuple[Wait, ...], new: Wait) -> tuple[Wait, ...]:
+    before = sum(wait.quantity for wait in waits if wait.attempt == new.attempt)
+    return (*(wait for wait in waits if wait.attempt != new.attempt), Wait(new.attempt, before + new.quantity))
+
+
+def _take_wait(line: Line, attempt: int, quantity: int) -> Line:
+    if not quantity:
+        return line
+    waits = []
+    for wait in line.waits:
+        left = wait.quantity - quantity if wait.attempt == attempt else wait.quantity
+        if left > 0:
+            waits.append(Wait(wait.attempt, left))
+    return replace(line, waits=tuple(waits))

@@ -1,0 +1,391 @@
+"""What can happen to an order: the facts, as they are kept."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from events.values import Attribute, Charge, Consumed, CurrencyCode, Id, Natural, Quantity, ShipTo, Text, UtcTime
+
+
+class PlacedLine(Struct, frozen=True, kw_only=True):
+    """One line of an order."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    unit_price_minor: Natural
+    attributes: tuple[Attribute, ...]
+
+
+class LineChanged(Struct, frozen=True, kw_only=True):
+    """A line whose quantity was amended."""
+
+    line_id: Id
+    sku: Id
+    ordered_before: Natural
+    ordered: Natural
+    from_open: Natural
+    from_backordered: Natural
+    from_allocated: Natural
+
+
+class Release(Struct, frozen=True, kw_only=True):
+    """What a stock stream is to let go."""
+
+    line_id: Id
+    sku: Id
+    attempt: Natural
+    location_id: Text
+    quantity: Quantity
+
+
+class LineCancelled(Struct, frozen=True, kw_only=True):
+    """What was cancelled of a line."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    from_open: Natural
+    from_backordered: Natural
+    from_allocated: Natural
+
+
+class SourcingLine(Struct, frozen=True, kw_only=True):
+    """Units of a line that need a location."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+
+
+class Excluded(Struct, frozen=True, kw_only=True):
+    """A location that has just refused a line."""
+
+    line_id: Id
+    location_id: Id
+
+
+class ShippedLine(Struct, frozen=True, kw_only=True):
+    """What a shipment holds of a line."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    from_open: Natural
+    from_backordered: Natural
+    from_allocated: Natural
+    consumed: tuple[Consumed, ...]
+
+
+class DifferingLine(Struct, frozen=True, kw_only=True):
+    """A line that left otherwise than planned."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    planned: Literal["elsewhere", "backordered", "open"]
+
+
+class DeliveredLine(Struct, frozen=True, kw_only=True):
+    """Units of a line that reached the customer."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+
+
+class RequestedLine(Struct, frozen=True, kw_only=True):
+    """A line that a customer wants to send back."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    reason: Text
+
+
+class ArrivedLine(Struct, frozen=True, kw_only=True):
+    """A line that came back."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    disposition: Literal["restock", "damaged", "dispose", "inspect"]
+
+
+class OrderPlaced(Struct, frozen=True, kw_only=True):
+    """An order was placed."""
+
+    order_id: Id
+    customer_id: Id
+    currency: CurrencyCode
+    lines: tuple[PlacedLine, ...]
+    ship_to: ShipTo
+    service_level: Text
+    promised_by: UtcTime | None = None
+    allocation: Text
+    release_at: UtcTime | None = None
+    charges: tuple[Charge, ...]
+    sourcing: bool
+
+
+class OrderAmended(Struct, frozen=True, kw_only=True):
+    """An order asks for something else from now on."""
+
+    order_id: Id
+    by: Text
+    lines: tuple[LineChanged, ...]
+    promised_by: UtcTime | None = None
+    releases: tuple[Release, ...]
+
+
+class OrderCancelled(Struct, frozen=True, kw_only=True):
+    """Units of an order are cancelled."""
+
+    order_id: Id
+    by: Text
+    reason: Text
+    lines: tuple[LineCancelled, ...]
+    releases: tuple[Release, ...]
+    before_allocation: bool
+
+
+class OrderHeld(Struct, frozen=True, kw_only=True):
+    """A hold was set."""
+
+    order_id: Id
+    hold: Text
+    reason: Text | None = None
+
+
+class HoldReleased(Struct, frozen=True, kw_only=True):
+    """A hold was taken off."""
+
+    order_id: Id
+    hold: Text
+    reason: Text | None = None
+
+
+class SourcingRequested(Struct, frozen=True, kw_only=True):
+    """Units of an order need a location."""
+
+    order_id: Id
+    round: Quantity
+    lines: tuple[SourcingLine, ...]
+    excluded: tuple[Excluded, ...]
+    placed_at: UtcTime
+    sales_channel: Text
+    allocation: Text
+    country: Text
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+class LineAllocated(Struct, frozen=True, kw_only=True):
+    """Units of a line are held at a location."""
+
+    order_id: Id
+    line_id: Id
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    attempt: Natural
+    from_open: Natural
+    from_backordered: Natural
+    stock_version: Quantity | None = None
+
+
+class LineBackordered(Struct, frozen=True, kw_only=True):
+    """Units of a line wait for stock."""
+
+    order_id: Id
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    attempt: Natural
+    stock_version: Quantity | None = None
+
+
+class BackorderReopened(Struct, frozen=True, kw_only=True):
+    """Units that waited are to be sourced again, because stock was offered."""
+
+    order_id: Id
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    releases: tuple[Release, ...]
+    stock_version: Quantity | None = None
+
+
+class LineDeallocated(Struct, frozen=True, kw_only=True):
+    """Units of a line are no longer held."""
+
+    order_id: Id
+    line_id: Id
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    attempt: Natural
+    reason: Text
+    releases: tuple[Release, ...]
+    stock_version: Quantity | None = None
+
+
+class ReservationSurrendered(Struct, frozen=True, kw_only=True):
+    """An answer came for units that are not wanted any more."""
+
+    order_id: Id
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    attempt: Natural
+    releases: tuple[Release, ...]
+    stock_version: Quantity | None = None
+
+
+class AllocationAnswered(Struct, frozen=True, kw_only=True):
+    """A stock stream's answer that moved no unit by itself."""
+
+    order_id: Id
+    line_id: Id
+    sku: Id
+    attempt: Natural
+    outcome: Text
+    location_id: Text
+    quantity: Natural
+    stock_version: Quantity
+
+
+class OrderAllocated(Struct, frozen=True, kw_only=True):
+    """Every unit that is still wanted and not shipped is held."""
+
+    order_id: Id
+    units: Quantity
+    parcels: Quantity
+
+
+class ShipmentDispatched(Struct, frozen=True, kw_only=True):
+    """A parcel left a location."""
+
+    order_id: Id
+    shipment_id: Id
+    location_id: Id
+    carrier: Id
+    service: Text
+    tracking_number: Text | None = None
+    expected_at: UtcTime | None = None
+    lines: tuple[ShippedLine, ...]
+
+
+class DispatchDiffered(Struct, frozen=True, kw_only=True):
+    """A parcel left otherwise than planned; for a person to look at."""
+
+    order_id: Id
+    shipment_id: Id
+    location_id: Id
+    lines: tuple[DifferingLine, ...]
+
+
+class ShipmentTracked(Struct, frozen=True, kw_only=True):
+    """A carrier scanned a parcel."""
+
+    order_id: Id
+    shipment_id: Id
+    status: Text
+    expected_at: UtcTime | None = None
+    place: Text | None = None
+
+
+class ShipmentDelivered(Struct, frozen=True, kw_only=True):
+    """A parcel reached the customer."""
+
+    order_id: Id
+    shipment_id: Id
+    location_id: Id
+    carrier: Id
+    delivered_at: UtcTime
+    due_by: UtcTime | None = None
+    on_time: bool | None = None
+    lines: tuple[DeliveredLine, ...]
+
+
+class DeliveryInferred(Struct, frozen=True, kw_only=True):
+    """Goods came back that no scan had shown as delivered: they must have arrived."""
+
+    order_id: Id
+    return_id: Id
+    lines: tuple[DeliveredLine, ...]
+
+
+class ReturnRequested(Struct, frozen=True, kw_only=True):
+    """A customer wants to send something back."""
+
+    order_id: Id
+    return_id: Id
+    rma: Id
+    resolution: Text
+    lines: tuple[RequestedLine, ...]
+
+
+class ReturnTracked(Struct, frozen=True, kw_only=True):
+    """A carrier scanned a return parcel."""
+
+    order_id: Id
+    return_id: Id
+    status: Text
+    place: Text | None = None
+
+
+class ReturnReceived(Struct, frozen=True, kw_only=True):
+    """A return was opened."""
+
+    order_id: Id
+    return_id: Id
+    rma: Id
+    location_id: Id
+    announced: bool
+    lines: tuple[ArrivedLine, ...]
+
+
+class ReturnDiffered(Struct, frozen=True, kw_only=True):
+    """What came back is not what was announced; for a person to look at."""
+
+    order_id: Id
+    return_id: Id
+    detail: Text
+
+
+class RefundIssued(Struct, frozen=True, kw_only=True):
+    """Money was paid back."""
+
+    order_id: Id
+    return_id: Id | None = None
+    amount_minor: Quantity
+    currency: CurrencyCode
+    reason: Text
+
+
+OrderFact = (
+    OrderPlaced
+    | OrderAmended
+    | OrderCancelled
+    | OrderHeld
+    | HoldReleased
+    | SourcingRequested
+    | LineAllocated
+    | LineBackordered
+    | BackorderReopened
+    | LineDeallocated
+    | ReservationSurrendered
+    | AllocationAnswered
+    | OrderAllocated
+    | ShipmentDispatched
+    | DispatchDiffered
+    | ShipmentTracked
+    | ShipmentDelivered
+    | DeliveryInferred
+    | ReturnRequested
+    | ReturnTracked
+    | ReturnReceived
+    | ReturnDiffered
+    | RefundIssued
+)

@@ -1,0 +1,128 @@
+"""What the ledger knows of an order while it decides: its lines, holds, shipments, returns and money.
+
+Per line always: `ordered = open + backordered + allocated + shipped + cancelled`, where open units are either `idle` (nobody
+looks for a location) or `sourcing` (a stock stream has been asked and has not answered yet).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec import Struct
+
+
+class Hold(NamedTuple):
+    """Units held at a location under an attempt."""
+
+    attempt: int
+    location_id: str
+    quantity: int
+
+
+class Wait(NamedTuple):
+    """Units in the queue of their SKU; attempt 0 has no place there: the order waits as a whole."""
+
+    attempt: int
+    quantity: int
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """One line and where each of its units is. `answered` is the newest version of the SKU's stream taken into account."""
+
+    line_id: str
+    sku: str
+    unit_price_minor: int
+    ordered: int
+    idle: int = 0
+    sourcing: int = 0
+    holds: tuple[Hold, ...] = ()
+    waits: tuple[Wait, ...] = ()
+    shipped: int = 0
+    cancelled: int = 0
+    delivered: int = 0
+    returned: int = 0
+    answered: int = 0
+    excluded: tuple[str, ...] = ()
+
+    @property
+    def open(self) -> int:
+        return self.idle + self.sourcing
+
+    @property
+    def allocated(self) -> int:
+        return sum(hold.quantity for hold in self.holds)
+
+    @property
+    def backordered(self) -> int:
+        return sum(wait.quantity for wait in self.waits)
+
+    @property
+    def unshipped(self) -> int:
+        """Units that can still be shipped or cancelled."""
+        return self.ordered - self.cancelled - self.shipped
+
+
+class Shipment(Struct, frozen=True, kw_only=True):
+    """A parcel that left; `lines` is line → units."""
+
+    location_id: str
+    carrier: str
+    lines: Mapping[str, int]
+    delivered: bool = False
+
+
+class Return(Struct, frozen=True, kw_only=True):
+    """A return; `requested` and `received` are line → units."""
+
+    rma: str
+    requested: Mapping[str, int]
+    received: Mapping[str, int]
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """A placed order. Before it is placed there is no state (None)."""
+
+    order_id: str
+    currency: str
+    channel: str
+    placed_at: datetime
+    allocation: str
+    country: str
+    time_zone: str | None
+    latitude: float | None
+    longitude: float | None
+    promised_by: datetime | None
+    due_by: datetime | None
+    lines: Mapping[str, Line]
+    charges_minor: int
+    released: bool
+    round: int = 1
+    holds: tuple[str, ...] = ()
+    shipments: Mapping[str, Shipment] = {}
+    returns: Mapping[str, Return] = {}
+    refunded_minor: int = 0
+
+    @property
+    def as_a_whole(self) -> bool:
+        """Whether it is allocated only all at once."""
+        return self.allocation == "all_or_nothing"
+
+    @property
+    def may_source(self) -> bool:
+        """Whether locations may be looked for now."""
+        return self.released and not self.holds
+
+    @property
+    def fully_allocated(self) -> bool:
+        """Every unit that is still wanted and not shipped is held."""
+        held = False
+        for line in self.lines.values():
+            if line.idle or line.sourcing or line.waits:
+                return False
+            held = held or bool(line.holds)
+        return held
+
+    @property
+    def value_minor(self) -> int:
+        """Value of all units ordered and all charges, in minor units."""
+        return sum(line.ordered * line.unit_price_minor for line in self.lines.values()) + self.charges_minor

@@ -1,0 +1,53 @@
+"""When a promise ends: a date is kept until that day ends where the order goes, a time is kept until that time.
+
+>>> promise_end("2026-12-24", country="DE", time_zone=None).isoformat()
+'2026-12-24T22:59:59.999999+00:00'
+"""
+
+import zoneinfo
+from datetime import UTC, date, datetime, timedelta
+
+# A decision must not depend on the machine: only the pinned `tzdata` package is asked, never the system's own files.
+zoneinfo.reset_tzpath(())
+
+#: IANA zone of a country where the address names none. Of countries with several zones: the one where most people live.
+ZONE_OF_COUNTRY = {
+    "AE": "Asia/Dubai", "AR": "America/Argentina/Buenos_Aires", "AT": "Europe/Vienna", "AU": "Australia/Sydney",
+    "BE": "Europe/Brussels", "BG": "Europe/Sofia", "BH": "Asia/Bahrain", "BM": "Atlantic/Bermuda", "BR": "America/Sao_Paulo",
+    "CA": "America/Toronto", "CH": "Europe/Zurich", "CL": "America/Santiago", "CN": "Asia/Shanghai", "CO": "America/Bogota",
+    "CY": "Asia/Nicosia", "CZ": "Europe/Prague", "DE": "Europe/Berlin", "DK": "Europe/Copenhagen", "EE": "Europe/Tallinn",
+    "EG": "Africa/Cairo", "ES": "Europe/Madrid", "FI": "Europe/Helsinki", "FR": "Europe/Paris", "GB": "Europe/London",
+    "GG": "Europe/Guernsey", "GR": "Europe/Athens", "HK": "Asia/Hong_Kong", "HR": "Europe/Zagreb", "HU": "Europe/Budapest",
+    "ID": "Asia/Jakarta", "IE": "Europe/Dublin", "IL": "Asia/Jerusalem", "IN": "Asia/Kolkata", "IS": "Atlantic/Reykjavik",
+    "IT": "Europe/Rome", "JE": "Europe/Jersey", "JP": "Asia/Tokyo", "KE": "Africa/Nairobi", "KR": "Asia/Seoul",
+    "LB": "Asia/Beirut", "LT": "Europe/Vilnius", "LU": "Europe/Luxembourg", "LV": "Europe/Riga", "MA": "Africa/Casablanca",
+    "MT": "Europe/Malta", "MX": "America/Mexico_City", "MY": "Asia/Kuala_Lumpur", "NG": "Africa/Lagos",
+    "NL": "Europe/Amsterdam", "NO": "Europe/Oslo", "NZ": "Pacific/Auckland", "PE": "America/Lima", "PH": "Asia/Manila",
+    "PL": "Europe/Warsaw", "PT": "Europe/Lisbon", "RO": "Europe/Bucharest", "RS": "Europe/Belgrade", "RU": "Europe/Moscow",
+    "SA": "Asia/Riyadh", "SE": "Europe/Stockholm", "SG": "Asia/Singapore", "SI": "Europe/Ljubljana",
+    "SK": "Europe/Bratislava", "TH": "Asia/Bangkok", "TR": "Europe/Istanbul", "TW": "Asia/Taipei", "UA": "Europe/Kyiv",
+    "US": "America/New_York", "VN": "Asia/Ho_Chi_Minh", "ZA": "Africa/Johannesburg",
+}  # fmt: skip
+
+
+class UnreadablePromiseError(ValueError):
+    """A promise that is neither a date nor a time with an offset, or an address in a time zone that does not exist."""
+
+
+def promise_end(promised_by: str, *, country: str, time_zone: str | None) -> datetime:
+    """The last moment, in UTC, at which a delivery keeps the promise.
+
+    A date gives the last microsecond of that day at the address. A country without a known zone counts as UTC.
+    """
+    try:
+        if len(promised_by) == len("2026-12-24"):
+            zone = zoneinfo.ZoneInfo(time_zone or ZONE_OF_COUNTRY.get(country, "UTC"))
+            day_after = date.fromisoformat(promised_by) + timedelta(days=1)
+            midnight = datetime(day_after.year, day_after.month, day_after.day, tzinfo=zone)
+            return midnight.astimezone(UTC) - timedelta(microseconds=1)
+        moment = datetime.fromisoformat(promised_by)
+    except (ValueError, OverflowError, zoneinfo.ZoneInfoNotFoundError) as error:
+        raise UnreadablePromiseError(f"{promised_by!r}: {error}") from error
+    if moment.tzinfo is None:
+        raise UnreadablePromiseError(f"{promised_by!r} has no offset")
+    return moment.astimezone(UTC)

@@ -1,0 +1,152 @@
+"""What can be asked of stock: the commands, checked as they come in."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from events.values import Consumed, Delta, Id, Natural, Quantity, Text, UtcTime
+
+
+class ReceiveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Goods have arrived."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    purchase_order: Text | None = None
+
+
+class AdjustStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Correct a quantity on hand."""
+
+    sku: Id
+    location_id: Id
+    quantity_delta: Delta
+    reason: Text
+
+
+class MoveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Goods go from one location to another."""
+
+    sku: Id
+    from_location_id: Id
+    to_location_id: Id
+    quantity: Quantity
+
+
+class CountStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Somebody counted."""
+
+    sku: Id
+    location_id: Id
+    counted: Natural
+    counted_at: UtcTime | None = None
+    tolerance: Natural = 0
+
+
+class MarkDamaged(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Units on hand can no longer be sold."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    reason: Text | None = None
+
+
+class SetStockPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Set the planner's numbers for a SKU at a location; an unset one stays."""
+
+    sku: Id
+    location_id: Id
+    safety_stock: Natural | None = None
+    reorder_point: Natural | None = None
+    buffers: dict[Id, Natural] | None = None
+
+
+class ReserveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Hold units for a line of an order, or say at once that there are not enough."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    attempt: Natural
+    expires_at: UtcTime | None = None
+    for_channel: Id | None = None
+
+
+class ReleaseStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Let go of what an attempt holds or waits for."""
+
+    sku: Id
+    location_id: Text
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    attempt: Natural
+    expires_at: UtcTime | None = None
+
+
+class AwaitStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Grant a line from any location as soon as there is stock, oldest order first."""
+
+    sku: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    attempt: Natural
+    placed_at: UtcTime
+    mode: Literal["grant", "offer"] = "grant"
+    for_channel: Id | None = None
+    locations: tuple[Id, ...] = ()
+
+
+class ShipStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Units have left with a shipment."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    shipment_id: Id
+    consumed: tuple[Consumed, ...] = ()
+
+
+class ReturnStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Units have come back from a customer."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    return_id: Id
+    disposition: Literal["restock", "damaged", "dispose", "inspect"]
+
+
+class ExpireReservation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The time named in a reservation's expires_at has come."""
+
+    sku: Id
+    location_id: Id
+    order_id: Id
+    line_id: Id
+    attempt: Natural
+
+
+StockCommand = (
+    ReceiveStock
+    | AdjustStock
+    | MoveStock
+    | CountStock
+    | MarkDamaged
+    | SetStockPolicy
+    | ReserveStock
+    | ReleaseStock
+    | AwaitStock
+    | ShipStock
+    | ReturnStock
+    | ExpireReservation
+)

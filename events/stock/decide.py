@@ -1,0 +1,501 @@
+"""What a SKU answers to a command. One stream is the single writer of the SKU's stock at all locations, so a unit can be
+promised once only.
+
+    decide(empty("mug"), reserve 1 at WH1) -> [ReservationRefused(available=0)]
+    decide(stock, receive 5 at WH1)        -> [StockReceived, StockReserved for whoever waits longest, ...]
+
+The queue is served in the decision that brings or frees stock, oldest order first.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, assert_never
+
+from events.envelope import INTERNAL_CHANNEL, Command, Refused
+from events.stock import commands as c
+from events.stock import facts as f
+from events.stock.evolve import evolve
+from events.stock.state import MOVES_KEPT, Attempt, Stock, Waiting
+from events.values import Buffer, Consumed
+
+
+def decide(stock: Stock, command: Command[c.StockCommand]) -> Sequence[f.StockFact] | Refused:
+    """Facts of the command in this state, or why not."""
+    decision = _Decision(stock, command)
+    refused = _answer(decision, command.data)
+    if refused is not None:
+        return refused
+    decision.serve_queue()
+    decision.report_levels()
+    return decision.facts
+
+
+class _Decision:
+    """Collects facts; `stock` is always the state after the last of them."""
+
+    def __init__(self, stock: Stock, command: Command[Any]) -> None:
+        self.before = stock
+        self.stock = stock
+        self.command = command
+        self.facts: list[f.StockFact] = []
+
+    def add(self, fact: f.StockFact) -> None:
+        self.stock = evolve(
+            self.stock, fact, occurred_at=self.command.occurred_at, recorded_at=self.command.recorded_at
+        )
+        self.facts.append(fact)
+
+    def serve_queue(self) -> None:
+        """Give what came free to those who wait: by time of the order, then order, then line."""
+        before = self.before.levels
+        risen = [
+            location_id
+            for location_id, level in self.stock.levels.items()
+            if level is not before.get(location_id) and level.available > self.before.level(location_id).available
+        ]
+        if not risen or not self.stock.queue:
+            return
+        # What is offered to an order that goes as a whole is not given to a younger one in the same breath.
+        promised = 0
+        queue = sorted(self.stock.queue.items(), key=lambda item: (item[1].placed_at, item[0]))
+        for attempt, waiting in queue:
+            free = sum(level.free(waiting.for_channel) for level in self.stock.levels.values()) - promised
+            if free <= 0 and not promised and not any(level.available > 0 for level in self.stock.levels.values()):
+                return
+            if waiting.mode == "offer":
+                if free >= waiting.quantity:
+                    promised += waiting.quantity
+                    self.add(_offered(self.stock.sku, attempt, waiting.quantity))
+            else:
+                self.grant(attempt, waiting, min(waiting.quantity, free), waited=True)
+
+    def grant(self, attempt: Attempt, waiting: Waiting, quantity: int, *, waited: bool) -> int:
+        """Hold up to `quantity` units, preferred locations first; returns the units held."""
+        others = sorted(set(self.stock.levels) - set(waiting.locations))
+        left = quantity
+        for location_id in (*waiting.locations, *others):
+            units = min(left, self.stock.level(location_id).free(waiting.for_channel))
+            if units <= 0:
+                continue
+            left -= units
+            self.add(
+                f.StockReserved(
+                    sku=self.stock.sku,
+                    location_id=location_id,
+                    quantity=units,
+                    order_id=attempt.order_id,
+                    line_id=attempt.line_id,
+                    attempt=attempt.attempt,
+                    waited=waited,
+                    for_order=True,
+                )
+            )
+        return quantity - left
+
+    def report_levels(self) -> None:
+        """State where available fell below 0, and where it fell to the reorder point."""
+        cause = type(self.facts[0]).__name__ if self.facts else ""
+        for location_id, level in self.stock.levels.items():
+            before = self.before.level(location_id)
+            if level is before:
+                continue
+            if level.available < min(0, before.available):
+                self.add(
+                    f.StockShortfallFound(
+                        sku=self.stock.sku, location_id=location_id, available=level.available, cause=cause
+                    )
+                )
+            if level.low and not before.low and level.reorder_point is not None:
+                self.add(
+                    f.LowStockDetected(
+                        sku=self.stock.sku,
+                        location_id=location_id,
+                        available=level.available,
+                        reorder_point=level.reorder_point,
+                    )
+                )
+
+
+def _answer(decision: _Decision, data: c.StockCommand) -> Refused | None:
+    match data:
+        case c.ReserveStock():
+            return _reserve(decision, data)
+        case c.ShipStock():
+            return _ship(decision, data)
+        case c.AwaitStock():
+            return _await(decision, data)
+        case c.ReleaseStock():
+            return _release(decision, data)
+        case c.ExpireReservation():
+            return _expire(decision, data)
+        case c.ReceiveStock():
+            decision.add(
+                f.StockReceived(
+                    sku=data.sku,
+                    location_id=data.location_id,
+                    quantity=data.quantity,
+                    purchase_order=data.purchase_order,
+                )
+            )
+        case c.AdjustStock():
+            return _adjust(decision, data)
+        case c.MoveStock():
+            return _move(decision, data)
+        case c.CountStock():
+            return _count(decision, data)
+        case c.MarkDamaged():
+            return _mark_damaged(decision, data)
+        case c.SetStockPolicy():
+            _set_policy(decision, data)
+        case c.ReturnStock():
+            decision.add(
+                f.StockReturned(
+                    sku=data.sku,
+                    location_id=data.location_id,
+                    quantity=data.quantity,
+                    order_id=data.order_id,
+                    line_id=data.line_id,
+                    return_id=data.return_id,
+                    disposition=data.disposition,
+                )
+            )
+        case _:
+            assert_never(data)
+    return None
+
+
+def _reserve(decision: _Decision, data: c.ReserveStock) -> Refused | None:
+    stock, command = decision.stock, decision.command
+    attempt = Attempt(data.order_id, data.line_id, data.attempt)
+    for_order = command.channel == INTERNAL_CHANNEL
+    if data.expires_at is not None and data.expires_at <= command.recorded_at:
+        return Refused(
+            code="invalid",
+            what=f"no {data.sku} was reserved",
+            detail=f"the hold would have lapsed at {_time(data.expires_at)}, and it is {_time(command.recorded_at)} in the log",
+            hint="send an expires_at that lies ahead",
+        )
+    released_before = attempt in stock.tombstones
+    if attempt in stock.answered and not released_before:
+        return _answered_already(attempt, data.sku)
+    free = stock.level(data.location_id).free(data.for_channel)
+    if released_before or free < data.quantity:
+        decision.add(
+            f.ReservationRefused(
+                sku=data.sku,
+                location_id=data.location_id,
+                quantity=data.quantity,
+                order_id=data.order_id,
+                line_id=data.line_id,
+                attempt=data.attempt,
+                available=free,
+                reason="released_before" if released_before else "not_enough",
+                for_order=for_order,
+            )
+        )
+        return None
+    decision.add(
+        f.StockReserved(
+            sku=data.sku,
+            location_id=data.location_id,
+            quantity=data.quantity,
+            order_id=data.order_id,
+            line_id=data.line_id,
+            attempt=data.attempt,
+            expires_at=data.expires_at,
+            waited=False,
+            for_order=for_order,
+        )
+    )
+    return None
+
+
+def _await(decision: _Decision, data: c.AwaitStock) -> Refused | None:
+    stock = decision.stock
+    attempt = Attempt(data.order_id, data.line_id, data.attempt)
+    if attempt in stock.answered:
+        return _answered_already(attempt, data.sku)
+    waiting = Waiting(data.quantity, data.placed_at, data.mode, data.for_channel, data.locations)
+    free = sum(level.free(data.for_channel) for level in stock.levels.values())
+    if data.mode == "offer":
+        if free >= data.quantity:
+            decision.add(_offered(data.sku, attempt, data.quantity))
+            return None
+        left = data.quantity
+    else:
+        left = data.quantity - decision.grant(attempt, waiting, min(free, data.quantity), waited=False)
+    if left:
+        decision.add(
+            f.StockAwaited(
+                sku=data.sku,
+                quantity=left,
+                order_id=data.order_id,
+                line_id=data.line_id,
+                attempt=data.attempt,
+                placed_at=data.placed_at,
+                mode=data.mode,
+                for_channel=data.for_channel,
+                locations=data.locations,
+            )
+        )
+    return None
+
+
+def _release(decision: _Decision, data: c.ReleaseStock) -> Refused | None:
+    stock = decision.stock
+    attempt = Attempt(data.order_id, data.line_id, data.attempt)
+    if attempt not in stock.answered:
+        decision.add(
+            f.ReleaseTombstoned(sku=data.sku, order_id=data.order_id, line_id=data.line_id, attempt=data.attempt)
+        )
+        return None
+    if not data.location_id and attempt in stock.queue:
+        _end_wait(decision, attempt, data.quantity)
+        return None
+    held = stock.reservations.get(attempt, {}).get(data.location_id)
+    if held is None:
+        return Refused(
+            code="limit",
+            what=f"nothing of {data.sku} was released",
+            detail=f"attempt {data.attempt} for {data.order_id}:{data.line_id} holds nothing "
+            f"{'at ' + data.location_id if data.location_id else 'in the queue'}: at most 0",
+            hint="it was shipped, expired, granted or released before",
+            at_most=0,
+        )
+    decision.add(
+        f.StockReleased(
+            sku=data.sku,
+            location_id=data.location_id,
+            quantity=min(data.quantity, held.quantity),
+            order_id=data.order_id,
+            line_id=data.line_id,
+            attempt=data.attempt,
+            for_order=held.for_order,
+        )
+    )
+    return None
+
+
+def _expire(decision: _Decision, data: c.ExpireReservation) -> Refused | None:
+    attempt = Attempt(data.order_id, data.line_id, data.attempt)
+    held = decision.stock.reservations.get(attempt, {}).get(data.location_id)
+    what = f"no reservation of {data.sku} expired"
+    if held is None or held.expires_at is None:
+        return Refused(
+            code="unknown",
+            what=what,
+            detail=f"{data.order_id}:{data.line_id}:{data.attempt} holds nothing at {data.location_id} that lapses",
+            hint="it was shipped or released before",
+        )
+    if held.expires_at > decision.command.recorded_at:
+        return Refused(
+            code="conflict",
+            what=what,
+            detail=f"it holds until {_time(held.expires_at)}, and it is {_time(decision.command.recorded_at)} in the log",
+            hint="ask again later",
+        )
+    decision.add(
+        f.ReservationExpired(
+            sku=data.sku,
+            location_id=data.location_id,
+            quantity=held.quantity,
+            order_id=data.order_id,
+            line_id=data.line_id,
+            attempt=data.attempt,
+            for_order=held.for_order,
+        )
+    )
+    return None
+
+
+def _ship(decision: _Decision, data: c.ShipStock) -> Refused | None:
+    """Goods that left have left; what the order held for them ends with it, as far as it still exists."""
+    stock = decision.stock
+    used: list[Consumed] = []
+    elsewhere: list[tuple[Attempt, Consumed]] = []
+    for part in data.consumed:
+        attempt = Attempt(data.order_id, data.line_id, part.attempt)
+        if not part.location_id:
+            continue
+        held = stock.reservations.get(attempt, {}).get(part.location_id)
+        if held is None:
+            continue
+        taken = Consumed(
+            attempt=part.attempt, location_id=part.location_id, quantity=min(part.quantity, held.quantity)
+        )
+        if part.location_id == data.location_id:
+            used.append(taken)
+        else:
+            elsewhere.append((attempt, taken))
+    decision.add(
+        f.StockShipped(
+            sku=data.sku,
+            location_id=data.location_id,
+            quantity=data.quantity,
+            from_reserved=sum(part.quantity for part in used),
+            order_id=data.order_id,
+            line_id=data.line_id,
+            shipment_id=data.shipment_id,
+            consumed=tuple(used),
+        )
+    )
+    for attempt, part in elsewhere:
+        decision.add(
+            f.StockReleased(
+                sku=data.sku,
+                location_id=part.location_id,
+                quantity=part.quantity,
+                order_id=attempt.order_id,
+                line_id=attempt.line_id,
+                attempt=attempt.attempt,
+                for_order=True,
+            )
+        )
+    for part in data.consumed:
+        attempt = Attempt(data.order_id, data.line_id, part.attempt)
+        if not part.location_id and attempt in decision.stock.queue:
+            _end_wait(decision, attempt, part.quantity)
+    return None
+
+
+def _end_wait(decision: _Decision, attempt: Attempt, quantity: int) -> None:
+    waiting = decision.stock.queue[attempt]
+    decision.add(
+        f.WaitEnded(
+            sku=decision.stock.sku,
+            quantity=min(quantity, waiting.quantity),
+            order_id=attempt.order_id,
+            line_id=attempt.line_id,
+            attempt=attempt.attempt,
+        )
+    )
+
+
+def _adjust(decision: _Decision, data: c.AdjustStock) -> Refused | None:
+    if data.quantity_delta == 0:
+        return Refused(
+            code="invalid",
+            what=f"{data.sku} at {data.location_id} was not adjusted",
+            detail="quantity_delta is 0",
+            hint="send the units to add, or a negative number of units to take away",
+        )
+    decision.add(
+        f.StockAdjusted(
+            sku=data.sku, location_id=data.location_id, quantity_delta=data.quantity_delta, reason=data.reason
+        )
+    )
+    return None
+
+
+def _move(decision: _Decision, data: c.MoveStock) -> Refused | None:
+    what = f"{data.sku} was not moved"
+    if data.from_location_id == data.to_location_id:
+        return Refused(
+            code="invalid", what=what, detail="both locations are the same", hint="name two different locations"
+        )
+    available = max(0, decision.stock.level(data.from_location_id).available)
+    if data.quantity > available:
+        return Refused(
+            code="limit",
+            what=what,
+            detail=f"{data.quantity} asked, {available} available at {data.from_location_id}: at most {available}",
+            hint="held, safety, damaged and quality-hold units cannot be moved away; release or adjust them first",
+            at_most=available,
+        )
+    decision.add(
+        f.StockMoved(
+            sku=data.sku,
+            from_location_id=data.from_location_id,
+            to_location_id=data.to_location_id,
+            quantity=data.quantity,
+        )
+    )
+    return None
+
+
+def _count(decision: _Decision, data: c.CountStock) -> Refused | None:
+    """Compare with the record as of the count, with moves since then allowed for."""
+    level = decision.stock.level(data.location_id)
+    counted_at = data.counted_at or decision.command.occurred_at
+    if len(level.moves) >= MOVES_KEPT and counted_at < level.moves[0].occurred_at:
+        return Refused(
+            code="limit",
+            what=f"the count of {data.sku} at {data.location_id} was not recorded",
+            detail=f"more than {MOVES_KEPT} movements followed {_time(counted_at)}; what was on record then is not known",
+            hint="count again",
+        )
+    expected = level.on_hand - sum(move.delta for move in level.moves if move.occurred_at > counted_at)
+    variance = data.counted - expected
+    decision.add(
+        f.StockCounted(
+            sku=data.sku,
+            location_id=data.location_id,
+            counted=data.counted,
+            counted_at=counted_at,
+            expected=expected,
+            variance=variance,
+            tolerance=data.tolerance,
+            accurate=abs(variance) <= data.tolerance,
+        )
+    )
+    return None
+
+
+def _mark_damaged(decision: _Decision, data: c.MarkDamaged) -> Refused | None:
+    level = decision.stock.level(data.location_id)
+    sound = max(0, level.on_hand - level.damaged)
+    if data.quantity > sound:
+        return Refused(
+            code="limit",
+            what=f"no {data.sku} at {data.location_id} was marked damaged",
+            detail=f"{data.quantity} asked; {level.on_hand} on hand, {level.damaged} damaged already: at most {sound}",
+            hint="count first where the record is wrong",
+            at_most=sound,
+        )
+    decision.add(
+        f.StockMarkedDamaged(
+            sku=data.sku, location_id=data.location_id, quantity=data.quantity, reason=data.reason
+        )
+    )
+    return None
+
+
+def _set_policy(decision: _Decision, data: c.SetStockPolicy) -> None:
+    level = decision.stock.level(data.location_id)
+    buffers = level.buffers if data.buffers is None else data.buffers
+    decision.add(
+        f.StockPolicySet(
+            sku=data.sku,
+            location_id=data.location_id,
+            safety_stock=_given(data.safety_stock, level.safety_stock),
+            reorder_point=level.reorder_point if data.reorder_point is None else data.reorder_point,
+            buffers=tuple(
+                Buffer(channel=channel, quantity=quantity) for channel, quantity in sorted(buffers.items())
+            ),
+        )
+    )
+
+
+def _given(value: int | None, before: int) -> int:
+    return before if value is None else value
+
+
+def _offered(sku: str, attempt: Attempt, quantity: int) -> f.StockOffered:
+    return f.StockOffered(
+        sku=sku, quantity=quantity, order_id=attempt.order_id, line_id=attempt.line_id, attempt=attempt.attempt
+    )
+
+
+def _answered_already(attempt: Attempt, sku: str) -> Refused:
+    return Refused(
+        code="conflict",
+        what=f"no {sku} was reserved",
+        detail=f"attempt {attempt.attempt} for {attempt.order_id}:{attempt.line_id} was answered before",
+        hint="number a new attempt",
+    )
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+

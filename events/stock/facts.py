@@ -1,0 +1,224 @@
+"""What can happen to stock: the facts, as they are kept."""
+
+from msgspec import Struct
+
+from events.values import Buffer, Consumed, Id, Integer, Natural, Quantity, Text, UtcTime
+
+
+class StockReceived(Struct, frozen=True, kw_only=True):
+    """Goods arrived."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    purchase_order: Text | None = None
+
+
+class StockAdjusted(Struct, frozen=True, kw_only=True):
+    """A quantity on hand was corrected."""
+
+    sku: Id
+    location_id: Id
+    quantity_delta: Integer
+    reason: Text
+
+
+class StockMoved(Struct, frozen=True, kw_only=True):
+    """Goods went from one location to another."""
+
+    sku: Id
+    from_location_id: Id
+    to_location_id: Id
+    quantity: Quantity
+
+
+class StockCounted(Struct, frozen=True, kw_only=True):
+    """Somebody counted, and the record now agrees."""
+
+    sku: Id
+    location_id: Id
+    counted: Natural
+    counted_at: UtcTime
+    expected: Integer
+    variance: Integer
+    tolerance: Natural
+    accurate: bool
+
+
+class StockMarkedDamaged(Struct, frozen=True, kw_only=True):
+    """Units on hand can no longer be sold."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    reason: Text | None = None
+
+
+class StockPolicySet(Struct, frozen=True, kw_only=True):
+    """The planner's numbers, all of them, as they are from now on."""
+
+    sku: Id
+    location_id: Id
+    safety_stock: Natural
+    reorder_point: Natural | None = None
+    buffers: tuple[Buffer, ...]
+
+
+class StockReserved(Struct, frozen=True, kw_only=True):
+    """Units are held for a line."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    attempt: Natural
+    expires_at: UtcTime | None = None
+    waited: bool
+    for_order: bool
+
+
+class ReservationRefused(Struct, frozen=True, kw_only=True):
+    """There were not enough units."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    attempt: Natural
+    available: Integer
+    reason: Text
+    for_order: bool
+
+
+class StockAwaited(Struct, frozen=True, kw_only=True):
+    """A line stands in the queue of its SKU."""
+
+    sku: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    attempt: Natural
+    placed_at: UtcTime
+    mode: Text
+    for_channel: Id | None = None
+    locations: tuple[Id, ...]
+
+
+class StockOffered(Struct, frozen=True, kw_only=True):
+    """There is stock for an order that waits as a whole; it left the queue to try again."""
+
+    sku: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    attempt: Natural
+
+
+class StockReleased(Struct, frozen=True, kw_only=True):
+    """Units are no longer held."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    attempt: Natural
+    for_order: bool
+
+
+class WaitEnded(Struct, frozen=True, kw_only=True):
+    """A line, or part of it, left the queue without stock."""
+
+    sku: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    attempt: Natural
+
+
+class ReleaseTombstoned(Struct, frozen=True, kw_only=True):
+    """A release came before its reservation, which will be refused."""
+
+    sku: Id
+    order_id: Id
+    line_id: Id
+    attempt: Natural
+
+
+class ReservationExpired(Struct, frozen=True, kw_only=True):
+    """A hold lapsed."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    attempt: Natural
+    for_order: bool
+
+
+class StockShipped(Struct, frozen=True, kw_only=True):
+    """Units left with a shipment."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    from_reserved: Natural
+    order_id: Id
+    line_id: Id
+    shipment_id: Id
+    consumed: tuple[Consumed, ...]
+
+
+class StockReturned(Struct, frozen=True, kw_only=True):
+    """Units came back from a customer."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    return_id: Id
+    disposition: Text
+
+
+class StockShortfallFound(Struct, frozen=True, kw_only=True):
+    """More is held or set apart than there is."""
+
+    sku: Id
+    location_id: Id
+    available: Integer
+    cause: Text
+
+
+class LowStockDetected(Struct, frozen=True, kw_only=True):
+    """Available stock fell to the reorder point."""
+
+    sku: Id
+    location_id: Id
+    available: Integer
+    reorder_point: Natural
+
+
+StockFact = (
+    StockReceived
+    | StockAdjusted
+    | StockMoved
+    | StockCounted
+    | StockMarkedDamaged
+    | StockPolicySet
+    | StockReserved
+    | ReservationRefused
+    | StockAwaited
+    | StockOffered
+    | StockReleased
+    | WaitEnded
+    | ReleaseTombstoned
+    | ReservationExpired
+    | StockShipped
+    | StockReturned
+    | StockShortfallFound
+    | LowStockDetected
+)

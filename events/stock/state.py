@@ -1,0 +1,159 @@
+"""What the ledger knows of one SKU at all locations while it decides.
+
+Per location always: `on_hand = available + reserved + safety + damaged + quality_hold`. Reservations and the queue are
+persistent maps: a hot SKU may hold a hundred thousand of them, and a change must not copy them all.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import immutables
+from msgspec import Struct
+
+#: How long a SKU remembers attempts it has answered, in days of log time.
+ATTEMPTS_KEPT_DAYS = 30
+#: Movements a location remembers for counts that are reported late. A count from before them is refused, never guessed.
+MOVES_KEPT = 256
+
+
+class Attempt(NamedTuple):
+    """Who asks: one attempt for one line of one order."""
+
+    order_id: str
+    line_id: str
+    attempt: int
+
+
+class Move(NamedTuple):
+    """A change of on_hand, at the time of the channel's clock."""
+
+    occurred_at: datetime
+    delta: int
+
+
+class Level(Struct, frozen=True, kw_only=True):
+    """The quantities of a SKU at one location, in units."""
+
+    on_hand: int = 0
+    reserved: int = 0
+    damaged: int = 0
+    quality_hold: int = 0
+    safety_stock: int = 0
+    reorder_point: int | None = None
+    buffers: Mapping[str, int] = {}
+    moves: tuple[Move, ...] = ()
+
+    @property
+    def safety(self) -> int:
+        """The planner's safety stock, as far as there are units for it."""
+        return min(self.safety_stock, max(0, self.on_hand - self.reserved - self.damaged - self.quality_hold))
+
+    @property
+    def available(self) -> int:
+        """Units that may be promised; below 0 when the world took more than there was on record."""
+        return self.on_hand - self.reserved - self.safety - self.damaged - self.quality_hold
+
+    @property
+    def low(self) -> bool:
+        return self.reorder_point is not None and self.available <= self.reorder_point
+
+    def free(self, channel: str | None) -> int:
+        """Units that this channel may still promise: available less its buffer, never below 0."""
+        buffer = self.buffers.get("*", 0)
+        if channel is not None:
+            buffer = self.buffers.get(channel, buffer)
+        return max(0, self.available - buffer)
+
+
+class Reservation(NamedTuple):
+    """Units held for an attempt at a location."""
+
+    quantity: int
+    expires_at: datetime | None
+    for_order: bool
+
+
+class Waiting(NamedTuple):
+    """An attempt in the queue."""
+
+    quantity: int
+    placed_at: datetime
+    mode: str
+    for_channel: str | None
+    locations: tuple[str, ...]
+
+
+Reservations = immutables.Map[Attempt, Mapping[str, Reservation]]
+Queue = immutables.Map[Attempt, Waiting]
+Answered = immutables.Map[Attempt, int]
+
+
+class Stock(Struct, frozen=True, kw_only=True):
+    """One SKU. `reservations` is attempt → location → units; `answered` is attempt → day it was first heard of.
+
+    `tombstones` are attempts whose release came before they did.
+    """
+
+    sku: str
+    levels: Mapping[str, Level]
+    reservations: Reservations
+    queue: Queue
+    answered: Answered
+    tombstones: frozenset[Attempt] = frozenset()
+    day: int = 0
+
+    def level(self, location_id: str) -> Level:
+        return self.levels.get(location_id, NOTHING)
+
+
+NOTHING = Level()
+
+
+def empty(sku: str) -> Stock:
+    """A SKU that nothing is known of."""
+    return Stock(
+        sku=sku, levels={}, reservations=immutables.Map(), queue=immutables.Map(), answered=immutables.Map()
+    )
+
+
+class StoredStock(Struct, frozen=True, array_like=True):
+    """`Stock` in a form that msgspec can write to a snapshot."""
+
+    sku: str
+    levels: dict[str, Level]
+    reservations: list[tuple[Attempt, dict[str, Reservation]]]
+    queue: list[tuple[Attempt, Waiting]]
+    answered: list[tuple[Attempt, int]]
+    tombstones: list[Attempt]
+    day: int
+
+
+def to_stored(stock: Stock) -> StoredStock:
+    """The SKU as plain lists, in a fixed order."""
+    return StoredStock(
+        stock.sku,
+        dict(stock.levels),
+        sorted(((attempt, dict(held)) for attempt, held in stock.reservations.items()), key=_by_attempt),
+        sorted(stock.queue.items(), key=_by_attempt),
+        sorted(stock.answered.items()),
+        sorted(stock.tombstones),
+        stock.day,
+    )
+
+
+def from_stored(stored: StoredStock) -> Stock:
+    """The inverse of `to_stored`."""
+    return Stock(
+        sku=stored.sku,
+        levels=stored.levels,
+        reservations=immutables.Map(stored.reservations),
+        queue=immutables.Map(stored.queue),
+        answered=immutables.Map(stored.answered),
+        tombstones=frozenset(stored.tombstones),
+        day=stored.day,
+    )
+
+
+def _by_attempt(item: tuple[Attempt, Any]) -> Attempt:
+    return item[0]

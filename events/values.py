@@ -1,0 +1,78 @@
+"""Words that all aggregates share: checked text, numbers, times and small records.
+
+Limits are part of the types, so a command that breaks one is refused where it comes in, with the name of the field:
+
+>>> import msgspec
+>>> msgspec.convert(-1, Quantity)
+Traceback (most recent call last):
+    ...
+msgspec.ValidationError: Expected `int` >= 1
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+# 10^12 keeps every product of a price and a quantity inside the 64 bits of Avro and PostgreSQL.
+NUMBER_MAX = 10**12
+
+Id = Annotated[str, Meta(min_length=1, max_length=200)]
+Text = Annotated[str, Meta(max_length=4000)]
+CountryCode = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+Quantity = Annotated[int, Meta(ge=1, le=NUMBER_MAX)]
+Natural = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
+Integer = Annotated[int, Meta(ge=-NUMBER_MAX, le=NUMBER_MAX)]
+Delta = Annotated[int, Meta(ge=-NUMBER_MAX, le=NUMBER_MAX)]
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
+UtcTime = Annotated[datetime, Meta(tz=True)]
+
+
+class Attribute(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One named property."""
+
+    name: Id
+    value: Text
+
+
+class Charge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An amount of an order that is no stock: postage, a fee, a discount."""
+
+    code: Id
+    amount_minor: Integer
+    description: Text | None = None
+
+
+class ShipTo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where an order goes."""
+
+    country: CountryCode
+    region: Text | None = None
+    postcode: Text | None = None
+    time_zone: Id | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    name: Text | None = None
+    street: Text | None = None
+    city: Text | None = None
+    email: Text | None = None
+    phone: Text | None = None
+
+
+class Consumed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What an order held that a dispatch used up."""
+
+    attempt: Natural
+    location_id: Text
+    quantity: Quantity
+
+
+class Buffer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Units kept back from one channel."""
+
+    channel: Id
+    quantity: Natural
+
+

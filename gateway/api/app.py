@@ -1,0 +1,138 @@
+"""The application: health, the read endpoints, the registry; and the server around it.
+
+    stop = threading.Event()
+    run_api(Settings(), services, stop)       # http://127.0.0.1:8085/docs
+"""
+
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import psycopg
+import uvicorn
+from confluent_kafka import KafkaException
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from psycopg_pool import PoolTimeout
+
+from gateway.api.reading import reading_router
+from gateway.api.registry import RegistryError, answer_error, registry_router
+from gateway.api.settings import ApiSettings
+from processors.subjects import topics_of_records
+from runtime.errors import Fault
+from runtime.kafka import admin
+from runtime.postgres import pool
+from runtime.services import Services
+from runtime.settings import Settings
+from schemas.registry import Subjects
+
+#: How long readiness waits for each service: a probe asks every few seconds, so a slow answer is a red one.
+_READY_SECONDS = 2.0
+#: How long open requests may still run when the server is to stop; a read takes milliseconds.
+_DRAIN_SECONDS = 5
+#: How often the server looks whether it is to stop: shorter spins, longer delays the end of every test.
+_STOP_POLL_SECONDS = 0.1
+
+
+def create_app(settings: Settings, services: Services) -> FastAPI:
+    """The API over these services; opens its connections when it starts to serve."""
+    connections = pool(services, "api")
+    kafka = admin(services, log_level=0)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        connections.open(wait=False)  # PostgreSQL may still be on its way up: /readyz says so
+        yield
+        connections.close()
+
+    app = FastAPI(
+        title="order-ledger",
+        description="Orders, stock and service cases as the ledger knows them. Errors say what, detail and hint.",
+        lifespan=lifespan,
+    )
+    app.add_exception_handler(RegistryError, answer_error)
+
+    @app.get("/healthz", tags=["health"])
+    def alive() -> dict[str, str]:
+        """The process runs."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["health"])
+    def ready() -> JSONResponse:
+        """Kafka and PostgreSQL answer; 503 and the reason where one does not."""
+        found = {"kafka": kafka_problem(), "postgres": postgres_problem()}
+        problems = {name: problem for name, problem in found.items() if problem is not None}
+        words = {name: problem or "ok" for name, problem in found.items()}
+        return JSONResponse(words, status_code=503 if problems else 200)
+
+    def kafka_problem() -> str | None:
+        try:
+            kafka.list_topics(timeout=_READY_SECONDS)
+        except KafkaException as error:
+            return str(error.args[0])
+        return None
+
+    def postgres_problem() -> str | None:
+        try:
+            with connections.connection(timeout=_READY_SECONDS) as connection:
+                connection.execute("SELECT 1")
+        except (psycopg.Error, PoolTimeout) as error:
+            return str(error).strip().splitlines()[0]
+        return None
+
+    app.include_router(reading_router(connections))
+    app.include_router(registry_router(Subjects(topics_of_records(settings.topic_prefix))))
+    return app
+
+
+def run_api(
+    settings: Settings, services: Services, stop: threading.Event, *, listen: ApiSettings | None = None
+) -> None:
+    """Serve until `stop` is set, then let open requests end. Raises Fault where the address cannot be listened on."""
+    listener = _listen(listen or ApiSettings())
+    config = uvicorn.Config(
+        create_app(settings, services),
+        log_config=None,  # our own logging stands; uvicorn's would take the root logger over
+        access_log=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+    server = _Server(config)
+
+    def watch() -> None:
+        while not stop.wait(_STOP_POLL_SECONDS):
+            if server.ended:
+                return
+        server.should_exit = True
+
+    watcher = threading.Thread(target=watch, name="api-stop", daemon=True)
+    watcher.start()
+    try:
+        server.run(sockets=[listener])
+    finally:
+        server.ended = True
+        listener.close()
+        watcher.join()
+
+
+def _listen(where: ApiSettings) -> socket.socket:
+    # Bound before the server starts, so that a taken port is an error of this call and not a line in a log.
+    try:
+        family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
+        return socket.create_server((where.host, where.port), family=family)
+    except OSError as error:
+        raise Fault(
+            f"The API cannot listen on {where.host}:{where.port}",
+            str(error),
+            "set ORDER_LEDGER_API_PORT to another port (0: any free one)",
+        ) from error
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process around it, which sets `stop`."""
+
+    ended = False
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

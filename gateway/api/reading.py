@@ -1,0 +1,80 @@
+"""What the tables say, as JSON: the very documents that the commands `order`, `inventory` and `kpi` print."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Annotated, Any, Literal
+
+import psycopg
+from fastapi import APIRouter, HTTPException, Query
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from projections.inventory.reader import read_inventory
+from projections.kpi.reader import kpis
+from projections.order_history.reader import read_history
+from projections.order_status.reader import read_order
+
+#: Rows of one answer: a page that a client can hold; a retailer's whole stock is read with SQL, not with HTTP.
+INVENTORY_ROWS_MAX = 10_000
+
+
+def problem(status: int, what: str, detail: str, hint: str) -> HTTPException:
+    """An error as the body `{"detail": {"what", "detail", "hint"}}`."""
+    return HTTPException(status, {"what": what, "detail": detail, "hint": hint})
+
+
+def reading_router(pool: ConnectionPool) -> APIRouter:
+    """Routes below /v1 that read; each answer is of one moment."""
+    router = APIRouter(prefix="/v1", tags=["read"])
+
+    @contextmanager
+    def connection() -> Iterator[psycopg.Connection[Any]]:
+        try:
+            with pool.connection() as found, found.transaction():
+                found.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                yield found
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise problem(503, "PostgreSQL does not answer", str(error).strip(), "try again; see /readyz") from error
+        except psycopg.errors.UndefinedTable as error:
+            what = "the ledger's tables are not there yet"
+            raise problem(503, what, str(error).strip().splitlines()[0], "the projector makes them when it starts") from error
+
+    @router.get("/orders/{order_id}")
+    def order(order_id: str) -> dict[str, Any]:
+        with connection() as database:
+            found = read_order(database, order_id)
+        if found is None:
+            raise _no_such_order(order_id)
+        return found
+
+    @router.get("/orders/{order_id}/history")
+    def order_history(order_id: str) -> dict[str, Any]:
+        with connection() as database:
+            facts = read_history(database, order_id)
+        if not facts:
+            raise _no_such_order(order_id)
+        return {"order_id": order_id, "facts": facts}
+
+    @router.get("/inventory")
+    def inventory(
+        sku: str | None = None,
+        location: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=INVENTORY_ROWS_MAX)] = INVENTORY_ROWS_MAX,
+    ) -> dict[str, Any]:
+        with connection() as database:
+            return {"rows": read_inventory(database, sku, location, limit=limit)}
+
+    @router.get("/kpis")
+    def key_figures(
+        from_: Annotated[date | None, Query(alias="from")] = None,
+        to: date | None = None,
+        by: Literal["channel", "region", "location", "carrier", "day"] | None = None,
+    ) -> dict[str, Any]:
+        with connection() as database:
+            return kpis(database, from_=from_, to=to, by=by)
+
+    return router
+
+
+def _no_such_order(order_id: str) -> HTTPException:
+    return problem(404, "no such order", f"no order {order_id!r} was placed", "a fresh order is here within a second")

@@ -1,0 +1,144 @@
+"""The contracts as a read-only Confluent schema registry, so that `kcat -s value=avro -r http://127.0.0.1:8085` reads our topics.
+
+Served at the root, as such clients expect. Ids are the fixed ones of `schemas/ids.json`, which stand in every record.
+"""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request
+from fastapi.responses import JSONResponse, Response
+
+from schemas.registry import COMPATIBILITY, Subject, Subjects
+
+CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
+
+
+class RegistryResponse(JSONResponse):
+    """JSON with the content type that registry clients ask for."""
+
+    media_type = CONTENT_TYPE
+
+
+class RegistryError(Exception):
+    """A registry's own error: HTTP status, `error_code`, `message`."""
+
+    def __init__(self, status: int, error_code: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error_code = error_code
+        self.message = message
+
+
+def answer_error(_request: Request, error: Exception) -> Response:
+    """The body that registry clients understand."""
+    assert isinstance(error, RegistryError)
+    return RegistryResponse({"error_code": error.error_code, "message": error.message}, status_code=error.status)
+
+
+def registry_router(subjects: Subjects) -> APIRouter:
+    """Routes of the registry's read side."""
+    router = APIRouter(tags=["schema registry"], default_response_class=RegistryResponse)
+
+    def with_id(schema_id: int) -> list[Subject]:
+        found = subjects.of_id(schema_id)
+        if not found:
+            raise RegistryError(404, 40403, f"Schema {schema_id} not found")
+        return found
+
+    def versions_of(subject: str) -> list[int]:
+        try:
+            return subjects.versions(subject)
+        except KeyError:
+            raise RegistryError(404, 40401, f"Subject '{subject}' not found.") from None
+
+    def version_of(subject: str, version: str) -> Subject:
+        known = versions_of(subject)
+        if version in ("latest", "-1"):
+            return subjects.find(subject)
+        if not version.isascii() or not version.isdigit() or int(version) < 1:
+            raise RegistryError(
+                422, 42202, f"The specified version '{version}' is not a valid version id. Allowed values are between "
+                '[1, 2^31-1] and the string "latest"'
+            )
+        if int(version) not in known:
+            raise RegistryError(404, 40402, f"Version {version} not found.")
+        return subjects.find(subject, int(version))
+
+    @router.get("/schemas/types")
+    def schema_types() -> list[str]:
+        return ["AVRO"]
+
+    @router.get("/schemas/ids/{schema_id}")
+    def schema_by_id(schema_id: int) -> dict[str, str]:
+        return {"schema": _compact(with_id(schema_id)[0])}
+
+    @router.get("/schemas/ids/{schema_id}/schema")
+    def bare_schema_by_id(schema_id: int) -> RegistryResponse:
+        return RegistryResponse(with_id(schema_id)[0].contract.schema)
+
+    @router.get("/schemas/ids/{schema_id}/subjects")
+    def subjects_of_id(schema_id: int) -> list[str]:
+        return [subject.name for subject in with_id(schema_id)]
+
+    @router.get("/schemas/ids/{schema_id}/versions")
+    def versions_of_id(schema_id: int) -> list[dict[str, Any]]:
+        return [{"subject": subject.name, "version": subject.version} for subject in with_id(schema_id)]
+
+    @router.get("/subjects")
+    def subject_names(subjectPrefix: str = "") -> list[str]:  # noqa: N803 - the registry's own spelling
+        prefix = subjectPrefix.removeprefix(":*:")
+        return [name for name in subjects.names() if name.startswith(prefix)]
+
+    @router.get("/subjects/{subject}/versions")
+    def versions(subject: str) -> list[int]:
+        return versions_of(subject)
+
+    @router.get("/subjects/{subject}/versions/{version}")
+    def schema_version(subject: str, version: str) -> dict[str, Any]:
+        return _version(version_of(subject, version))
+
+    @router.get("/subjects/{subject}/versions/{version}/schema")
+    def bare_schema_version(subject: str, version: str) -> RegistryResponse:
+        return RegistryResponse(version_of(subject, version).contract.schema)
+
+    @router.post("/subjects/{subject}")
+    def look_up(subject: str, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+        """The version of a subject that has this very schema: how a producer finds the id without registering."""
+        try:
+            wanted = json.loads(body["schema"])
+        except (KeyError, TypeError, ValueError):
+            raise RegistryError(422, 42201, "Invalid schema: the body is {\"schema\": \"…\"}") from None
+        for version in versions_of(subject):
+            found = subjects.find(subject, version)
+            if found.contract.schema == wanted:
+                return _version(found)
+        raise RegistryError(404, 40403, "Schema not found")
+
+    @router.get("/config")
+    def compatibility() -> dict[str, str]:
+        return {"compatibilityLevel": COMPATIBILITY}
+
+    @router.get("/config/{subject}")
+    def compatibility_of(subject: str) -> dict[str, str]:
+        versions_of(subject)
+        return {"compatibilityLevel": COMPATIBILITY}
+
+    @router.get("/mode")
+    def mode() -> dict[str, str]:
+        return {"mode": "READONLY"}
+
+    return router
+
+
+def _version(subject: Subject) -> dict[str, Any]:
+    return {
+        "subject": subject.name,
+        "version": subject.version,
+        "id": subject.contract.schema_id,
+        "schema": _compact(subject),
+    }
+
+
+def _compact(subject: Subject) -> str:
+    return json.dumps(subject.contract.schema, separators=(",", ":"))

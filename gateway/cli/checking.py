@@ -1,0 +1,181 @@
+"""`order-ledger verify | dead-letters list, show, retry | doctor`: is it right, what went wrong, is it well."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NoReturn
+
+import psycopg
+import typer
+from confluent_kafka import KafkaException
+
+from gateway.cli.context import fail, print_json
+from gateway.dead_letters import describe, find_message, hexdump, read_letters, retry
+from gateway.doctor import examine, healthy, running_services
+from processors.dead_letters import Place
+from processors.subjects import codec_for
+from processors.verify import Report, verify
+from runtime.errors import Fault
+from runtime.progress import progress
+from runtime.services import Services
+from runtime.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Where it was found: topic/partition/offset, as `list` says.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("verify", epilog="Example: order-ledger verify --json")(verify_command)
+    app.command("doctor", epilog="Example: order-ledger doctor")(doctor_command)
+    letters = typer.Typer(help="Records that nobody could read or handle.", no_args_is_help=True)
+    letters.command("list", epilog="Example: order-ledger dead-letters list --json")(list_command)
+    letters.command("show", epilog="Example: order-ledger dead-letters show intake.orders/3/17")(show_command)
+    letters.command("retry", epilog="Example: order-ledger dead-letters retry --all")(retry_command)
+    app.add_typer(letters, name="dead-letters")
+
+
+def verify_command(
+    *,
+    schema: Annotated[str, typer.Option(help="Schema of the tables.")] = "public",
+    as_json: Json = False,
+) -> None:
+    """Fold the whole log independently and compare every row and column of the tables; exit status 1 if they differ."""
+    services = _services()
+    with progress("reading the log", unit="facts") as bar:
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.title = what
+            bar.reach(done, total)
+
+        try:
+            report = verify(services, _codec(services), schema=schema, progress=show)
+        except (Fault, KafkaException, psycopg.Error) as error:
+            _fail_with(error)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        _tell(report)
+    if not report.equal:
+        raise typer.Exit(1)
+
+
+def _tell(report: Report) -> None:
+    for name, rows in report.tables.items():
+        typer.echo(f"{name:24} {rows:>12,} rows")
+    for topic, reasons in report.skipped.items():
+        for reason, entry in reasons.items():
+            typer.echo(f"{topic}: {entry['count']:,} facts passed over, {reason}; first at {', '.join(entry['places'])}")
+    difference = report.first_difference
+    if difference is None:
+        typer.echo(f"equal: the tables are what {report.facts:,} facts say")
+    else:
+        typer.echo(f"NOT EQUAL: {difference.table} {difference.key} column {difference.column}")
+        typer.echo(f"  expected: {difference.expected!r}")
+        typer.echo(f"  found:    {difference.found!r}")
+
+
+def list_command(*, as_json: Json = False) -> None:
+    """List dead letters, each record once, with the reason."""
+    letters = _reading(lambda services: read_letters(services))
+    if as_json:
+        reasons: dict[str, int] = {}
+        for letter in letters:
+            if letter.open:
+                reasons[letter.reason] = reasons.get(letter.reason, 0) + 1
+        print_json({"dead_letters": [letter.as_json() for letter in letters], "open_by_reason": reasons})
+        return
+    for letter in letters:
+        state = "open" if letter.open else "sent again"
+        typer.echo(f"{letter.first_place!s:32} {letter.reason:16} {letter.count:>4}×  {state:10} {letter.at}  {letter.detail}")
+    if not letters:
+        typer.echo("no dead letters", err=True)
+
+
+def show_command(source: Source, *, as_json: Json = False) -> None:
+    """Show one dead letter: its headers, its bytes, and what can be made of them."""
+    place = _place(source)
+    message = _reading(lambda services: find_message(services, place))
+    description = describe(message, _codec(_services()))
+    if as_json:
+        print_json(description)
+        return
+    for name, value in description["headers"].items():
+        typer.echo(f"{name}: {value}")
+    typer.echo(f"key: {description['key']}\nbytes: {description['bytes']:,}\n")
+    for line in hexdump(message.value() or b""):
+        typer.echo(line)
+    typer.echo("")
+    for name, value in description["decoded"].items():
+        typer.echo(f"{name}: {value}")
+
+
+def retry_command(
+    source: Annotated[str | None, typer.Argument(metavar="[SOURCE]", help="One letter: topic/partition/offset.")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All letters that were not sent again yet.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send the original bytes to the topic they came from. Harmless to repeat: a command is answered once, by its id."""
+    if (source is None) != everything:
+        fail("say which letters to send again", "", "name one as `dead-letters list` does, or say --all")
+    place = None if source is None else _place(source)
+    outcomes = _reading(lambda services: retry(services, place))
+    if as_json:
+        print_json({"outcomes": outcomes})
+    else:
+        for outcome in outcomes:
+            typer.echo(f"{outcome['source']}: {outcome['outcome']} {outcome.get('to') or outcome.get('detail', '')}")
+        if not outcomes:
+            typer.echo("nothing to send again", err=True)
+    if any(outcome["outcome"] != "sent" for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def doctor_command(*, as_json: Json = False) -> None:
+    """Check services, topics, workers, what was passed over and what waits; exit status 1 if something fails."""
+    checks = examine(Settings())
+    if as_json:
+        print_json({"healthy": healthy(checks), "checks": [check.as_json() for check in checks]})
+    else:
+        for check in checks:
+            typer.echo(f"{check.verdict:4}  {check.what}" + (f"  ({check.detail})" if check.detail else ""))
+            if check.hint:
+                typer.echo(f"      → {check.hint}")
+    if not healthy(checks):
+        raise typer.Exit(1)
+
+
+def _services() -> Services:
+    services = running_services(Settings())
+    if services is None:
+        fail(
+            "the services are not up",
+            "Kafka or PostgreSQL is neither configured nor running embedded",
+            "`order-ledger up`, or set ORDER_LEDGER_KAFKA and ORDER_LEDGER_POSTGRES",
+        )
+    return services
+
+
+def _codec(services: Services) -> Any:
+    return codec_for(services.schema_registry, services.topic_prefix)
+
+
+def _place(text: str) -> Place:
+    try:
+        return Place.parse(text)
+    except ValueError:
+        fail(f"{text!r} is no place of a record", "", "write topic/partition/offset, for example intake.orders/3/17")
+
+
+def _reading(read: Any) -> Any:
+    try:
+        return read(_services())
+    except (Fault, KafkaException) as error:
+        _fail_with(error)
+
+
+def _fail_with(error: Exception) -> NoReturn:
+    if isinstance(error, Fault):
+        fail(error.what, error.detail, error.hint)
+    service = "PostgreSQL" if isinstance(error, psycopg.Error) else "Kafka"
+    fail(f"{service} could not answer", str(error).strip(), "`order-ledger doctor` shows what is reachable")

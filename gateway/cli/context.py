@@ -1,0 +1,84 @@
+"""What every command needs: a connection to the ledger's tables, JSON on stdout, and one way to say what went wrong.
+
+with open_database() as connection:
+    print_json(read_order(connection, "order-1"))
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import psycopg
+import typer
+from pydantic import ValidationError
+
+from runtime.errors import Fault
+from runtime.postgres import connect
+from runtime.services import Services, embedded
+from runtime.settings import Settings
+
+#: How all commands name themselves in `pg_stat_activity`.
+_APPLICATION = "cli"
+
+
+def fail(what: str, detail: str = "", hint: str = "") -> NoReturn:
+    """Say on stderr what happened, the detail and what to do; exit status 1."""
+    typer.echo(str(Fault(what, detail, hint)), err=True)
+    raise typer.Exit(1)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document and a newline, on stdout."""
+    typer.echo(json.dumps(document, ensure_ascii=False))
+
+
+@contextmanager
+def open_database() -> Iterator[psycopg.Connection[Any]]:
+    """A read-only connection, each statement of one moment. Starts nothing: where PostgreSQL is down or its tables are
+    not made yet, the command ends with what to do about it."""
+    services = _services(_settings())
+    try:
+        connection = connect(services, _APPLICATION, autocommit=True)
+    except psycopg.OperationalError as error:
+        fail(
+            "PostgreSQL does not answer",
+            str(error).strip().splitlines()[0],
+            "`order-ledger status` shows what runs; check ORDER_LEDGER_POSTGRES where it is set",
+        )
+    with connection:
+        connection.execute("SET default_transaction_read_only TO on")
+        try:
+            yield connection
+        except psycopg.errors.UndefinedTable as error:
+            fail(
+                "the ledger's tables are not there yet",
+                str(error).strip().splitlines()[0],
+                "`order-ledger run` starts the workers that make and fill them",
+            )
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "ORDER_LEDGER_" + "_".join(str(part) for part in first["loc"]).upper()
+        fail("a setting is wrong", f"{name}: {first['msg']}", "correct it in the environment; unset means its default")
+
+
+def _services(settings: Settings) -> Services:
+    """Where PostgreSQL is, without starting anything: a look must not change what runs."""
+    conninfo = settings.postgres_conninfo()
+    if conninfo is not None:
+        return Services({}, conninfo, "configured", "configured", settings.topic_prefix, settings.schema_registry)
+    running = embedded(settings).running().postgres
+    if running is None:
+        fail(
+            "the services are not up",
+            f"no embedded PostgreSQL runs in {settings.home}",
+            "start them with `order-ledger up`, or set ORDER_LEDGER_POSTGRES",
+        )
+    return Services({}, running, "embedded", "embedded", settings.topic_prefix, settings.schema_registry)

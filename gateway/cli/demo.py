@@ -1,0 +1,220 @@
+"""`demo`: services up, workers started, orders in, and what came of them, in one go."""
+
+from __future__ import annotations
+
+import signal
+import time
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import psycopg
+import typer
+
+from gateway.cli.context import print_json
+from runtime.postgres import connect
+from runtime.process import Workers
+from runtime.progress import progress
+from runtime.services import Services, down, find_services, status
+from runtime.settings import Settings
+
+#: What the workers of a demo run; the API too when it stays up.
+DEMO_WORKERS = ("ledger", "reactions", "projector")
+#: The season of a demo without data: large enough for all six figures, done in well under two minutes on two cores.
+DEMO_ORDERS = 2_000
+DEMO_SEED = 7
+#: Rows of low stock that are shown.
+LOW_STOCK_SHOWN = 8
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("demo", epilog="Example: order-ledger demo --orders 500 --json")(demo_command)
+
+
+def demo_command(
+    *,
+    data: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Real orders in the layout of UCI Online Retail: parquet, csv, xlsx."),
+    ] = None,
+    from_: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of --data; default: its peak week.")
+    ] = None,
+    to: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day of --data, included.")
+    ] = None,
+    orders: Annotated[int, typer.Option(min=1, help="Orders of the simulated season.")] = DEMO_ORDERS,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same commands.")] = DEMO_SEED,
+    serve: Annotated[bool, typer.Option("--serve", help="Stay up with the API until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> None:
+    """Start everything, run real orders (--data) or a simulated season through the ledger, show what came of it, verify."""
+    settings = Settings()
+    # A Ctrl-C, or the end of the terminal, must come by here on its way out: workers and services are ours to stop.
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGHUP, _leave)
+    ran_before = all(service.up for service in status(settings))
+    started = time.monotonic()
+    try:
+        with progress("starting services") as bar:
+            services = find_services(settings, say=bar.say)
+        logs = settings.home / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        with Workers() as workers:
+            for name in (*DEMO_WORKERS, *(("api",) if serve else ())):
+                workers.start(name, ["run", "--only", name], log=logs / f"{name}.log")
+            ready = time.monotonic()
+            done = _go(data, from_, to, orders=orders, seed=seed)
+            shown = _look(settings, services, done, seconds=time.monotonic() - ready)
+            shown["seconds"] = {
+                "services": round(ready - started, 1),
+                "run": round(time.monotonic() - ready, 1),
+            }
+            if as_json:
+                print_json(shown)
+            else:
+                _tell(shown)
+            if serve:
+                _serve(workers)
+    finally:
+        if not ran_before:
+            down(settings)
+    if not shown["verify"]["equal"]:
+        raise typer.Exit(1)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _serve(workers: Workers) -> None:
+    from gateway.api.settings import ApiSettings
+
+    listen = ApiSettings()
+    typer.echo(f"serving on http://{listen.host}:{listen.port} until Ctrl-C", err=True)
+    workers.wait()
+
+
+def _go(
+    data: Path | None, from_: datetime | None, to: datetime | None, *, orders: int, seed: int
+) -> dict[str, Any]:
+    from gateway.cli.writing import run_import, run_simulation
+
+    if data is None:
+        return {"source": "simulated season", **run_simulation(orders=orders, seed=seed, surge=10.0)}
+    return {"source": f"{data.name} (real orders)", **run_import(data, from_, to, seed=seed, peak=True)}
+
+
+def _look(settings: Settings, services: Services, done: dict[str, Any], *, seconds: float) -> dict[str, Any]:
+    from processors.subjects import codec_for
+    from processors.verify.check import verify
+    from projections.inventory.reader import read_low_stock
+    from projections.kpi.reader import kpis
+
+    with connect(services, "demo", autocommit=True) as connection:
+        order_id = _telling_order(connection)
+        out = _counts(connection)
+        figures = kpis(connection, from_=None, to=None, by=None)
+        low = read_low_stock(connection)
+        story = _story(connection, order_id) if order_id else "no order has shipped"
+    with progress("verifying: folding the log again, one fact at a time"):
+        report = verify(services, codec_for(services.schema_registry, services.topic_prefix))
+    commands = sum(phase["commands"] for phase in done["phases"])
+    facts = sum(phase["facts"] for phase in done["phases"])
+    return {
+        "in": done,
+        "out": out,
+        "order_id": order_id,
+        "story": story,
+        "kpi": figures,
+        "low_stock": low,
+        "rates": {
+            "commands_sent": commands,
+            "facts": facts,
+            "seconds": round(seconds, 1),
+            "facts_per_second": round(facts / max(seconds, 1e-9)),
+        },
+        "verify": report.as_json(),
+    }
+
+
+def _telling_order(connection: psycopg.Connection[Any]) -> str | None:
+    """An order that much has happened to, but not too much to read."""
+    row = connection.execute(
+        "SELECT order_id FROM order_status WHERE shipped > 0 ORDER BY (returned > 0)::int + (cancelled > 0)::int + "
+        "(version BETWEEN 8 AND 40)::int + (SELECT count(*) > 0 FROM order_history h WHERE h.order_id = order_status.order_id "
+        "AND h.fact = 'LineBackordered')::int DESC, version, order_id LIMIT 1"
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _story(connection: psycopg.Connection[Any], order_id: str) -> str:
+    from gateway.story import as_text, tell
+    from projections.order_history.reader import read_history
+
+    return as_text(tell(read_history(connection, order_id)))
+
+
+def _counts(connection: psycopg.Connection[Any]) -> dict[str, Any]:
+    by_status = connection.execute("SELECT status, count(*) FROM order_status GROUP BY 1 ORDER BY 2 DESC, 1").fetchall()
+    rows = connection.execute(
+        "SELECT count(*), count(DISTINCT sku), coalesce(sum(on_hand), 0), coalesce(sum(reserved), 0) FROM inventory"
+    ).fetchone()
+    refused = connection.execute("SELECT count(*) FROM answers WHERE outcome = 'refused'").fetchone()
+    assert rows is not None
+    assert refused is not None
+    return {
+        "orders": sum(count for _, count in by_status),
+        "orders_by_status": dict(by_status),
+        "inventory_rows": rows[0],
+        "skus": rows[1],
+        "units_on_hand": int(rows[2]),
+        "units_reserved": int(rows[3]),
+        "refused_commands": refused[0],
+    }
+
+
+def _tell(shown: dict[str, Any]) -> None:
+    from gateway.cli.reading import show_figures
+
+    done, out = shown["in"], shown["out"]
+    _title(f"What went in: {done['source']}")
+    typer.echo(done["text"])
+    for phase in done["phases"]:
+        typer.echo(
+            f"  {phase['name']:<52} {phase['commands']:>9,} commands {phase['facts']:>10,} facts {phase['seconds']:>7.1f} s"
+        )
+    _title("What came out")
+    statuses = ", ".join(f"{count:,} {status}" for status, count in out["orders_by_status"].items())
+    typer.echo(f"  {out['orders']:,} orders: {statuses}")
+    typer.echo(
+        f"  {out['skus']:,} SKUs in {out['inventory_rows']:,} places: {out['units_on_hand']:,} units on hand, "
+        f"{out['units_reserved']:,} reserved; {out['refused_commands']:,} commands refused"
+    )
+    _title(f"The story of order {shown['order_id']}")
+    typer.echo(shown["story"])
+    _title("The six KPIs")
+    show_figures(shown["kpi"])
+    _title(f"Low stock: {len(shown['low_stock'])} places at or below their reorder point")
+    for row in shown["low_stock"][:LOW_STOCK_SHOWN]:
+        typer.echo(
+            f"  {row['sku']:<20} {row['location_id']:<16} available {row['available']:>6,}  reorder point "
+            f"{row['reorder_point']:>6,}"
+        )
+    rates, seconds = shown["rates"], shown["seconds"]
+    _title("Rates")
+    typer.echo(
+        f"  {rates['commands_sent']:,} commands became {rates['facts']:,} facts in {rates['seconds']:.1f} s, all projected: "
+        f"{rates['facts_per_second']:,} events/s (services up in {seconds['services']:.1f} s)"
+    )
+    report = shown["verify"]
+    typer.echo(f"\nverify: {'equal' if report['equal'] else 'NOT EQUAL ' + str(report['first_difference'])}")
+    typer.echo("look further: order-ledger up; order-ledger story ORDER_ID; order-ledger kpi --by channel")
+
+
+def _title(text: str) -> None:
+    typer.echo(f"\n{text}\n{'-' * len(text)}")
+
+

@@ -1,0 +1,149 @@
+"""`run` and `settle`: the workers, and waiting for them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from gateway.cli.context import fail, print_json
+from runtime.logging import log, setup_logging
+from runtime.postgres import connect
+from runtime.process import Workers
+from runtime.services import Services, find_services
+from runtime.settings import Settings
+
+#: In the order in which they are started. A name twice on the command line starts two of them.
+WORKERS = ("ledger", "reactions", "projector", "api")
+
+#: A worker that ends by itself is started again after this; doubled each time up to the maximum. Shorter burns a core on
+#: a fault that stays, longer lets a passing one cost more than it must.
+RESTART_SECONDS = 0.5
+RESTART_SECONDS_MAX = 30.0
+#: A worker that has run this long is healthy: its next fault begins at the short wait again.
+HEALTHY_SECONDS = 60.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("run", epilog="Example: order-ledger run --only ledger,projector")(run_command)
+    app.command("settle", epilog="Example: order-ledger settle --timeout 60 --json")(settle_command)
+
+
+def run_command(
+    only: Annotated[
+        str, typer.Option("--only", help=f"Workers to run, by comma: {', '.join(WORKERS)}. A name may stand twice.")
+    ] = ",".join(WORKERS),
+) -> None:
+    """Run workers in the foreground until SIGTERM or Ctrl-C, which lets them finish what they have in hand."""
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    unknown = [name for name in names if name not in WORKERS]
+    if unknown or not names:
+        fail("there is no such worker", ", ".join(unknown) or "none named", f"choose among {', '.join(WORKERS)}")
+    settings = Settings()
+    services = find_services(settings)
+    if len(names) == 1:
+        setup_logging(settings.log_level, process=names[0])
+        raise typer.Exit(work(names[0], settings, services))
+    with Workers() as workers:
+        start_workers(workers, names)
+        supervise(workers, names)
+
+
+def start_workers(workers: Workers, names: Sequence[str]) -> None:
+    """Start one child per name; the second of a name is called name-2."""
+    for name in labels(names):
+        workers.start(name, ["run", "--only", name.partition("-")[0]])
+
+
+def labels(names: Sequence[str]) -> list[str]:
+    """A name for each worker: ledger, ledger-2, …"""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return found
+
+
+def supervise(workers: Workers, names: Sequence[str]) -> None:
+    """Start again whoever ends by itself, with growing pauses, until a signal asks to stop."""
+    started = dict.fromkeys(labels(names), time.monotonic())
+    pause = dict.fromkeys(started, RESTART_SECONDS)
+    while True:
+        ended = workers.wait()
+        if not ended:
+            return
+        for worker in ended:
+            if time.monotonic() - started[worker.name] > HEALTHY_SECONDS:
+                pause[worker.name] = RESTART_SECONDS
+            log.error("worker_ended", worker=worker.name, status=worker.status, restart_seconds=pause[worker.name])
+            time.sleep(pause[worker.name])
+            pause[worker.name] = min(RESTART_SECONDS_MAX, pause[worker.name] * 2)
+            started[worker.name] = time.monotonic()
+            workers.start(worker.name, ["run", "--only", worker.name.partition("-")[0]])
+
+
+def work(name: str, settings: Settings, services: Services) -> int:
+    """Do one worker's work in this process until a signal asks to stop; its exit status."""
+    # Imported here: each worker loads what it needs, and the command line none of it.
+    if name == "reactions":
+        from processors.reactions.run import run_reactions
+        from processors.topics import ensure_topics
+
+        ensure_topics(services, settings)
+        return run_reactions(settings, services)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if name == "ledger":
+        from processors.ledger.writer import run_ledger
+
+        run_ledger(settings, services, stop)
+    elif name == "projector":
+        from processors.projector import run_projector
+        from processors.topics import ensure_topics
+
+        ensure_topics(services, settings)
+        run_projector(settings, services, stop)
+    else:
+        from gateway.api.app import run_api
+        from processors.topics import ensure_topics
+
+        ensure_topics(services, settings)
+        run_api(settings, services, stop)
+    return 0
+
+
+def settle_command(
+    *,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 60.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> None:
+    """Return when nothing is in flight any more: all decided, reacted to and in the tables. Exit status 1 on time-out."""
+    from gateway.settling import Gauge, settle
+
+    services = find_services(Settings())
+    with connect(services, "settle") as connection:
+        flight = settle(Gauge(services, connection), timeout)
+    settled = flight.in_flight == 0
+    if as_json:
+        print_json(
+            {
+                "settled": settled,
+                "in_flight": flight.in_flight,
+                "undecided": flight.undecided,
+                "unanswered": flight.unanswered,
+                "unprojected": flight.unprojected,
+            }
+        )
+    elif settled:
+        typer.echo("settled: nothing is in flight")
+    else:
+        typer.echo(f"not settled: {flight.in_flight} records in flight")
+    if not settled:
+        raise typer.Exit(1)

@@ -1,0 +1,86 @@
+"""`order-ledger up | down | status`: the services that the ledger stands on."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated
+
+import typer
+
+from runtime.errors import Fault
+from runtime.progress import progress
+from runtime.services import ServiceStatus, down, status, up
+from runtime.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the three commands to the application."""
+    app.command("up")(up_command)
+    app.command("down")(down_command)
+    app.command("status")(status_command)
+
+
+def up_command(*, as_json: Json = False) -> None:
+    """Start Kafka and PostgreSQL (or check those configured); they go on running until `down`."""
+    settings = Settings()
+    began = time.monotonic()
+    try:
+        with progress("looking for services") as bar:
+            up(settings, bar.say)
+    except Fault as fault:
+        _fail(fault, as_json=as_json)
+    found = status(settings)
+    _show(settings, found, as_json=as_json, seconds=time.monotonic() - began)
+    if not all(service.up for service in found):
+        raise typer.Exit(1)
+
+
+def down_command(*, as_json: Json = False) -> None:
+    """Stop the embedded services; their data stays."""
+    settings = Settings()
+    try:
+        stopped = down(settings)
+    except Fault as fault:
+        _fail(fault, as_json=as_json)
+    if as_json:
+        print(json.dumps({"stopped": stopped, "home": str(settings.home)}))
+    else:
+        print("stopped" if stopped else "nothing was running")
+
+
+def status_command(*, as_json: Json = False) -> None:
+    """Show what runs, where, and where it logs; exit status 1 unless both services answer."""
+    settings = Settings()
+    found = status(settings)
+    _show(settings, found, as_json=as_json)
+    if not all(service.up for service in found):
+        raise typer.Exit(1)
+
+
+def _show(settings: Settings, found: list[ServiceStatus], *, as_json: bool, seconds: float | None = None) -> None:
+    if as_json:
+        document: dict[str, object] = {"up": all(s.up for s in found), "home": str(settings.home)}
+        document["services"] = [service.as_json() for service in found]
+        if seconds is not None:
+            document["seconds"] = round(seconds, 3)
+        print(json.dumps(document))
+        return
+    for service in found:
+        state = "up" if service.up else "down"
+        print(f"{service.name:<9} {state:<5} {service.address or '-':<40} {service.origin}")
+        if service.problem:
+            print(f"          {service.problem}")
+        if service.log and service.up:
+            print(f"          pid {service.pid}, log {service.log}")
+    print(f"data      {settings.home}")
+
+
+def _fail(fault: Fault, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"up": False, "what": fault.what, "detail": fault.detail, "hint": fault.hint}))
+    else:
+        typer.echo(str(fault), err=True)
+    raise typer.Exit(1)

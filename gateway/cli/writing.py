@@ -1,0 +1,158 @@
+"""`publish`, `import` and `simulate`: what goes in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from gateway.cli.context import fail, print_json
+from gateway.commands import COMMAND_BYTES_MAX
+from runtime.postgres import connect
+from runtime.progress import progress
+from runtime.services import find_services
+from runtime.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same commands.")]
+
+#: Rejections shown in words; `--json` has all.
+SHOWN_MAX = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("publish", epilog="Example: order-ledger publish orders.ndjson --json")(publish_command)
+    importing = typer.Typer(name="import", help="Import a retailer's history.", no_args_is_help=True)
+    importing.command(
+        "online-retail", epilog="Example: order-ledger import online-retail FILE --from 2010-11-01 --to 2010-11-30"
+    )(import_command)
+    importing.callback()(_group)
+    app.add_typer(importing)
+    app.command("simulate", epilog="Example: order-ledger simulate --orders 2000 --seed 7 --surge 10")(simulate_command)
+
+
+def _group() -> None:
+    """Import a retailer's history: real orders, with the warehouse around them simulated and labelled so."""
+
+
+def publish_command(
+    file: Annotated[str, typer.Argument(help="NDJSON file, one command per line; - reads stdin.")],
+    *,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when Kafka has the commands.")] = False,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the decisions.")] = 120.0,
+    as_json: Json = False,
+) -> None:
+    """Publish commands and tell what became of each: accepted, duplicate, rejected (and why) or dead."""
+    from gateway.publishing import publish_lines
+
+    if file != "-" and not Path(file).is_file():
+        fail(f"there is no file {file}", "", "name a file with one JSON command per line, or - for stdin")
+    settings = Settings()
+    services = find_services(settings)
+    with connect(services, "publish") as connection, progress("publishing", None, unit="lines") as bar:
+        source = sys.stdin.buffer if file == "-" else open(file, "rb")  # noqa: SIM115  closed below, stdin is not ours
+        try:
+            report = publish_lines(
+                settings,
+                services,
+                connection,
+                _lines(source),
+                wait=not no_wait,
+                timeout_seconds=timeout,
+                on_line=bar.advance,
+            )
+        finally:
+            if file != "-":
+                source.close()
+    if as_json:
+        print_json(report.as_dict())
+        return
+    counts = report.as_dict()
+    typer.echo("  ".join(f"{kind} {counts[kind]}" for kind in ("accepted", "duplicate", "rejected", "dead")))
+    for row in report.outcomes[:SHOWN_MAX]:
+        typer.echo(f"line {row.line} ({row.id or 'no id'}) {row.outcome}: {row.what}")
+        typer.echo(f"  detail: {row.detail}\n  hint: {row.hint}")
+    if len(report.outcomes) > SHOWN_MAX:
+        typer.echo(f"… and {len(report.outcomes) - SHOWN_MAX} more; --json lists all")
+
+
+def _lines(source: BinaryIO) -> Iterator[bytes]:
+    """Lines without their end. Of one that is far too long only the beginning is kept, enough to be refused by size."""
+    limit = COMMAND_BYTES_MAX + 2
+    while line := source.readline(limit):
+        if not line.endswith(b"\n") and len(line) == limit:
+            size = len(line)
+            while rest := source.readline(limit):
+                size += len(rest)
+                if rest.endswith(b"\n"):
+                    break
+            line = bytes(size)
+        yield line.rstrip(b"\r\n")
+
+
+def import_command(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="parquet, csv or xlsx")],
+    *,
+    from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day, included.")] = None,
+    to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day, included.")] = None,
+    seed: Seed = 1,
+    as_json: Json = False,
+) -> None:
+    """Import a file in the layout of UCI Online Retail (I or II); every row ends in exactly one place, and is accounted for."""
+    account = run_import(file, from_, to, seed=seed)
+    if as_json:
+        print_json({key: value for key, value in account.items() if key != "text"})
+    else:
+        typer.echo(account["text"])
+
+
+def run_import(
+    file: Path, from_: datetime | None, to: datetime | None, *, seed: int, peak: bool = False
+) -> dict[str, Any]:
+    """The import with running workers; used by `demo` too. The account, with the phases of the run."""
+    from gateway.connectors.unreadable import UnreadableSource
+    from gateway.scenarios import Run, import_online_retail
+
+    settings = Settings()
+    services = find_services(settings)
+    with connect(services, "import") as connection:
+        run = Run(settings, services, connection)
+        try:
+            account = import_online_retail(
+                run, file, from_=from_.date() if from_ else None, to=to.date() if to else None, seed=seed, peak=peak
+            )
+        except UnreadableSource as error:
+            fail(error.what, error.detail, error.hint)
+    return {**account, "phases": [phase._asdict() for phase in run.phases]}
+
+
+def simulate_command(
+    *,
+    orders: Annotated[int, typer.Option(min=1, help="Orders of the season.")] = 2_000,
+    seed: Seed = 7,
+    surge: Annotated[float, typer.Option(min=1, help="Black Friday's orders over a normal day's.")] = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Run a labelled, seeded peak season through the ledger: orders, picks, carriers, returns, counts, service cases."""
+    done = run_simulation(orders=orders, seed=seed, surge=surge)
+    if as_json:
+        print_json({key: value for key, value in done.items() if key != "text"})
+    else:
+        typer.echo(done["text"])
+
+
+def run_simulation(*, orders: int, seed: int, surge: float) -> dict[str, Any]:
+    """The season with running workers; used by `demo` too."""
+    from gateway.scenarios import Run, simulate
+
+    settings = Settings()
+    services = find_services(settings)
+    with connect(services, "simulate") as connection:
+        run = Run(settings, services, connection)
+        done = simulate(run, orders=orders, seed=seed, surge=surge)
+    return {**done, "phases": [phase._asdict() for phase in run.phases]}

@@ -1,0 +1,147 @@
+"""A command as JSON, checked at the door and made ready for its intake topic.
+
+    parsed = parse(b'{"command": "ReceiveStock", "id": "wms-1", "channel": "wms", "occurred_at": "…", "data": {…}}')
+    producer.produce(parsed.topic, parsed.encode(codec), parsed.key)
+
+What is wrong with it is said as what / detail / hint; nothing that is wrong gets into Kafka from here.
+"""
+
+import difflib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta, Struct
+
+from events.catalogue import COMMANDS, CommandType
+from events.envelope import INTERNAL_CHANNEL
+from events.values import Id, Quantity, UtcTime
+from schemas.codec import Codec
+
+#: A larger command is refused: the broker would not take it, and no order of a shop comes near it.
+COMMAND_BYTES_MAX = 1_000_000
+
+
+class BadCommandError(ValueError):
+    """A command that cannot be sent. `command_id` is its id where it could be read."""
+
+    def __init__(self, what: str, detail: str, hint: str, command_id: str | None = None) -> None:
+        super().__init__(f"{what}: {detail}")
+        self.what = what
+        self.detail = detail
+        self.hint = hint
+        self.command_id = command_id
+
+
+class _Envelope(Struct, forbid_unknown_fields=True, kw_only=True):
+    command: Annotated[str, Meta(min_length=1, max_length=100)]
+    id: Id
+    channel: Id
+    occurred_at: UtcTime
+    data: Any
+    actor: Id | None = None
+    expected_version: Quantity | None = None
+    correlation_id: Id | None = None
+    causation_id: Id | None = None
+
+
+class Parsed(NamedTuple):
+    """A checked command: its type, its key (the stream) and its envelope with typed data."""
+
+    type: CommandType
+    stream_id: str
+    envelope: _Envelope
+
+    @property
+    def id(self) -> str:
+        return self.envelope.id
+
+    @property
+    def channel(self) -> str:
+        return self.envelope.channel
+
+    @property
+    def key(self) -> bytes:
+        return self.stream_id.encode()
+
+    def encode(self, codec: Codec) -> bytes:
+        """The record for the intake topic."""
+        e = self.envelope
+        record = {
+            "id": e.id,
+            "channel": e.channel,
+            "actor": e.actor,
+            "occurred_at": e.occurred_at,
+            "expected_version": e.expected_version,
+            "correlation_id": e.correlation_id,
+            "causation_id": e.causation_id,
+            "data": _complete(e.data),
+        }
+        return codec.encode(self.type.schema, record)
+
+
+_decode = msgspec.json.Decoder().decode
+
+
+def parse(line: bytes) -> Parsed:
+    """The command in a JSON document. Raises BadCommandError."""
+    if len(line) > COMMAND_BYTES_MAX:
+        raise BadCommandError(
+            "the command is too large",
+            f"{len(line):,} bytes, at most {COMMAND_BYTES_MAX:,}",
+            "split the order, or leave out what is no part of the vocabulary",
+        )
+    try:
+        document = _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadCommandError("this is not JSON", str(error), "send one JSON object per line, in UTF-8") from error
+    return check(document)
+
+
+def check(document: Any) -> Parsed:
+    """The command in a decoded JSON document. Raises BadCommandError."""
+    if not isinstance(document, Mapping):
+        raise BadCommandError("this is no command", "a command is a JSON object", "see the vocabulary for its fields")
+    command_id = document.get("id")
+    shown_id = command_id if isinstance(command_id, str) else None
+    name = document.get("command")
+    kind = COMMANDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        near = difflib.get_close_matches(str(name), [c for c, row in COMMANDS.items() if not row.internal], n=1)
+        raise BadCommandError(
+            "the command is not known",
+            f"command is {name!r:.200}",
+            f"did you mean {near[0]}?" if near else "see the vocabulary for the commands",
+            shown_id,
+        )
+    try:
+        envelope = msgspec.convert(document, _Envelope)
+        envelope.data = msgspec.convert(envelope.data, kind.data)
+    except msgspec.ValidationError as error:
+        raise BadCommandError(
+            f"{kind.name} is not well formed", str(error), "correct the field; unknown fields are refused", shown_id
+        ) from error
+    if kind.internal or envelope.channel == INTERNAL_CHANNEL:
+        raise BadCommandError(
+            f"{kind.name} cannot be sent from outside",
+            f"the channel {INTERNAL_CHANNEL} and its commands belong to the ledger's own reactions",
+            "use a channel name of your own and the commands of the vocabulary",
+            shown_id,
+        )
+    if "\\u0000" in msgspec.json.encode(document).decode():
+        raise BadCommandError(
+            f"{kind.name} is not well formed", "a text holds a NUL character", "leave it out", shown_id
+        )
+    return Parsed(kind, getattr(envelope.data, kind.key), envelope)
+
+
+def _complete(data: Any) -> Any:
+    """Nested structs as dicts with every field, as Avro wants them; `to_builtins` would leave out defaults."""
+    if isinstance(data, Struct):
+        return {name: _complete(getattr(data, name)) for name in data.__struct_fields__}
+    if isinstance(data, tuple):
+        return [_complete(item) for item in data]
+    if isinstance(data, str | int | float | datetime) or data is None:
+        return data
+    return {name: _complete(value) for name, value in data.items()}

@@ -1,0 +1,314 @@
+"""Is everything well, and if not, what to do: each check is a line with a verdict, a detail and a hint.
+
+    for check in examine(settings): print(check.verdict, check.what)
+
+`ok`, `warn` (works, but a person should look) or `fail` (does not work, or will not for long). It changes nothing and starts
+nothing.
+"""
+
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined] # exported, yet not in its __all__
+
+from events.catalogue import LEDGER_OF_INTAKE, LEDGER_TOPICS
+from gateway.dead_letters import read_letters
+from processors.topics import topic_specs
+from runtime.errors import Fault
+from runtime.kafka import ADMIN_TIMEOUT_SECONDS, admin, end_offsets, topic_ids
+from runtime.postgres import connect
+from runtime.services import Services, embedded, status
+from runtime.settings import Settings
+
+Verdict = Literal["ok", "warn", "fail"]
+
+PYTHON_MIN = (3, 11)
+#: Below this the embedded Kafka may stop within minutes of a surge; below the second a person has time to make room.
+DISK_FAIL_BYTES = 1_000_000_000
+DISK_WARN_BYTES = 5_000_000_000
+#: Settings of a topic that must be as they were made: the others only cost or save disk.
+_FIXED_CONFIG = ("cleanup.policy", "retention.ms", "retention.bytes", "message.timestamp.type")
+#: Consumer groups of the workers, by the name that `run --only` knows them by.
+WORKER_GROUPS = ("ledger", "reactions", "projector")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding. `hint` is empty where there is nothing to do."""
+
+    name: str
+    verdict: Verdict
+    what: str
+    detail: str = ""
+    hint: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def healthy(checks: list[Check]) -> bool:
+    """Whether nothing failed; warnings are for a person's quiet hour."""
+    return all(check.verdict != "fail" for check in checks)
+
+
+def examine(settings: Settings) -> list[Check]:
+    """All findings, what everything else depends on first."""
+    checks = [*_python(), *_dependencies(), *_disk(settings), *_reachable(settings)]
+    services = running_services(settings)
+    up = {check.name for check in checks if check.verdict == "ok"}
+    if services is None or "kafka" not in up:
+        return checks
+    # One check that cannot be made must not hide the others.
+    for name, look in _OF_KAFKA.items():
+        checks += _guarded(name, lambda look=look: look(services, settings))  # type: ignore[misc]
+    if "postgres" in up:
+        for name, look in _OF_POSTGRES.items():
+            checks += _guarded(name, lambda look=look: look(services, settings))  # type: ignore[misc]
+    return checks
+
+
+def running_services(settings: Settings) -> Services | None:
+    """Addresses of what is configured or runs embedded; None where one of the two is missing. Starts nothing."""
+    found = embedded(settings).running()
+    kafka = settings.kafka_client_config() or ({"bootstrap.servers": found.kafka} if found.kafka else None)
+    postgres = settings.postgres_conninfo() or found.postgres
+    if kafka is None or postgres is None:
+        return None
+    return Services(
+        kafka,
+        postgres,
+        "configured" if settings.kafka else "embedded",
+        "configured" if settings.postgres else "embedded",
+        settings.topic_prefix,
+        settings.schema_registry,
+    )
+
+
+def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
+    try:
+        return list(look())
+    except (Fault, KafkaException, psycopg.Error) as error:
+        detail = str(error).strip() or type(error).__name__
+        return [Check(name, "fail", f"{name} could not be checked", detail, "see the checks above; then ask again")]
+
+
+def _python() -> Iterator[Check]:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    if sys.version_info[:2] < PYTHON_MIN:
+        wanted = ".".join(str(part) for part in PYTHON_MIN)
+        yield Check("python", "fail", f"Python {version} is too old", f"{wanted} or newer is needed", "`make setup` with it")
+    else:
+        yield Check("python", "ok", f"Python {version}")
+
+
+def _dependencies() -> Iterator[Check]:
+    try:
+        required = metadata.requires("order-ledger") or []
+    except metadata.PackageNotFoundError:
+        yield Check(
+            "dependencies",
+            "warn",
+            "order-ledger is not installed in this environment",
+            f"it runs from {Path(__file__).parents[1]}",
+            "`make setup` installs it with everything it needs",
+        )
+        return
+    missing = sorted(name for name in map(_name_of, required) if name and not _installed(name))
+    if missing:
+        yield Check("dependencies", "fail", "Packages are missing", ", ".join(missing), "`make setup` installs them")
+    # `events` is a common name: another distribution with such a module would be imported instead of ours.
+    owners = set(metadata.packages_distributions().get("events", ["order-ledger"])) - {"order-ledger"}
+    if owners:
+        hint = "install order-ledger into an environment of its own"
+        yield Check("dependencies", "fail", "Another package has a module `events`", ", ".join(sorted(owners)), hint)
+    if not missing and not owners:
+        yield Check("dependencies", "ok", f"order-ledger {metadata.version('order-ledger')} with all it needs")
+
+
+def _name_of(requirement: str) -> str:
+    """The distribution that a requirement names; empty for an optional one."""
+    if "extra ==" in requirement:
+        return ""
+    name = requirement.partition(";")[0]
+    for mark in "[<>=!~( ":
+        name = name.partition(mark)[0]
+    return name
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _disk(settings: Settings) -> Iterator[Check]:
+    folder = settings.home
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    verdict: Verdict = "fail" if free < DISK_FAIL_BYTES else "warn" if free < DISK_WARN_BYTES else "ok"
+    hint = "" if verdict == "ok" else "make room: Kafka and PostgreSQL stop when there is none"
+    yield Check("disk", verdict, f"{free / 1e9:,.1f} GB free for {settings.home}", "", hint)
+
+
+def _reachable(settings: Settings) -> Iterator[Check]:
+    for service in status(settings):
+        where = f"{service.origin}, {service.address or 'not started'}"
+        if service.up:
+            process = f", process {service.pid}" if service.pid else ""
+            yield Check(service.name, "ok", f"{service.name} answers ({where}{process})", _version(service.name, settings))
+        elif service.address is None:
+            yield Check(service.name, "fail", f"{service.name} does not run", where, "`order-ledger up` starts it")
+        else:
+            hint = f"look into {service.log}" if service.log else f"check ORDER_LEDGER_{service.name.upper()} and the network"
+            yield Check(service.name, "fail", f"{service.name} does not answer ({where})", service.problem or "", hint)
+
+
+def _version(name: str, settings: Settings) -> str:
+    services = running_services(settings)
+    if services is None or name != "postgres":
+        return ""
+    with connect(services, "doctor", autocommit=True) as connection:
+        return f"version {connection.execute('SHOW server_version').fetchone()[0]}"  # type: ignore[index]
+
+
+def _topics(services: Services, settings: Settings) -> Iterator[Check]:
+    client = admin(services)
+    existing = client.list_topics(timeout=ADMIN_TIMEOUT_SECONDS).topics
+    specs = {spec.name: spec for spec in topic_specs(services, settings)}
+    missing = sorted(specs.keys() - existing.keys())
+    if missing:
+        yield Check("topics", "fail", "Topics are missing", ", ".join(missing), "`order-ledger run` makes them")
+    present = specs.keys() & existing.keys()
+    wrong = [
+        f"{name} has {len(existing[name].partitions)}, {specs[name].partitions} are configured"
+        for name in sorted(present)
+        if len(existing[name].partitions) != specs[name].partitions
+    ]
+    if wrong:
+        hint = "set ORDER_LEDGER_PARTITIONS to what the topics were made with: a key's partition must never move"
+        yield Check("topics", "fail", "Topics have another number of partitions", "; ".join(wrong), hint)
+    changed = list(_changed_configs(client, {name: specs[name].config for name in sorted(present)}))
+    if changed:
+        hint = "set them back: ledger topics are kept for ever and never compacted, intake topics are stamped by the broker"
+        yield Check("topics", "fail", "Topics have other settings than they must", "; ".join(changed), hint)
+    if not missing and not wrong and not changed:
+        yield Check("topics", "ok", f"{len(specs)} topics of {settings.partitions} partitions, with their settings")
+
+
+def _changed_configs(client: Any, wanted: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    if not wanted:
+        return
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in wanted]
+    answers = client.describe_configs(resources, request_timeout=ADMIN_TIMEOUT_SECONDS)
+    for resource, answer in answers.items():
+        found = answer.result()
+        for key in _FIXED_CONFIG:
+            value = wanted[resource.name].get(key)
+            if value is not None and found[key].value != value:
+                yield f"{resource.name}: {key} is {found[key].value}, not {value}"
+
+
+def _workers(services: Services, _settings: Settings) -> Iterator[Check]:
+    client = admin(services)
+    names = {services.group(name): name for name in WORKER_GROUPS}
+    ends = end_offsets(services, [services.topic(name) for pair in LEDGER_OF_INTAKE.items() for name in pair])
+    groups = client.describe_consumer_groups(list(names), request_timeout=ADMIN_TIMEOUT_SECONDS)
+    for full_name, name in names.items():
+        members = len(groups[full_name].result().members)
+        committed = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(full_name)])[full_name].result()
+        partitions = [tp for tp in committed.topic_partitions or () if (tp.topic, tp.partition) in ends]
+        behind = sum(max(0, ends[tp.topic, tp.partition] - max(0, tp.offset)) for tp in partitions)
+        what = f"{name}: {members} {'process' if members == 1 else 'processes'}"
+        detail = f"{behind:,} records behind by its committed offsets" if partitions else "has committed nothing yet"
+        if members or not behind:
+            yield Check("workers", "ok", what, detail)
+        else:
+            yield Check("workers", "warn", what, detail, f"`order-ledger run --only {name}`")
+
+
+def _projector(services: Services, _settings: Settings) -> Iterator[Check]:
+    rows = _rows(services, "SELECT topic, partition, next_offset, topic_id FROM projector_offsets")
+    if not rows:
+        yield Check("projector", "warn", "Nothing was projected yet", "", "`order-ledger run --only projector`")
+        return
+    full_names = [services.topic(name) for name in LEDGER_TOPICS]
+    ends, ids = end_offsets(services, full_names), topic_ids(services, full_names)
+    other = sorted({row["topic"] for row in rows if ids.get(services.topic(row["topic"])) != row["topic_id"]})
+    if other:
+        hint = "bring the old topic back, or begin with an empty database and another topic prefix"
+        yield Check("projector", "fail", "Topics were made anew since they were projected", ", ".join(other), hint)
+    at = {(services.topic(row["topic"]), row["partition"]): row["next_offset"] for row in rows}
+    behind = sum(max(0, end - at.get(partition, 0)) for partition, end in ends.items())
+    ahead = sorted(f"{topic}/{number}" for (topic, number), offset in at.items() if offset > ends.get((topic, number), 0))
+    if ahead and not other:
+        hint = "records were lost on the broker: restore the topic before anything writes to it"
+        yield Check("projector", "fail", "The tables know facts that the log does not have", ", ".join(ahead), hint)
+    if not other and not ahead:
+        yield Check("projector", "ok", f"The tables are {behind:,} facts behind the log")
+
+
+def _skipped(services: Services, _settings: Settings) -> Iterator[Check]:
+    rows = _rows(
+        services,
+        "SELECT reader, reason, sum(count)::bigint AS count,"
+        " string_agg(topic || '/' || partition || '/' || last_offset, ', ' ORDER BY topic, partition) AS places"
+        " FROM skipped_facts GROUP BY reader, reason ORDER BY reader, reason",
+    )
+    if not rows:
+        yield Check("skipped", "ok", "No reader passed over any fact")
+    for row in rows:
+        # Repeats are what a takeover leaves behind; all else says that two writers disagreed, or that bytes are foreign.
+        harmless = row["reason"] in ("repeat", "late_writer", "cut_or_rival")
+        hint = "" if harmless else "`order-ledger verify` says where; were two versions of the ledger running?"
+        what = f"{row['reader']} passed over {row['count']:,} facts: {row['reason']}"
+        yield Check("skipped", "ok" if harmless else "warn", what, f"the newest at {row['places']}", hint)
+
+
+def _dead_letters(services: Services, _settings: Settings) -> Iterator[Check]:
+    waiting = Counter(letter.reason for letter in read_letters(services) if letter.open)
+    if not waiting:
+        yield Check("dead-letters", "ok", "No dead letters wait")
+    for reason, count in sorted(waiting.items()):
+        hint = "`order-ledger dead-letters list`, `show`, and `retry` when the cause is gone"
+        yield Check("dead-letters", "warn", f"{count:,} dead letters: {reason}", "", hint)
+
+
+def _forwarded(services: Services, _settings: Settings) -> Iterator[Check]:
+    rows = _rows(services, "SELECT channel, topic, count, last_at FROM forwarded_commands ORDER BY channel, topic")
+    if not rows:
+        yield Check("forwarded", "ok", "Every command came on the partition of its key")
+    for row in rows:
+        yield Check(
+            "forwarded",
+            "warn",
+            f"{row['count']:,} commands of channel {row['channel']} came on a wrong partition of {row['topic']}",
+            f"the last at {row['last_at'].isoformat()}; they were forwarded and decided",
+            "set partitioner=murmur2_random in that channel's producer",
+        )
+
+
+def _rows(services: Services, query: str) -> list[dict[str, Any]]:
+    """Rows of a table that a worker makes when it first runs; none where it never ran."""
+    with connect(services, "doctor", autocommit=True) as connection:
+        try:
+            cursor = connection.execute(query.encode())
+        except psycopg.errors.UndefinedTable:
+            return []
+        names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+_Look = Callable[[Services, Settings], Iterator[Check]]
+_OF_KAFKA: Mapping[str, _Look] = {"topics": _topics, "workers": _workers, "dead-letters": _dead_letters}
+_OF_POSTGRES: Mapping[str, _Look] = {"projector": _projector, "skipped": _skipped, "forwarded": _forwarded}

@@ -1,0 +1,285 @@
+"""Sends commands and tells what became of each.
+
+    outcomes = publish_lines(settings, services, lines, …)    # waits until every command is decided
+    count = send_all(services, commands, …)                   # bulk: waits only until Kafka has them
+
+An id belongs to one command. Within a stream the ledger itself holds that for ever; across streams (the same id sent for
+another order) it is held here, against what has been answered so far.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import psycopg
+from confluent_kafka import KafkaError, Message, Producer
+
+from events.catalogue import LEDGER_OF_INTAKE
+from gateway.commands import BadCommandError, Parsed, check, parse
+from gateway.settling import Gauge, wait_decided
+from processors.subjects import codec_for
+from processors.topics import ensure_topics
+from runtime.errors import Fault
+from runtime.kafka import producer
+from runtime.services import Services
+from runtime.settings import Settings
+
+#: For bulk: wait this long for company. Shorter sends more and smaller requests; longer only delays the last batch.
+LINGER_MS = 50
+#: Acknowledgements of a whole file are waited for in steps of this, so that progress shows.
+FLUSH_SECONDS = 1.0
+#: Rows asked for at once when outcomes are looked up: fewer costs round trips, more builds long arrays.
+LOOKUP_ROWS = 5_000
+
+
+Item = TypeVar("Item")
+
+
+class Outcome(NamedTuple):
+    """What became of one line. `outcome` is accepted, duplicate, rejected or dead."""
+
+    line: int
+    id: str | None
+    outcome: str
+    what: str = ""
+    detail: str = ""
+    hint: str = ""
+
+
+class Report(NamedTuple):
+    """How many of each, and all that were not accepted."""
+
+    counts: Mapping[str, int]
+    outcomes: list[Outcome]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON document of `publish`."""
+        kinds = ("accepted", "duplicate", "rejected", "dead")
+        return {
+            **{kind: self.counts.get(kind, 0) for kind in kinds},
+            "outcomes": [row._asdict() for row in self.outcomes],
+        }
+
+
+class _Sent(NamedTuple):
+    line: int
+    id: str
+    channel: str
+    stream_id: str
+    topic: str
+    partition: int
+    offset: int
+
+
+class _Sender:
+    """Encodes and sends; a failed delivery is kept and told at the end."""
+
+    def __init__(self, settings: Settings, services: Services) -> None:
+        ensure_topics(services, settings)
+        self._services = services
+        self._codec = codec_for(services.schema_registry, services.topic_prefix)
+        self._producer: Producer = producer(services, linger_ms=LINGER_MS)
+        self.failed: list[str] = []
+        self.delivered = 0
+
+    def send(self, command: Parsed, on_delivered: Callable[[Message], None] | None = None) -> None:
+        def report(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                self.failed.append(f"{command.id}: {error}")
+                return
+            self.delivered += 1
+            if on_delivered is not None:
+                on_delivered(message)
+
+        value = command.encode(self._codec)
+        while True:
+            try:
+                self._producer.produce(
+                    self._services.topic(command.type.topic), value, command.key, on_delivery=report
+                )
+                break
+            except BufferError:
+                self._producer.poll(0.1)
+        self._producer.poll(0)
+
+    def finish(self) -> None:
+        """Wait until Kafka has answered for everything. Fault where it did not take a record."""
+        while self._producer.flush(FLUSH_SECONDS):
+            pass
+        if self.failed:
+            raise Fault(
+                f"{len(self.failed)} commands were not taken by Kafka",
+                self.failed[0],
+                "publish the same file again: what was taken counts once",
+            )
+
+
+def send_all(
+    settings: Settings, services: Services, commands: Iterable[Mapping[str, Any]], on_sent: Callable[[int], None]
+) -> int:
+    """Send generated commands in bulk; the number that Kafka acknowledged. BadCommandError for one that is malformed."""
+    sender = _Sender(settings, services)
+    count = 0
+    for document in commands:
+        sender.send(check(document))
+        count += 1
+        on_sent(1)
+    sender.finish()
+    return count
+
+
+def publish_lines(
+    settings: Settings,
+    services: Services,
+    connection: psycopg.Connection[Any],
+    lines: Iterable[bytes],
+    *,
+    wait: bool,
+    timeout_seconds: float,
+    on_line: Callable[[int], None] = lambda _: None,
+) -> Report:
+    """Publish NDJSON. Every line that is not empty gets one outcome; Fault where they are not decided in time."""
+    sender = _Sender(settings, services)
+    counts: Counter[str] = Counter()
+    outcomes: list[Outcome] = []
+    sent: list[_Sent] = []
+    stream_of: dict[tuple[str, str], str] = {}
+
+    def reject(number: int, command_id: str | None, what: str, detail: str, hint: str) -> None:
+        counts["rejected"] += 1
+        outcomes.append(Outcome(number, command_id, "rejected", what, detail, hint))
+
+    for chunk in _chunks(enumerate(lines, start=1), 500):
+        parsed: list[tuple[int, Parsed]] = []
+        for number, line in chunk:
+            on_line(1)
+            if not line.strip():
+                continue
+            try:
+                parsed.append((number, parse(line)))
+            except BadCommandError as error:
+                reject(number, error.command_id, error.what, error.detail, error.hint)
+        stream_of.update(_streams_answered(connection, [p for _, p in parsed if (p.channel, p.id) not in stream_of]))
+        for number, command in parsed:
+            stream = stream_of.setdefault((command.channel, command.id), command.stream_id)
+            if stream != command.stream_id:
+                reject(
+                    number,
+                    command.id,
+                    f"{command.type.name} {command.id} was refused",
+                    f"channel {command.channel} has sent this id before, with another body (for {stream})",
+                    "give every command an id of its own; repeat a command only as it was",
+                )
+                continue
+
+            def taken(message: Message, number: int = number, command: Parsed = command) -> None:
+                place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+                sent.append(_Sent(number, command.id, command.channel, command.stream_id, *place))
+
+            sender.send(command, taken)
+    sender.finish()
+    if wait:
+        for outcome in _outcomes(services, connection, sent, timeout_seconds):
+            counts[outcome.outcome] += 1
+            if outcome.outcome != "accepted":
+                outcomes.append(outcome)
+    else:
+        counts["accepted"] += len(sent)
+    return Report(counts, sorted(outcomes))
+
+
+def _outcomes(
+    services: Services, connection: psycopg.Connection[Any], sent: list[_Sent], timeout_seconds: float
+) -> Iterator[Outcome]:
+    ends: dict[tuple[str, int], int] = {}
+    for row in sent:
+        ends[row.topic, row.partition] = max(ends.get((row.topic, row.partition), 0), row.offset + 1)
+    if not wait_decided(Gauge(services, connection), ends, timeout_seconds):
+        raise Fault(
+            "the commands are in Kafka, but not all are decided yet",
+            f"waited {timeout_seconds:g} s",
+            "are workers running? `order-ledger run` starts them; nothing is lost, and publishing again changes nothing",
+        )
+    names = {services.topic(intake): ledger for intake, ledger in LEDGER_OF_INTAKE.items()}
+    for chunk in _chunks(iter(sent), LOOKUP_ROWS):
+        by_place = _answers(connection, [(names[r.topic], r.partition, r.offset) for r in chunk])
+        left = [r for r in chunk if (names[r.topic], r.partition, r.offset) not in by_place]
+        first = _first_answers(connection, [(r.channel, r.id) for r in left])
+        for row in chunk:
+            answer = by_place.get((names[row.topic], row.partition, row.offset))
+            if answer is not None:
+                outcome, what, detail, hint = answer
+                yield Outcome(row.line, row.id, "rejected" if outcome == "refused" else "accepted", what, detail, hint)
+                continue
+            before = first.get((row.channel, row.id))
+            if before is None:
+                yield Outcome(
+                    row.line,
+                    row.id,
+                    "dead",
+                    "the ledger could not handle this command",
+                    f"{row.topic}/{row.partition}/{row.offset} was set aside",
+                    "see `order-ledger dead-letters list`",
+                )
+            else:
+                told = f"its first answer was: {before[0]}" + (f" ({before[1]}: {before[2]})" if before[1] else "")
+                yield Outcome(row.line, row.id, "duplicate", "this command was answered before", told, "nothing to do")
+
+
+def _answers(
+    connection: psycopg.Connection[Any], places: list[tuple[str, int, int]]
+) -> dict[tuple[str, int, int], tuple[str, str, str, str]]:
+    topics, partitions, offsets = [list(column) for column in zip(*places, strict=True)] if places else ([], [], [])
+    rows = connection.execute(
+        "SELECT a.topic, a.partition, a.intake_offset, outcome, coalesce(what, ''), coalesce(detail, ''), "
+        "coalesce(hint, '') FROM answers a JOIN unnest(%s::text[], %s::int[], %s::bigint[]) AS w (topic, partition, "
+        "intake_offset) USING (topic, partition, intake_offset)",
+        (topics, partitions, offsets),
+    ).fetchall()
+    connection.rollback()
+    return {row[:3]: row[3:] for row in rows}
+
+
+def _first_answers(
+    connection: psycopg.Connection[Any], ids: list[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[str, str, str]]:
+    if not ids:
+        return {}
+    channels, command_ids = zip(*ids, strict=True)
+    rows = connection.execute(
+        "SELECT DISTINCT ON (channel, command_id) channel, command_id, outcome, coalesce(what, ''), coalesce(detail, '') "
+        "FROM answers JOIN unnest(%s::text[], %s::text[]) AS w (channel, command_id) USING (channel, command_id) "
+        "ORDER BY channel, command_id, recorded_at, topic, partition, intake_offset",
+        (list(channels), list(command_ids)),
+    ).fetchall()
+    connection.rollback()
+    return {(row[0], row[1]): row[2:] for row in rows}
+
+
+def _streams_answered(
+    connection: psycopg.Connection[Any], commands: list[Parsed]
+) -> dict[tuple[str, str], str]:
+    """Stream that each known (channel, id) was answered in."""
+    if not commands:
+        return {}
+    try:
+        rows = connection.execute(
+            "SELECT channel, command_id, stream_id FROM answers JOIN unnest(%s::text[], %s::text[]) AS w (channel, "
+            "command_id) USING (channel, command_id)",
+            ([c.channel for c in commands], [c.id for c in commands]),
+        ).fetchall()
+    except psycopg.errors.UndefinedTable:  # no projector has run yet: nothing was answered
+        rows = []
+    connection.rollback()
+    return {(channel, command_id): stream_id for channel, command_id, stream_id in rows}
+
+
+def _chunks(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    chunk: list[Item] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) >= size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

@@ -1,0 +1,162 @@
+"""Whole runs: real orders or a simulated season go in, phase by phase, each phase settled before the next reads back.
+
+Around real orders the warehouse and the carriers are simulated (no retailer's export has them), and said to be: their
+channels, actors and locations carry the word.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime, timedelta
+from heapq import merge
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+
+from gateway import season
+from gateway.connectors import online_retail as retail
+from gateway.connectors import online_retail_stock as retail_stock
+from gateway.publishing import send_all
+from gateway.settling import Flight, Gauge, settle
+from projections.inventory.reader import read_inventory
+from projections.order_status.reader import read_orders
+from runtime.errors import Fault
+from runtime.progress import progress
+from runtime.services import Services
+from runtime.settings import Settings
+
+#: A real order has no promise in the export; a simulated one of so many days makes on-time figures possible.
+PROMISE_DAYS = 5
+#: A phase that has not settled after this will not: workers are missing or stuck.
+SETTLE_SECONDS_MAX = 1_800.0
+#: Without a move for this long nobody is working.
+STALL_SECONDS_MAX = 60.0
+
+#: Orders that have something to pick.
+_TO_PICK = ("allocated", "partially_allocated", "partially_shipped")
+_DELIVERED = ("delivered",)
+
+Command = dict[str, Any]
+
+
+class Phase(NamedTuple):
+    """A phase that is over: commands sent, facts that came of them and of the reactions, seconds."""
+
+    name: str
+    commands: int
+    facts: int
+    seconds: float
+
+
+class Run:
+    """Sends phases and waits for each; `phases` is what happened."""
+
+    def __init__(self, settings: Settings, services: Services, connection: psycopg.Connection[Any]) -> None:
+        self.settings = settings
+        self.services = services
+        self.connection = connection
+        self.gauge = Gauge(services, connection)
+        self.phases: list[Phase] = []
+
+    def phase(self, name: str, commands: Iterable[Command], total: int | None = None) -> None:
+        """Send the commands and wait until nothing is in flight. Fault when it does not come to rest."""
+        started = time.monotonic()
+        facts_before = self._facts()
+        with progress(name, total, unit="commands") as bar:
+            sent = send_all(self.settings, self.services, commands, bar.advance)
+        self.settle(name)
+        self.phases.append(Phase(name, sent, self._facts() - facts_before, time.monotonic() - started))
+
+    def settle(self, name: str) -> None:
+        """Wait until nothing is in flight, with progress."""
+        moved_at, before = time.monotonic(), (0, -1)
+        with progress(f"{name}: deciding, reacting, projecting", None, unit="records in flight") as bar:
+
+            def look(flight: Flight) -> None:
+                nonlocal moved_at, before
+                now = (sum(flight.ends.values()), flight.in_flight)
+                if now != before:
+                    moved_at, before = time.monotonic(), now
+                elif time.monotonic() - moved_at > STALL_SECONDS_MAX:
+                    raise Fault(
+                        "nothing moves any more",
+                        f"{flight.undecided} commands undecided, {flight.unanswered} facts without reaction, "
+                        f"{flight.unprojected} not in the tables, for {STALL_SECONDS_MAX:g} s",
+                        "are workers running? start them with `order-ledger run`; `order-ledger doctor` says more",
+                    )
+                bar.reach(flight.in_flight)
+
+            flight = settle(self.gauge, SETTLE_SECONDS_MAX, look)
+        if flight.in_flight:
+            raise Fault(
+                f"{flight.in_flight} records are still in flight",
+                f"waited {SETTLE_SECONDS_MAX:g} s",
+                "`order-ledger settle` waits on; `order-ledger doctor` says what lags",
+            )
+
+    def _facts(self) -> int:
+        return sum(self.gauge.ledger_ends().values())
+
+
+def import_online_retail(
+    run: Run, path: Path, *, from_: date | None, to: date | None, seed: int, peak: bool = False
+) -> dict[str, Any]:
+    """A retailer's export through the ledger; the account of its rows. `peak` takes the week with most sales by default.
+
+    Phases: stock and orders, what was missing, picking and carriers (simulated), returns and refunds, counts (simulated).
+    """
+    with progress(f"reading {path.name}", None, unit="rows") as bar:
+        frame = retail.read_file(path)
+        bar.reach(frame.height)
+        if peak and from_ is None and to is None:
+            from_, to = retail.peak_slice(frame)
+        bar.say("mapping rows to commands")
+        mapping = retail.map_rows(frame, from_=from_, to=to)
+    del frame
+    run.phase("opening stock (simulated)", retail_stock.opening_stock(mapping, seed=seed))
+    run.phase("orders", with_promise(mapping.orders(), PROMISE_DAYS), mapping.order_rows.height)
+    run.phase(
+        "stock that came late (simulated), corrections",
+        merge(retail_stock.late_deliveries(mapping, seed=seed), mapping.adjustments(), key=_occurred_at),
+    )
+    run.phase("picking and carriers (simulated)", _picking(run, seed, scans="delivered"))
+    run.phase("returns and refunds", merge(mapping.returns(), mapping.refunds(), key=_occurred_at))
+    rows = [row for row in read_inventory(run.connection) if row["on_hand"] >= 0]
+    run.connection.rollback()
+    at = datetime.combine(mapping.last_date + timedelta(days=1), datetime.min.time()).astimezone()
+    run.phase("cycle counts (simulated)", retail_stock.cycle_counts(rows, seed=seed, at=at))
+    return {**mapping.as_dict(), "text": mapping.render_account()}
+
+
+def simulate(run: Run, *, orders: int, seed: int, surge: float) -> dict[str, Any]:
+    """A seeded peak season through the ledger, everything outside it simulated."""
+    run.phase("locations, stock, policies (simulated)", season.opening(seed, orders, surge))
+    run.phase(f"orders of a season, surge {surge:g} (simulated)", season.orders(seed, orders, surge))
+    run.phase("picking and carriers (simulated)", _picking(run, seed))
+    run.phase("stock for what waited (simulated)", season.restock(seed, orders, surge))
+    run.phase(
+        "picking what had waited (simulated)", _picking(run, seed, not_before=season.SEASON.restocked_at)
+    )
+    run.phase(
+        "returns (simulated)", season.returns(list(read_orders(run.connection, _DELIVERED)), seed)
+    )
+    rows = read_inventory(run.connection)
+    run.connection.rollback()
+    run.phase("cycle counts (simulated)", season.counts(rows, seed, season.SEASON.counted_at))
+    return {"label": "simulated", "orders": orders, "seed": seed, "surge": surge, "text": season.describe(seed, orders, surge)}
+
+
+def with_promise(commands: Iterable[Command], days: int) -> Iterator[Command]:
+    """The orders with a promise of so many days after placing, where they have none."""
+    for command in commands:
+        placed = datetime.fromisoformat(command["occurred_at"])
+        promise = (placed.date() + timedelta(days=days)).isoformat()
+        yield {**command, "data": {"promised_by": promise, **command["data"]}}
+
+
+def _picking(run: Run, seed: int, **options: Any) -> Iterator[Command]:
+    return season.fulfil(list(read_orders(run.connection, _TO_PICK)), seed, **options)
+
+
+def _occurred_at(command: Command) -> str:
+    return str(command["occurred_at"])

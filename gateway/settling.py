@@ -1,0 +1,131 @@
+"""How far the ledger is: what is still in flight between a command and the tables.
+
+A record is in flight on an intake topic until the ledger's committed offset is past it, on a ledger topic until both the
+projector's and the reactions' positions are past it. Nothing is in flight when all positions have reached the ends of all
+topics and the ends have not moved meanwhile: whoever handled the last record has written what follows from it before it
+moved its position.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import psycopg
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]  # no __all__ there
+
+from events.catalogue import INTAKE_TOPICS, LEDGER_TOPICS
+from processors.ledger.writer import GROUP
+from runtime.kafka import admin, end_offsets
+from runtime.services import Services
+
+#: Between two looks. Shorter asks the broker for nothing new, longer makes every caller wait for it.
+LOOK_SECONDS = 0.1
+_REACTION_TOPICS = ("ledger.orders", "ledger.stock")
+
+Offsets = Mapping[tuple[str, int], int]
+
+
+class Flight(NamedTuple):
+    """Records not yet decided, not yet reacted to, not yet in the tables; `ends` are the topics' ends they are counted to."""
+
+    undecided: int
+    unanswered: int
+    unprojected: int
+    ends: Offsets
+
+    @property
+    def in_flight(self) -> int:
+        return self.undecided + max(self.unanswered, self.unprojected)
+
+
+class Gauge:
+    """Measures what is in flight; keeps its clients between looks."""
+
+    def __init__(self, services: Services, connection: psycopg.Connection[Any]) -> None:
+        self._services = services
+        self._connection = connection
+        self._admin: AdminClient = admin(services)
+        self._intake = [services.topic(name) for name in INTAKE_TOPICS]
+        self._ledger = [services.topic(name) for name in LEDGER_TOPICS]
+        self._reacting = {services.topic(name) for name in _REACTION_TOPICS}
+
+    def decided(self) -> Offsets:
+        """(full intake topic, partition) → next offset to decide, as the ledger has committed it."""
+        group = self._services.group(GROUP)
+        request = [ConsumerGroupTopicPartitions(group)]
+        answer = self._admin.list_consumer_group_offsets(request)[group].result()
+        found: list[TopicPartition] = answer.topic_partitions
+        return {(p.topic, p.partition): max(0, p.offset) for p in found}
+
+    def projected(self) -> Offsets:
+        """(full ledger topic, partition) → next offset to project."""
+        return self._positions("SELECT topic, partition, next_offset FROM projector_offsets")
+
+    def reacted(self) -> Offsets:
+        """(full ledger topic, partition) → next offset to react to."""
+        return self._positions("SELECT topic, partition, min(next_offset) FROM reaction_offsets GROUP BY 1, 2")
+
+    def _positions(self, query: str) -> Offsets:
+        try:
+            rows = self._connection.execute(query).fetchall()
+        except psycopg.errors.UndefinedTable:  # its owner has not started yet: nothing is done
+            self._connection.rollback()
+            return {}
+        self._connection.rollback()
+        return {(topic if topic in self._ledger else self._services.topic(topic), p): at for topic, p, at in rows}
+
+    def ends(self) -> Offsets:
+        """(full topic, partition) → offset after the last record, of intake and ledger topics."""
+        return end_offsets(self._services, [*self._intake, *self._ledger])
+
+    def ledger_ends(self) -> Offsets:
+        """As `ends`, of the ledger topics alone."""
+        return end_offsets(self._services, self._ledger)
+
+    def look(self) -> Flight:
+        """What is in flight now. The ends are read first: whatever comes later shows in the next look."""
+        ends = self.ends()
+        decided, reacted, projected = self.decided(), self.reacted(), self.projected()
+        ledger = {place: end for place, end in ends.items() if place[0] in self._ledger}
+        return Flight(
+            undecided=_missing({place: end for place, end in ends.items() if place not in ledger}, decided),
+            unanswered=_missing({place: end for place, end in ledger.items() if place[0] in self._reacting}, reacted),
+            unprojected=_missing(ledger, projected),
+            ends=ends,
+        )
+
+
+def settle(gauge: Gauge, timeout_seconds: float, on_look: Callable[[Flight], None] = lambda _: None) -> Flight:
+    """Wait until nothing is in flight; the last look, whose `in_flight` is 0 unless the time was up."""
+    deadline = time.monotonic() + timeout_seconds
+    quiet: Offsets | None = None
+    while True:
+        flight = gauge.look()
+        on_look(flight)
+        if flight.in_flight == 0:
+            if quiet == flight.ends:
+                return flight
+            quiet = flight.ends
+            continue
+        quiet = None
+        if time.monotonic() > deadline:
+            return flight
+        time.sleep(LOOK_SECONDS)
+
+
+def wait_decided(gauge: Gauge, sent: Offsets, timeout_seconds: float) -> bool:
+    """Wait until every record before the offsets in `sent` is decided and its facts are in the tables; False at time-out."""
+    deadline = time.monotonic() + timeout_seconds
+    ends: Offsets | None = None
+    while time.monotonic() < deadline:
+        if ends is None and not _missing(sent, gauge.decided()):
+            ends = gauge.ledger_ends()
+        if ends is not None and not _missing(ends, gauge.projected()):
+            return True
+        time.sleep(LOOK_SECONDS / 4)
+    return False
+
+
+def _missing(wanted: Offsets, reached: Offsets) -> int:
+    return sum(max(0, end - reached.get(place, 0)) for place, end in wanted.items())

@@ -1,0 +1,311 @@
+"""One intake partition and the ledger partition of the same number: `ledger[p] = decide(intake[p])`.
+
+No I/O: records go in, encoded facts come out, so that the same code runs on Kafka, in a simulation and in a test.
+
+    partition = PartitionLedger("intake.orders", 3, partitions=12, codec=codec)
+    for fact in facts_on_the_log: partition.take_over(fact)
+    outcome = partition.decide(offset, timestamp_ms, key, value)     # Decided | Repeated | SetAside | Forwarded
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import msgspec
+
+from events.catalogue import COMMANDS, FACTS, LEDGER_OF_INTAKE, REFUSAL_SCHEMA, CommandType
+from events.chain import GENESIS, digest
+from events.envelope import INTERNAL_CHANNEL, Command, Refused
+from events.refusal import CommandRefused
+from events.streams import STREAMS, About
+from runtime.kafka import murmur2_partition
+from schemas.codec import Codec, UndecodableError
+
+SECONDS_PER_DAY = 86_400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FACT_CLASSES = {name: row.data for name, row in FACTS.items()} | {"CommandRefused": CommandRefused}
+_SCHEMA_OF_FACT = {row.data: row.schema for row in FACTS.values()} | {CommandRefused: REFUSAL_SCHEMA}
+_canonical = msgspec.json.Encoder(order="sorted").encode
+
+
+class EncodedFact(NamedTuple):
+    """A fact ready for the ledger partition of the same number. `key` is its stream."""
+
+    key: bytes
+    value: bytes
+
+
+class Decided(NamedTuple):
+    """The facts of one decision, in order."""
+
+    facts: Sequence[EncodedFact]
+
+
+class Repeated(NamedTuple):
+    """The command was answered before, or has nothing new to say."""
+
+
+class SetAside(NamedTuple):
+    """The record is for the dead letters."""
+
+    reason: str
+    detail: str
+
+
+class Forwarded(NamedTuple):
+    """The record belongs to another partition; `channel` sent it with another partitioner."""
+
+    partition: int
+    key: bytes
+    channel: str
+
+
+Outcome = Decided | Repeated | SetAside | Forwarded
+
+
+class Stream:
+    """One stream as its writer holds it: its state, its version and the ids of commands it has answered.
+
+    `answered` maps a digest of (channel, id) to a digest of the body, oldest first; `days` says how many were added on
+    which day of log time, so that old ones can be forgotten from the front.
+    """
+
+    __slots__ = ("answered", "days", "state", "version")
+
+    def __init__(self, state: Any) -> None:
+        self.state = state
+        self.version = 0
+        self.answered: dict[int, int] = {}
+        self.days: list[list[int]] = []
+
+    def remember(self, command: int, body: int, day: int, kept_days: int | None) -> None:
+        """Remember an answered command; forget those of more than `kept_days` ago."""
+        if command in self.answered:
+            return
+        self.answered[command] = body
+        if self.days and self.days[-1][0] >= day:
+            self.days[-1][1] += 1
+            return
+        self.days.append([day, 1])
+        while kept_days is not None and self.days[0][0] < day - kept_days:
+            _, count = self.days.pop(0)
+            for old in list(self.answered)[:count]:
+                del self.answered[old]
+
+
+class PartitionLedger:
+    """Decides the commands of one intake partition. `follows` is the last decision, `next_intake` the offset to decide next."""
+
+    def __init__(self, intake_topic: str, partition: int, *, partitions: int, codec: Codec, epoch: int = 0) -> None:
+        self.intake_topic = intake_topic
+        self.ledger_topic = LEDGER_OF_INTAKE[intake_topic]
+        self.partition = partition
+        self.partitions = partitions
+        self.epoch = epoch
+        self.follows = GENESIS
+        self.next_intake = 0
+        self.log_time = _EPOCH
+        self.streams: dict[str, Stream] = {}
+        self.changed: set[str] = set()
+        self._codec = codec
+        self._kind = STREAMS[self.ledger_topic]
+
+    def stream(self, stream_id: str) -> Stream:
+        """The stream, begun where there is none yet."""
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            stream = self.streams[stream_id] = Stream(self._kind.begin(stream_id))
+        return stream
+
+    def take_over(self, name: str, record: dict[str, Any]) -> None:
+        """Fold one accepted fact of the ledger partition; one that a snapshot already holds is skipped."""
+        self.follows = record["decision"]
+        if record["epoch"] == self.epoch:
+            self.next_intake = record["intake_offset"] + 1
+        elif record["epoch"] > self.epoch:
+            raise ValueError(f"the log is in epoch {record['epoch']}, this writer in {self.epoch}")
+        self.log_time = max(self.log_time, record["recorded_at"])
+        stream = self.stream(record["stream_id"])
+        if record["version"] <= stream.version:
+            return
+        if record["version"] != stream.version + 1:
+            raise ValueError(
+                f"stream {record['stream_id']} goes from version {stream.version} to {record['version']}: facts are missing"
+            )
+        fact = msgspec.convert(record["data"], _FACT_CLASSES[name])
+        about = About(record["channel"], record["occurred_at"], record["recorded_at"])
+        stream.state = self._kind.evolve(stream.state, fact, about)
+        stream.version = record["version"]
+        stream.remember(
+            _command_key(record["channel"], record["command_id"]),
+            record["command_digest"],
+            _day(record["recorded_at"]),
+            self._kind.ids_kept_days,
+        )
+        self.changed.add(record["stream_id"])
+
+    def decide(self, offset: int, timestamp_ms: int, key: bytes | None, value: bytes | None) -> Outcome:
+        """What becomes of the record at `offset`; `timestamp_ms` is the broker's time. Raises only for a fault of our own."""
+        self.next_intake = offset + 1
+        self.log_time = max(self.log_time, _EPOCH + timedelta(milliseconds=timestamp_ms))
+        try:
+            contract, record = self._codec.decode(value)
+        except UndecodableError as error:
+            return SetAside(error.reason, error.detail)
+        kind = None if contract.is_fact else COMMANDS.get(contract.name)
+        if kind is None or kind.topic != self.intake_topic:
+            return SetAside("wrong_topic", f"{contract.full_name} does not belong on {self.intake_topic}")
+        envelope = record
+        data = record["data"]
+        stream_id, channel, command_id = data[kind.key], envelope["channel"], envelope["id"]
+        for name, text in ((kind.key, stream_id), ("channel", channel), ("id", command_id)):
+            if not 0 < len(text) <= 200 or "\0" in text:
+                return SetAside("invalid", f"{name} must be 1 to 200 characters without NUL")
+        if stream_id not in self.streams:  # a stream that is held here is at home
+            home = murmur2_partition(stream_id.encode(), self.partitions)
+            if home != self.partition:
+                return Forwarded(home, stream_id.encode(), channel)
+        return self._answer(kind, envelope, data, stream_id, offset)
+
+    def _answer(
+        self, kind: CommandType, envelope: dict[str, Any], data: dict[str, Any], stream_id: str, offset: int
+    ) -> Outcome:
+        channel, command_id = envelope["channel"], envelope["id"]
+        try:
+            command = Command(
+                id=command_id,
+                channel=channel,
+                occurred_at=envelope["occurred_at"],
+                recorded_at=self.log_time,
+                data=msgspec.convert(data, kind.data),
+                actor=envelope["actor"],
+                expected_version=envelope["expected_version"],
+                correlation_id=envelope["correlation_id"],
+                causation_id=envelope["causation_id"],
+            )
+            body = _canonical(command.data)
+            invalid = "a text holds a NUL character" if b"\\u0000" in body else None
+        except msgspec.ValidationError as error:
+            invalid = str(error)
+            body = repr(data).encode()
+            command = Command(
+                id=command_id,
+                channel=channel,
+                occurred_at=envelope["occurred_at"],
+                recorded_at=self.log_time,
+                data=None,
+                correlation_id=envelope["correlation_id"],
+                causation_id=envelope["causation_id"],
+            )
+        body_digest = _digest(kind.name.encode() + b"\0" + body)
+        command_key = _command_key(channel, command_id)
+        stream = self.stream(stream_id)
+        known = stream.answered.get(command_key)
+        if known == body_digest:
+            return Repeated()
+        if known is not None:
+            answer: Any = Refused(
+                code="id_reused",
+                what=f"{kind.name} {command_id} was refused",
+                detail=f"channel {channel} has sent this id before, with another body",
+                hint="give every command an id of its own; repeat a command only as it was",
+            )
+        elif invalid is not None:
+            answer = Refused(
+                code="invalid", what=f"{kind.name} {command_id} was refused", detail=invalid, hint="correct the field"
+            )
+        elif kind.internal and channel != INTERNAL_CHANNEL:
+            answer = Refused(
+                code="invalid",
+                what=f"{kind.name} {command_id} was refused",
+                detail="only the ledger's own reactions send this command",
+                hint="see the vocabulary for the commands of a channel",
+            )
+        elif command.expected_version is not None and command.expected_version != stream.version:
+            answer = Refused(
+                code="stale",
+                what=f"{kind.name} {command_id} was refused",
+                detail=f"expected_version is {command.expected_version}, {stream_id} has version {stream.version}",
+                hint="read the current state, decide again, send a new id",
+                at_most=stream.version,
+            )
+        else:
+            answer = self._kind.decide(stream.state, command)
+        if isinstance(answer, Refused):
+            answer = (
+                CommandRefused(
+                    command=kind.name,
+                    code=answer.code,
+                    what=answer.what,
+                    detail=answer.detail,
+                    hint=answer.hint,
+                    at_most=answer.at_most,
+                ),
+            )
+        if not answer:
+            return Repeated()
+        return Decided(self._state(answer, command, stream, stream_id, command_key, body_digest, offset))
+
+    def _state(
+        self,
+        facts: Sequence[Any],
+        command: Command[Any],
+        stream: Stream,
+        stream_id: str,
+        command_key: int,
+        body_digest: int,
+        offset: int,
+    ) -> list[EncodedFact]:
+        encode_data = self._codec.encode_data
+        parts = [
+            (schema, encode_data(schema, msgspec.to_builtins(fact, builtin_types=(datetime,))))
+            for schema, fact in ((_SCHEMA_OF_FACT[type(fact)], fact) for fact in facts)
+        ]
+        decision = digest(self.follows, self.epoch, offset, parts)
+        about = About(command.channel, command.occurred_at, command.recorded_at)
+        envelope: dict[str, Any] = {
+            "stream_id": stream_id,
+            "decision": decision,
+            "follows": self.follows,
+            "count": len(facts),
+            "epoch": self.epoch,
+            "intake_offset": offset,
+            "occurred_at": command.occurred_at,
+            "recorded_at": command.recorded_at,
+            "command_id": command.id,
+            "command_digest": body_digest,
+            "correlation_id": command.correlation_id or command.id,
+            "causation_id": command.causation_id,
+            "channel": command.channel,
+            "actor": command.actor,
+        }
+        event = blake2b(f"{command.channel}\0{command.id}\0{body_digest}".encode(), digest_size=15).hexdigest()
+        key = stream_id.encode()
+        encoded = []
+        state = stream.state
+        for index, (schema, part) in enumerate(parts, start=1):
+            envelope["event_id"] = f"{event}{index:04x}"
+            envelope["version"] = stream.version + index
+            envelope["index"] = index
+            encoded.append(EncodedFact(key, self._codec.encode_around(schema, envelope, part)))
+            state = self._kind.evolve(state, facts[index - 1], about)
+        # Nothing above changed the stream: a rule that raises leaves everything as it was.
+        stream.state = state
+        stream.version += len(facts)
+        stream.remember(command_key, body_digest, _day(command.recorded_at), self._kind.ids_kept_days)
+        self.changed.add(stream_id)
+        self.follows = decision
+        return encoded
+
+
+def _command_key(channel: str, command_id: str) -> int:
+    return _digest(f"{channel}\0{command_id}".encode())
+
+
+def _digest(text: bytes) -> int:
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big", signed=True)
+
+
+def _day(moment: datetime) -> int:
+    return int(moment.timestamp()) // SECONDS_PER_DAY

@@ -1,0 +1,434 @@
+"""Moves commands into facts: reads the intake partitions it is given, decides, writes the ledger partitions of the same number.
+
+What keeps it honest is not this process but the chain that every reader follows: whatever it writes late, twice or by other
+rules is skipped by all. It only has to notice. Its records are acknowledged with their offsets; as long as these follow each
+other without a gap, nobody else wrote, and what it wrote is what readers accept. A gap, or a delivery error, ends in a
+takeover: forget the partition, read it again by the readers' rule, go on after the last accepted decision.
+"""
+
+import contextlib
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import psycopg
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS
+from events.chain import ChainReader, Link
+from processors.dead_letters import to_dead_letter
+from processors.ledger import snapshots
+from processors.ledger.partition import Decided, Forwarded, PartitionLedger, SetAside
+from processors.subjects import codec_for
+from processors.topics import ensure_topics
+from runtime.errors import Fault
+from runtime.kafka import consumer, gapless_producer
+from runtime.logging import log
+from runtime.postgres import connect
+from runtime.services import Services
+from runtime.settings import Settings
+from schemas.codec import Codec, UndecodableError
+
+GROUP = "ledger"
+
+# A batch is what has arrived, up to this many records: smaller costs a call per record under load, larger delays the
+# first acknowledgement of a burst.
+BATCH_RECORDS_MAX = 5_000
+# How long an empty intake is waited for. It is the delay of a lone command; shorter only burns CPU.
+POLL_SECONDS = 0.01
+# Facts on their way. Fewer leaves the broker idle while we decide, more is memory and a longer stop.
+IN_FLIGHT_MAX = 100_000
+# Kafka's committed offset is a hint for the next owner and the measure of progress for `settle`.
+COMMIT_SECONDS = 0.1
+# A snapshot this often: rarer makes a takeover read more of the log, more often stops deciding for the writing of it.
+SNAPSHOT_SECONDS = 30.0
+# Waiting for the broker to take what is on its way, at a stop or before a snapshot; then it is left to the chain.
+FLUSH_SECONDS = 15.0
+# Between attempts while PostgreSQL or Kafka is away.
+RETRY_SECONDS = 1.0
+
+
+class _Owned:
+    """One partition in this writer's hands. `acked_intake` is the next offset to commit: everything before is answered."""
+
+    def __init__(self, ledger: PartitionLedger, next_offset: int) -> None:
+        self.ledger = ledger
+        self.next_offset = next_offset
+        self.sent = 0
+        self.acked = 0
+        self.disturbed: str | None = None
+        self.marks: deque[tuple[int, int, int]] = deque()
+        self.acked_intake = ledger.next_intake
+        self.committed = -1
+
+    def delivered(self, error: KafkaError | None, message: Message) -> None:
+        """The broker's answer for one fact, in order of sending."""
+        self.acked += 1
+        if error is not None:
+            self.disturbed = f"delivery failed: {error}"
+        elif message.offset() != self.next_offset:
+            self.disturbed = self.disturbed or "somebody else wrote to the partition"
+        else:
+            self.next_offset += 1
+
+
+class LedgerWriter:
+    """Runs until `stop` is set. `on_batch` (tests) is called after each batch with the number of records in it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        services: Services,
+        stop: threading.Event,
+        on_batch: Callable[[int], None] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._services = services
+        self._stop = stop
+        self._on_batch = on_batch
+        self._codec: Codec = codec_for(services.schema_registry, services.topic_prefix)
+        self._name = {services.topic(name): name for name in INTAKE_TOPICS}
+        self._owned: dict[tuple[str, int], _Owned] = {}
+        self._consumer: Consumer | None = None
+        self._producer: Producer = gapless_producer(services)
+        self._side_sent = 0
+        self._side_pending: set[int] = set()
+        self._forwarded: Counter[tuple[str, str]] = Counter()
+        self._decided = 0
+
+    def run(self) -> None:
+        """Decide until stopped; then flush, commit, snapshot and leave."""
+        ensure_topics(self._services, self._settings)
+        self._with_database(snapshots.ensure_tables)
+        self._consumer = reader = consumer(self._services, GROUP)
+        reader.subscribe(
+            list(self._name), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+        committed_at = snapshot_at = time.monotonic()
+        try:
+            while not self._stop.is_set():
+                messages = reader.consume(BATCH_RECORDS_MAX, POLL_SECONDS)
+                self._decide(messages)
+                self._producer.poll(0)
+                self._hold_back()
+                self._take_over_disturbed()
+                now = time.monotonic()
+                if now - committed_at >= COMMIT_SECONDS:
+                    self._commit(asynchronous=True)
+                    committed_at = now
+                if now - snapshot_at >= SNAPSHOT_SECONDS:
+                    self._snapshot(list(self._owned))
+                    snapshot_at = time.monotonic()
+                if messages and self._on_batch is not None:
+                    self._on_batch(len(messages))
+            self._leave(list(self._owned))
+        finally:
+            reader.close()
+        log.info("ledger_stopped", decided=self._decided)
+
+    # Deciding
+
+    def _decide(self, messages: Iterable[Message]) -> None:
+        touched: set[tuple[str, int]] = set()
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                if error.fatal():
+                    raise KafkaException(error)
+                log.warning("intake_read_failed", error=str(error))
+                continue
+            place = (message.topic() or "", message.partition() or 0)
+            owned = self._owned.get(place)
+            offset = message.offset() or 0
+            if owned is None or owned.disturbed or offset < owned.ledger.next_intake:
+                continue
+            touched.add(place)
+            self._decide_one(owned, message, offset)
+        for place in touched:
+            owned = self._owned[place]
+            owned.marks.append((owned.sent, self._side_sent, owned.ledger.next_intake))
+
+    def _decide_one(self, owned: _Owned, message: Message, offset: int) -> None:
+        ledger = owned.ledger
+        value: Any = message.value()
+        key: Any = message.key()
+        try:
+            outcome = ledger.decide(offset, message.timestamp()[1], key, value)
+        except Exception as error:  # a rule that raises is our bug; the record is kept for a better build, the rest goes on
+            log.error(
+                "decision_failed", topic=message.topic(), partition=message.partition(), offset=offset, exc_info=error
+            )
+            outcome = SetAside("rule_raised", f"{type(error).__name__}: {error}")
+        if isinstance(outcome, Decided):
+            topic = self._services.topic(ledger.ledger_topic)
+            for fact in outcome.facts:
+                self._produce(topic, ledger.partition, fact.key, fact.value, None, owned.delivered)
+            owned.sent += len(outcome.facts)
+            self._decided += 1
+        elif isinstance(outcome, SetAside):
+            log.warning(
+                "record_set_aside",
+                topic=message.topic(),
+                partition=message.partition(),
+                offset=offset,
+                reason=outcome.reason,
+                detail=outcome.detail,
+            )
+            dead_key, dead_value, headers = to_dead_letter(message, outcome.reason, outcome.detail)
+            self._send_aside(self._services.topic(DEAD_LETTERS), -1, dead_key, dead_value, headers)
+        elif isinstance(outcome, Forwarded):
+            topic = message.topic() or ""
+            self._forwarded[outcome.channel, topic] += 1
+            self._send_aside(topic, outcome.partition, outcome.key, value, message.headers())
+
+    def _send_aside(self, topic: str, partition: int, key: Any, value: Any, headers: Any) -> None:
+        """A record that is no fact. Its acknowledgement, too, comes before the command's offset is committed."""
+        self._side_sent += 1
+        number = self._side_sent
+        self._side_pending.add(number)
+
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                raise KafkaException(error)
+            self._side_pending.discard(number)
+
+        self._produce(topic, partition, key, value, headers, delivered)
+
+    def _produce(self, topic: str, partition: int, key: Any, value: Any, headers: Any, delivered: Any) -> None:
+        while True:
+            try:
+                if headers is None:
+                    self._producer.produce(topic, value, key, partition, delivered)
+                else:
+                    self._producer.produce(topic, value, key, partition, delivered, headers=headers)
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+
+    def _hold_back(self) -> None:
+        while not self._stop.is_set() and sum(o.sent - o.acked for o in self._owned.values()) > IN_FLIGHT_MAX:
+            self._producer.poll(0.05)
+
+    # Progress
+
+    def _commit(self, *, asynchronous: bool) -> None:
+        offsets = []
+        oldest_pending = min(self._side_pending, default=self._side_sent + 1)
+        for (topic, partition), owned in self._owned.items():
+            if owned.disturbed:
+                continue
+            while owned.marks and owned.acked >= owned.marks[0][0] and owned.marks[0][1] < oldest_pending:
+                owned.acked_intake = owned.marks.popleft()[2]
+            if owned.acked_intake > owned.committed:
+                offsets.append(TopicPartition(topic, partition, owned.acked_intake))
+                owned.committed = owned.acked_intake
+        if not offsets or self._consumer is None:
+            return
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=asynchronous)
+        except KafkaException as error:  # only a hint: the truth is on the ledger partition
+            log.warning("commit_failed", error=str(error))
+
+    def _snapshot(self, places: Iterable[tuple[str, int]]) -> None:
+        self._producer.flush(FLUSH_SECONDS)
+        ready = [
+            (self._services.topic(owned.ledger.ledger_topic), owned)
+            for owned in (self._owned[place] for place in places)
+            if not owned.disturbed and owned.acked == owned.sent and owned.ledger.changed
+        ]
+        forwarded, self._forwarded = self._forwarded, Counter()
+        try:
+            with connect(self._services, GROUP, autocommit=True) as connection:
+                for topic, owned in ready:
+                    snapshots.save(connection, topic, owned.ledger, owned.next_offset)
+                if forwarded:
+                    snapshots.count_forwarded(connection, [(*place, count) for place, count in forwarded.items()])
+        except psycopg.Error as error:  # costs a longer takeover, nothing else; the next one tries again
+            log.warning("snapshot_failed", error=str(error))
+            self._forwarded.update(forwarded)
+
+    def _leave(self, places: list[tuple[str, int]]) -> None:
+        """Hand over in good order: what was decided is acknowledged, committed and remembered."""
+        self._snapshot(places)
+        self._commit(asynchronous=False)
+        for place in places:
+            self._owned.pop(place, None)
+
+    # Ownership
+
+    def _on_assign(self, reader: Consumer, partitions: list[TopicPartition]) -> None:
+        places = [(p.topic, p.partition) for p in partitions]
+        self._take_over(places)
+        reader.incremental_assign(
+            [TopicPartition(topic, partition, self._owned[topic, partition].ledger.next_intake) for topic, partition in places]
+        )
+
+    def _on_revoke(self, reader: Consumer, partitions: list[TopicPartition]) -> None:
+        self._leave([(p.topic, p.partition) for p in partitions if (p.topic, p.partition) in self._owned])
+        reader.incremental_unassign(partitions)
+
+    def _on_lost(self, reader: Consumer, partitions: list[TopicPartition]) -> None:
+        log.warning("partitions_lost", count=len(partitions))
+        for p in partitions:
+            self._owned.pop((p.topic, p.partition), None)
+        reader.incremental_unassign(partitions)
+
+    def _take_over_disturbed(self) -> None:
+        disturbed = {place: owned for place, owned in self._owned.items() if owned.disturbed}
+        if not disturbed or self._consumer is None:
+            return
+        for (topic, partition), owned in disturbed.items():
+            log.warning("ledger_disturbed", topic=topic, partition=partition, why=owned.disturbed)
+        self._producer.flush(FLUSH_SECONDS)
+        if any("delivery failed" in str(owned.disturbed) for owned in disturbed.values()):
+            # After a failure a gapless producer refuses all that follows: a new one begins a new sequence.
+            self._producer = gapless_producer(self._services)
+            disturbed = dict(self._owned)
+        self._take_over(list(disturbed))
+        for topic, partition in disturbed:
+            self._consumer.seek(TopicPartition(topic, partition, self._owned[topic, partition].ledger.next_intake))
+
+    def _take_over(self, places: list[tuple[str, int]]) -> None:
+        started = time.monotonic()
+        ledgers: dict[tuple[str, int], PartitionLedger] = {}
+        starts: dict[tuple[str, int], int] = {}
+        readers: dict[tuple[str, int], ChainReader[tuple[str, dict[str, Any]]]] = {}
+        intake_of: dict[tuple[str, int], tuple[str, int]] = {}
+
+        def load(connection: psycopg.Connection[Any]) -> None:
+            for topic, partition in places:
+                ledger = PartitionLedger(
+                    self._name[topic],
+                    partition,
+                    partitions=self._settings.partitions,
+                    codec=self._codec,
+                    epoch=self._settings.epoch,
+                )
+                full_ledger = self._services.topic(ledger.ledger_topic)
+                position = snapshots.load(connection, full_ledger, ledger)
+                tail = (full_ledger, partition)
+                ledgers[topic, partition] = ledger
+                intake_of[tail] = (topic, partition)
+                starts[tail] = position.next_offset if position else 0
+                readers[tail] = (
+                    ChainReader(position.decision, position.epoch, position.next_intake - 1)
+                    if position
+                    else ChainReader()
+                )
+
+        self._with_database(load)
+        ends, read = self._read_tails(starts, readers, ledgers, intake_of)
+        for tail, place in intake_of.items():
+            ledger = ledgers[place]
+            self._check_intake(place, ledger)
+            self._owned[place] = _Owned(ledger, ends[tail])
+        if places:
+            seconds = time.monotonic() - started
+            log.info("ledger_took_over", partitions=len(places), facts_read=read, seconds=round(seconds, 2))
+
+    def _read_tails(
+        self,
+        starts: dict[tuple[str, int], int],
+        readers: dict[tuple[str, int], ChainReader[tuple[str, dict[str, Any]]]],
+        ledgers: dict[tuple[str, int], PartitionLedger],
+        intake_of: dict[tuple[str, int], tuple[str, int]],
+    ) -> tuple[dict[tuple[str, int], int], int]:
+        """Fold what stands on the ledger partitions behind the snapshots; the end of each, and the facts read."""
+        tail_reader = consumer(self._services, f"{GROUP}-takeover")
+        read = 0
+        try:
+            ends = {}
+            for topic, partition in starts:
+                _, ends[topic, partition] = tail_reader.get_watermark_offsets(
+                    TopicPartition(topic, partition), timeout=FLUSH_SECONDS
+                )
+            left = {tail for tail, start in starts.items() if start < ends[tail]}
+            tail_reader.assign([TopicPartition(*tail, starts[tail]) for tail in left])
+            while left and not self._stop.is_set():
+                for message in tail_reader.consume(BATCH_RECORDS_MAX, 0.1):
+                    if message.error() is not None:
+                        log.warning("ledger_read_failed", error=str(message.error()))
+                        continue
+                    tail = (message.topic() or "", message.partition() or 0)
+                    offset = message.offset() or 0
+                    if offset < ends[tail]:
+                        read += 1
+                        self._fold(readers[tail], ledgers[intake_of[tail]], message)
+                    if offset >= ends[tail] - 1:
+                        left.discard(tail)
+                # Records that nobody can see (markers of foreign transactions) end some partitions.
+                for tail, position in _positions(tail_reader, left):
+                    if position >= ends[tail]:
+                        left.discard(tail)
+        finally:
+            tail_reader.close()
+        return ends, read
+
+    def _fold(
+        self, reader: ChainReader[tuple[str, dict[str, Any]]], ledger: PartitionLedger, message: Message
+    ) -> None:
+        value: Any = message.value()
+        try:
+            contract, record = self._codec.decode(value)
+        except UndecodableError as error:
+            log.warning("foreign_bytes_on_ledger", offset=message.offset(), reason=error.reason)
+            return
+        if not contract.is_fact:
+            return
+        link = Link(
+            record["decision"],
+            record["follows"],
+            record["index"],
+            record["count"],
+            record["epoch"],
+            record["intake_offset"],
+        )
+        for name, accepted in reader.read(link, (contract.name, record)):
+            ledger.take_over(name, accepted)
+
+    def _check_intake(self, place: tuple[str, int], ledger: PartitionLedger) -> None:
+        if self._consumer is None:
+            return
+        first, end = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=FLUSH_SECONDS)
+        if ledger.next_intake > end:
+            raise Fault(
+                f"{place[0]}/{place[1]} has {end} records, but the ledger has answered {ledger.next_intake}",
+                "the intake topic was made anew, or records were lost on the broker",
+                "where it was made anew on purpose, raise ORDER_LEDGER_EPOCH by one",
+            )
+        if first > ledger.next_intake:
+            log.error(
+                "intake_hole",
+                topic=place[0],
+                partition=place[1],
+                unanswered=first - ledger.next_intake,
+                hint="commands were deleted by retention before they were decided; ask the channels to send them again",
+            )
+
+    def _with_database(self, work: Callable[[psycopg.Connection[Any]], None]) -> None:
+        """Do it when PostgreSQL is there; a restart of it is waited for."""
+        while True:
+            try:
+                with connect(self._services, GROUP) as connection:
+                    work(connection)
+                return
+            except psycopg.OperationalError as error:
+                log.warning("database_away", error=str(error).strip())
+                if self._stop.wait(RETRY_SECONDS):
+                    raise
+
+
+def _positions(reader: Consumer, tails: Iterable[tuple[str, int]]) -> list[tuple[tuple[str, int], int]]:
+    asked = [TopicPartition(*tail) for tail in tails]
+    if not asked:
+        return []
+    with contextlib.suppress(KafkaException):  # not known yet: asked again in the next round
+        return [((p.topic, p.partition), p.offset) for p in reader.position(asked)]
+    return []
+
+
+def run_ledger(settings: Settings, services: Services, stop: threading.Event) -> None:
+    """The ledger worker: decides until `stop` is set."""
+    LedgerWriter(settings, services, stop).run()

@@ -1,0 +1,113 @@
+"""The reader's rule over a whole batch: which facts count (see `events.chain`).
+
+On the usual path each row begins the decision that follows the one before, or is the next of its decision: one comparison
+over columns. A partition where a single row is otherwise goes through `ChainReader`, fact by fact.
+
+    state last=A     rows B1/2(follows A) B2/2 C1/1(follows B) D1/3(follows C)
+                     accepted B1 B2 C1; D is not complete: the reader resumes at D1
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import polars as pl
+
+from events.chain import GENESIS, ChainReader, Link
+
+
+class ChainState(NamedTuple):
+    """The last accepted decision of a partition, and where its command stands in the intake."""
+
+    last: int = GENESIS
+    epoch: int = 0
+    intake_offset: int = -1
+
+
+class Skip(NamedTuple):
+    """Facts passed over for one reason: how many, and the offset of the newest."""
+
+    facts: int
+    last_offset: int
+
+
+class Followed(NamedTuple):
+    """One partition after a batch. `resume_at`: offset of the first fact that waits for the rest of its decision."""
+
+    state: ChainState
+    resume_at: int | None
+    skipped: Mapping[str, Skip]
+
+
+class Accepted(NamedTuple):
+    """`rows`: numbers (`seq`) of the facts that count, in the order that readers see them; `parts`: what became of each."""
+
+    rows: pl.Series
+    parts: Mapping[int, Followed]
+
+
+def accept(links: pl.DataFrame, states: Mapping[int, ChainState]) -> Accepted:
+    """Apply the rule. `links`: seq, part, offset and the chain's columns, by part and offset; `states`: part → before."""
+    if links.is_empty():
+        return Accepted(
+            pl.Series("seq", [], pl.Int64), {part: Followed(state, None, {}) for part, state in states.items()}
+        )
+    marked = _marked(links, states)
+    summary = marked.group_by("part", maintain_order=True).agg(
+        pl.col("ok").all(),
+        last_complete=pl.col("row").filter(pl.col("complete")).max(),
+        first=pl.col("row").min(),
+        end=pl.col("row").max() + 1,
+    )
+    rows: list[pl.Series] = []
+    parts: dict[int, Followed] = {part: Followed(state, None, {}) for part, state in states.items()}
+    for part, ok, last_complete, first, end in summary.iter_rows():
+        if not ok:
+            taken, parts[part] = _one_by_one(links[first:end], states[part])
+            rows.append(pl.Series("seq", taken, pl.Int64))
+            continue
+        cut = first if last_complete is None else last_complete + 1
+        state = states[part]
+        if last_complete is not None:
+            state = ChainState(*links.select("decision", "epoch", "intake_offset").row(last_complete))
+        resume_at = None if cut == end else int(links["offset"][cut])
+        parts[part] = Followed(state, resume_at, {})
+        rows.append(links["seq"][first:cut])
+    return Accepted(pl.concat(rows), parts)
+
+
+def _marked(links: pl.DataFrame, states: Mapping[int, ChainState]) -> pl.DataFrame:
+    """Row number, part, whether the row ends its decision, whether it stands where the usual path wants it."""
+    last = pl.col("part").replace_strict({part: state.last for part, state in states.items()}, return_dtype=pl.Int64)
+    begins_part = pl.col("part") != pl.col("part").shift(1, fill_value=-1)
+    complete = pl.col("index") == pl.col("count")
+    nothing_open = begins_part | complete.shift(1, fill_value=True)
+    before = pl.when(begins_part).then(last).otherwise(pl.col("decision").shift(1))
+    begins = nothing_open & (pl.col("index") == 1) & (pl.col("count") >= 1) & (pl.col("follows") == before)
+    continues = ~nothing_open & (pl.col("index") == pl.col("index").shift(1) + 1)
+    for name in ("decision", "follows", "count"):
+        continues = continues & (pl.col(name) == pl.col(name).shift(1))
+    return links.select("part", row=pl.int_range(pl.len()), complete=complete, ok=(begins | continues).fill_null(False))
+
+
+def _one_by_one(links: pl.DataFrame, state: ChainState) -> tuple[list[int], Followed]:
+    reader: ChainReader[int] = ChainReader(*state)
+    taken: list[int] = []
+    seen: Counter[str] = Counter()
+    skips: list[tuple[int, str, int]] = []
+    columns = links.select("seq", "offset", *Link._fields)
+    for seq, offset, *link in columns.iter_rows():
+        taken.extend(reader.read(Link(*link), seq, offset))
+        if reader.skipped != seen:
+            skips.extend((offset, reason, count) for reason, count in (reader.skipped - seen).items())
+            seen = Counter(reader.skipped)
+    resume_at = reader.resume_position
+    skipped: dict[str, Skip] = {}
+    for offset, reason, count in skips:
+        # What stands behind the place of resumption is read again, and counted then.
+        if resume_at is None or offset < resume_at:
+            skipped[reason] = Skip(count + (skipped[reason].facts if reason in skipped else 0), offset)
+    after = ChainState(reader.last, reader.epoch, reader.intake_offset)
+    return taken, Followed(after, resume_at, skipped)

@@ -1,0 +1,11 @@
+"""What the product asks for by itself when something has happened.
+
+A reaction is a pure function of a fact and of look-ups; it only asks: its commands go to the intake topics like
+everybody's.
+
+    OrderPlaced ──sourcing──► ReserveStock, AwaitStock ──ledger──► StockReserved ──allocation──► RecordAllocation
+
+`wiring.py` says which fact has which reaction. `reader.py` is the reader's rule and the cheap way to it, `engine.py`
+makes commands of a batch, `positions.py` and `lookups.py` talk to PostgreSQL, `sender.py` to Kafka, `app.py` is the
+Faust app and `transport.py` where it is told to read from our positions, `run.py` the process.
+"""

@@ -1,0 +1,58 @@
+"""Goods that left or came back become movements of stock.
+
+ShipmentDispatched(lines=[1, 2]) -> ShipStock(line 1), ShipStock(line 2)
+ReturnReceived(lines=[1])        -> ReturnStock(line 1)
+"""
+
+from events.envelope import Recorded
+from events.orders.facts import ReturnReceived, ShipmentDispatched
+from events.stock.commands import ReturnStock, ShipStock
+from processors.reactions.asked import Asked
+
+ACTOR = "movements"
+
+
+def ship(fact: Recorded[ShipmentDispatched]) -> list[Asked]:
+    """ShipStock for each line of the shipment, with the holds that it used up. The ledger allows a line once a
+    shipment.
+    """
+    shipment = fact.data
+    return [
+        Asked.because(
+            fact,
+            ACTOR,
+            command_id=f"ship:{shipment.order_id}:{shipment.shipment_id}:{line.line_id}",
+            data=ShipStock(
+                sku=line.sku,
+                location_id=shipment.location_id,
+                quantity=line.quantity,
+                order_id=shipment.order_id,
+                line_id=line.line_id,
+                shipment_id=shipment.shipment_id,
+                consumed=line.consumed,
+            ),
+        )
+        for line in shipment.lines
+    ]
+
+
+def take_back(fact: Recorded[ReturnReceived]) -> list[Asked]:
+    """ReturnStock for each entry of the return; a line may have several, with different dispositions."""
+    arrived = fact.data
+    return [
+        Asked.because(
+            fact,
+            ACTOR,
+            command_id=f"return:{fact.event_id}:{number}",
+            data=ReturnStock(
+                sku=line.sku,
+                location_id=arrived.location_id,
+                quantity=line.quantity,
+                order_id=arrived.order_id,
+                line_id=line.line_id,
+                return_id=arrived.return_id,
+                disposition=line.disposition,
+            ),
+        )
+        for number, line in enumerate(arrived.lines, 1)
+    ]

@@ -1,0 +1,221 @@
+"""The process of the reactions: Faust fetches, a thread works, PostgreSQL remembers.
+
+    status = run_reactions(settings, services)      # blocks until SIGTERM (0) or until something is wrong (1)
+
+Any number of copies may run: the consumer group shares the partitions, and each position is moved on by a
+compare-and-set.
+"""
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka.errors import IllegalStateError
+from confluent_kafka import KafkaException
+from faust.types import TP
+
+from processors.reactions.app import LEDGER_TOPICS, reactions_app
+from processors.reactions.engine import Engine, Fetched
+from processors.reactions.lookups import ProjectionLookups
+from processors.reactions.patience import Patience, StoppedWaitingError
+from processors.reactions.positions import Database, Partition, Positions
+from processors.reactions.reader import FactDecoder
+from processors.reactions.sender import Sender
+from processors.reactions.transport import ReactionsApp
+from processors.reactions.watchdog import watch
+from processors.subjects import codec_for
+from runtime.errors import Fault
+from runtime.kafka import end_offsets, topic_ids
+from runtime.logging import log
+from runtime.services import Services
+from runtime.settings import Settings
+
+#: Facts handled at once. Fewer pays the transaction and the flush more often; more makes one step longer, and a stop
+#: waits for the step.
+FACTS_TOGETHER_MAX = 8_000
+
+#: The timers run in the copy that reads this partition: exactly one, whatever the number of copies.
+TIMER_PARTITION = 0
+
+#: How long a stop waits for the step at hand, and for Faust to leave its group. A step takes well under a second
+#: unless a service is away; waiting longer would meet the supervisor's SIGKILL.
+DRAIN_SECONDS = 10.0
+LEAVE_SECONDS = 5.0
+
+#: How often to see whether Faust has crashed by itself.
+CRASH_LOOK_SECONDS = 0.5
+
+
+def run_reactions(settings: Settings, services: Services) -> int:  # noqa: ARG001  # all processors are started alike
+    """Run the reactions in this process, in its main thread, until SIGTERM or SIGINT. 0 after a stop, 1 after an
+    error.
+    """
+    return asyncio.run(_serve(services))
+
+
+async def _serve(services: Services) -> int:
+    topics = [services.topic(name) for name in LEDGER_TOPICS]
+    patience = Patience()
+    database = Database(services, "reactions", patience)
+    try:
+        ids = await asyncio.to_thread(topic_ids, services, topics)
+    except KafkaException as error:
+        raise Fault("the ledger's topics cannot be read", str(error), "`order-ledger up` makes them") from error
+    positions = Positions(database, ids)
+    codec = codec_for(services.schema_registry, services.topic_prefix)
+    engine = Engine(FactDecoder(codec), positions, ProjectionLookups(database), Sender(services, codec))
+    worker = Worker(engine, services.topic(LEDGER_TOPICS[0]))
+    app = reactions_app(services, worker.handle, worker.ring)
+    worker.app = app
+    app.start_of = worker.start_of
+    on_assigned: Any = worker.on_assigned  # Faust's type of a signal's receiver knows no names
+    app.on_partitions_assigned.connect(on_assigned, weak=False)
+
+    stopped = threading.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.ended.set)
+    await asyncio.to_thread(positions.create_table)
+    threading.Thread(
+        target=watch,
+        args=(lambda: engine.next_offsets, lambda: end_offsets(services, topics), patience, stopped),
+        name="watchdog",
+        daemon=True,
+    ).start()
+    log.info("reactions_start", topics=topics)
+    try:
+        await app.start()
+        while not worker.ended.is_set() and not app.crashed:
+            await _wait(worker.ended, CRASH_LOOK_SECONDS)
+        if app.crashed and worker.failure is None:
+            worker.failure = app.crash_reason or RuntimeError("Faust crashed")
+    finally:
+        stopped.set()
+        patience.stop()
+        await _stop(worker, app)
+        database.close()
+    if worker.failure is not None:
+        log.error("reactions_failed", error=str(worker.failure), exc_info=worker.failure)
+        return 1
+    log.info("reactions_stop", commands_sent=engine.commands_sent)
+    return 0
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+async def _stop(worker: "Worker", app: ReactionsApp) -> None:
+    """Let the step at hand finish, then leave the group."""
+    try:
+        await asyncio.wait_for(worker.drain(), DRAIN_SECONDS)
+    except TimeoutError:
+        log.warning("reactions_drain_timeout", seconds=DRAIN_SECONDS)
+    try:
+        await asyncio.wait_for(app.stop(), LEAVE_SECONDS)
+    except TimeoutError:
+        log.warning("reactions_leave_timeout", seconds=LEAVE_SECONDS)
+
+
+class Worker:
+    """Between Faust's event loop and the engine's thread: one step at a time.
+
+    An error is not Faust's to handle, for it would go on with the next event: it is kept in `failure`, nothing more is
+    acknowledged, and the process ends.
+    """
+
+    app: ReactionsApp
+
+    def __init__(self, engine: Engine, timer_topic: str) -> None:
+        self._engine = engine
+        self._timer_partition = (timer_topic, TIMER_PARTITION)
+        self._step = asyncio.Lock()
+        self._draining = False
+        self.ended = asyncio.Event()
+        self.failure: BaseException | None = None
+
+    async def start_of(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        """Where to read the assigned partitions from: what PostgreSQL says, once the step at hand is finished."""
+        async with self._step:
+            try:
+                starts = await asyncio.to_thread(self._engine.assign, partitions)
+            except Exception as error:
+                self._fail(error)
+                raise
+        log.info("reactions_assigned", partitions=len(starts))
+        return starts
+
+    async def on_assigned(self, _app: Any, assigned: Collection[Any], **_: Any) -> None:
+        """Faust does not ask for the start of no partitions: forget the old ones here."""
+        if not assigned:
+            async with self._step:
+                self._engine.assign(())
+
+    async def handle(self, events: list[Any]) -> None:
+        """One step for each `FACTS_TOGETHER_MAX` facts of these fetches; each is acknowledged when its step is done."""
+        step: list[Any] = []
+        facts = 0
+        for event in events:
+            step.append(event)
+            facts += len(event.value[1])
+            if facts >= FACTS_TOGETHER_MAX:
+                await self._handle(step)
+                step, facts = [], 0
+        if step:
+            await self._handle(step)
+
+    async def _handle(self, events: list[Any]) -> None:
+        batch = [Fetched(e.message.topic, e.message.partition, e.value[0], e.value[1]) for e in events]
+        async with self._step:
+            if self._draining or self.failure is not None:
+                return
+            try:
+                again = await asyncio.to_thread(self._engine.handle, batch)
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is not Faust's to handle
+                self._fail(error)
+                return
+        for event, fetched in zip(events, batch, strict=True):
+            if (fetched.topic, fetched.partition) not in again:
+                event.ack()
+        if again:
+            await self._seek(again)
+
+    async def _seek(self, offsets: Mapping[Partition, int]) -> None:
+        for partition, offset in offsets.items():
+            log.info("reactions_read_again", topic=partition[0], partition=partition[1], next_offset=offset)
+            try:
+                await self.app.consumer.seek_wait({TP(*partition): offset})
+            except (IllegalStateError, TimeoutError):
+                # Taken away meanwhile: whoever gets it asks for its start.
+                log.info("reactions_seek_gone", topic=partition[0], partition=partition[1])
+
+    async def ring(self) -> None:
+        """Send what timers have to send, in the one copy that is to."""
+        async with self._step:
+            if self._draining or self.failure is not None or self._timer_partition not in self._engine.next_offsets:
+                return
+            try:
+                sent = await asyncio.to_thread(self._engine.ring, datetime.now(UTC), time.monotonic())
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is not Faust's to handle
+                self._fail(error)
+                return
+        if sent:
+            log.info("reactions_timers", commands=sent)
+
+    async def drain(self) -> None:
+        """Return when the step at hand is finished; no other begins."""
+        self._draining = True
+        async with self._step:
+            return
+
+    def _fail(self, error: Exception) -> None:
+        if not isinstance(error, StoppedWaitingError):  # that is how a stop reaches a step that waits for a service
+            self.failure = self.failure or error
+        self.ended.set()

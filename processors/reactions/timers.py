@@ -1,0 +1,62 @@
+"""A time named in the log has come: a timer only sends the command that says so; the ledger decides.
+
+due([ReservationDue(expires_at=12:00, ...)], [], now=12:01) -> [ExpireReservation(...)]
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from events.orders.commands import ReleaseOrder
+from events.stock.commands import ExpireReservation
+from processors.reactions.asked import Asked
+
+ACTOR = "timers"
+
+
+class ReservationDue(NamedTuple):
+    """A row of table expiring_reservations that still holds `quantity` units."""
+
+    sku: str
+    order_id: str
+    line_id: str
+    attempt: int
+    location_id: str
+    quantity: int
+    expires_at: datetime
+
+
+class OrderDue(NamedTuple):
+    """A row of table order_status that waits for its `release_at`."""
+
+    order_id: str
+    release_at: datetime
+
+
+def due(reservations: Iterable[ReservationDue], orders: Iterable[OrderDue], now: datetime) -> list[Asked]:
+    """ExpireReservation and ReleaseOrder for what is due at `now`; each says the due time, so a repeat is the same."""
+    expired = [
+        _at(
+            row.expires_at,
+            f"expire:{row.order_id}:{row.line_id}:{row.attempt}:{row.location_id}",
+            ExpireReservation(
+                sku=row.sku,
+                location_id=row.location_id,
+                order_id=row.order_id,
+                line_id=row.line_id,
+                attempt=row.attempt,
+            ),
+        )
+        for row in reservations
+        if row.quantity > 0 and row.expires_at <= now
+    ]
+    released = [
+        _at(row.release_at, f"release-order:{row.order_id}", ReleaseOrder(order_id=row.order_id))
+        for row in orders
+        if row.release_at <= now
+    ]
+    return expired + released
+
+
+def _at(due_at: datetime, command_id: str, data: ExpireReservation | ReleaseOrder) -> Asked:
+    return Asked(command_id, data, ACTOR, due_at, correlation_id=None, causation_id=None)

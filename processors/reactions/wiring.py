@@ -1,0 +1,86 @@
+"""Which fact makes which reaction ask for something. All wiring of the reactions is these three tables.
+
+react(facts, lookups) -> commands, in the order of the facts; grouped answers last
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from events.envelope import AnyRecorded
+from events.orders.facts import (
+    BackorderReopened,
+    LineDeallocated,
+    OrderAmended,
+    OrderCancelled,
+    OrderPlaced,
+    ReservationSurrendered,
+    ReturnReceived,
+    ShipmentDispatched,
+    SourcingRequested,
+)
+from events.stock.facts import (
+    ReservationExpired,
+    ReservationRefused,
+    StockAwaited,
+    StockOffered,
+    StockReleased,
+    StockReserved,
+)
+from processors.reactions.allocation import allocation
+from processors.reactions.asked import Asked
+from processors.reactions.movements import ship, take_back
+from processors.reactions.release import release
+from processors.reactions.sourcing import Lookups, source_again, source_placed
+
+Alone: TypeAlias = Callable[[Any], list[Asked]]
+Informed: TypeAlias = Callable[[Any, Lookups], list[Asked]]
+
+#: Needs to know stock and locations.
+INFORMED: Mapping[type[Any], Informed] = {
+    OrderPlaced: source_placed,
+    SourcingRequested: source_again,
+}
+
+#: Needs the fact alone.
+ALONE: Mapping[type[Any], Alone] = {
+    OrderAmended: release,
+    OrderCancelled: release,
+    BackorderReopened: release,
+    LineDeallocated: release,
+    ReservationSurrendered: release,
+    ShipmentDispatched: ship,
+    ReturnReceived: take_back,
+}
+
+#: Is brought back to its order, all of a batch together, by the allocation reaction.
+GROUPED = frozenset({StockReserved, ReservationRefused, StockAwaited, StockOffered, ReservationExpired, StockReleased})
+
+#: What has to be decoded; everything else only moves the position on. LowStockDetected is for people: it asks for
+#: nothing.
+REACTED_TO = frozenset(INFORMED) | frozenset(ALONE) | GROUPED
+
+
+def react(facts: Iterable[AnyRecorded], lookups: Lookups) -> list[Asked]:
+    """All commands that these accepted facts ask for. `facts` in log order per partition, partitions in any order."""
+    asked: list[Asked] = []
+    answers: list[AnyRecorded] = []
+    for fact in facts:
+        kind = type(fact.data)
+        if kind in GROUPED:
+            answers.append(fact)
+        elif kind in ALONE:
+            asked += ALONE[kind](fact)
+        elif kind in INFORMED:
+            asked += INFORMED[kind](fact, lookups)
+    asked += allocation(answers)
+    return asked
+
+
+def skus_to_look_up(facts: Sequence[AnyRecorded]) -> set[str]:
+    """SKUs whose availability the reactions to these facts want to know."""
+    wanted: set[str] = set()
+    for fact in facts:
+        data = fact.data
+        if type(data) is SourcingRequested or (type(data) is OrderPlaced and data.sourcing):
+            wanted.update(line.sku for line in data.lines)
+    return wanted

@@ -1,0 +1,101 @@
+"""Which facts count, told in this room's own words: a decision counts when it follows the last one that counted and is whole.
+
+    partition = Acceptance()
+    for fact in log:
+        for counted in partition.offer(fact): …
+    partition.skipped      # {"repeat": 2} and where the first ones stand
+
+This is the rule of `events.chain` written a second time on purpose: the check must not share what it checks.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from processors.verify.facts import Fact
+
+#: Decisions that are remembered to tell a repeat from other rules. Only the word for a skipped fact depends on it: with
+#: fewer, a very late repeat is called late; 20,000 for each of 36 partitions are some 70 MB at most.
+REMEMBERED_DECISIONS_MAX = 20_000
+
+#: Places that are named for each reason; a fork can skip millions, and the first ones show where it began.
+NAMED_PLACES_MAX = 5
+
+
+@dataclass(slots=True)
+class Skipped:
+    """How many facts were passed over for one reason, and the offsets of the first."""
+
+    count: int = 0
+    offsets: list[int] = field(default_factory=list)
+
+
+class Acceptance:
+    """Follows one partition from its first fact. `decision`, `epoch` and `intake_offset` are those of the last that counted."""
+
+    def __init__(self) -> None:
+        self.decision = 0
+        self.epoch = 0
+        self.intake_offset = -1
+        self.skipped: dict[str, Skipped] = {}
+        self._parts: dict[int, dict[int, Fact]] = {}
+        self._order: deque[int] = deque()
+        self._counted: set[int] = set()
+        self._rivals: set[int] = set()
+
+    @property
+    def held_back(self) -> int:
+        """Facts of decisions that are not whole yet."""
+        return sum(len(parts) for parts in self._parts.values())
+
+    def offer(self, fact: Fact) -> list[Fact]:
+        """The facts that count now that this one was seen, in the order of their decision; often just this one, or none."""
+        record = fact.record
+        if record["follows"] != self.decision:
+            self.skip(self._reason(record), fact.offset)
+            return []
+        parts = self._parts.setdefault(record["decision"], {})
+        if record["index"] in parts:
+            self.skip("repeat", fact.offset)
+            return []
+        parts[record["index"]] = fact
+        if len(parts) < record["count"]:
+            return []
+        whole = [parts[index] for index in sorted(parts)]
+        self._count(record)
+        return whole
+
+    def skip(self, reason: str, offset: int) -> None:
+        """Note that a fact was passed over."""
+        skipped = self.skipped.setdefault(reason, Skipped())
+        skipped.count += 1
+        if len(skipped.offsets) < NAMED_PLACES_MAX:
+            skipped.offsets.append(offset)
+
+    def _count(self, record: dict[str, Any]) -> None:
+        decision = record["decision"]
+        for rival, parts in self._parts.items():
+            if rival != decision:
+                self._rivals.add(rival)
+                for fact in parts.values():
+                    self.skip("other_rules", fact.offset)
+        self._parts.clear()
+        self.decision, self.epoch, self.intake_offset = decision, record["epoch"], record["intake_offset"]
+        self._counted.add(decision)
+        self._order.append(decision)
+        if len(self._order) > REMEMBERED_DECISIONS_MAX:
+            self._counted.discard(self._order.popleft())
+
+    def _reason(self, record: dict[str, Any]) -> str:
+        """repeat: counted already. other_rules: stands, or follows one that stands, where another decision counted.
+
+        late_writer: about commands that were decided long ago. gap: follows a decision that was never seen whole.
+        """
+        if record["decision"] in self._counted:
+            return "repeat"
+        if record["follows"] in self._counted or record["follows"] in self._rivals:
+            self._rivals.add(record["decision"])
+            return "other_rules"
+        if (record["epoch"], record["intake_offset"]) <= (self.epoch, self.intake_offset):
+            return "late_writer"
+        return "gap"

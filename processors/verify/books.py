@@ -1,0 +1,51 @@
+"""All that the log says, as rows of every table: each accepted fact is taken once and goes to whom it concerns."""
+
+from collections import defaultdict
+
+from processors.verify.facts import Fact, Handler
+from processors.verify.journals import Fetch, answers, answers_command, history
+from processors.verify.kpi import Kpis
+from processors.verify.orders import Orders
+from processors.verify.rows import Expected
+from processors.verify.stock import Stocks
+
+_REFUSAL = "CommandRefused"
+
+
+class Books:
+    """The independent fold of all projections."""
+
+    def __init__(self) -> None:
+        self._orders = Orders()
+        self._kpis = Kpis()
+        self._history = history()
+        self._answers = answers()
+        self._stocks = Stocks()
+        self._handlers: dict[str, list[Handler]] = defaultdict(list)
+        for part in (self._orders, self._stocks, self._kpis):
+            for name, handler in part.handlers.items():
+                self._handlers[name].append(handler)
+
+    @property
+    def tables(self) -> dict[str, Expected]:
+        """Every table that is checked, by name."""
+        journals: tuple[Expected, ...] = (self._history, self._answers)
+        tables = (*self._orders.tables, *self._stocks.tables, *self._kpis.tables, *journals)
+        return {table.name: table for table in tables}
+
+    def fetch_with(self, fetch: Fetch) -> None:
+        """Say how a fact is read again, for the tables that keep digests only."""
+        self._history.fetch = fetch
+        self._answers.fetch = fetch
+
+    def take(self, fact: Fact) -> None:
+        """Write one accepted fact into the books. Facts of one partition come in their order."""
+        record = fact.record
+        for handler in self._handlers.get(fact.name, ()):
+            handler(record, record["data"])
+        self._kpis.seen(fact.topic, fact.partition, record)
+        if fact.topic == "ledger.orders":
+            self._orders.touched(record, fact.name == _REFUSAL)
+            self._history.add(fact)
+        if answers_command(fact):
+            self._answers.add(fact)

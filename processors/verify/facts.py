@@ -1,0 +1,56 @@
+"""One fact at a time, from the bytes of one record: with fastavro, and the contract that wrote it.
+
+    reader = FactReader(codec)
+    fact = reader.read("ledger.orders", 3, 17, value)     # fact.name, fact.record, fact.record["data"]
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from schemas.codec import Codec, UndecodableError
+
+#: What a fold does with a fact: the envelope, then the data.
+Handler = Callable[[Mapping[str, Any], Mapping[str, Any]], None]
+
+#: PostgreSQL's text cannot hold it: tables show the replacement character in its place.
+_NUL, _REPLACEMENT = "\x00", "\ufffd"
+
+
+class Fact(NamedTuple):
+    """A fact where it stands; `topic` is without prefix. `record` is the envelope, with the fact's own words in `data`."""
+
+    topic: str
+    partition: int
+    offset: int
+    name: str
+    record: dict[str, Any]
+
+
+class FactReader:
+    """Decodes values of ledger topics."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._json = msgspec.json.Encoder()
+
+    def read(self, topic: str, partition: int, offset: int, value: bytes | None) -> Fact:
+        """The fact in its newest shape. Raises `schemas.codec.UndecodableError` for bytes that are no record of ours."""
+        contract, record = self._codec.decode(value)
+        if not contract.is_fact:
+            raise UndecodableError("no_fact", f"{contract.full_name} does not belong into {topic}")
+        # As JSON a text with NUL shows itself; looking through every field of every record would take thrice as long.
+        if b"\\u0000" in self._json.encode(record):
+            record = _storable(record)
+        return Fact(topic, partition, offset, contract.name, record)
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace(_NUL, _REPLACEMENT)
+    if isinstance(value, dict):
+        return {key: _storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return value

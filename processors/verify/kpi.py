@@ -1,0 +1,232 @@
+"""The rows that the KPIs are counted from: orders, holds, deliveries, counts and cases, and how far the log has come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from processors.verify.facts import Handler
+from processors.verify.rows import Expected, Row, Table
+
+_DELIVERY = ("location_id", "carrier", "delivered_at", "due_by", "on_time")
+_COUNT = ("location_id", "counted_at", "counted", "variance", "tolerance", "accurate")
+_LOST = ("lost", "returned_to_sender")
+
+
+@dataclass(slots=True)
+class KpiOrder(Row):
+    channel: str | None = None
+    country: str | None = None
+    region: str | None = None
+    placed_at: datetime | None = None
+    release_at: datetime | None = None
+    due_by: datetime | None = None
+    ordered: int = 0
+    cancelled: int = 0
+    cancelled_before_release: int = 0
+    cancelled_after_release: int = 0
+    removed_by_seller: int = 0
+    shipped: int = 0
+    delivered: int = 0
+    returned: int = 0
+    errors: int = 0
+    first_shipped_at: datetime | None = None
+    last_shipped_at: datetime | None = None
+    first_location_id: str | None = None
+    delivered_at: datetime | None = None
+
+
+
+@dataclass(slots=True)
+class KpiHold(Row):
+    changed_at: datetime | None = None
+    held: bool | None = None
+
+
+
+@dataclass(slots=True)
+class KpiDelivery(Row):
+    location_id: str | None = None
+    carrier: str | None = None
+    delivered_at: datetime | None = None
+    due_by: datetime | None = None
+    on_time: bool | None = None
+
+
+
+@dataclass(slots=True)
+class KpiCount(Row):
+    location_id: str | None = None
+    counted_at: datetime | None = None
+    counted: int | None = None
+    variance: int | None = None
+    tolerance: int | None = None
+    accurate: bool | None = None
+
+
+
+@dataclass(slots=True)
+class KpiCase(Row):
+    order_id: str | None = None
+    channel: str | None = None
+    topic: str | None = None
+    urgency: str | None = None
+    opened_at: datetime | None = None
+    resolved_at: datetime | None = None
+    resolved_version: int | None = None
+    reopened_version: int | None = None
+    reopened: int = 0
+
+
+
+@dataclass(slots=True)
+class Watermark(Row):
+    as_of: datetime | None = None
+
+
+
+class Kpis:
+    """All tables whose names begin with `kpi_`."""
+
+    def __init__(self) -> None:
+        self.orders = Table("kpi_orders", ("order_id",), KpiOrder)
+        self.holds = Table("kpi_holds", ("order_id", "version"), KpiHold)
+        self.deliveries = Table("kpi_deliveries", ("order_id", "shipment_id"), KpiDelivery)
+        self.counts = Table("kpi_counts", ("sku", "version"), KpiCount)
+        self.cases = Table("kpi_cases", ("case_id",), KpiCase)
+        self.watermarks = Table("kpi_watermarks", ("topic", "partition"), Watermark)
+
+    @property
+    def tables(self) -> tuple[Expected, ...]:
+        return self.orders, self.holds, self.deliveries, self.counts, self.cases, self.watermarks
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """By name of the fact."""
+        return {
+            "OrderPlaced": self.placed,
+            "OrderAmended": self.amended,
+            "OrderCancelled": self.cancelled,
+            "OrderHeld": self.held,
+            "HoldReleased": self.hold_released,
+            "ShipmentDispatched": self.dispatched,
+            "DispatchDiffered": self.differed,
+            "ShipmentTracked": self.tracked,
+            "ShipmentDelivered": self.shipment_delivered,
+            "DeliveryInferred": self.delivery_inferred,
+            "ReturnReceived": self.return_received,
+            "StockCounted": self.counted,
+            "CaseOpened": self.case_opened,
+            "CaseResolved": self.case_resolved,
+            "CaseReopened": self.case_reopened,
+        }
+
+    def seen(self, topic: str, partition: int, fact: Mapping[str, Any]) -> None:
+        """Every accepted fact moves its partition's watermark: by the earlier of both clocks, never back."""
+        row = self.watermarks.row(topic, partition)
+        moment = min(fact["occurred_at"], fact["recorded_at"])
+        row.as_of = _later(row.as_of, moment)
+
+    def placed(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.orders.row(data["order_id"])
+        row.channel = fact["channel"]
+        row.country = data["ship_to"]["country"]
+        row.region = data["ship_to"]["region"]
+        row.placed_at = fact["occurred_at"]
+        row.release_at = data["release_at"]
+        row.due_by = data["promised_by"]
+        row.ordered += sum(line["quantity"] for line in data["lines"])
+
+    def amended(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.orders.row(data["order_id"])
+        by_seller = data["by"] == "seller"
+        if data["promised_by"] is not None and not by_seller:
+            row.due_by = data["promised_by"]
+        for line in data["lines"]:
+            change = line["ordered"] - line["ordered_before"]
+            row.ordered += change
+            if by_seller and change < 0:
+                row.removed_by_seller -= change
+
+    def cancelled(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.orders.row(data["order_id"])
+        units = sum(line["quantity"] for line in data["lines"])
+        row.cancelled += units
+        if data["by"] == "seller":
+            row.removed_by_seller += units
+        elif data["before_allocation"]:
+            row.cancelled_before_release += units
+        else:
+            row.cancelled_after_release += units
+
+    def held(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.hold(fact, data, True)
+
+    def hold_released(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.hold(fact, data, False)
+
+    def hold(self, fact: Mapping[str, Any], data: Mapping[str, Any], held: bool) -> None:
+        if data["hold"] == "customer":
+            row = self.holds.row(data["order_id"], fact["version"])
+            row.changed_at = fact["occurred_at"]
+            row.held = held
+
+    def dispatched(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.orders.row(data["order_id"])
+        row.shipped += sum(line["quantity"] for line in data["lines"])
+        left_at = fact["occurred_at"]
+        if row.first_shipped_at is None or left_at < row.first_shipped_at:
+            row.first_shipped_at = left_at
+        row.last_shipped_at = _later(row.last_shipped_at, left_at)
+        if row.first_location_id is None:
+            row.first_location_id = data["location_id"]
+
+    def differed(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.orders.row(data["order_id"]).errors += 1
+
+    def tracked(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        if data["status"] in _LOST:
+            self.orders.row(data["order_id"]).errors += 1
+
+    def shipment_delivered(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.arrived(data, data["delivered_at"])
+        row = self.deliveries.row(data["order_id"], data["shipment_id"])
+        for name in _DELIVERY:
+            if getattr(row, name) is None:
+                setattr(row, name, data[name])
+
+    def delivery_inferred(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.arrived(data, fact["occurred_at"])
+
+    def arrived(self, data: Mapping[str, Any], at: datetime) -> None:
+        row = self.orders.row(data["order_id"])
+        row.delivered += sum(line["quantity"] for line in data["lines"])
+        row.delivered_at = _later(row.delivered_at, at)
+
+    def return_received(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.orders.row(data["order_id"]).returned += sum(line["quantity"] for line in data["lines"])
+
+    def counted(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.counts.row(data["sku"], fact["version"])
+        for name in _COUNT:
+            setattr(row, name, data[name])
+
+    def case_opened(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.cases.row(data["case_id"])
+        for name in ("order_id", "channel", "topic", "urgency"):
+            setattr(row, name, data[name])
+        row.opened_at = fact["occurred_at"]
+
+    def case_resolved(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.cases.row(data["case_id"])
+        row.resolved_at = fact["occurred_at"]
+        row.resolved_version = fact["version"]
+
+    def case_reopened(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.cases.row(data["case_id"])
+        row.reopened_version = fact["version"]
+        row.reopened += 1
+
+
+def _later(known: datetime | None, moment: datetime) -> datetime:
+    return moment if known is None or moment > known else known

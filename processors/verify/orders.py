@@ -1,0 +1,379 @@
+"""Orders from their facts, one at a time: lines, places, holds, shipments and returns, and the order as the sum of its lines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from processors.verify.facts import Handler
+from processors.verify.rows import Expected, Row, Table
+
+#: What a 64-bit column shows for an order that is worth more.
+_VALUE_MINOR_MAX = 9 * 10**18
+
+
+@dataclass(slots=True)
+class Order(Row):
+    version: int | None = None
+    channel: str | None = None
+    customer_id: str | None = None
+    currency: str | None = None
+    placed_at: datetime | None = None
+    promised_by: datetime | None = None
+    due_by: datetime | None = None
+    country: str | None = None
+    region: str | None = None
+    service_level: str | None = None
+    allocation: str | None = None
+    release_at: datetime | None = None
+    released: bool | None = None
+    open: int = 0
+    backordered: int = 0
+    allocated: int = 0
+    shipped: int = 0
+    cancelled: int = 0
+    ordered: int = 0
+    delivered: int = 0
+    returned: int = 0
+    value_minor: int = 0
+    charges_minor: int = 0
+    refunded_minor: int = 0
+    active_holds: int = 0
+    updated_at: datetime | None = None
+
+
+    @property
+    def status(self) -> str:
+        """The order's state in one word, told from its totals."""
+        if self.ordered > 0 and self.cancelled == self.ordered:
+            return "cancelled"
+        if self.shipped > 0 and not self.open + self.backordered + self.allocated:
+            if self.returned:
+                return "returned" if self.returned == self.shipped else "partially_returned"
+            return "delivered" if self.delivered == self.shipped else "shipped"
+        if self.shipped > 0:
+            return "partially_shipped"
+        if self.active_holds > 0:
+            return "held"
+        if self.ordered == 0:
+            return "placed"
+        if self.allocated == self.ordered - self.cancelled:
+            return "allocated"
+        if self.allocated > 0:
+            return "partially_allocated"
+        return "backordered" if self.backordered > 0 and self.open == 0 else "placed"
+
+
+@dataclass(slots=True)
+class Hold(Row):
+    active: int = 0
+
+
+
+@dataclass(slots=True)
+class Line(Row):
+    sku: str | None = None
+    unit_price_minor: int | None = None
+    open: int = 0
+    backordered: int = 0
+    allocated: int = 0
+    shipped: int = 0
+    cancelled: int = 0
+    ordered: int = 0
+    delivered: int = 0
+    returned: int = 0
+
+
+
+@dataclass(slots=True)
+class LineLocation(Row):
+    allocated: int = 0
+    shipped: int = 0
+
+
+
+@dataclass(slots=True)
+class Shipment(Row):
+    location_id: str | None = None
+    carrier: str | None = None
+    service: str | None = None
+    tracking_number: str | None = None
+    scan: str | None = None
+    expected_at: datetime | None = None
+    dispatched_at: datetime | None = None
+    delivered_at: datetime | None = None
+    due_by: datetime | None = None
+    on_time: bool | None = None
+
+
+    @property
+    def status(self) -> str | None:
+        """A scan that comes after the delivery does not take it back."""
+        return self.scan if self.delivered_at is None else "delivered"
+
+
+@dataclass(slots=True)
+class ShipmentLine(Row):
+    sku: str | None = None
+    quantity: int = 0
+
+
+
+@dataclass(slots=True)
+class Return(Row):
+    rma: str | None = None
+    resolution: str | None = None
+    scan: str | None = None
+    announced: bool | None = None
+    requested_at: datetime | None = None
+    received_at: datetime | None = None
+    location_id: str | None = None
+
+
+    @property
+    def status(self) -> str | None:
+        """A scan that comes after the arrival does not take it back."""
+        return self.scan if self.received_at is None else "received"
+
+
+@dataclass(slots=True)
+class ReturnLine(Row):
+    sku: str | None = None
+    quantity: int = 0
+    received: int = 0
+    disposition: str | None = None
+    reason: str | None = None
+
+
+
+class Orders:
+    """All tables about orders as they are now."""
+
+    def __init__(self) -> None:
+        order, line = ("order_id",), ("order_id", "line_id")
+        self.orders = Table("order_status", order, Order)
+        self.holds = Table("order_holds", ("order_id", "hold"), Hold)
+        self.lines = Table("order_lines", line, Line)
+        self.locations = Table("order_line_locations", (*line, "location_id"), LineLocation)
+        self.shipments = Table("order_shipments", ("order_id", "shipment_id"), Shipment)
+        self.shipment_lines = Table("order_shipment_lines", ("order_id", "shipment_id", "line_id"), ShipmentLine)
+        self.returns = Table("order_returns", ("order_id", "return_id"), Return)
+        self.return_lines = Table("order_return_lines", ("order_id", "return_id", "line_id"), ReturnLine)
+
+    @property
+    def tables(self) -> tuple[Expected, ...]:
+        return (
+            self.orders, self.holds, self.lines, self.locations, self.shipments, self.shipment_lines, self.returns,
+            self.return_lines,
+        )  # fmt: skip
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """By name of the fact; `touched` comes after each of them, and for facts that change no unit."""
+        return {
+            "OrderPlaced": self.placed,
+            "OrderAmended": self.amended,
+            "OrderCancelled": self.cancelled,
+            "OrderHeld": self.held,
+            "HoldReleased": self.hold_released,
+            "SourcingRequested": self.sourcing_requested,
+            "LineAllocated": self.line_allocated,
+            "LineBackordered": self.line_backordered,
+            "BackorderReopened": self.backorder_reopened,
+            "LineDeallocated": self.line_deallocated,
+            "ShipmentDispatched": self.dispatched,
+            "ShipmentTracked": self.tracked,
+            "ShipmentDelivered": self.shipment_delivered,
+            "DeliveryInferred": self.delivery_inferred,
+            "ReturnRequested": self.return_requested,
+            "ReturnTracked": self.return_tracked,
+            "ReturnReceived": self.return_received,
+            "RefundIssued": self.refunded,
+        }
+
+    def touched(self, fact: Mapping[str, Any], refused: bool) -> None:
+        """Every fact of an order's stream has a version; refusals for an order that was never placed make no order."""
+        order = self.orders.get(fact["stream_id"])
+        if order is None:
+            return
+        order.version = max(order.version or 0, fact["version"])
+        if not refused and (order.updated_at is None or fact["recorded_at"] > order.updated_at):
+            order.updated_at = fact["recorded_at"]
+
+    def move(self, order_id: str, line_id: str, **units: int) -> Line:
+        """Add to the counters of a line and of its order."""
+        line = self.lines.row(order_id, line_id)
+        order = self.orders.get(order_id)
+        for name, delta in units.items():
+            setattr(line, name, getattr(line, name) + delta)
+            if order is not None:
+                setattr(order, name, getattr(order, name) + delta)
+        return line
+
+    def placed(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        order = self.orders.row(data["order_id"])
+        for name in ("customer_id", "currency", "promised_by", "service_level", "allocation", "release_at"):
+            setattr(order, name, data[name])
+        order.channel = fact["channel"]
+        order.placed_at = fact["occurred_at"]
+        order.due_by = data["promised_by"]
+        order.country = data["ship_to"]["country"]
+        order.region = data["ship_to"]["region"]
+        order.released = data["sourcing"]
+        value_minor = 0
+        for line in data["lines"]:
+            row = self.move(data["order_id"], line["line_id"], ordered=line["quantity"], open=line["quantity"])
+            row.sku = line["sku"]
+            row.unit_price_minor = line["unit_price_minor"]
+            value_minor += line["quantity"] * line["unit_price_minor"]
+        order.value_minor = min(value_minor, _VALUE_MINOR_MAX)
+        order.charges_minor = sum(charge["amount_minor"] for charge in data["charges"])
+
+    def amended(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        order = self.orders.get(data["order_id"])
+        if order is not None and data["promised_by"] is not None:
+            order.promised_by = data["promised_by"]
+            if data["by"] == "customer":
+                order.due_by = data["promised_by"]
+        for line in data["lines"]:
+            change = line["ordered"] - line["ordered_before"]
+            self.move(
+                data["order_id"],
+                line["line_id"],
+                ordered=change,
+                open=max(change, 0) - line["from_open"],
+                backordered=-line["from_backordered"],
+                allocated=-line["from_allocated"],
+            )
+        self.let_go(data)
+
+    def cancelled(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        for line in data["lines"]:
+            self.move(
+                data["order_id"],
+                line["line_id"],
+                cancelled=line["quantity"],
+                open=-line["from_open"],
+                backordered=-line["from_backordered"],
+                allocated=-line["from_allocated"],
+            )
+        self.let_go(data)
+
+    def let_go(self, data: Mapping[str, Any]) -> None:
+        for release in data["releases"]:
+            if release["location_id"]:
+                place = self.locations.row(data["order_id"], release["line_id"], release["location_id"])
+                place.allocated -= release["quantity"]
+
+    def held(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.hold(data, 1)
+
+    def hold_released(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.hold(data, -1)
+
+    def hold(self, data: Mapping[str, Any], change: int) -> None:
+        self.holds.row(data["order_id"], data["hold"]).active += change
+        order = self.orders.get(data["order_id"])
+        if order is not None:
+            order.active_holds += change
+
+    def sourcing_requested(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        order = self.orders.get(data["order_id"])
+        if order is not None:
+            order.released = True
+
+    def line_allocated(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        units = data["quantity"]
+        taken = {"open": -data["from_open"], "backordered": -data["from_backordered"]}
+        self.move(data["order_id"], data["line_id"], allocated=units, **taken)
+        self.locations.row(data["order_id"], data["line_id"], data["location_id"]).allocated += units
+
+    def line_backordered(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.move(data["order_id"], data["line_id"], open=-data["quantity"], backordered=data["quantity"])
+
+    def backorder_reopened(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.move(data["order_id"], data["line_id"], open=data["quantity"], backordered=-data["quantity"])
+
+    def line_deallocated(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        units = data["quantity"]
+        self.move(data["order_id"], data["line_id"], open=units, allocated=-units)
+        self.locations.row(data["order_id"], data["line_id"], data["location_id"]).allocated -= units
+
+    def dispatched(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        order_id = data["order_id"]
+        shipment = self.shipments.row(order_id, data["shipment_id"])
+        for name in ("location_id", "carrier", "service", "tracking_number", "expected_at"):
+            if data[name] is not None:
+                setattr(shipment, name, data[name])
+        shipment.scan = "dispatched"
+        shipment.dispatched_at = fact["occurred_at"]
+        for line in data["lines"]:
+            line_id, units = line["line_id"], line["quantity"]
+            self.move(
+                order_id,
+                line_id,
+                shipped=units,
+                open=-line["from_open"],
+                backordered=-line["from_backordered"],
+                allocated=-line["from_allocated"],
+            )
+            self.locations.row(order_id, line_id, data["location_id"]).shipped += units
+            for consumed in line["consumed"]:
+                if consumed["location_id"]:
+                    self.locations.row(order_id, line_id, consumed["location_id"]).allocated -= consumed["quantity"]
+            parcel = self.shipment_lines.row(order_id, data["shipment_id"], line_id)
+            parcel.sku = line["sku"]
+            parcel.quantity += units
+
+    def tracked(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        shipment = self.shipments.row(data["order_id"], data["shipment_id"])
+        shipment.scan = data["status"]
+        if data["expected_at"] is not None:
+            shipment.expected_at = data["expected_at"]
+
+    def shipment_delivered(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        shipment = self.shipments.row(data["order_id"], data["shipment_id"])
+        shipment.scan = "delivered"
+        for name in ("delivered_at", "due_by", "on_time"):
+            if data[name] is not None:
+                setattr(shipment, name, data[name])
+        self.delivery_inferred(fact, data)
+
+    def delivery_inferred(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        for line in data["lines"]:
+            self.move(data["order_id"], line["line_id"], delivered=line["quantity"])
+
+    def return_requested(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.returns.row(data["order_id"], data["return_id"])
+        row.rma = data["rma"]
+        row.resolution = data["resolution"]
+        row.scan = "requested"
+        row.announced = True if row.announced is None else row.announced
+        row.requested_at = fact["occurred_at"] if row.requested_at is None else row.requested_at
+        for line in data["lines"]:
+            item = self.return_lines.row(data["order_id"], data["return_id"], line["line_id"])
+            item.sku = line["sku"]
+            item.quantity += line["quantity"]
+            item.reason = line["reason"]
+
+    def return_tracked(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.returns.row(data["order_id"], data["return_id"]).scan = data["status"]
+
+    def return_received(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.returns.row(data["order_id"], data["return_id"])
+        row.rma = data["rma"]
+        row.location_id = data["location_id"]
+        row.scan = "received"
+        row.announced = data["announced"] if row.announced is None else row.announced
+        row.received_at = fact["occurred_at"]
+        for line in data["lines"]:
+            item = self.return_lines.row(data["order_id"], data["return_id"], line["line_id"])
+            item.sku = line["sku"]
+            item.received += line["quantity"]
+            item.disposition = line["disposition"]
+            self.move(data["order_id"], line["line_id"], returned=line["quantity"])
+
+    def refunded(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        order = self.orders.get(data["order_id"])
+        if order is not None:
+            order.refunded_minor += data["amount_minor"]

@@ -1,0 +1,170 @@
+"""Stock per SKU and location, the holds that expire, and the places themselves, one fact at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from processors.verify.facts import Handler
+from processors.verify.rows import Expected, Row, Table
+
+_LOCATION = ("name", "kind", "latitude", "longitude", "country", "daily_capacity", "cost_minor_per_parcel")
+
+
+@dataclass(slots=True)
+class Stock(Row):
+    on_hand: int = 0
+    reserved: int = 0
+    damaged: int = 0
+    quality_hold: int = 0
+    incoming: int = 0
+    safety_stock: int | None = None
+    reorder_point: int | None = None
+    buffer: int | None = None
+    low_detected_at: datetime | None = None
+
+
+    @property
+    def _free(self) -> int:
+        return int(self.on_hand - self.reserved - self.damaged - self.quality_hold)
+
+    @property
+    def safety(self) -> int:
+        """What the planner sets apart, as far as there is anything."""
+        return min(self.safety_stock or 0, max(0, self._free))
+
+    @property
+    def available(self) -> int:
+        """The rest of what is on hand; below zero when more is held than there is."""
+        return self._free - self.safety
+
+    @property
+    def sellable(self) -> int:
+        """What any channel may still sell."""
+        return max(0, self.available - (self.buffer or 0))
+
+    @property
+    def low_since(self) -> datetime | None:
+        """When low stock was found, while it is still low."""
+        low = self.reorder_point is not None and self.available <= self.reorder_point
+        return self.low_detected_at if low else None
+
+
+@dataclass(slots=True)
+class Hold(Row):
+    quantity: int = 0
+    expires_at: datetime | None = None
+
+
+
+@dataclass(slots=True)
+class Location(Row):
+    name: str | None = None
+    kind: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    country: str | None = None
+    daily_capacity: int | None = None
+    cost_minor_per_parcel: int | None = None
+
+
+
+class Stocks:
+    """Tables `inventory`, `expiring_reservations` and `locations`."""
+
+    def __init__(self) -> None:
+        self.stock = Table("inventory", ("sku", "location_id"), Stock)
+        self.holds = Table("expiring_reservations", ("sku", "order_id", "line_id", "attempt", "location_id"), Hold)
+        self.locations = Table("locations", ("location_id",), Location)
+
+    @property
+    def tables(self) -> tuple[Expected, ...]:
+        return self.stock, self.holds, self.locations
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """By name of the fact."""
+        return {
+            "StockReceived": self.received,
+            "StockAdjusted": self.adjusted,
+            "StockMoved": self.moved,
+            "StockCounted": self.counted,
+            "StockMarkedDamaged": self.damaged,
+            "StockPolicySet": self.policy_set,
+            "StockReserved": self.reserved,
+            "StockReleased": self.released,
+            "ReservationExpired": self.released,
+            "StockShipped": self.shipped,
+            "StockReturned": self.returned,
+            "LowStockDetected": self.low_detected,
+            "LocationRegistered": self.registered,
+        }
+
+    def at(self, data: Mapping[str, Any]) -> Stock:
+        return self.stock.row(data["sku"], data["location_id"])
+
+    def received(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.at(data).on_hand += data["quantity"]
+
+    def adjusted(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.at(data).on_hand += data["quantity_delta"]
+
+    def moved(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.stock.row(data["sku"], data["from_location_id"]).on_hand -= data["quantity"]
+        self.stock.row(data["sku"], data["to_location_id"]).on_hand += data["quantity"]
+
+    def counted(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.at(data).on_hand += data["variance"]
+
+    def damaged(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.at(data).damaged += data["quantity"]
+
+    def policy_set(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.at(data)
+        row.safety_stock = data["safety_stock"]
+        row.reorder_point = data["reorder_point"]
+        row.buffer = max((buffer["quantity"] for buffer in data["buffers"]), default=0)
+
+    def reserved(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.at(data).reserved += data["quantity"]
+        if data["expires_at"] is not None:
+            hold = self.holds.row(
+                data["sku"], data["order_id"], data["line_id"], data["attempt"], data["location_id"]
+            )
+            hold.quantity += data["quantity"]
+            hold.expires_at = data["expires_at"]
+
+    def released(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.at(data).reserved -= data["quantity"]
+        self.let_go(data, data["attempt"], data["quantity"])
+
+    def shipped(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.at(data)
+        row.on_hand -= data["quantity"]
+        row.reserved -= data["from_reserved"]
+        for consumed in data["consumed"]:
+            if consumed["location_id"] == data["location_id"]:
+                self.let_go(data, consumed["attempt"], consumed["quantity"])
+
+    def let_go(self, data: Mapping[str, Any], attempt: int, quantity: int) -> None:
+        hold = self.holds.get(data["sku"], data["order_id"], data["line_id"], attempt, data["location_id"])
+        if hold is not None:
+            hold.quantity -= quantity
+
+    def returned(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        # What is disposed of never enters the stock; the row is there all the same, as something came.
+        row = self.at(data)
+        if data["disposition"] in ("restock", "damaged", "inspect"):
+            row.on_hand += data["quantity"]
+        if data["disposition"] == "damaged":
+            row.damaged += data["quantity"]
+        if data["disposition"] == "inspect":
+            row.quality_hold += data["quantity"]
+
+    def low_detected(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.at(data).low_detected_at = fact["recorded_at"]
+
+    def registered(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.locations.row(data["location_id"])
+        for name in _LOCATION:
+            setattr(row, name, data[name])

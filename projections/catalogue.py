@@ -1,0 +1,16 @@
+"""The one list of projections. Adding one: a folder with `fold.py` and `table.sql`, and its line here."""
+
+from collections.abc import Mapping
+
+from projections.answers import PROJECTION as ANSWERS
+from projections.inventory import PROJECTION as INVENTORY
+from projections.kpi import PROJECTION as KPI
+from projections.locations import PROJECTION as LOCATIONS
+from projections.model import Projection
+from projections.order_history import PROJECTION as ORDER_HISTORY
+from projections.order_status import PROJECTION as ORDER_STATUS
+
+#: By name, in the order in which they are folded and written.
+PROJECTIONS: Mapping[str, Projection] = {
+    projection.name: projection for projection in (ORDER_STATUS, ORDER_HISTORY, INVENTORY, ANSWERS, LOCATIONS, KPI)
+}

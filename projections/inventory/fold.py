@@ -1,0 +1,70 @@
+"""From the facts of stock to quantities per SKU and location.
+
+    StockReceived 5   → on_hand +5
+    StockReserved 2   → reserved +2
+    StockShipped 2    → on_hand −2, reserved −2 (what of it was held there)
+
+What is available is never written: the table derives it, so the identity holds by construction.
+"""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from projections.model import SEQUENCE, FactBatch
+
+_KEY = ("sku", "location_id", SEQUENCE)
+_q = pl.col("quantity")
+
+
+def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
+    """Deltas for `inventory` and `expiring_reservations`."""
+    return {"inventory": _inventory(batch), "expiring_reservations": _expiring(batch)}
+
+
+def _inventory(batch: FactBatch) -> pl.DataFrame:
+    def units_if(*dispositions: str) -> pl.Expr:
+        return pl.when(pl.col("disposition").is_in(dispositions)).then("quantity").otherwise(0)
+
+    moved = batch.facts("StockMoved")
+    largest_buffer = pl.col("buffers").list.eval(pl.element().struct.field("quantity")).list.max().fill_null(0)
+    return pl.concat(
+        [
+            batch.facts("StockReceived").select(*_KEY, on_hand=_q),
+            batch.facts("StockAdjusted").select(*_KEY, on_hand="quantity_delta"),
+            moved.select("sku", SEQUENCE, location_id="from_location_id", on_hand=-_q),
+            moved.select("sku", SEQUENCE, location_id="to_location_id", on_hand=_q),
+            batch.facts("StockCounted").select(*_KEY, on_hand="variance"),
+            batch.facts("StockMarkedDamaged").select(*_KEY, damaged=_q),
+            batch.facts("StockPolicySet").select(*_KEY, "safety_stock", "reorder_point", buffer=largest_buffer),
+            batch.facts("StockReserved").select(*_KEY, reserved=_q),
+            batch.facts("StockReleased").select(*_KEY, reserved=-_q),
+            batch.facts("ReservationExpired").select(*_KEY, reserved=-_q),
+            batch.facts("StockShipped").select(*_KEY, on_hand=-_q, reserved=-pl.col("from_reserved")),
+            batch.facts("StockReturned").select(
+                *_KEY,
+                on_hand=units_if("restock", "damaged", "inspect"),
+                damaged=units_if("damaged"),
+                quality_hold=units_if("inspect"),
+            ),
+            batch.facts("LowStockDetected").select(*_KEY, low_detected_at="meta_recorded_at"),
+        ],
+        how="diagonal",
+    )
+
+
+def _expiring(batch: FactBatch) -> pl.DataFrame:
+    key = ("sku", "order_id", "line_id", "attempt", "location_id", SEQUENCE)
+    # What was held elsewhere for goods that left here is let go by StockReleased facts of its own.
+    used = batch.lines("StockShipped", "consumed").filter(pl.col("location_id") == pl.col("outer_location_id"))
+    return pl.concat(
+        [
+            batch.facts("StockReserved")
+            .filter(pl.col("expires_at").is_not_null())
+            .select(*key, "expires_at", quantity=_q),
+            batch.facts("StockReleased").select(*key, quantity=-_q),
+            batch.facts("ReservationExpired").select(*key, quantity=-_q),
+            used.select(*key, quantity=-_q),
+        ],
+        how="diagonal",
+    )

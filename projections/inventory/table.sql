@@ -1,0 +1,67 @@
+-- Stock per SKU and location. on_hand = available + reserved + safety + damaged + quality_hold, always; incoming stands outside.
+
+CREATE TABLE IF NOT EXISTS inventory (
+    sku             text COLLATE "C" NOT NULL,
+    location_id     text COLLATE "C" NOT NULL,
+    on_hand         bigint NOT NULL DEFAULT 0,     -- units that are there
+    reserved        bigint NOT NULL DEFAULT 0,     -- of these, held for orders
+    damaged         bigint NOT NULL DEFAULT 0,
+    quality_hold    bigint NOT NULL DEFAULT 0,     -- came back and are being inspected
+    incoming        bigint NOT NULL DEFAULT 0,     -- on their way; no fact speaks of them yet
+    safety_stock    bigint,                        -- units that the planner sets apart, as far as there are any
+    reorder_point   bigint,                        -- at or below so many available units, stock is low
+    buffer          bigint,                        -- the largest number of units kept back from a channel
+    low_detected_at timestamptz,                   -- log time of the newest LowStockDetected
+    safety          bigint GENERATED ALWAYS AS (
+        least(coalesce(safety_stock, 0), greatest(0, on_hand - reserved - damaged - quality_hold))
+    ) STORED,
+    available       bigint GENERATED ALWAYS AS (   -- below zero when more is held than there is: that is said, not hidden
+        on_hand - reserved - damaged - quality_hold
+        - least(coalesce(safety_stock, 0), greatest(0, on_hand - reserved - damaged - quality_hold))
+    ) STORED,
+    sellable        bigint GENERATED ALWAYS AS (
+        greatest(
+            0,
+            on_hand - reserved - damaged - quality_hold
+            - least(coalesce(safety_stock, 0), greatest(0, on_hand - reserved - damaged - quality_hold))
+            - coalesce(buffer, 0)
+        )
+    ) STORED,
+    low_since       timestamptz GENERATED ALWAYS AS ( -- null as soon as there is enough again
+        CASE
+            WHEN on_hand - reserved - damaged - quality_hold
+                - least(coalesce(safety_stock, 0), greatest(0, on_hand - reserved - damaged - quality_hold))
+                <= reorder_point THEN low_detected_at
+        END
+    ) STORED,
+    PRIMARY KEY (sku, location_id)
+) WITH (fillfactor = 70); -- a popular SKU's row is updated by every batch
+
+CREATE INDEX IF NOT EXISTS inventory_location_id ON inventory (location_id);
+
+CREATE OR REPLACE VIEW inventory_totals AS
+SELECT
+    sku,
+    sum(on_hand)::bigint      AS on_hand,
+    sum(available)::bigint    AS available,
+    sum(reserved)::bigint     AS reserved,
+    sum(safety)::bigint       AS safety,
+    sum(damaged)::bigint      AS damaged,
+    sum(quality_hold)::bigint AS quality_hold,
+    sum(incoming)::bigint     AS incoming,
+    sum(sellable)::bigint     AS sellable
+FROM inventory
+GROUP BY sku;
+
+CREATE TABLE IF NOT EXISTS expiring_reservations (
+    sku         text COLLATE "C" NOT NULL,
+    order_id    text COLLATE "C" NOT NULL,
+    line_id     text COLLATE "C" NOT NULL,
+    attempt     bigint NOT NULL,
+    location_id text COLLATE "C" NOT NULL,
+    quantity    bigint NOT NULL DEFAULT 0,     -- units still held; 0 when it is over
+    expires_at  timestamptz,                   -- the hold lapses then
+    PRIMARY KEY (sku, order_id, line_id, attempt, location_id)
+);
+
+CREATE INDEX IF NOT EXISTS expiring_reservations_expires_at ON expiring_reservations (expires_at) WHERE quantity > 0;

@@ -1,0 +1,197 @@
+"""What a projection is: tables, and a fold from accepted facts to row deltas. Pure; no clock, no database, no order of its own.
+
+    def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
+        placed = batch.lines("OrderPlaced", "lines")
+        return {"sku_demand": placed.select("sku", units="quantity")}
+
+    PROJECTION = Projection("sku_demand", (Table("sku_demand", (
+        Column("sku", "text", "key"), Column("units", "bigint", "sum"))),), fold)
+
+A fold sees a whole batch, one frame for each fact. It returns, for each table, deltas: several rows may have the same key,
+a column that is left out (or null) changes nothing. The engine reduces the deltas per key by each column's `merge` and
+writes them with the offsets in one transaction; so fold(a + b) must equal fold(a), then fold(b).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import polars as pl
+
+from events.catalogue import FACTS, REFUSAL_SCHEMA
+from schemas.contracts import newest
+
+#: How a column takes in a delta:
+#: key: says which row; never null. sum: is added to what stands there (null adds 0). min, max: the smaller, the larger.
+#: last, first: the newest, the oldest value that is not null, in log order (`meta_seq`). replace: the value of the newest
+#: delta even where it is null: for tables in which every delta is the whole row.
+#: A key whose columns are `last`, `first` or `replace` must get its facts from one partition: only there is an order.
+Merge = Literal["key", "sum", "last", "min", "max", "first", "replace"]
+
+#: Log order within a batch. A delta frame of a table with `last`, `first` or `replace` columns must carry it along.
+SEQUENCE = "meta_seq"
+
+META = "meta_"
+
+#: Where a fact stands: columns of a frame beside the envelope's.
+POSITION: Mapping[str, pl.DataType] = {
+    "topic": pl.String(),
+    "partition": pl.Int32(),
+    "offset": pl.Int64(),
+    "seq": pl.Int64(),
+}
+
+Deltas = Mapping[str, pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: `sql_type` as PostgreSQL names it (`bigint`, `text`, `timestamptz` …) and how deltas come into it."""
+
+    name: str
+    sql_type: str
+    merge: Merge
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as its fold sees it. Generated columns, views and indexes stand in `table.sql` alone.
+
+    `insert_only`: a key never comes twice, so rows are copied straight in. `born_with`: the column that a row begins with
+    (`placed_at` of an order): deltas for a key that has no row yet and do not bring it are dropped; so a refused command
+    for an order that was never placed makes no order.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    insert_only: bool = False
+    born_with: str | None = None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.merge == "key")
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A folder of `projections/`: its tables (created by its `table.sql`) and their one fold."""
+
+    name: str
+    tables: tuple[Table, ...]
+    fold: Callable[[FactBatch], Deltas]
+
+
+@dataclass(frozen=True, slots=True)
+class FactBatch:
+    """Accepted facts: name of the fact → frame in log order. A fold asks by `facts` or `lines`, and needs no ifs.
+
+    Columns of a frame: `topic`, `partition`, `offset`, `seq` (log order in the batch, over all frames), the envelope's
+    (`version`, `occurred_at`, `recorded_at`, `channel`, `command_id` …), and `data`, a struct in its newest shape.
+    """
+
+    frames: Mapping[str, pl.DataFrame]
+
+    def facts(self, name: str) -> pl.DataFrame:
+        """One row per fact: its data as plain columns, the envelope and the position as `meta_…` columns.
+
+        So `channel` of CaseOpened is how the customer wrote, `meta_channel` is who sent the command. Times are UTC,
+        microseconds. Without any such fact the frame is empty, with the same columns. KeyError for an unknown fact.
+        """
+        frame = self.frames.get(name)
+        if frame is None:
+            frame = pl.DataFrame(schema=frame_schema(name))
+        meta = [pl.col(column).alias(META + column) for column in frame.columns if column != "data"]
+        return frame.select(*meta, pl.col("data")).unnest("data")
+
+    def lines(self, name: str, *fields: str) -> pl.DataFrame:
+        """One row per element of a list field: `lines("ShipmentDispatched", "lines", "consumed")` opens a list in a list.
+
+        The element's fields become plain columns. A column of that name further out is kept as `outer_` + name: here
+        `location_id` and `quantity` are those of `consumed`, `outer_quantity` the line's, `outer_location_id` the parcel's.
+        Facts with an empty list have no row.
+        """
+        frame = self.facts(name)
+        for field in fields:
+            frame = _open(frame, field)
+        return frame
+
+    def envelopes(self, topic: str) -> pl.DataFrame:
+        """Every fact of a topic, refusals included, in log order: `fact` (its name), envelope and position as `meta_…`."""
+        names = [name for name, fact in FACTS.items() if fact.topic == topic and name in self.frames]
+        refused = REFUSAL_SCHEMA.rpartition(".")[2]
+        frames = [self.frames[name].drop("data").with_columns(fact=pl.lit(name)) for name in names]
+        if refused in self.frames:
+            answers = self.frames[refused].filter(pl.col("topic") == topic)
+            frames.append(answers.drop("data").with_columns(fact=pl.lit(refused)))
+        if not frames:
+            frames.append(pl.DataFrame(schema=frame_schema(refused)).drop("data").with_columns(fact=pl.lit(refused)))
+        return pl.concat(frames).sort("seq").select("fact", pl.exclude("fact").name.prefix(META))
+
+    def count(self) -> int:
+        """How many facts there are."""
+        return sum(frame.height for frame in self.frames.values())
+
+
+def _open(frame: pl.DataFrame, field: str) -> pl.DataFrame:
+    element = frame.schema[field]
+    assert isinstance(element, pl.List) and isinstance(element.inner, pl.Struct), f"{field} is no list of records"
+    inner = {one.name for one in element.inner.fields}
+    names = {}
+    for column in frame.columns:
+        name = column
+        while name in inner or (name != column and name in frame.columns):
+            name = f"outer_{name}"
+        names[column] = name
+    frame = frame.filter(pl.col(field).list.len() > 0).rename(names)
+    opened = names[field]
+    return frame.explode(opened).unnest(opened)
+
+
+@cache
+def frame_schema(name: str) -> dict[str, pl.DataType]:
+    """Columns and types of the frame of a fact, from its newest contract. KeyError where there is no such fact."""
+    full_name = FACTS[name].schema if name in FACTS else REFUSAL_SCHEMA
+    if full_name.rpartition(".")[2] != name:
+        raise KeyError(name)
+    record = polars_type(newest(full_name).schema)
+    assert isinstance(record, pl.Struct)
+    columns = {field.name: _instance(field.dtype) for field in record.fields}
+    return {**POSITION, **columns}
+
+
+#: Avro's simple types as polars has them; a time is microseconds UTC.
+_SIMPLE: Mapping[str, pl.DataType] = {
+    "string": pl.String(),
+    "long": pl.Int64(),
+    "int": pl.Int32(),
+    "double": pl.Float64(),
+    "float": pl.Float32(),
+    "boolean": pl.Boolean(),
+    "bytes": pl.Binary(),
+    "null": pl.Null(),
+}
+
+
+def polars_type(avro: Any) -> pl.DataType:
+    """The polars type of an Avro type as parsed JSON; a union with null is the other branch, as every column may be null."""
+    if isinstance(avro, list):
+        (branch,) = [one for one in avro if one != "null"]
+        return polars_type(branch)
+    if isinstance(avro, str):
+        return _SIMPLE[avro]
+    if avro.get("logicalType") == "timestamp-micros":
+        return pl.Datetime("us", "UTC")
+    if avro["type"] == "record":
+        return pl.Struct([pl.Field(field["name"], polars_type(field["type"])) for field in avro["fields"]])
+    if avro["type"] == "array":
+        return pl.List(polars_type(avro["items"]))
+    return polars_type(avro["type"])
+
+
+def _instance(dtype: Any) -> pl.DataType:
+    instance = dtype() if isinstance(dtype, type) else dtype
+    assert isinstance(instance, pl.DataType)
+    return instance

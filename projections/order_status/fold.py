@@ -1,0 +1,203 @@
+"""From the facts of orders to rows. Facts carry what they take from where, so no fact needs to know what was before.
+
+    OrderPlaced 3 × A        →  line: ordered +3, open +3
+    LineAllocated 2 at WH1   →  line: open −2, allocated +2; at WH1: allocated +2
+    ShipmentDispatched 2     →  line: allocated −2, shipped +2; at WH1: allocated −2, shipped +2
+
+An order's counters are the sums of its lines'.
+"""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from projections.model import SEQUENCE, FactBatch
+from projections.order_status.tables import COUNTERS
+
+#: 10^12 units at 10^12 minor units each do not fit 64 bits. Such an order is shown as worth this much; its lines are exact.
+VALUE_MINOR_MAX = 9 * 10**18
+
+_LINE = ("order_id", "line_id", SEQUENCE)
+_q = pl.col("quantity")
+
+
+def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
+    """Deltas for all tables of `order_status`."""
+    lines = _line_deltas(batch)
+    holds = _hold_deltas(batch)
+    return {
+        "order_status": _order_deltas(batch, lines, holds),
+        "order_holds": holds.select("order_id", "hold", "active"),
+        "order_lines": lines,
+        "order_line_locations": _location_deltas(batch),
+        "order_shipments": _shipment_deltas(batch),
+        "order_shipment_lines": batch.lines("ShipmentDispatched", "lines").select(
+            "order_id", "shipment_id", "line_id", "sku", "quantity", SEQUENCE
+        ),
+        "order_returns": _return_deltas(batch),
+        "order_return_lines": _return_line_deltas(batch),
+    }
+
+
+def _line_deltas(batch: FactBatch) -> pl.DataFrame:
+    taken = {
+        "open": -pl.col("from_open"),
+        "backordered": -pl.col("from_backordered"),
+        "allocated": -pl.col("from_allocated"),
+    }
+    grown = (pl.col("ordered") - pl.col("ordered_before")).clip(lower_bound=0)
+    delivered = [
+        batch.lines(name, "lines").select(*_LINE, delivered=_q) for name in ("ShipmentDelivered", "DeliveryInferred")
+    ]
+    return pl.concat(
+        [
+            batch.lines("OrderPlaced", "lines").select(*_LINE, "sku", "unit_price_minor", ordered=_q, open=_q),
+            batch.lines("OrderAmended", "lines").select(
+                *_LINE,
+                ordered=pl.col("ordered") - pl.col("ordered_before"),
+                **{**taken, "open": grown - pl.col("from_open")},
+            ),
+            batch.lines("OrderCancelled", "lines").select(*_LINE, cancelled=_q, **taken),
+            batch.facts("LineAllocated").select(
+                *_LINE, open=-pl.col("from_open"), backordered=-pl.col("from_backordered"), allocated=_q
+            ),
+            batch.facts("LineBackordered").select(*_LINE, open=-_q, backordered=_q),
+            batch.facts("BackorderReopened").select(*_LINE, open=_q, backordered=-_q),
+            batch.facts("LineDeallocated").select(*_LINE, open=_q, allocated=-_q),
+            batch.lines("ShipmentDispatched", "lines").select(*_LINE, shipped=_q, **taken),
+            *delivered,
+            batch.lines("ReturnReceived", "lines").select(*_LINE, returned=_q),
+        ],
+        how="diagonal",
+    )
+
+
+def _hold_deltas(batch: FactBatch) -> pl.DataFrame:
+    one = pl.lit(1, pl.Int64)
+    return pl.concat(
+        [
+            batch.facts("OrderHeld").select("order_id", "hold", SEQUENCE, active=one),
+            batch.facts("HoldReleased").select("order_id", "hold", SEQUENCE, active=-one),
+        ]
+    )
+
+
+def _order_deltas(batch: FactBatch, lines: pl.DataFrame, holds: pl.DataFrame) -> pl.DataFrame:
+    def minor(per_unit: str) -> pl.Expr:
+        # In 128 bits, because the product of two numbers that are allowed does not fit 64.
+        total = pl.col("lines").list.eval(
+            pl.element().struct.field("quantity").cast(pl.Int128) * pl.element().struct.field(per_unit).cast(pl.Int128)
+        )
+        return total.list.sum().clip(upper_bound=VALUE_MINOR_MAX).cast(pl.Int64)
+
+    placed = batch.facts("OrderPlaced").select(
+        "order_id",
+        "customer_id",
+        "currency",
+        "promised_by",
+        "service_level",
+        "allocation",
+        "release_at",
+        SEQUENCE,
+        channel="meta_channel",
+        placed_at="meta_occurred_at",
+        due_by="promised_by",
+        country=pl.col("ship_to").struct.field("country"),
+        region=pl.col("ship_to").struct.field("region"),
+        released="sourcing",
+        value_minor=minor("unit_price_minor"),
+        charges_minor=pl.col("charges").list.eval(pl.element().struct.field("amount_minor")).list.sum(),
+    )
+    amended = batch.facts("OrderAmended").select(
+        "order_id",
+        "promised_by",
+        SEQUENCE,
+        due_by=pl.when(pl.col("by") == "customer").then("promised_by"),
+    )
+    released = batch.facts("SourcingRequested").select("order_id", SEQUENCE, released=pl.lit(True))
+    refunded = batch.facts("RefundIssued").select("order_id", SEQUENCE, refunded_minor="amount_minor")
+    facts = batch.envelopes("ledger.orders").select(
+        SEQUENCE,
+        order_id="meta_stream_id",
+        version="meta_version",
+        updated_at=pl.when(pl.col("fact") != "CommandRefused").then("meta_recorded_at"),
+    )
+    counters = lines.select("order_id", SEQUENCE, *COUNTERS)
+    held = holds.select("order_id", SEQUENCE, active_holds="active")
+    return pl.concat([placed, amended, released, refunded, facts, counters, held], how="diagonal")
+
+
+def _location_deltas(batch: FactBatch) -> pl.DataFrame:
+    key = ("order_id", "line_id", "location_id")
+    held = pl.col("location_id") != ""
+    let_go = [
+        batch.lines(name, "releases").filter(held).select(*key, allocated=-_q)
+        for name in ("OrderAmended", "OrderCancelled")
+    ]
+    shipped = batch.lines("ShipmentDispatched", "lines")
+    consumed = batch.lines("ShipmentDispatched", "lines", "consumed").filter(held)
+    return pl.concat(
+        [
+            batch.facts("LineAllocated").select(*key, allocated=_q),
+            batch.facts("LineDeallocated").select(*key, allocated=-_q),
+            *let_go,
+            shipped.select(*key, shipped=_q),
+            consumed.select(*key, allocated=-_q),
+        ],
+        how="diagonal",
+    )
+
+
+def _shipment_deltas(batch: FactBatch) -> pl.DataFrame:
+    key = ("order_id", "shipment_id", SEQUENCE)
+    return pl.concat(
+        [
+            batch.facts("ShipmentDispatched").select(
+                *key,
+                "location_id",
+                "carrier",
+                "service",
+                "tracking_number",
+                "expected_at",
+                scan=pl.lit("dispatched"),
+                dispatched_at="meta_occurred_at",
+            ),
+            batch.facts("ShipmentTracked").select(*key, "expected_at", scan="status"),
+            batch.facts("ShipmentDelivered").select(
+                *key, "delivered_at", "due_by", "on_time", scan=pl.lit("delivered")
+            ),
+        ],
+        how="diagonal",
+    )
+
+
+def _return_deltas(batch: FactBatch) -> pl.DataFrame:
+    key = ("order_id", "return_id", SEQUENCE)
+    return pl.concat(
+        [
+            batch.facts("ReturnRequested").select(
+                *key,
+                "rma",
+                "resolution",
+                scan=pl.lit("requested"),
+                announced=pl.lit(True),
+                requested_at="meta_occurred_at",
+            ),
+            batch.facts("ReturnTracked").select(*key, scan="status"),
+            batch.facts("ReturnReceived").select(
+                *key, "rma", "location_id", "announced", scan=pl.lit("received"), received_at="meta_occurred_at"
+            ),
+        ],
+        how="diagonal",
+    )
+
+
+def _return_line_deltas(batch: FactBatch) -> pl.DataFrame:
+    key = ("order_id", "return_id", "line_id", "sku", SEQUENCE)
+    return pl.concat(
+        [
+            batch.lines("ReturnRequested", "lines").select(*key, "quantity", "reason"),
+            batch.lines("ReturnReceived", "lines").select(*key, "disposition", received=_q),
+        ],
+        how="diagonal",
+    )

@@ -1,0 +1,52 @@
+"""Kafka and PostgreSQL in Docker, for tests on a machine where an engine answers; testcontainers removes them after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runtime.embedded.jars import kafka_version
+
+_started: list[Any] = []  # containers live as long as this process: their reaper ends them after it
+
+
+def docker_answers() -> bool:
+    """Whether a Docker engine can be used from here; no engine, no client and no permission all mean no."""
+    try:
+        import docker
+        from docker.errors import DockerException
+    except ImportError:
+        return False
+    try:
+        client = docker.from_env(timeout=3)  # type: ignore[attr-defined,unused-ignore]
+        try:
+            return bool(client.ping())
+        finally:
+            client.close()
+    except (DockerException, OSError):
+        return False
+
+
+def start_kafka() -> str:
+    """Bootstrap servers of the same Kafka version as the embedded one."""
+    from testcontainers.kafka import KafkaContainer
+
+    container = KafkaContainer(f"apache/kafka:{kafka_version()}").with_kraft()
+    container.start()
+    _started.append(container)
+    return str(container.get_bootstrap_server())
+
+
+def start_postgres() -> str:
+    """Connection string of the same PostgreSQL version as the embedded one."""
+    from testcontainers.postgres import PostgresContainer
+
+    container = PostgresContainer("postgres:18", driver=None)
+    container.start()
+    _started.append(container)
+    return str(container.get_connection_url())
+
+
+def stop_all() -> None:
+    """End what was started here; called by its owner at the end of a test session."""
+    while _started:
+        _started.pop().stop()

@@ -1,0 +1,126 @@
+"""Both servers as one thing: started side by side, found again by any command, stopped together.
+
+embedded = Embedded(home, cache)
+embedded.up()        # at once when both already run; else fetch, format, start and wait until both answer
+embedded.down()
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.embedded.identity import exclusive
+from runtime.embedded.jars import ensure_jars
+from runtime.embedded.kafka_server import KafkaServer
+from runtime.embedded.postgres_server import PASSABLE, PostgresServer
+from runtime.errors import Fault
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the embedded servers listen."""
+
+    kafka: str | None
+    postgres: str | None
+
+
+class Embedded:
+    """The embedded servers of one home folder; all state is in that folder, none in this object."""
+
+    def __init__(self, home: Path, cache: Path, *, kafka_nodes: int = 1, durable: bool = True) -> None:
+        self.home = home.absolute()
+        self.cache = cache.absolute()
+        self.kafka = KafkaServer(self.home / "kafka", kafka_nodes)
+        self.postgres = PostgresServer(self.home / "postgres", durable=durable)
+
+    def running(self) -> Addresses:
+        """What runs now; takes milliseconds, starts nothing."""
+        return Addresses(self.kafka.bootstrap_if_up(), self.postgres.conninfo_if_up())
+
+    def up(self, *, kafka: bool = True, postgres: bool = True, say: Say | None = None) -> Addresses:
+        """Addresses of servers that answer; those that are wanted and not up are started, both at the same time."""
+        tell = say or (lambda _text: None)
+        found = self.running()
+        if (found.kafka or not kafka) and (found.postgres or not postgres):
+            return found
+        self._make_home()
+        with (
+            exclusive(self.home / "up.lock", lambda: tell("waiting for another command that starts the services")),
+            ThreadPoolExecutor(2) as pool,
+        ):
+            kafka_start = pool.submit(self._start_kafka, tell) if kafka else None
+            postgres_start = pool.submit(self._start_postgres, tell) if postgres else None
+            return Addresses(
+                kafka_start.result() if kafka_start else None,
+                postgres_start.result() if postgres_start else None,
+            )
+
+    def down(self) -> None:
+        """Stop what runs, both at the same time; data stays."""
+        if not self.home.exists():
+            return
+        with exclusive(self.home / "up.lock"), ThreadPoolExecutor(2) as pool:
+            stops = [pool.submit(self.kafka.stop), pool.submit(self.postgres.stop)]
+        for stop in stops:
+            stop.result()
+
+    def destroy(self) -> None:
+        """Stop, and remove all data of this home."""
+        self.down()
+        if self.home.exists():
+            self.postgres.destroy()
+            shutil.rmtree(self.home, ignore_errors=True)
+
+    def stop_with_me(self) -> None:
+        """Have the servers stopped and their data removed when this process ends, however it ends (even by SIGKILL).
+
+        A small guard process holds the other end of a pipe; the kernel closes ours when we die.
+        """
+        read_end, write_end = os.pipe()
+        os.set_inheritable(write_end, False)
+        subprocess.Popen(
+            [sys.executable, "-m", "runtime.embedded.guard", str(read_end), str(self.home), str(self.cache)],
+            pass_fds=(read_end,),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=Path(__file__).parents[2],
+            start_new_session=True,
+        )
+        os.close(read_end)
+
+    def _make_home(self) -> None:
+        try:
+            # Passable for others (not readable): as root, PostgreSQL runs as another account below it.
+            self.home.mkdir(parents=True, exist_ok=True)
+            self.home.chmod(PASSABLE)
+        except OSError as error:
+            raise Fault(
+                "The folder for the embedded services cannot be made", str(error), "set ORDER_LEDGER_HOME to another"
+            ) from error
+
+    def _start_kafka(self, tell: Say) -> str:
+        jars = ensure_jars(
+            self.cache,
+            lambda done, wanted: tell(f"fetching Kafka: {done} of {wanted} jars"),
+            lambda: tell("waiting for another command that fetches Kafka"),
+        )
+        tell("starting Kafka")
+        address = self.kafka.start(jars)
+        tell("Kafka is ready")
+        return address
+
+    def _start_postgres(self, tell: Say) -> str:
+        tell("starting PostgreSQL")
+        conninfo = self.postgres.start()
+        tell("PostgreSQL is ready")
+        return conninfo

@@ -1,0 +1,148 @@
+"""Which process is ours: ids are reused, files outlive their writers, so a bare process id proves nothing.
+
+A server is remembered by process id AND the moment it started; both must fit, and its command line must name our
+folder. Everything else (a pid after a reboot, after a container restart, of some other program) is stale.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from runtime.errors import Fault
+
+# A process's start is computed from boot time, which shifts a little with clock adjustments; a reused id that
+# started within this many seconds of the recorded one AND names our folder does not occur.
+START_TOLERANCE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server process as it is written to disk: enough to find it again, and to know that it is the same one."""
+
+    pid: int
+    started_at: float
+    port: int
+    marker: str  # stands in the command line of our process: its data or configuration path
+
+    def process(self) -> psutil.Process | None:
+        """The live process, or None when this record is stale."""
+        try:
+            process = psutil.Process(self.pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return None
+            same_start = abs(process.create_time() - self.started_at) <= START_TOLERANCE_SECONDS
+            ours = any(self.marker in argument for argument in process.cmdline())
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return None
+        return process if same_start and ours else None
+
+
+def remember(path: Path, child: subprocess.Popen[bytes], port: int, marker: str) -> Running:
+    """Write down a process that was just started, in one atomic step."""
+    running = Running(child.pid, psutil.Process(child.pid).create_time(), port, marker)
+    write_atomically(path, json.dumps(asdict(running)))
+    return running
+
+
+def recall(path: Path) -> Running | None:
+    """The record of a server that is alive and ours; a stale, half-written or foreign record counts as none."""
+    try:
+        running = Running(**json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return running if running.process() else None
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
+    """Replace a file so that a reader, or a crash, sees the old text or the new text and nothing between."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+        file.write(text)
+    scratch.replace(path)
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, waiting: Callable[[], None] | None = None, timeout_seconds: float = 300.0) -> Iterator[None]:
+    """Hold a lock that the kernel lets go when its holder dies, so it can never be left behind stale.
+
+    300 s: as long as a slow first download by the other one may take; shorter starves the second of two first starts,
+    longer only delays the message about a holder that hangs.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        deadline = time.monotonic() + timeout_seconds
+        told = False
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not told and waiting:
+                    waiting()
+                    told = True
+                if time.monotonic() > deadline:
+                    raise Fault(
+                        "Another process holds the lock and does not let go",
+                        f"{path}, waited {timeout_seconds:.0f} s",
+                        "find it with `fuser` or `lsof` on that file; end it, then try again",
+                    ) from None
+                time.sleep(0.05)
+        yield
+
+
+def free_port(wanted: int | None = None) -> int:
+    """A port of 127.0.0.1 that nobody listens on: the wanted one where it is free, so addresses survive a restart."""
+    for port in (wanted, 0):
+        if port is None:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise Fault("No free port on 127.0.0.1", "", "close programs that hold many connections, then try again")
+
+
+def listens(port: int) -> bool:
+    """Whether something accepts a connection on the port."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def tail(path: Path, lines: int = 15) -> str:
+    """The last lines of a log, for an error message."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 16_384))
+            text = file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return f"(no log at {path})"
+    return "\n".join(text.splitlines()[-lines:]) or f"(empty log at {path})"
+
+
+def stop_process(process: psutil.Process, how: int, patience_seconds: float, last: int) -> None:
+    """Signal `how`, wait, then signal `last`: a server that ignores the first is not left behind."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(how)
+        try:
+            process.wait(patience_seconds)
+        except psutil.TimeoutExpired:
+            process.send_signal(last)
+            process.wait(patience_seconds)

@@ -1,0 +1,168 @@
+"""The jars Kafka runs on: pinned coordinates, pinned SHA-256 sums, fetched once, checked on every start.
+
+No resolver works out a dependency tree on the user's machine: `kafka_jars.sha256` names each jar, jgo fetches just
+those (in parallel), and a file counts only when its sum is right. So a half-finished download, a flipped bit or
+another file under the same name is fetched again, and what is still wrong then is refused by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from runtime.embedded.identity import exclusive
+from runtime.errors import Fault
+
+FETCHES_AT_ONCE = 8  # fewer leave the line idle between small jars; many more look like abuse to a registry
+FETCH_ATTEMPTS = 3  # a dropped connection is usual on a slow line; after three the line is down and a person must know
+FETCH_TIMEOUT_SECONDS = 60  # without an answer; shorter gives up on slow proxies, longer hides a dead one
+
+Progress = Callable[[int, int], None]  # jars done, jars wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Jar:
+    """One pinned jar: what to ask for, and the sum that proves we got it."""
+
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.artifact}-{self.version}.jar"
+
+    def is_whole(self, folder: Path) -> bool:
+        try:
+            with open(folder / self.file_name, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
+        except FileNotFoundError:
+            return False
+
+
+def pinned_jars() -> list[Jar]:
+    """The jars of the pinned Kafka version, in the order of the pin file."""
+    jars = []
+    for line in files("runtime.embedded").joinpath("kafka_jars.sha256").read_text().splitlines():
+        sha256, coordinate = line.split()
+        group, artifact, version = coordinate.split(":")
+        jars.append(Jar(group, artifact, version, sha256))
+    return jars
+
+
+def kafka_version() -> str:
+    return next(jar.version for jar in pinned_jars() if jar.artifact == "kafka_2.13")
+
+
+def ensure_jars(cache: Path, progress: Progress | None = None, waiting: Callable[[], None] | None = None) -> list[Path]:
+    """Paths of all pinned jars, each present with the right sum; fetches what is missing or damaged.
+
+    Several installations may share `cache`: one fetches, the others wait at the lock and then find everything there.
+    """
+    jars = pinned_jars()
+    folder = cache / f"kafka-{kafka_version()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with exclusive(cache / "jars.lock", waiting):
+            _fetch_missing(jars, folder, progress)
+    except PermissionError as error:
+        raise Fault(
+            "The download cache cannot be written", str(error), "set ORDER_LEDGER_CACHE to a folder of yours"
+        ) from error
+    return [folder / jar.file_name for jar in jars]
+
+
+def _fetch_missing(jars: list[Jar], folder: Path, progress: Progress | None) -> None:
+    with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
+        whole = list(pool.map(lambda jar: jar.is_whole(folder), jars))
+    missing = [jar for jar, is_whole in zip(jars, whole, strict=True) if not is_whole]
+    if not missing:
+        return
+    if progress:
+        progress(len(jars) - len(missing), len(jars))
+    # Imported here: only a first start needs them, and they cost a tenth of a second.
+    import truststore
+
+    # The machine's own certificates besides certifi's: a company's proxy signs with a root that only they know.
+    truststore.inject_into_ssl()
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch,
+            ThreadPoolExecutor(FETCHES_AT_ONCE) as pool,
+        ):
+            waits = [pool.submit(_fetch, jar, Path(scratch), folder) for jar in missing]
+            try:
+                for done, wait in enumerate(waits, len(jars) - len(missing) + 1):
+                    wait.result()
+                    if progress:
+                        progress(done, len(jars))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C or a fault: do not start the rest
+                raise
+    finally:
+        truststore.extract_from_ssl()
+
+
+def _fetch(jar: Jar, scratch: Path, folder: Path) -> None:
+    from jgo.maven import MavenContext
+    from requests import RequestException
+
+    context = MavenContext(repo_cache=scratch, timeout=FETCH_TIMEOUT_SECONDS)
+    artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
+    problem = "no answer"
+    for attempt in range(FETCH_ATTEMPTS):
+        if attempt:
+            time.sleep(2.0**attempt)  # 2 s, 4 s: long enough for a proxy to recover, short enough for a person
+        try:
+            fetched = artifact.resolve()
+        except (RequestException, OSError, RuntimeError) as error:
+            problem = str(error)
+        else:
+            with open(fetched, "rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found == jar.sha256:
+                shutil.move(fetched, folder / jar.file_name)  # same file system: a rename, so never half a jar
+                return
+            problem = f"its SHA-256 is {found}, pinned is {jar.sha256}"
+        if artifact.cached_path is not None:
+            artifact.cached_path.unlink(missing_ok=True)
+    raise Fault(
+        f"Kafka's {jar.file_name} could not be fetched",
+        f"{problem} ({FETCH_ATTEMPTS} attempts)",
+        "check the connection to the Maven registry (a proxy is taken from HTTPS_PROXY), or set ORDER_LEDGER_KAFKA to "
+        "a Kafka of yours",
+    )
+
+
+def main() -> None:
+    """Fetch the jars with progress: `make test` calls this, so that no single test waits for a download."""
+    import sys
+
+    from runtime.progress import progress
+    from runtime.settings import Settings
+
+    def show(done: int, wanted: int) -> None:
+        bar.title = "fetching Kafka"
+        bar.reach(done, wanted)
+
+    try:
+        with progress("looking for Kafka's jars", unit="jars") as bar:
+            ensure_jars(
+                Settings().cache,
+                show,
+                lambda: bar.say("waiting for another command that fetches Kafka"),
+            )
+    except Fault as fault:
+        sys.exit(str(fault))
+
+
+if __name__ == "__main__":
+    main()

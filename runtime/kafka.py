@@ -1,0 +1,253 @@
+"""Kafka clients with the settings this product needs, each with its reason; and the few questions we ask a broker.
+
+    client = producer(services, linger_ms=50)            # an override: dots of the librdkafka name become underscores
+    reader = consumer(services, "projector")             # group names get the prefix of `services` here
+    create_topics(services, [TopicSpec(services.topic("intake.orders"), 12, 1, {"message.timestamp.type": …})])
+
+Topic names are full names everywhere: `services.topic("ledger.orders")`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]  # no __all__ there
+
+from runtime.errors import Fault
+from runtime.logging import client_logger
+from runtime.services import Services
+
+ADMIN_TIMEOUT_SECONDS = 30.0  # a controller election takes seconds; shorter fails on it, longer hides a dead cluster
+
+_EVERY_CLIENT: dict[str, Any] = {
+    "socket.keepalive.enable": True,  # else a firewall forgets an idle connection and the next request waits for TCP
+    "socket.nagle.disable": True,  # small requests (acks, heartbeats) leave at once, not 40 ms later
+    # A broker that restarts is back in 2-3 s: 10 s by default between attempts would triple the gap. Smaller than
+    # 50 ms hammers a broker that is just coming up.
+    "reconnect.backoff.ms": 50,
+    "reconnect.backoff.max.ms": 1000,
+    "log.connection.close": False,  # idle connections are closed all day; not news
+}
+
+_PRODUCER: dict[str, Any] = {
+    # Java and Faust place keys by murmur2; librdkafka's default (CRC32) would send a key to another partition.
+    "partitioner": "murmur2_random",
+    "enable.idempotence": True,  # a retry after a lost answer must not make a second record, nor change the order
+    "acks": "all",  # acknowledged means: on every copy that is in step
+    # lz4 against none/zstd/snappy: see docs of `compression` in the benchmark; a third of the bytes for little CPU,
+    # and aiokafka reads it through cramjam.
+    "compression.type": "lz4",
+    # 5 ms wait for company. 0 sends a request per record when callers trickle; 50 and more is right for bulk only
+    # (override `linger_ms`), as each single command would wait for it.
+    "linger.ms": 5,
+    # 10 k records of 150 bytes fill the 1 MB batch; smaller leaves throughput, larger only holds more in one request.
+    "batch.num.messages": 10_000,
+    # 500 k records or 256 MB in the local queue. Smaller makes `produce` raise BufferError in bulk loads, larger lets
+    # a process grow by a gigabyte while the broker is away.
+    "queue.buffering.max.messages": 500_000,
+    "queue.buffering.max.kbytes": 262_144,
+    # A minute of broker absence is ridden out; then the caller (an HTTP request, a CLI) hears that it is not sent.
+    # Shorter fails on every rolling restart, longer keeps a person waiting.
+    "delivery.timeout.ms": 60_000,
+}
+
+_GAPLESS: dict[str, Any] = {
+    # If one record of a partition fails for good, all after it fail too: the chain of facts has no hole in it.
+    "enable.gapless.guarantee": True,
+    # Facts do not time out: the ledger waits for its broker, however long (0 = for ever). A time-out would be a hole.
+    "delivery.timeout.ms": 0,
+    # The ledger forms its own batches and waits for them: lingering only adds to each decision's delay.
+    "linger.ms": 1,
+}
+
+_CONSUMER: dict[str, Any] = {
+    "enable.auto.commit": False,  # progress is what the sink made durable; Kafka's offset is a hint written after it
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "earliest",  # a new reader begins at the beginning of history, never silently at its end
+    "check.crcs": True,  # a flipped bit is an error here, not a wrong quantity (2 % of CPU)
+    # 1000 ms by default: a partition rests for a second whenever the local queue is full. Much below 5 spins.
+    "fetch.queue.backoff.ms": 10,
+    # Records ahead per partition: 100 k default gave a third of the speed of 1 M when draining a backlog (measured);
+    # memory is bounded by the next line, not by this one.
+    "queued.min.messages": 1_000_000,
+    # 64 MB over all partitions of the client: a smaller one idles between fetches, a larger one is memory per worker.
+    "queued.max.messages.kbytes": 65_536,
+    # An empty fetch returns after 100 ms: longer delays a stop and a seek by as much, shorter polls a quiet broker.
+    "fetch.wait.max.ms": 100,
+    # A crashed worker's partitions are taken over after this. Below 6 s a busy machine loses healthy members;
+    # the default 45 s is 45 s of silence for each crash.
+    "session.timeout.ms": 10_000,
+    "heartbeat.interval.ms": 2_000,
+    # A batch that takes longer than this counts as hung and its partitions move: the largest rebuild batch takes
+    # seconds. Shorter evicts slow but healthy workers, longer lets a hung one hold its partitions.
+    "max.poll.interval.ms": 300_000,
+    # Partitions that stay keep being read while others move. `on_assign`/`on_revoke` get the difference only, and use
+    # `incremental_assign`/`incremental_unassign` where they assign by hand.
+    "partition.assignment.strategy": "cooperative-sticky",
+    "enable.partition.eof": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as it must be: full name, partitions (for ever), copies, broker-side settings."""
+
+    name: str
+    partitions: int
+    replication: int = 1
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+def producer(services: Services, **overrides: Any) -> Producer:
+    """An idempotent producer that gives up on a record after a minute; for commands, whose senders wait."""
+    return Producer(_config(services, _PRODUCER, overrides))
+
+
+def gapless_producer(services: Services, **overrides: Any) -> Producer:
+    """The ledger's producer: waits for its broker for ever, and never leaves a hole before a later record."""
+    return Producer(_config(services, _PRODUCER | _GAPLESS, overrides))
+
+
+def consumer(services: Services, group: str, **overrides: Any) -> Consumer:
+    """A reader that commits nothing by itself; `group` without prefix."""
+    return Consumer(_config(services, _CONSUMER | {"group.id": services.group(group)}, overrides))
+
+
+def admin(services: Services, **overrides: Any) -> AdminClient:
+    return AdminClient(_config(services, {}, overrides))
+
+
+def faust_broker(services: Services) -> str:
+    """The broker URL as Faust wants it."""
+    return ";".join(f"kafka://{address}" for address in services.bootstrap_servers.split(","))
+
+
+def create_topics(services: Services, specs: Iterable[TopicSpec]) -> dict[str, str]:
+    """Topic id by name, when all topics exist and can be used. Those that exist keep their settings as they are.
+
+    A topic with another partition count is a fault: keys would be looked for where they are not.
+    """
+    wanted = {spec.name: spec for spec in specs}
+    client = admin(services)
+    existing = client.list_topics(timeout=ADMIN_TIMEOUT_SECONDS).topics
+    new = [
+        NewTopic(s.name, num_partitions=s.partitions, replication_factor=s.replication, config=dict(s.config))
+        for s in wanted.values()
+        if s.name not in existing
+    ]
+    if new:
+        for name, result in client.create_topics(new, operation_timeout=ADMIN_TIMEOUT_SECONDS).items():
+            try:
+                result.result()
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # made by another process just now
+                    raise Fault(
+                        f"Topic {name} could not be made",
+                        str(error.args[0]),
+                        "check the broker's rights and that it has as many nodes as ORDER_LEDGER_REPLICATION asks for",
+                    ) from error
+    _wait_for_leaders(client, wanted)
+    return topic_ids(services, wanted)
+
+
+def _wait_for_leaders(client: AdminClient, wanted: Mapping[str, TopicSpec]) -> None:
+    deadline = time.monotonic() + ADMIN_TIMEOUT_SECONDS
+    while True:
+        topics = client.list_topics(timeout=ADMIN_TIMEOUT_SECONDS).topics
+        waiting = []
+        for name, spec in wanted.items():
+            found = topics.get(name)
+            if found is None or any(p.leader < 0 for p in found.partitions.values()) or not found.partitions:
+                waiting.append(name)
+            elif len(found.partitions) != spec.partitions:
+                raise Fault(
+                    f"Topic {name} has {len(found.partitions)} partitions, {spec.partitions} are configured",
+                    "the partition of a key is fixed when a topic is made, and must never move",
+                    f"set ORDER_LEDGER_PARTITIONS={len(found.partitions)}, or begin with another topic prefix",
+                )
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            raise Fault("Topics have no leader", ", ".join(waiting), "look at the broker's log; are all its nodes up?")
+        time.sleep(0.02)
+
+
+def topic_ids(services: Services, names: Iterable[str]) -> dict[str, str]:
+    """The id that the broker gave each topic: another one under the same name is another topic."""
+    client = admin(services)  # named: a client that is collected takes its unanswered requests with it
+    answers = client.describe_topics(TopicCollection(list(names)), request_timeout=ADMIN_TIMEOUT_SECONDS)
+    return {name: str(answer.result().topic_id) for name, answer in answers.items()}
+
+
+def topic_id(services: Services, name: str) -> str:
+    return topic_ids(services, [name])[name]
+
+
+def end_offsets(services: Services, names: Iterable[str]) -> dict[tuple[str, int], int]:
+    """(topic, partition) → offset after the last record, of all partitions of these topics."""
+    return _offsets(services, names, OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the client ships no types here
+
+
+def start_offsets(services: Services, names: Iterable[str]) -> dict[tuple[str, int], int]:
+    """(topic, partition) → offset of the first record that is still kept."""
+    return _offsets(services, names, OffsetSpec.earliest())  # type: ignore[no-untyped-call]  # the same
+
+
+def offsets_at(services: Services, names: Iterable[str], timestamp_ms: int) -> dict[tuple[str, int], int]:
+    """(topic, partition) → first offset whose record is not older than the time; the end where there is none."""
+    ends = end_offsets(services, names)
+    found = _offsets(services, names, OffsetSpec.for_timestamp(timestamp_ms))
+    return {partition: offset if offset >= 0 else ends[partition] for partition, offset in found.items()}
+
+
+def _offsets(services: Services, names: Iterable[str], spec: OffsetSpec) -> dict[tuple[str, int], int]:
+    client = admin(services)
+    topics = client.list_topics(timeout=ADMIN_TIMEOUT_SECONDS).topics
+    request: dict[TopicPartition, OffsetSpec] = {}
+    for name in names:
+        if name not in topics:
+            raise Fault(f"There is no topic {name}", "", "`order-ledger up` makes the topics; check the prefix")
+        request |= {TopicPartition(name, partition): spec for partition in topics[name].partitions}
+    if not request:
+        return {}
+    answers = client.list_offsets(request, request_timeout=ADMIN_TIMEOUT_SECONDS)
+    return {(tp.topic, tp.partition): answer.result().offset for tp, answer in answers.items()}
+
+
+def _config(services: Services, defaults: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Later wins: what every client needs, this kind's settings, the address, the caller's overrides."""
+    config = {
+        "client.id": "order-ledger",
+        "logger": client_logger(),
+        **_EVERY_CLIENT,
+        **defaults,
+        **services.kafka_config,
+    }
+    for name, value in overrides.items():
+        is_callback = name.endswith("_cb") or name in {"on_delivery", "logger"}
+        config[name if is_callback else name.replace("_", ".")] = value
+    return config
+
+
+def murmur2(data: bytes) -> int:
+    """Kafka's 32-bit murmur2 (seed 0x9747b28c), as Java's `Utils.murmur2` but unsigned."""
+    length = len(data)
+    h = (0x9747B28C ^ length) & 0xFFFFFFFF
+    whole = length & ~3
+    for i in range(0, whole, 4):
+        k = int.from_bytes(data[i : i + 4], "little") * 0x5BD1E995 & 0xFFFFFFFF
+        k = (k ^ k >> 24) * 0x5BD1E995 & 0xFFFFFFFF
+        h = h * 0x5BD1E995 & 0xFFFFFFFF ^ k
+    if whole < length:
+        h = (h ^ int.from_bytes(data[whole:], "little")) * 0x5BD1E995 & 0xFFFFFFFF
+    h = (h ^ h >> 13) * 0x5BD1E995 & 0xFFFFFFFF
+    return h ^ h >> 15
+
+
+def murmur2_partition(key: bytes, partitions: int) -> int:
+    """The partition of a key, as Java's, Faust's and (with `murmur2_random`) librdkafka's producers choose it."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions

@@ -1,0 +1,71 @@
+"""Logs: an event name and fields, one line each, on stderr; stdout belongs to data.
+
+    log.info("batch_written", rows=2500, partition=3)
+    → 2026-11-22T19:03:11Z info batch_written partition=3 rows=2500          (JSON where stderr is no terminal)
+
+Levels: `error` wakes a person, `warning` is looked at in the morning, `info` tells the story, `debug` is for us.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("order_ledger")
+
+
+def setup_logging(level: str = "INFO", *, process: str | None = None, as_json: bool | None = None) -> None:
+    """Send our logs and the libraries' logs to stderr in one shape; call once per process, at its start.
+
+    `process` names the worker in every line. JSON is chosen where stderr is not a terminal.
+    """
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    machine = not sys.stderr.isatty() if as_json is None else as_json
+    last: list[structlog.typing.Processor] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        if machine
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(number, logging.WARNING))  # libraries tell of trouble only
+    logging.getLogger("order_ledger").setLevel(number)
+    if process is not None:
+        structlog.contextvars.bind_contextvars(process=process)
+
+
+class _Quiet(logging.Filter):
+    """Lets pass what an operator can act on; librdkafka also warns, on each start, that a setting is experimental."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not any(word in record.getMessage() for word in ("CONFWARN", "Coordinator load in progress"))
+
+
+def client_logger() -> Any:
+    """Where Kafka clients write their own log lines."""
+    logger = logging.getLogger("order_ledger.kafka")
+    if not logger.filters:
+        logger.addFilter(_Quiet())
+    return logger

@@ -1,0 +1,153 @@
+"""Worker processes that are started together, drained together, and never left behind.
+
+    with Workers() as workers:
+        workers.start("ledger", ["run", "--only", "ledger"])
+        workers.start("projector", ["run", "--only", "projector"])
+        return workers.wait()          # until SIGINT or SIGTERM, or until one of them ends by itself
+
+Each child leads a process group of its own, so a terminal's Ctrl-C reaches us alone and we pass it on once. Stopping
+means SIGTERM (drain), then, after the deadline, SIGKILL to the group. If we die, `runtime.child` ends them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+# A projector batch and its transaction take seconds at most; less cuts healthy work (harmless, but redone), more
+# makes a person press Ctrl-C again.
+DRAIN_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A worker that ended: its name, and its exit status (negative: killed by that signal)."""
+
+    name: str
+    status: int
+
+
+class Workers:
+    """Child processes of one owner; use as a context manager, in the main thread."""
+
+    def __init__(self, drain_seconds: float = DRAIN_SECONDS) -> None:
+        self.drain_seconds = drain_seconds
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._pipe_read, self._pipe_write = os.pipe()  # nobody writes; its closing is the message
+        self._stop_asked = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        os.close(self._pipe_read)
+        os.close(self._pipe_write)
+
+    def start(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        module: str = "gateway.cli",
+        env: Mapping[str, str] | None = None,
+        log: Path | None = None,
+    ) -> int:
+        """Process id of a new child that runs `python -m module arguments…`; its output goes to `log` or to ours."""
+        if name in self._children and self._children[name].poll() is None:
+            msg = f"a worker named {name} runs already"
+            raise ValueError(msg)
+        with open(log, "ab") if log else contextlib.nullcontext() as output:
+            child = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-X",
+                    "faulthandler",
+                    "-m",
+                    "runtime.child",
+                    str(self._pipe_read),
+                    str(self.drain_seconds),
+                    module,
+                    *arguments,
+                ],
+                env={**(os.environ if env is None else env), "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=(self._pipe_read,),
+                process_group=0,
+            )
+        self._children[name] = child
+        return child.pid
+
+    def alive(self) -> dict[str, int]:
+        """Process id by name, of those that run."""
+        return {name: child.pid for name, child in self._children.items() if child.poll() is None}
+
+    def ended(self) -> list[Ended]:
+        return [Ended(n, c.returncode) for n, c in self._children.items() if c.poll() is not None]
+
+    def kill(self, name: str) -> None:
+        """End one at once, as a crash would; for tests of what then happens."""
+        self._kill_group(self._children[name])
+
+    def ask_to_stop(self) -> None:
+        """Make `wait` return; safe in a signal handler."""
+        self._stop_asked.set()
+
+    def wait(self, *, until_one_ends: bool = True) -> list[Ended]:
+        """Return on SIGINT or SIGTERM (an empty list), or when a worker ends by itself (that worker).
+
+        The caller decides whether to start it again or to give up; leaving the context stops the rest.
+        """
+        with self._signals():
+            while not self._stop_asked.is_set():
+                if until_one_ends and (ended := self.ended()):
+                    return ended
+                if not self.alive():
+                    return self.ended()
+                self._stop_asked.wait(0.1)
+        return []
+
+    def stop(self, drain_seconds: float | None = None) -> list[Ended]:
+        """Ask all to drain, wait, kill what is left after the deadline with all its children."""
+        deadline = time.monotonic() + (self.drain_seconds if drain_seconds is None else drain_seconds)
+        for child in self._children.values():
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        for child in self._children.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(max(0.0, deadline - time.monotonic()))
+            self._kill_group(child)  # also when it ended in order: a grandchild may be left
+        return self.ended()
+
+    @staticmethod
+    def _kill_group(child: subprocess.Popen[bytes]) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self._stop_asked.set()
+
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, stop) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,107 @@
+"""Confluent framing and Avro, one record at a time: `0x00`, four bytes of schema id, the body.
+
+    codec = Codec()
+    value = codec.encode("order_ledger.commands.PlaceOrder", record)
+    contract, record = codec.decode(value)
+
+Facts are encoded in two parts, because the digest of a decision covers the data and is itself part of the envelope: Avro
+writes a record's fields one after the other, so the bytes of `data` can stand behind the envelope's as they are.
+"""
+
+import io
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import fastavro
+from fastavro.schema import parse_schema
+
+from schemas.contracts import Contract, contracts, newest
+
+MAGIC = 0
+FRAME = struct.Struct(">bI")
+
+
+class UndecodableError(ValueError):
+    """The bytes are no record of ours. `reason` is a stable word: no_frame, unknown_schema, bad_avro, trailing_bytes."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Codec:
+    """Encodes and decodes records; `ids` maps (full name, version) to the id of a real registry, else the fixed ids serve."""
+
+    def __init__(self, ids: Mapping[tuple[str, int], int] | None = None) -> None:
+        self._contract: dict[int, Contract] = {}
+        self._reader: dict[int, tuple[Any, Any]] = {}
+        self._writer: dict[str, tuple[bytes, Any]] = {}
+        self._parts: dict[str, tuple[bytes, Any, Any]] = {}
+        # A schema of its own for each lookup table: parse_schema marks what it has parsed, and shared marks would clash.
+        for contract in contracts():
+            schema_id = contract.schema_id if ids is None else ids[contract.full_name, contract.version]
+            self._contract[schema_id] = contract
+            latest = newest(contract.full_name)
+            writer = parse_schema(contract.schema)
+            reader = None if latest.version == contract.version else parse_schema(latest.schema)
+            self._reader[schema_id] = (writer, reader)
+            if latest.version == contract.version:
+                frame = FRAME.pack(MAGIC, schema_id)
+                self._writer[contract.full_name] = (frame, writer)
+                fields = contract.schema["fields"]
+                envelope = {**contract.schema, "name": contract.name + "Envelope", "fields": fields[:-1]}
+                self._parts[contract.full_name] = (frame, parse_schema(envelope), parse_schema(fields[-1]["type"]))
+
+    @property
+    def by_id(self) -> Mapping[int, Contract]:
+        """Contract of each id that can be read."""
+        return self._contract
+
+    def schema_id(self, full_name: str) -> int:
+        """The id that new records of this type carry."""
+        return int(FRAME.unpack(self._writer[full_name][0])[1])
+
+    def encode(self, full_name: str, record: Mapping[str, Any]) -> bytes:
+        """Frame and body of a whole record. Raises ValueError or TypeError where it does not fit its schema."""
+        frame, schema = self._writer[full_name]
+        out = io.BytesIO()
+        out.write(frame)
+        fastavro.schemaless_writer(out, schema, record)
+        return out.getvalue()
+
+    def encode_data(self, full_name: str, data: Mapping[str, Any]) -> bytes:
+        """Body of the `data` field alone."""
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, self._parts[full_name][2], data)
+        return out.getvalue()
+
+    def encode_around(self, full_name: str, envelope: Mapping[str, Any], data: bytes) -> bytes:
+        """Frame, envelope and the already encoded data: the bytes that `encode` would give."""
+        frame, schema, _ = self._parts[full_name]
+        out = io.BytesIO()
+        out.write(frame)
+        fastavro.schemaless_writer(out, schema, envelope)
+        out.write(data)
+        return out.getvalue()
+
+    def decode(self, value: bytes | None) -> tuple[Contract, dict[str, Any]]:
+        """Contract that wrote the record, and the record in its newest shape. Raises UndecodableError."""
+        if value is None or len(value) < FRAME.size or value[0] != MAGIC:
+            raise UndecodableError("no_frame", "a record begins with a zero byte and four bytes of schema id")
+        schema_id = int.from_bytes(value[1:5], "big")
+        if schema_id not in self._contract:
+            raise UndecodableError("unknown_schema", f"schema id {schema_id} is not one of ours")
+        writer, reader = self._reader[schema_id]
+        body = io.BytesIO(value)
+        body.seek(FRAME.size)
+        try:
+            record = fastavro.schemaless_reader(body, writer, reader)
+        except Exception as error:  # fastavro raises a dozen types on hostile bytes; all mean the same here
+            raise UndecodableError("bad_avro", f"{type(error).__name__}: {error}") from error
+        if body.tell() != len(value):
+            raise UndecodableError("trailing_bytes", f"{len(value) - body.tell()} bytes follow the record")
+        if not isinstance(record, dict):
+            raise UndecodableError("bad_avro", "the schema is no record")
+        return self._contract[schema_id], record

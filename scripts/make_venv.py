@@ -1,0 +1,115 @@
+"""Make or mend `.venv/`: the packages of constraints.txt, each checked against its hash, and this project (editable).
+
+Called by `scripts/setup`, which has seen that something is missing or has changed. Safe to interrupt and to run twice
+at once: a lock lets one work while the other waits, and the note that all is done is written last.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+NOTE = VENV / ".made-from"
+LINE_INTERVAL_SECONDS = 5.0  # between lines where there is no terminal: more is noise, less looks like a hang
+
+
+def main() -> None:
+    made_from = sys.argv[1]
+    with (ROOT / ".venv.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another set-up of this folder")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if NOTE.exists() and NOTE.read_text() == made_from and (VENV / "bin" / "order-ledger").exists():
+            return  # the other one did it
+        began = time.monotonic()
+        NOTE.unlink(missing_ok=True)
+        if not is_usable():
+            say(f"making .venv/ with Python {sys.version.split()[0]}")
+            venv.EnvBuilder(clear=True, symlinks=True, with_pip=True).create(VENV)
+        install("packages", "--require-hashes", "--only-binary", ":all:", "-r", "constraints.txt")
+        # Dependencies are there; the build tool too (it is among them), so nothing unpinned is fetched.
+        install("order-ledger", "--no-deps", "--no-build-isolation", "--editable", ".")
+        NOTE.write_text(made_from)
+        say(f"ready in {time.monotonic() - began:.0f} s")
+
+
+def is_usable() -> bool:
+    """Whether `.venv/` holds a whole environment of this very interpreter, at this very place."""
+    python = VENV / "bin" / "python"
+    probe = "import sys, pip; print(sys.version_info[:2], sys.base_prefix, sys.prefix)"
+    try:
+        result = subprocess.run([python, "-c", probe], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return result.stdout.strip() == f"{sys.version_info[:2]} {sys.base_prefix} {VENV}"
+
+
+def install(what: str, *arguments: str) -> None:
+    """Run pip, and tell how far it is instead of what it says; what it said is shown when it fails."""
+    wanted = (ROOT / "constraints.txt").read_text().count("==")
+    pip = subprocess.Popen(
+        [VENV / "bin" / "python", "-m", "pip", "install", "--no-input", "--disable-pip-version-check", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said: list[str] = []
+    collected = 0
+    assert pip.stdout is not None
+    for line in pip.stdout:
+        said.append(line)
+        words = line.split()
+        if words[:1] in (["Collecting"], ["Requirement"]):
+            collected += 1
+            name = words[1] if words[0] == "Collecting" else words[3]
+            tell(f"fetching {what}: {min(collected, wanted)} of {wanted} ({name.split('==')[0]})")
+        elif line.startswith("Installing collected"):
+            tell(f"installing {what}", now=True)
+    clear()
+    if pip.wait() != 0:
+        errors = [line for line in said if line.startswith(("ERROR", "error"))] or said[-15:]
+        sys.exit(
+            f"setup: pip could not install {what}\n  detail: {''.join(errors).strip()}\n"
+            "  hint: check the connection to the package registry (pip's own settings hold: PIP_INDEX_URL, PIP_CERT, "
+            "HTTPS_PROXY), then run it again"
+        )
+
+
+last_line_at = 0.0
+
+
+def tell(text: str, *, now: bool = False) -> None:
+    """Progress: one line that is written over on a terminal, a line now and then elsewhere."""
+    global last_line_at  # noqa: PLW0603 - a program of one page
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+    elif now or time.monotonic() - last_line_at >= LINE_INTERVAL_SECONDS:
+        last_line_at = time.monotonic()
+        say(text)
+
+
+def clear() -> None:
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def say(text: str) -> None:
+    print(f"setup: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("setup: interrupted; run it again to go on")

@@ -1,0 +1,73 @@
+"""Real services for every test that wants them: one Kafka and one PostgreSQL a session, a world of its own a test.
+
+    def test_something(ledger_env): ...     # .settings, .services, .env: fresh topic prefix, fresh database
+
+They are looked for as the product looks for them (configured, then Docker, then embedded), and stopped at the end,
+also when the test run itself is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from runtime.embedded.cluster import Embedded
+from runtime.postgres import drop_database, ensure_database
+from runtime.services import Services, find_services
+from runtime.settings import Settings, default_cache
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEnv:
+    """A world of its own on the session's services."""
+
+    settings: Settings
+    services: Services
+    env: dict[str, str]  # for child processes: the whole environment, with ORDER_LEDGER_* pointing here
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Services]:
+    """Kafka and PostgreSQL that answer."""
+    # Not below pytest's own temporary folder: that one is closed to other accounts, and PostgreSQL of root is one.
+    folder = Path(tempfile.mkdtemp(prefix="order-ledger-test-"))
+    folder.chmod(0o711)
+    cache = Path(os.environ.get("ORDER_LEDGER_CACHE") or default_cache())
+    settings = Settings(home=folder / "home", cache=cache)
+    # fsync off: the machine does not crash in a test; processes may, and lose nothing by it.
+    embedded = Embedded(settings.home, settings.cache, durable=False)
+    embedded.stop_with_me()
+    try:
+        found = find_services(settings, allow_testcontainers=True, start=embedded)
+        yield found
+    finally:
+        from runtime.containers import stop_all
+
+        stop_all()
+        embedded.destroy()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def ledger_env(services: Services, tmp_path: Path) -> Iterator[LedgerEnv]:
+    """Fresh topics (by prefix) and a fresh database; the database is removed afterwards."""
+    name = f"t{uuid.uuid4().hex[:10]}"
+    conninfo = ensure_database(services, name)
+    settings = Settings(
+        kafka=services.bootstrap_servers,
+        kafka_security_protocol=services.kafka_config.get("security.protocol"),
+        postgres=SecretStr(conninfo),
+        topic_prefix=f"{name}.",
+        home=tmp_path / "home",
+    )
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("ORDER_LEDGER_")}
+    yield LedgerEnv(settings, find_services(settings), inherited | settings.as_env())
+    drop_database(services, name)

@@ -1,0 +1,319 @@
+"""The reactions as plain functions: a fact and a small table in, commands out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from events.catalogue import COMMANDS, FACTS
+from events.envelope import INTERNAL_CHANNEL, Recorded
+from events.orders import facts as o
+from events.orders.commands import ReleaseOrder
+from events.stock import facts as s
+from events.stock.commands import AwaitStock, ExpireReservation, ReleaseStock, ReserveStock
+from events.values import Consumed, ShipTo
+from processors.reactions import allocation as allocation_module
+from processors.reactions.allocation import allocation
+from processors.reactions.asked import Asked
+from processors.reactions.movements import ship, take_back
+from processors.reactions.plan import Place
+from processors.reactions.release import release
+from processors.reactions.sender import encode
+from processors.reactions.sourcing import Lookups, source_again, source_placed
+from processors.reactions.timers import OrderDue, ReservationDue, due
+from processors.reactions.wiring import ALONE, GROUPED, REACTED_TO, react, skus_to_look_up
+from schemas.codec import Codec
+
+AT = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)
+BERLIN = Place("BERLIN", 52.5, 13.4, 500)
+MUNICH = Place("MUNICH", 48.1, 11.6, 400)
+PLACES = {"BERLIN": BERLIN, "MUNICH": MUNICH}
+
+
+def recorded(
+    data: Any, version: int = 1, channel: str = "web", event_id: str = "e1", at: datetime = AT
+) -> Recorded[Any]:
+    return Recorded(
+        event_id=event_id,
+        stream_id="s",
+        version=version,
+        decision=1,
+        follows=0,
+        index=1,
+        count=1,
+        epoch=0,
+        intake_offset=0,
+        occurred_at=at,
+        recorded_at=at,
+        command_id="c1",
+        command_digest=1,
+        correlation_id="intent-1",
+        channel=channel,
+        data=data,
+    )
+
+
+def placed(*lines: tuple[str, str, int], allocation: str = "ship_available", **more: Any) -> Recorded[Any]:
+    return recorded(
+        o.OrderPlaced(
+            order_id="o1",
+            customer_id="c1",
+            currency="EUR",
+            lines=tuple(
+                o.PlacedLine(line_id=line_id, sku=sku, quantity=quantity, unit_price_minor=100, attributes=())
+                for line_id, sku, quantity in lines
+            ),
+            ship_to=ShipTo(country="DE", latitude=52.4, longitude=13.0),
+            service_level="standard",
+            allocation=allocation,
+            charges=(),
+            sourcing=more.get("sourcing", True),
+        )
+    )
+
+
+def again(
+    *lines: tuple[str, str, int], excluded: tuple[tuple[str, str], ...] = (), allocation: str = "ship_available"
+) -> Any:
+    return recorded(
+        o.SourcingRequested(
+            order_id="o1",
+            round=3,
+            lines=tuple(o.SourcingLine(line_id=a, sku=b, quantity=c) for a, b, c in lines),
+            excluded=tuple(o.Excluded(line_id=a, location_id=b) for a, b in excluded),
+            placed_at=AT - timedelta(days=1),
+            sales_channel="phone",
+            allocation=allocation,
+            country="DE",
+        ),
+        channel=INTERNAL_CHANNEL,
+    )
+
+
+def stock(**skus: dict[str, int]) -> Lookups:
+    return Lookups(skus, skus, PLACES)
+
+
+def told(asked: list[Asked]) -> list[tuple[Any, ...]]:
+    """What matters of sourcing commands."""
+    return [
+        (row.id, row.name, getattr(row.data, "location_id", row.data.__class__.__name__), row.data.quantity)
+        for row in asked
+    ]
+
+
+def test_an_order_is_reserved_at_the_nearest_location_that_has_all_of_it() -> None:
+    asked = source_placed(
+        placed(("1", "MUG", 2), ("2", "CUP", 1)), stock(MUG={"MUNICH": 9, "BERLIN": 9}, CUP={"BERLIN": 1})
+    )
+    assert told(asked) == [("o1:1:1001", "ReserveStock", "BERLIN", 2), ("o1:2:1001", "ReserveStock", "BERLIN", 1)]
+    assert asked[0] == Asked(
+        id="o1:1:1001",
+        data=ReserveStock(
+            sku="MUG", location_id="BERLIN", quantity=2, order_id="o1", line_id="1", attempt=1001, for_channel="web"
+        ),
+        actor="sourcing",
+        occurred_at=AT,
+        correlation_id="intent-1",
+        causation_id="e1",
+    )
+
+
+def test_a_line_is_split_and_the_rest_waits_where_there_is_not_enough() -> None:
+    asked = source_placed(placed(("1", "MUG", 7)), stock(MUG={"MUNICH": 2, "BERLIN": 3}))
+    assert told(asked) == [
+        ("o1:1:1001", "ReserveStock", "BERLIN", 3),
+        ("o1:1:1002", "ReserveStock", "MUNICH", 2),
+        ("o1:1:1999", "AwaitStock", "AwaitStock", 2),
+    ]
+    assert asked[2].data == AwaitStock(
+        sku="MUG",
+        quantity=2,
+        order_id="o1",
+        line_id="1",
+        attempt=1999,
+        placed_at=AT,
+        mode="grant",
+        for_channel="web",
+        locations=("BERLIN", "MUNICH"),
+    )
+
+
+def test_an_all_or_nothing_order_reserves_all_or_lets_only_the_short_line_wait() -> None:
+    lines = ("1", "MUG", 2), ("2", "CUP", 1)
+    asked = source_placed(placed(*lines, allocation="all_or_nothing"), stock(MUG={"MUNICH": 9}, CUP={"BERLIN": 1}))
+    assert [row.name for row in asked] == ["ReserveStock", "ReserveStock"]
+    asked = source_placed(placed(*lines, allocation="all_or_nothing"), stock(MUG={"MUNICH": 9}))
+    assert told(asked) == [("o1:2:1999", "AwaitStock", "AwaitStock", 1)]
+    assert asked[0].data.mode == "offer"
+
+
+def test_units_behind_a_buffer_are_tried_by_an_order_that_must_be_whole() -> None:
+    lookups = Lookups(sellable={"MUG": {"BERLIN": 0}}, available={"MUG": {"BERLIN": 2}}, places=PLACES)
+    whole = source_placed(placed(("1", "MUG", 2), allocation="all_or_nothing"), lookups)
+    assert told(whole) == [("o1:1:1001", "ReserveStock", "BERLIN", 2)]
+    parts = source_placed(placed(("1", "MUG", 2)), lookups)
+    assert told(parts) == [("o1:1:1999", "AwaitStock", "AwaitStock", 2)]
+
+
+def test_a_later_round_leaves_out_who_refused_and_keeps_the_orders_place_in_the_queue() -> None:
+    asked = source_again(again(("1", "MUG", 2), excluded=(("1", "BERLIN"),)), stock(MUG={"BERLIN": 9, "MUNICH": 1}))
+    assert told(asked) == [("o1:1:3001", "ReserveStock", "MUNICH", 1), ("o1:1:3999", "AwaitStock", "AwaitStock", 1)]
+    assert asked[0].data.for_channel == "phone"
+    assert asked[1].data.placed_at == AT - timedelta(days=1)
+    assert asked[1].data.locations == (), "nobody knows what is near"
+
+
+def test_an_order_that_does_not_want_stock_yet_asks_for_nothing() -> None:
+    fact = placed(("1", "MUG", 1), sourcing=False)
+    assert source_placed(fact, stock(MUG={"BERLIN": 9})) == []
+    assert skus_to_look_up([fact]) == set()
+    assert skus_to_look_up([placed(("1", "MUG", 1), ("2", "CUP", 1))]) == {"MUG", "CUP"}
+
+
+HOLD = {"sku": "MUG", "quantity": 2, "order_id": "o1", "line_id": "1", "attempt": 1001}
+
+
+@pytest.mark.parametrize(
+    ("data", "channel", "outcome"),
+    [
+        (s.StockReserved(**HOLD, location_id="B", waited=False, for_order=True), INTERNAL_CHANNEL, "reserved"),
+        (s.StockReserved(**HOLD, location_id="B", waited=False, for_order=False), "wms", None),
+        (
+            s.ReservationRefused(**HOLD, location_id="B", available=-1, reason="short", for_order=True),
+            INTERNAL_CHANNEL,
+            "refused",
+        ),
+        (s.ReservationExpired(**HOLD, location_id="B", for_order=True), INTERNAL_CHANNEL, "expired"),
+        (s.ReservationExpired(**HOLD, location_id="B", for_order=False), INTERNAL_CHANNEL, None),
+        (s.StockReleased(**HOLD, location_id="B", for_order=True), "wms", "released"),
+        (s.StockReleased(**HOLD, location_id="B", for_order=True), INTERNAL_CHANNEL, None),
+        (s.StockAwaited(**HOLD, placed_at=AT, mode="grant", locations=()), INTERNAL_CHANNEL, "waiting"),
+        (s.StockOffered(**HOLD), "wms", "offered"),
+        (s.WaitEnded(**HOLD), INTERNAL_CHANNEL, None),
+    ],
+)
+def test_an_answer_reaches_its_order_unless_the_order_knows_already(
+    data: Any, channel: str, outcome: str | None
+) -> None:
+    asked = allocation([recorded(data, version=9, channel=channel)])
+    assert [row.outcome for command in asked for row in command.data.answers] == ([] if outcome is None else [outcome])
+    for command in asked:
+        assert command.data.order_id == "o1"
+        (answer,) = command.data.answers
+        assert (answer.line_id, answer.attempt, answer.quantity, answer.stock_version) == ("1", 1001, 2, 9)
+        assert answer.location_id == ("" if outcome in {"waiting", "offered"} else "B")
+        assert answer.available == (-1 if outcome == "refused" else None)
+
+
+def answers(order: str, *rows: tuple[str, int]) -> list[Recorded[Any]]:
+    return [
+        recorded(
+            s.StockOffered(sku=sku, quantity=1, order_id=order, line_id=f"line-{sku}", attempt=1),
+            version,
+            event_id=f"{sku}{version}",
+        )
+        for sku, version in rows
+    ]
+
+
+def test_answers_for_an_order_travel_together_and_keep_the_order_of_their_stream() -> None:
+    facts = answers("o1", ("A", 3), ("B", 7)) + answers("o2", ("A", 4)) + answers("o1", ("A", 5), ("B", 9))
+    first, second = allocation(facts)
+    assert [(row.line_id, row.stock_version) for row in first.data.answers] == [
+        ("line-A", 3),
+        ("line-A", 5),
+        ("line-B", 7),
+        ("line-B", 9),
+    ]
+    assert second.data.order_id == "o2"
+
+
+def test_the_same_answers_make_the_same_command_however_the_partitions_were_interleaved() -> None:
+    one = allocation(answers("o1", ("A", 3), ("A", 5), ("B", 7)))
+    other = allocation(answers("o1", ("B", 7), ("A", 3), ("A", 5)))
+    assert one == other
+    assert allocation(answers("o1", ("A", 3)))[0].id != one[0].id
+
+
+def test_very_many_answers_are_split_without_losing_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allocation_module, "ANSWERS_PER_COMMAND_MAX", 2)
+    commands = allocation(answers("o1", *[("A", version) for version in range(1, 6)]))
+    assert [[row.stock_version for row in command.data.answers] for command in commands] == [[1, 2], [3, 4], [5]]
+    assert len({command.id for command in commands}) == 3
+
+
+def test_what_an_order_gives_up_is_released_at_each_location() -> None:
+    held = o.Release(line_id="1", sku="MUG", attempt=1001, location_id="B", quantity=2)
+    waits = o.Release(line_id="2", sku="CUP", attempt=1999, location_id="", quantity=1)
+    cancelled = o.OrderCancelled(
+        order_id="o1", by="customer", reason="", lines=(), releases=(held, waits), before_allocation=False
+    )
+    first, second = release(recorded(cancelled))
+    assert first.id == "release:e1:1"
+    assert first.data == ReleaseStock(sku="MUG", location_id="B", quantity=2, order_id="o1", line_id="1", attempt=1001)
+    assert (second.id, second.data.location_id) == ("release:e1:2", "")
+
+
+def test_a_shipment_and_a_return_become_movements() -> None:
+    used = (Consumed(attempt=1001, location_id="B", quantity=2),)
+    line = o.ShippedLine(
+        line_id="1", sku="MUG", quantity=2, from_open=0, from_backordered=0, from_allocated=2, consumed=used
+    )
+    shipment = o.ShipmentDispatched(
+        order_id="o1", shipment_id="s1", location_id="M", carrier="x", service="y", lines=(line,)
+    )
+    (moved,) = ship(recorded(shipment))
+    assert moved.id == "ship:o1:s1:1"
+    assert (moved.data.location_id, moved.data.quantity, moved.data.consumed) == ("M", 2, used)
+    arrived = tuple(o.ArrivedLine(line_id="1", sku="MUG", quantity=1, disposition=d) for d in ("restock", "damaged"))
+    back = o.ReturnReceived(order_id="o1", return_id="r1", rma="R", location_id="M", announced=True, lines=arrived)
+    assert [(row.id, row.data.disposition) for row in take_back(recorded(back))] == [
+        ("return:e1:1", "restock"),
+        ("return:e1:2", "damaged"),
+    ]
+
+
+def test_timers_speak_of_what_is_due_and_say_the_due_time() -> None:
+    rows = [
+        ReservationDue("MUG", "o1", "1", 1, "B", 2, AT),
+        ReservationDue("MUG", "o2", "1", 1, "B", 0, AT),
+        ReservationDue("MUG", "o3", "1", 1, "B", 2, AT + timedelta(seconds=1)),
+    ]
+    asked = due(rows, [OrderDue("o9", AT - timedelta(hours=1)), OrderDue("o8", AT + timedelta(hours=1))], AT)
+    assert [(row.id, row.occurred_at) for row in asked] == [
+        ("expire:o1:1:1:B", AT),
+        ("release-order:o9", AT - timedelta(hours=1)),
+    ]
+    assert asked[0].data == ExpireReservation(sku="MUG", location_id="B", order_id="o1", line_id="1", attempt=1)
+    assert asked[1].data == ReleaseOrder(order_id="o9")
+
+
+def test_every_fact_that_releases_something_is_wired_to_release() -> None:
+    for row in FACTS.values():
+        if "releases" in row.data.__struct_fields__:
+            assert ALONE.get(row.data) is release, row.name
+    assert REACTED_TO <= {row.data for row in FACTS.values()}
+
+
+def test_facts_of_a_batch_are_reacted_to_together_and_others_ask_for_nothing() -> None:
+    offered = answers("o1", ("A", 3))
+    low = recorded(s.LowStockDetected(sku="MUG", location_id="B", available=0, reorder_point=5))
+    asked = react([*offered, low, placed(("1", "MUG", 1))], stock(MUG={"BERLIN": 1}))
+    assert [row.name for row in asked] == ["ReserveStock", "RecordAllocation"]
+    assert type(offered[0].data) in GROUPED
+
+
+def test_every_command_can_be_encoded_and_read_back_as_the_ledger_reads_it() -> None:
+    codec = Codec()
+    asked = source_placed(placed(("1", "MUG", 7)), stock(MUG={"BERLIN": 3})) + allocation(answers("o1", ("A", 3)))
+    asked += due([ReservationDue("MUG", "o1", "1", 1, "B", 2, AT)], [OrderDue("o9", AT)], AT)
+    for row in asked:
+        contract, record = codec.decode(encode(codec, row))
+        assert contract.name == row.name
+        assert (record["id"], record["channel"], record["occurred_at"]) == (row.id, INTERNAL_CHANNEL, row.occurred_at)
+        assert msgspec.convert(record["data"], COMMANDS[row.name].data) == row.data
+        assert row.key == record["data"][COMMANDS[row.name].key]

@@ -1,0 +1,213 @@
+"""Facts as short dictionaries, folded by the real folds into the tables of a real PostgreSQL.
+
+log = Log(connection, [KPI])
+log.write(placed("o1", "2026-11-27T18:00Z", due="2026-11-28T18:00Z"), dispatched("o1", "2026-11-28T10:00Z"))
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+import psycopg
+
+from events.catalogue import FACTS
+from projections.model import FactBatch, Projection, frame_schema
+from projections.tables import ddl, fold, unnest, upsert
+
+Fact = dict[str, Any]
+
+
+def at(text: str) -> datetime:
+    """A time from ISO text with an offset."""
+    return datetime.fromisoformat(text)
+
+
+def fact(name: str, stream: str, when: str, *, channel: str = "web", actor: str | None = None, **data: Any) -> Fact:
+    """One fact; `recorded_at` among the data is the broker's time, else it is when it happened."""
+    recorded = data.pop("recorded_at", when)
+    key = FACTS[name].key if name in FACTS else None
+    return {
+        "fact": name,
+        "stream_id": stream,
+        "occurred_at": at(when),
+        "recorded_at": at(recorded),
+        "channel": channel,
+        "actor": actor,
+        "data": {**({key: stream} if key else {}), **data},
+    }
+
+
+class Log:
+    """Writes facts to the tables of some projections, numbering streams and places as the ledger does."""
+
+    def __init__(self, connection: psycopg.Connection[Any], projections: Sequence[Projection]) -> None:
+        self._connection = connection
+        self._projections = projections
+        self._versions: Counter[str] = Counter()
+        self._written = 0
+        for projection in projections:
+            connection.execute(ddl(projection).encode())
+
+    def write(self, *facts: Fact) -> None:
+        """All facts as one batch."""
+        batch = FactBatch(self._frames(facts))
+        for projection in self._projections:
+            tables = {table.name: table for table in projection.tables}
+            for name, rows in fold(projection, batch).items():
+                table = tables[name]
+                columns = [rows[column.name].to_list() for column in table.columns]
+                if table.insert_only:
+                    self._insert(table.name, [column.name for column in table.columns], columns)
+                else:
+                    self._connection.execute(upsert(table, unnest(table)).encode(), columns)
+
+    def write_one_by_one(self, *facts: Fact) -> None:
+        """Each fact as a batch of its own: the tables must come out the same."""
+        for one in facts:
+            self.write(one)
+
+    def _insert(self, table: str, names: list[str], columns: list[list[Any]]) -> None:
+        places = ", ".join(["%s"] * len(names))
+        with self._connection.cursor() as cursor:
+            cursor.executemany(
+                f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})".encode(), list(zip(*columns, strict=True))
+            )
+
+    def _frames(self, facts: Iterable[Fact]) -> dict[str, pl.DataFrame]:
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for seq, one in enumerate(facts):
+            self._versions[one["stream_id"]] += 1
+            version = self._versions[one["stream_id"]]
+            topic = FACTS[one["fact"]].topic if one["fact"] in FACTS else "ledger.orders"
+            row = {name: None for name in frame_schema(one["fact"])}
+            row |= {name: value for name, value in one.items() if name in row}
+            row |= {"topic": topic, "partition": 0, "offset": self._written, "seq": seq, "version": version}
+            row |= {"command_id": f"c{self._written}", "event_id": f"e{self._written}", "correlation_id": "intent"}
+            row |= {"index": 1, "count": 1, "epoch": 0, "intake_offset": self._written}
+            rows.setdefault(one["fact"], []).append(row)
+            self._written += 1
+        return {name: pl.DataFrame(several, schema=frame_schema(name)) for name, several in rows.items()}
+
+
+def placed(
+    order_id: str,
+    when: str,
+    *,
+    due: str | None = None,
+    units: int = 2,
+    channel: str = "web",
+    region: str | None = None,
+    release_at: str | None = None,
+    **more: Any,
+) -> Fact:
+    """An order of one line."""
+    lines = (
+        [{"line_id": "1", "sku": "MUG", "quantity": units, "unit_price_minor": 500, "attributes": []}] if units else []
+    )
+    return fact(
+        "OrderPlaced",
+        order_id,
+        when,
+        channel=channel,
+        customer_id="C1",
+        currency="GBP",
+        lines=lines,
+        ship_to={"country": "GB", "region": region},
+        service_level="standard",
+        promised_by=at(due) if due else None,
+        allocation="ship_available",
+        release_at=at(release_at) if release_at else None,
+        charges=[],
+        sourcing=release_at is None,
+        **more,
+    )
+
+
+def dispatched(
+    order_id: str, when: str, *, units: int = 2, parcel: str = "P1", location: str = "WH1", carrier: str = "DHL"
+) -> Fact:
+    """A parcel with units that were open."""
+    line = _line(units) | {"from_open": units, "from_backordered": 0, "from_allocated": 0, "consumed": []}
+    return fact(
+        "ShipmentDispatched",
+        order_id,
+        when,
+        shipment_id=parcel,
+        location_id=location,
+        carrier=carrier,
+        service="parcel",
+        lines=[line],
+    )
+
+
+def delivered(
+    order_id: str,
+    when: str,
+    *,
+    due: str | None = None,
+    units: int = 2,
+    parcel: str = "P1",
+    location: str = "WH1",
+    carrier: str = "DHL",
+) -> Fact:
+    """A parcel that arrived; whether in time the decider says, as here."""
+    return fact(
+        "ShipmentDelivered",
+        order_id,
+        when,
+        shipment_id=parcel,
+        location_id=location,
+        carrier=carrier,
+        delivered_at=at(when),
+        due_by=at(due) if due else None,
+        on_time=at(when) <= at(due) if due else None,
+        lines=[_line(units)],
+    )
+
+
+def returned(order_id: str, when: str, *, units: int = 1) -> Fact:
+    """A return that was announced and opened."""
+    line = _line(units) | {"disposition": "restock"}
+    return fact(
+        "ReturnReceived", order_id, when, return_id="R1", rma="RMA-1", location_id="WH1", announced=True, lines=[line]
+    )
+
+
+def cancelled(order_id: str, when: str, *, by: str, units: int = 2, before_allocation: bool = True) -> Fact:
+    """Units that were open are cancelled."""
+    line = _line(units) | {"from_open": units, "from_backordered": 0, "from_allocated": 0}
+    return fact(
+        "OrderCancelled",
+        order_id,
+        when,
+        by=by,
+        reason="changed mind",
+        lines=[line],
+        releases=[],
+        before_allocation=before_allocation,
+    )
+
+
+def amended(
+    order_id: str, when: str, *, by: str, before: int = 2, after: int = 2, promised_by: str | None = None
+) -> Fact:
+    """Another quantity, another promise, or both."""
+    change = {"line_id": "1", "sku": "MUG", "ordered_before": before, "ordered": after}
+    change |= {"from_open": max(0, before - after), "from_backordered": 0, "from_allocated": 0}
+    return fact(
+        "OrderAmended",
+        order_id,
+        when,
+        by=by,
+        lines=[change] if before != after else [],
+        promised_by=at(promised_by) if promised_by else None,
+        releases=[],
+    )
+
+
+def _line(units: int) -> dict[str, Any]:
+    return {"line_id": "1", "sku": "MUG", "quantity": units}

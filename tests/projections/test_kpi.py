@@ -1,0 +1,414 @@
+"""The six figures, by hand: small histories through the real fold into a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import psycopg
+import pytest
+
+from projections.kpi import PROJECTION
+from projections.kpi.definitions import DEFINITIONS
+from projections.kpi.reader import kpi_orders_behind, kpis
+from runtime.postgres import connect, drop_database, ensure_database
+from runtime.services import Services
+from tests.projections.fact_rows import Fact, Log, amended, at, cancelled, delivered, dispatched, fact, placed, returned
+
+MORNING, NOON, EVENING = "2026-11-27T08:00Z", "2026-11-27T12:00Z", "2026-11-27T18:00Z"
+NEXT_DAY = "2026-11-28T12:00Z"
+LONG_AFTER = "2026-12-31T00:00Z"
+
+
+@pytest.fixture(scope="module")
+def database(services: Services) -> Iterator[Services]:
+    ensure_database(services, "kpi_tests")
+    yield services
+    drop_database(services, "kpi_tests")
+
+
+@pytest.fixture
+def log(database: Services) -> Iterator[Log]:
+    """Empty tables; what a test writes is rolled back."""
+    with connect(database, "test", database="kpi_tests") as connection:
+        yield Log(connection, [PROJECTION])
+        connection.rollback()
+
+
+@pytest.fixture
+def connection(log: Log) -> psycopg.Connection[Any]:
+    return log._connection
+
+
+def time_passes() -> Fact:
+    """Something far later in the log: everything promised for November is due."""
+    return placed("someone-else", LONG_AFTER)
+
+
+def figure(connection: psycopg.Connection[Any], name: str, **options: Any) -> tuple[Any, Any, Any]:
+    found = kpis(connection, **options)["kpis"][name]
+    return found["value"], found["numerator"], found["denominator"]
+
+
+def fulfilment(connection: psycopg.Connection[Any]) -> tuple[Any, Any, Any]:
+    return figure(connection, "order_fulfillment_rate")
+
+
+def test_without_facts_every_figure_is_null_over_zero(log, connection):
+    answer = kpis(connection)
+    assert list(answer["kpis"]) == list(DEFINITIONS)
+    assert {(one["value"], one["numerator"], one["denominator"]) for one in answer["kpis"].values()} == {(None, 0, 0)}
+    assert answer["as_of"] is None
+
+
+def test_a_figure_carries_unit_ideal_and_version(log, connection):
+    log.write(placed("o1", MORNING, due=EVENING), dispatched("o1", NOON), time_passes())
+    found = kpis(connection)["kpis"]["order_fulfillment_rate"]
+    assert (found["unit"], found["ideal"], found["ideal_met"]) == ("ratio", [0.98, 0.99], True)
+    assert found["definition"] == "order_fulfillment_rate/1"
+
+
+def differing(order_id: str, when: str, planned: str = "elsewhere") -> Fact:
+    line = {"line_id": "1", "sku": "MUG", "quantity": 2, "planned": planned}
+    return fact("DispatchDiffered", order_id, when, shipment_id="P1", location_id="WH1", lines=[line])
+
+
+def scanned(order_id: str, when: str, status: str) -> Fact:
+    return fact("ShipmentTracked", order_id, when, shipment_id="P1", status=status)
+
+
+ORDER = placed("o1", MORNING, due=EVENING)
+FULFILMENT_CASES: dict[str, tuple[list[Fact], tuple[int, int]]] = {
+    "shipped at the very moment promised": ([ORDER, dispatched("o1", EVENING)], (1, 1)),
+    "shipped a second late": ([ORDER, dispatched("o1", "2026-11-27T18:00:01Z")], (0, 1)),
+    "never shipped": ([ORDER], (0, 1)),
+    "half shipped": ([ORDER, dispatched("o1", NOON, units=1)], (0, 1)),
+    "second parcel late": (
+        [ORDER, dispatched("o1", NOON, units=1), dispatched("o1", NEXT_DAY, units=1, parcel="P2")],
+        (0, 1),
+    ),
+    "nothing promised, never due": ([placed("o1", MORNING), dispatched("o1", NOON)], (0, 0)),
+    "only charges": ([placed("o1", MORNING, due=EVENING, units=0)], (0, 0)),
+    "left from elsewhere": ([ORDER, dispatched("o1", NOON), differing("o1", NOON)], (0, 1)),
+    "left though not allocated": ([ORDER, dispatched("o1", NOON), differing("o1", NOON, "open")], (0, 1)),
+    "lost on the way": ([ORDER, dispatched("o1", NOON), scanned("o1", NEXT_DAY, "lost")], (0, 1)),
+    "sent back": ([ORDER, dispatched("o1", NOON), scanned("o1", NEXT_DAY, "returned_to_sender")], (0, 1)),
+    "a failed attempt is no error": (
+        [ORDER, dispatched("o1", NOON), scanned("o1", NEXT_DAY, "delivery_failed")],
+        (1, 1),
+    ),
+    "customer cancels before release": ([ORDER, cancelled("o1", NOON, by="customer")], (0, 0)),
+    "customer cancels after release": ([ORDER, cancelled("o1", NOON, by="customer", before_allocation=False)], (0, 1)),
+    "seller cancels before release": ([ORDER, cancelled("o1", NOON, by="seller")], (0, 1)),
+    "seller cancels a unit": (
+        [ORDER, cancelled("o1", NOON, by="seller", units=1), dispatched("o1", NOON, units=1)],
+        (0, 1),
+    ),
+    "customer cancels a unit": (
+        [ORDER, cancelled("o1", NOON, by="customer", units=1), dispatched("o1", NOON, units=1)],
+        (1, 1),
+    ),
+    "seller amends a unit away": (
+        [ORDER, amended("o1", NOON, by="seller", after=1), dispatched("o1", NOON, units=1)],
+        (0, 1),
+    ),
+    "customer amends a unit away": (
+        [ORDER, amended("o1", NOON, by="customer", after=1), dispatched("o1", NOON, units=1)],
+        (1, 1),
+    ),
+    "seller adds a unit": ([ORDER, amended("o1", NOON, by="seller", after=3), dispatched("o1", NOON, units=3)], (1, 1)),
+    "seller moves the promise": (
+        [ORDER, amended("o1", NOON, by="seller", promised_by=NEXT_DAY), dispatched("o1", NEXT_DAY)],
+        (0, 1),
+    ),
+    "customer moves the promise": (
+        [ORDER, amended("o1", NOON, by="customer", promised_by=NEXT_DAY), dispatched("o1", NEXT_DAY)],
+        (1, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FULFILMENT_CASES)
+@pytest.mark.parametrize("together", [True, False])
+def test_fulfilment(log, connection, case, together):
+    facts, (numerator, denominator) = FULFILMENT_CASES[case]
+    (log.write if together else log.write_one_by_one)(*facts, time_passes())
+    assert fulfilment(connection)[1:] == (numerator, denominator)
+
+
+def test_an_order_is_not_due_before_the_log_has_reached_its_promise(log, connection):
+    log.write(placed("o1", MORNING, due=EVENING), dispatched("o1", NOON))
+    assert fulfilment(connection) == (None, 0, 0)
+    log.write(placed("o2", EVENING))
+    assert fulfilment(connection) == (1.0, 1, 1)
+
+
+def test_a_channel_whose_clock_runs_ahead_makes_nothing_due(log, connection):
+    log.write(placed("o1", MORNING, due=EVENING), placed("o2", LONG_AFTER, recorded_at=NOON))
+    answer = kpis(connection)
+    assert answer["as_of"] == "2026-11-27T12:00:00Z"
+    assert answer["kpis"]["order_fulfillment_rate"]["denominator"] == 0
+
+
+def test_a_figure_opens_to_the_orders_behind_it_what_spoils_it_first(log, connection):
+    log.write(
+        *(placed(name, MORNING, due=EVENING) for name in ("fine", "late", "lost", "missing")),
+        dispatched("fine", NOON),
+        dispatched("late", NEXT_DAY),
+        dispatched("lost", NOON),
+        scanned("lost", NEXT_DAY, "lost"),
+        time_passes(),
+    )
+    behind = kpi_orders_behind(connection, "order_fulfillment_rate")
+    assert [(row["id"], row["good"], row["why"]) for row in behind] == [
+        ("late", False, "late"),
+        ("lost", False, "fulfilment error"),
+        ("missing", False, "not shipped complete"),
+        ("fine", True, "in time"),
+    ]
+    found = kpis(connection)["kpis"]["order_fulfillment_rate"]
+    assert (found["late"], found["with_error"], found["incomplete"], found["cancelled_by_seller"]) == (1, 1, 1, 0)
+    assert found["ideal_met"] is False
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_every_figure_opens(log, connection, name):
+    write_a_bit_of_everything(log)
+    behind = kpi_orders_behind(connection, name)
+    found = kpis(connection)["kpis"][name]
+    assert len(behind) == found["denominator"] > 0
+    if found["unit"] == "ratio":
+        assert sum(row["good"] for row in behind) == found["numerator"]
+    else:
+        assert sum(row["hours"] for row in behind) == pytest.approx(found["numerator"])
+    assert len(kpi_orders_behind(connection, name, limit=1)) == 1
+
+
+def held(order_id: str, when: str, hold: str = "customer") -> Fact:
+    return fact("OrderHeld", order_id, when, hold=hold)
+
+
+def lifted(order_id: str, when: str, hold: str = "customer") -> Fact:
+    return fact("HoldReleased", order_id, when, hold=hold)
+
+
+# Each: facts after placing at 08:00; hours counted, hours on hold, hours before release.
+PROCESSING_CASES: dict[str, tuple[list[Fact], tuple[float, float, float]]] = {
+    "no pause": ([placed("o1", MORNING), dispatched("o1", NOON)], (4, 0, 0)),
+    "the first parcel counts": (
+        [placed("o1", MORNING), dispatched("o1", NOON, units=1), dispatched("o1", NEXT_DAY, units=1, parcel="P2")],
+        (4, 0, 0),
+    ),
+    "customer's hold": (
+        [
+            placed("o1", MORNING),
+            held("o1", "2026-11-27T09:00Z"),
+            lifted("o1", "2026-11-27T10:30Z"),
+            dispatched("o1", NOON),
+        ],
+        (2.5, 1.5, 0),
+    ),
+    "our own hold": (
+        [placed("o1", MORNING), held("o1", MORNING, "fraud"), lifted("o1", NOON, "fraud"), dispatched("o1", NOON)],
+        (4, 0, 0),
+    ),
+    "a hold that nobody lifted": (
+        [placed("o1", MORNING), held("o1", "2026-11-27T11:00Z"), dispatched("o1", NOON)],
+        (3, 1, 0),
+    ),
+    "a hold after the first parcel": (
+        [placed("o1", MORNING), dispatched("o1", NOON, units=1), held("o1", EVENING), lifted("o1", NEXT_DAY)],
+        (4, 0, 0),
+    ),
+    "before release_at": ([placed("o1", MORNING, release_at="2026-11-27T11:00Z"), dispatched("o1", NOON)], (1, 0, 3)),
+    "shipped before release_at": ([placed("o1", MORNING, release_at=EVENING), dispatched("o1", NOON)], (0, 0, 4)),
+    "released at once": ([placed("o1", MORNING, release_at="2026-11-26T00:00Z"), dispatched("o1", NOON)], (4, 0, 0)),
+    "held over release_at": (
+        [
+            placed("o1", MORNING, release_at="2026-11-27T09:00Z"),
+            held("o1", "2026-11-27T08:30Z"),
+            lifted("o1", "2026-11-27T10:00Z"),
+            dispatched("o1", NOON),
+        ],
+        (2, 1, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PROCESSING_CASES)
+def test_processing_hours(log, connection, case):
+    facts, (hours, on_hold, before_release) = PROCESSING_CASES[case]
+    log.write_one_by_one(*facts)
+    found = kpis(connection)["kpis"]["order_processing_hours"]
+    assert (found["value"], found["customer_hold_hours"], found["before_release_hours"]) == (
+        hours,
+        on_hold,
+        before_release,
+    )
+    assert found["elapsed_hours"] == 4
+    assert (found["numerator"], found["denominator"]) == (hours, 1)
+
+
+def test_processing_hours_have_mean_and_percentiles(log, connection):
+    for number, hour in enumerate((9, 10, 11, 20)):
+        log.write(placed(f"o{number}", MORNING), dispatched(f"o{number}", f"2026-11-27T{hour:02}:00Z"))
+    log.write(placed("not shipped yet", MORNING))
+    found = kpis(connection)["kpis"]["order_processing_hours"]
+    assert (found["value"], found["p50"], found["denominator"]) == (4.5, 2.5, 4)
+    assert found["p90"] == pytest.approx(9.3)
+
+
+def counted(sku: str, location: str, variance: int, *, accurate: bool, when: str = NOON) -> Fact:
+    return fact(
+        "StockCounted",
+        sku,
+        when,
+        location_id=location,
+        counted=10,
+        counted_at=at(when),
+        expected=10 - variance,
+        variance=variance,
+        tolerance=1,
+        accurate=accurate,
+    )
+
+
+def test_inventory_accuracy_counts_counts_not_units(log, connection):
+    log.write(
+        counted("MUG", "WH1", 0, accurate=True),
+        counted("MUG", "WH1", -1, accurate=True, when=EVENING),
+        counted("MUG", "WH2", -5, accurate=False),
+        counted("TRAY", "WH1", 0, accurate=True),
+    )
+    answer = kpis(connection, by="location")
+    found = answer["kpis"]["inventory_accuracy"]
+    assert (found["value"], found["numerator"], found["denominator"], found["units_off"]) == (0.75, 3, 4, 6)
+    assert answer["groups"]["WH1"]["inventory_accuracy"]["value"] == 1.0
+    assert answer["groups"]["WH2"]["inventory_accuracy"]["value"] == 0.0
+
+
+def test_on_time_delivery_is_counted_per_parcel_with_a_promise(log, connection):
+    log.write(
+        placed("o1", MORNING, due=NEXT_DAY),
+        delivered("o1", NEXT_DAY, due=NEXT_DAY),
+        delivered("o1", "2026-11-28T12:00:00.000001Z", due=NEXT_DAY, parcel="P2", carrier="UPS"),
+        placed("o2", MORNING),
+        delivered("o2", NOON),
+    )
+    answer = kpis(connection, by="carrier")
+    assert figure(connection, "on_time_delivery_rate") == (0.5, 1, 2)
+    assert list(answer["groups"]) == ["DHL", "UPS"]
+    assert answer["groups"]["UPS"] == {"on_time_delivery_rate": answer["groups"]["UPS"]["on_time_delivery_rate"]}
+    assert answer["groups"]["UPS"]["on_time_delivery_rate"]["value"] == 0.0
+
+
+def case_opened(case_id: str, when: str, channel: str = "phone") -> Fact:
+    one = fact("CaseOpened", case_id, when, topic="where is it", urgency="high")
+    one["data"]["channel"] = channel
+    return one
+
+
+def test_a_reopened_case_runs_on_to_its_last_resolution(log, connection):
+    log.write_one_by_one(
+        case_opened("c1", MORNING),
+        fact("CaseResolved", "c1", "2026-11-27T09:00Z", resolution="sent again"),
+    )
+    assert figure(connection, "case_resolution_hours") == (1.0, 1.0, 1)
+    log.write(fact("CaseReopened", "c1", NOON, reason="still missing"))
+    assert figure(connection, "case_resolution_hours") == (None, 0.0, 0)
+    log.write(fact("CaseResolved", "c1", EVENING, resolution="refunded"))
+    assert figure(connection, "case_resolution_hours") == (10.0, 10.0, 1)
+    assert kpis(connection)["kpis"]["case_resolution_hours"]["reopened"] == 1
+
+
+def test_cases_are_grouped_by_how_the_customer_wrote(log, connection):
+    log.write(
+        case_opened("c1", MORNING, "chat"),
+        fact("CaseResolved", "c1", NOON, resolution="done"),
+        case_opened("c2", MORNING),
+    )
+    groups = kpis(connection, by="channel")["groups"]
+    assert groups["chat"]["case_resolution_hours"]["value"] == 4.0
+    assert "phone" not in groups
+
+
+def test_return_rate_is_of_orders_delivered_whole_and_units_stand_beside(log, connection):
+    log.write(
+        *(placed(name, MORNING) for name in ("kept", "one back", "on its way", "half delivered")),
+        *(dispatched(name, NOON) for name in ("kept", "one back", "on its way", "half delivered")),
+        *(delivered(name, EVENING) for name in ("kept", "one back")),
+        delivered("half delivered", EVENING, units=1),
+        returned("one back", NEXT_DAY),
+    )
+    found = kpis(connection)["kpis"]["return_rate"]
+    assert (found["value"], found["numerator"], found["denominator"]) == (0.5, 1, 2)
+    assert (found["units_returned"], found["units_delivered"]) == (1, 4)
+
+
+def test_a_return_counts_on_the_day_of_its_delivery(log, connection):
+    log.write(placed("o1", MORNING), dispatched("o1", NOON), delivered("o1", EVENING), returned("o1", LONG_AFTER))
+    assert figure(connection, "return_rate", from_=date(2026, 11, 27), to=date(2026, 11, 27)) == (1.0, 1, 1)
+    assert figure(connection, "return_rate", from_=date(2026, 12, 1)) == (None, 0, 0)
+
+
+def test_a_return_without_a_delivery_scan_shows_that_it_was_delivered(log, connection):
+    line = {"line_id": "1", "sku": "MUG", "quantity": 1}
+    log.write(
+        placed("o1", MORNING),
+        dispatched("o1", NOON),
+        fact("DeliveryInferred", "o1", NEXT_DAY, return_id="R1", lines=[line]),
+        returned("o1", NEXT_DAY),
+    )
+    assert figure(connection, "return_rate") == (1.0, 1, 1)
+    assert figure(connection, "on_time_delivery_rate") == (None, 0, 0)
+
+
+def test_days_are_utc_and_both_ends_are_included(log, connection):
+    log.write(
+        placed("o1", MORNING, due="2026-11-27T23:59:59.999999Z"),
+        placed("o2", MORNING, due="2026-11-28T00:00Z"),
+        time_passes(),
+    )
+    day = date(2026, 11, 27)
+    assert figure(connection, "order_fulfillment_rate", from_=day, to=day)[2] == 1
+    assert figure(connection, "order_fulfillment_rate", from_=day, to=date(2026, 11, 28))[2] == 2
+    assert figure(connection, "order_fulfillment_rate", to=day)[2] == 1
+    assert list(kpis(connection, by="day")["groups"]) == ["2026-11-27", "2026-11-28"]
+
+
+def test_a_region_that_is_not_given_is_the_country(log, connection):
+    log.write(placed("o1", MORNING, due=NOON), placed("o2", MORNING, due=NOON, region="Leeds"), time_passes())
+    assert set(kpis(connection, by="region")["groups"]) == {"GB", "Leeds"}
+
+
+def test_groups_add_up_to_the_total(log, connection):
+    write_a_bit_of_everything(log)
+    for by in ("channel", "region", "location", "carrier", "day"):
+        answer = kpis(connection, by=by)
+        for name, definition in DEFINITIONS.items():
+            groups = [group[name] for group in answer["groups"].values() if name in group]
+            assert bool(groups) == (by in definition.applies_to)
+            if groups:
+                assert sum(group["denominator"] for group in groups) == answer["kpis"][name]["denominator"]
+                assert sum(group["numerator"] for group in groups) == pytest.approx(answer["kpis"][name]["numerator"])
+
+
+def test_an_unknown_dimension_is_refused(log, connection):
+    with pytest.raises(ValueError, match="colour"):
+        kpis(connection, by="colour")
+
+
+def write_a_bit_of_everything(log: Log) -> None:
+    for number in range(6):
+        name, channel = f"o{number}", ("web", "shop")[number % 2]
+        log.write(placed(name, MORNING, due=EVENING, channel=channel, region=("Leeds", None)[number % 2]))
+        log.write(dispatched(name, (NOON, NEXT_DAY)[number % 2], location=f"WH{number % 3}"))
+        log.write(delivered(name, NEXT_DAY, due=(EVENING, LONG_AFTER)[number % 2], location=f"WH{number % 3}"))
+    log.write(
+        returned("o1", LONG_AFTER),
+        counted("MUG", "WH1", 0, accurate=True),
+        case_opened("c1", MORNING),
+        fact("CaseResolved", "c1", NOON, resolution="done"),
+        time_passes(),
+    )

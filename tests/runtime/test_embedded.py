@@ -1,0 +1,268 @@
+"""The embedded services start from nothing, are found again, mend what a crash left, and disturb nobody else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from runtime.embedded import jars as jars_module
+from runtime.embedded.cluster import Embedded
+from runtime.embedded.identity import free_port, recall
+from runtime.embedded.jars import ensure_jars, pinned_jars
+from runtime.embedded.postgres_server import PostgresServer
+from runtime.errors import Fault
+from runtime.settings import default_cache
+
+ROOT = Path(__file__).parents[2]
+CACHE = Path(os.environ.get("ORDER_LEDGER_CACHE") or default_cache())
+
+
+@pytest.fixture(scope="module")
+def folder():
+    """A folder that PostgreSQL's own account can pass through, as pytest's are closed to it."""
+    path = Path(tempfile.mkdtemp(prefix="order-ledger-home-"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def embedded(folder):
+    """One home, started from nothing, for the tests that leave it as they found it: up."""
+    servers = Embedded(folder / "home", CACHE, durable=False)
+    servers.stop_with_me()
+    servers.up()
+    yield servers
+    servers.destroy()
+
+
+def pids(servers):
+    return {**servers.kafka.pids(), "postgres": servers.postgres.pid()}
+
+
+def query(servers, text):
+    with psycopg.connect(servers.running().postgres, autocommit=True) as connection:
+        cursor = connection.execute(text)
+        return cursor.fetchall() if cursor.description else None
+
+
+def test_a_second_start_finds_both_in_no_time(embedded):
+    before, began = pids(embedded), time.monotonic()
+    embedded.up()
+    assert time.monotonic() - began < 1.0
+    assert pids(embedded) == before
+
+
+def test_both_listen_on_loopback_only(embedded):
+    found = set()
+    for pid in pids(embedded).values():
+        for connection in psutil.Process(pid).net_connections():
+            if connection.status == psutil.CONN_LISTEN:
+                found.add(connection.laddr.ip.removeprefix("::ffff:"))
+    assert found == {"127.0.0.1"}
+
+
+def test_postgres_wants_its_password(embedded):
+    without = psycopg.conninfo.make_conninfo(embedded.running().postgres, password="wrong")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(without)
+
+
+def test_starts_at_the_same_moment_make_one_set_of_servers(folder):
+    home = folder / "raced"
+    code = (
+        "import sys; from pathlib import Path; from runtime.embedded.postgres_server import PostgresServer\n"
+        "from runtime.embedded.cluster import Embedded\n"
+        "servers = Embedded(Path(sys.argv[1]), Path(sys.argv[2]), durable=False)\n"
+        "servers.up(kafka=False); print(servers.postgres.pid())"
+    )
+    try:
+        racers = [
+            subprocess.Popen([sys.executable, "-c", code, home, CACHE], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+            for _ in range(3)
+        ]
+        answers = {racer.communicate(timeout=60)[0] for racer in racers}
+        assert len(answers) == 1
+    finally:
+        Embedded(home, CACHE).destroy()
+
+
+def test_two_homes_do_not_collide(embedded, folder):
+    other = Embedded(folder / "other", CACHE, durable=False)
+    try:
+        addresses = other.up()
+        assert addresses.kafka != embedded.running().kafka
+        assert set(pids(other).values()).isdisjoint(pids(embedded).values())
+        query(other, "CREATE TABLE only_here (n int)")
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            query(embedded, "SELECT * FROM only_here")
+    finally:
+        other.destroy()
+    assert embedded.running().kafka is not None
+    assert not (folder / "other").exists()
+
+
+def test_after_a_crash_a_start_mends_everything_and_loses_nothing(embedded):
+    query(embedded, "CREATE TABLE kept AS SELECT 42 AS n")
+    addresses = embedded.running()
+    client = AdminClient({"bootstrap.servers": addresses.kafka})
+    client.create_topics([NewTopic("kept", 1)])["kept"].result()
+    writer = Producer({"bootstrap.servers": addresses.kafka, "acks": "all"})
+    writer.produce("kept", b"still here")
+    assert writer.flush(20) == 0
+    for pid in pids(embedded).values():
+        os.kill(pid, signal.SIGKILL)
+    for pid in psutil.pids():  # PostgreSQL's children end by themselves when they see their parent gone
+        if any(str(embedded.postgres._data) in argument for argument in command(pid)):
+            psutil.wait_procs([psutil.Process(pid)], timeout=5)
+    # Another program, alive, now has the id in PostgreSQL's own lock file, as happens after a restart of a machine.
+    lock = embedded.postgres._data / "postmaster.pid"
+    lock.write_text("\n".join([str(os.getpid()), *lock.read_text().splitlines()[1:]]) + "\n")
+
+    assert embedded.running().kafka is None
+    assert embedded.up() == addresses, "the same ports, so that nobody has to be told"
+    assert query(embedded, "SELECT n FROM kept") == [(42,)]
+    from confluent_kafka import Consumer
+
+    reader = Consumer({"bootstrap.servers": addresses.kafka, "group.id": "t", "auto.offset.reset": "earliest"})
+    reader.subscribe(["kept"])
+    message = reader.poll(20)
+    reader.close()
+    assert message.value() == b"still here"
+
+
+def command(pid):
+    try:
+        return psutil.Process(pid).cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
+
+
+def test_a_record_with_the_id_of_another_program_is_stale(tmp_path):
+    mine = psutil.Process()
+    record = {"pid": mine.pid, "started_at": mine.create_time(), "port": 1, "marker": str(tmp_path)}
+    (tmp_path / "running.json").write_text(json.dumps(record))
+    assert recall(tmp_path / "running.json") is None, "same id, same start, but not our folder"
+    ours = {**record, "marker": mine.cmdline()[0]}
+    (tmp_path / "running.json").write_text(json.dumps(ours))
+    assert recall(tmp_path / "running.json") is not None
+    (tmp_path / "running.json").write_text(json.dumps({**ours, "started_at": mine.create_time() - 60}))
+    assert recall(tmp_path / "running.json") is None, "the id was given to us later"
+    (tmp_path / "running.json").write_text('{"pid": 12')
+    assert recall(tmp_path / "running.json") is None, "half-written"
+
+
+def test_a_port_that_is_taken_is_not_insisted_on():
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port(port) != port
+    assert free_port(port) == port
+
+
+def test_a_server_that_cannot_start_shows_the_end_of_its_log(folder, monkeypatch):
+    monkeypatch.setitem(
+        __import__("runtime.embedded.postgres_server", fromlist=["x"]).SERVER_SETTINGS, "shared_buffers", "much"
+    )
+    server = PostgresServer(folder / "broken", durable=False)
+    try:
+        with pytest.raises(Fault, match="ended while starting") as caught:
+            server.start()
+        assert 'invalid value for parameter "shared_buffers": "much"' in caught.value.detail
+        assert "ORDER_LEDGER_POSTGRES" in caught.value.hint
+    finally:
+        server.destroy()
+
+
+def test_an_initialisation_that_was_cut_off_begins_anew(folder):
+    server = PostgresServer(folder / "half", durable=False)
+    (folder / "half" / "data" / "base").mkdir(parents=True)
+    try:
+        with psycopg.connect(server.start()) as connection:
+            assert connection.execute("SHOW server_encoding").fetchone() == ("UTF8",)
+    finally:
+        server.destroy()
+
+
+def test_servers_of_an_owner_that_is_killed_are_stopped_and_removed(folder):
+    home = folder / "owned"
+    code = (
+        "import sys, time; from pathlib import Path; from runtime.embedded.cluster import Embedded\n"
+        "servers = Embedded(Path(sys.argv[1]), Path(sys.argv[2]), durable=False); servers.stop_with_me()\n"
+        "servers.up(kafka=False); print(servers.postgres.pid(), flush=True); time.sleep(600)"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", code, home, CACHE], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    pid = int(owner.stdout.readline())
+    owner.kill()
+    owner.communicate()
+    deadline = time.monotonic() + 20
+    while (psutil.pid_exists(pid) or home.exists()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(pid)
+    assert not home.exists()
+
+
+def test_a_damaged_or_missing_jar_is_fetched_again(tmp_path):
+    whole = ensure_jars(CACHE)
+    copy = tmp_path / whole[0].parent.name
+    copy.mkdir()
+    for jar in whole:
+        os.link(jar, copy / jar.name) if jar.stat().st_dev == copy.stat().st_dev else shutil.copy(jar, copy / jar.name)
+    small = sorted(whole, key=lambda jar: jar.stat().st_size)[:2]
+    content = small[0].read_bytes()
+    (copy / small[0].name).unlink()
+    (copy / small[0].name).write_bytes(content[: len(content) // 2])  # a download that was cut off
+    (copy / small[1].name).unlink()
+    steps = []
+    ensure_jars(tmp_path, lambda done, wanted: steps.append((done, wanted)))
+    assert (copy / small[0].name).read_bytes() == content
+    assert all(jar.is_whole(copy) for jar in pinned_jars())
+    assert steps[0] == (len(whole) - 2, len(whole)), "only what was wrong is fetched"
+    assert steps[-1] == (len(whole), len(whole))
+    assert not list(copy.glob(".fetch-*"))
+
+
+class WrongRegistry:
+    """Answers every request with the same wrong bytes."""
+
+    def __init__(self, repo_cache, timeout):
+        self.cached_path = repo_cache / "wrong.jar"
+
+    def project(self, _group, _artifact):
+        return self
+
+    def at_version(self, _version):
+        return self
+
+    def artifact(self):
+        return self
+
+    def resolve(self):
+        self.cached_path.write_bytes(b"not a jar")
+        return self.cached_path
+
+
+def test_a_jar_with_a_wrong_sum_is_refused_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr("jgo.maven.MavenContext", WrongRegistry)
+    monkeypatch.setattr(jars_module, "FETCH_ATTEMPTS", 1)
+    monkeypatch.setattr(jars_module, "pinned_jars", lambda: [j for j in pinned_jars() if j.artifact == "kafka_2.13"])
+    with pytest.raises(Fault, match=r"kafka_2.13-.*\.jar could not be fetched") as caught:
+        ensure_jars(tmp_path)
+    assert "pinned is" in caught.value.detail
+    assert not list(tmp_path.rglob("*.jar"))

@@ -1,0 +1,180 @@
+"""Our clients against a real broker: keys land where Java's would, topics are made once, numbers are the broker's."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import warnings
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.errors import Fault
+from runtime.kafka import (
+    TopicSpec,
+    admin,
+    consumer,
+    create_topics,
+    end_offsets,
+    faust_broker,
+    gapless_producer,
+    murmur2,
+    murmur2_partition,
+    offsets_at,
+    producer,
+    start_offsets,
+    topic_id,
+)
+
+# From Apache Kafka's own UtilsTest.testMurmur2, signed as Java prints them.
+JAVA_MURMUR2 = {
+    b"21": -973932308,
+    b"foobar": -790332482,
+    b"a-little-bit-long-string": -985981536,
+    b"a-little-bit-longer-string": -1486304829,
+    b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
+    b"abc": 479470107,
+}
+
+
+@pytest.mark.parametrize(("key", "signed"), JAVA_MURMUR2.items())
+def test_murmur2_is_javas(key, signed):
+    assert murmur2(key) == signed & 0xFFFFFFFF
+
+
+@given(st.binary(max_size=64), st.integers(1, 200))
+def test_murmur2_is_what_faust_uses(key, partitions):
+    from aiokafka.partitioner import DefaultPartitioner
+
+    everything = list(range(partitions))
+    assert murmur2_partition(key, partitions) == DefaultPartitioner()(key, everything, everything)
+
+
+def test_librdkafka_puts_each_key_where_murmur2_says(ledger_env):
+    services = ledger_env.services
+    topic = services.topic("keys")
+    create_topics(services, [TopicSpec(topic, 12)])
+    placed = {}
+    client = producer(services)
+    for number in range(2000):
+        key = f"order-{number}×{'y' * (number % 5)}".encode()
+        client.produce(topic, b"", key, on_delivery=lambda _error, m: placed.__setitem__(m.key(), m.partition()))
+    assert client.flush(20) == 0
+    assert len(placed) == 2000
+    assert placed == {key: murmur2_partition(key, 12) for key in placed}
+
+
+def test_what_we_compress_faust_can_read(ledger_env):
+    from aiokafka import AIOKafkaConsumer
+
+    services = ledger_env.services
+    topic = services.topic("compressed")
+    create_topics(services, [TopicSpec(topic, 1)])
+    client = gapless_producer(services)
+    for _ in range(500):
+        client.produce(topic, b"the same again " * 10, b"k")
+    assert client.flush(20) == 0
+
+    async def read():
+        reader = AIOKafkaConsumer(topic, bootstrap_servers=services.bootstrap_servers, auto_offset_reset="earliest")
+        await reader.start()
+        try:
+            seen = 0
+            while seen < 500:
+                seen += sum(map(len, (await reader.getmany(timeout_ms=1000)).values()))
+            return seen
+        finally:
+            await reader.stop()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of aiokafka's own loop handling
+        assert asyncio.run(asyncio.wait_for(read(), 20)) == 500
+
+
+def test_topics_are_made_once_with_their_settings(ledger_env):
+    services = ledger_env.services
+    spec = TopicSpec(services.topic("facts"), 3, 1, {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime"})
+    first = create_topics(services, [spec])
+    assert create_topics(services, [spec]) == first
+    from confluent_kafka.admin import ConfigResource
+
+    resource = ConfigResource(ConfigResource.Type.TOPIC, spec.name)
+    client = admin(services)
+    found = client.describe_configs([resource])[resource].result()
+    assert {name: found[name].value for name in spec.config} == dict(spec.config)
+
+
+def test_another_partition_count_is_a_fault_that_says_what_to_do(ledger_env):
+    services = ledger_env.services
+    create_topics(services, [TopicSpec(services.topic("facts"), 3)])
+    with pytest.raises(Fault) as caught:
+        create_topics(services, [TopicSpec(services.topic("facts"), 4)])
+    assert "3 partitions, 4 are configured" in caught.value.what
+    assert "ORDER_LEDGER_PARTITIONS=3" in caught.value.hint
+
+
+def test_a_topic_made_anew_has_another_id(ledger_env):
+    services = ledger_env.services
+    spec = TopicSpec(services.topic("facts"), 1)
+    before = create_topics(services, [spec])[spec.name]
+    assert topic_id(services, spec.name) == before
+    client = admin(services)
+    client.delete_topics([spec.name])[spec.name].result()
+    deadline = time.monotonic() + 20
+    while spec.name in client.list_topics(timeout=10).topics and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert create_topics(services, [spec])[spec.name] != before
+
+
+def test_offsets_are_the_brokers(ledger_env):
+    services = ledger_env.services
+    topic = services.topic("facts")
+    create_topics(services, [TopicSpec(topic, 2)])
+    client = producer(services)
+    for number in range(10):
+        client.produce(topic, b"", partition=0, timestamp=1_000_000 + number)
+    assert client.flush(20) == 0
+    assert start_offsets(services, [topic]) == {(topic, 0): 0, (topic, 1): 0}
+    assert end_offsets(services, [topic]) == {(topic, 0): 10, (topic, 1): 0}
+    assert offsets_at(services, [topic], 1_000_007) == {(topic, 0): 7, (topic, 1): 0}
+    assert offsets_at(services, [topic], 2_000_000) == {(topic, 0): 10, (topic, 1): 0}
+
+
+def test_an_unknown_topic_is_named(ledger_env):
+    with pytest.raises(Fault, match="There is no topic nowhere"):
+        end_offsets(ledger_env.services, ["nowhere"])
+
+
+def test_a_group_goes_on_where_it_committed_and_is_kept_apart_by_the_prefix(ledger_env):
+    services = ledger_env.services
+    topic = services.topic("facts")
+    create_topics(services, [TopicSpec(topic, 1)])
+    client = producer(services)
+    for number in range(4):
+        client.produce(topic, str(number).encode())
+    assert client.flush(20) == 0
+
+    def read(count):
+        reader = consumer(services, "projector")
+        reader.subscribe([topic])
+        try:
+            values, deadline = [], time.monotonic() + 20
+            while len(values) < count and time.monotonic() < deadline:
+                batch = reader.consume(count - len(values), 0.2)
+                values += [message.value() for message in batch]
+                if batch:
+                    reader.commit(message=batch[-1], asynchronous=False)
+            return values
+        finally:
+            reader.close()
+
+    assert read(2) == [b"0", b"1"]
+    assert read(2) == [b"2", b"3"]
+    client = admin(services)
+    groups = client.list_consumer_groups().result().valid
+    assert services.group("projector") in {group.group_id for group in groups}
+
+
+def test_faust_gets_every_broker(ledger_env):
+    assert faust_broker(ledger_env.services).startswith("kafka://")

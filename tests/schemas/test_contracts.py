@@ -1,0 +1,159 @@
+"""The contracts keep their promises: complete, documented, readable by every version, and the same as the classes."""
+
+import json
+import types
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import permutations
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import msgspec
+import pytest
+from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
+from avro.schema import Schema, parse
+
+import schemas
+from events.catalogue import COMMANDS, FACTS, REFUSAL_SCHEMA
+from events.envelope import Command, Recorded
+from events.refusal import CommandRefused
+from schemas.contracts import Contract, contracts, newest
+
+FOLDER = Path(schemas.__file__).parent
+ALL = contracts()
+IDS = [f"{contract.name}.v{contract.version}" for contract in ALL]
+CLASSES: dict[str, type[Any]] = {
+    **{row.schema: row.data for row in COMMANDS.values()},
+    **{row.schema: row.data for row in FACTS.values()},
+    REFUSAL_SCHEMA: CommandRefused,
+}
+# `recorded_at` of a command is the broker's time of its record: it is stamped by Kafka and stands in no schema.
+STAMPED_BY_THE_BROKER = {"recorded_at"}
+
+
+def named_types(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every definition of a record within a schema."""
+    if isinstance(schema, list):
+        for branch in schema:
+            yield from named_types(branch)
+    elif isinstance(schema, dict):
+        if schema["type"] == "record":
+            yield schema
+            for field in schema["fields"]:
+                yield from named_types(field["type"])
+        elif schema["type"] == "array":
+            yield from named_types(schema["items"])
+        elif schema["type"] == "map":
+            yield from named_types(schema["values"])
+        elif isinstance(schema["type"], (list, dict)):
+            yield from named_types(schema["type"])
+
+
+def leaves(schema: Any) -> Iterator[str]:
+    """Every type that a schema refers to by a bare name."""
+    if isinstance(schema, str):
+        yield schema
+    elif isinstance(schema, list):
+        for branch in schema:
+            yield from leaves(branch)
+    elif schema["type"] == "record":
+        for field in schema["fields"]:
+            yield from leaves(field["type"])
+    elif schema["type"] in ("array", "map"):
+        yield schema["type"]
+        yield from leaves(schema["items"] if schema["type"] == "array" else schema["values"])
+    else:
+        yield from leaves(schema["type"])
+
+
+def shape_of_schema(schema: Any) -> Any:
+    """A schema without names and documentation, to compare with a class."""
+    if isinstance(schema, list):
+        assert schema[0] == "null" and len(schema) == 2, "an option is written [null, type]"
+        return ("optional", shape_of_schema(schema[1]))
+    if isinstance(schema, str):
+        return schema
+    if schema.get("logicalType") == "timestamp-micros":
+        return "time"
+    if schema["type"] == "record":
+        return {field["name"]: shape_of_schema(field["type"]) for field in schema["fields"]}
+    if schema["type"] == "array":
+        return ("array", shape_of_schema(schema["items"]))
+    if schema["type"] == "map":
+        return ("map", shape_of_schema(schema["values"]))
+    return shape_of_schema(schema["type"])
+
+
+PRIMITIVES = {str: "string", int: "long", float: "double", bool: "boolean", datetime: "time"}
+
+
+def shape_of_class(kind: Any) -> Any:
+    """A class of the catalogue in the same form."""
+    if get_origin(kind) is Annotated:
+        return shape_of_class(get_args(kind)[0])
+    if get_origin(kind) in (Union, types.UnionType):
+        (inner,) = [branch for branch in get_args(kind) if branch is not type(None)]
+        return ("optional", shape_of_class(inner))
+    if get_origin(kind) is Literal:
+        return "string"
+    if get_origin(kind) is tuple:
+        return ("array", shape_of_class(get_args(kind)[0]))
+    if get_origin(kind) is dict:
+        return ("map", shape_of_class(get_args(kind)[1]))
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return {field.encode_name: shape_of_class(field.type) for field in msgspec.structs.fields(kind)}
+    return PRIMITIVES[kind]
+
+
+@pytest.mark.parametrize("contract", ALL, ids=IDS)
+def test_every_record_and_every_field_says_what_it_means(contract: Contract) -> None:
+    for record in named_types(contract.schema):
+        assert record.get("doc"), record["name"]
+        for field in record["fields"]:
+            assert field.get("doc"), f"{record['name']}.{field['name']}"
+
+
+@pytest.mark.parametrize("contract", ALL, ids=IDS)
+def test_a_file_holds_the_record_that_its_name_says(contract: Contract) -> None:
+    assert f"{contract.schema['namespace']}.{contract.schema['name']}" == contract.full_name
+
+
+@pytest.mark.parametrize("full_name", sorted({contract.full_name for contract in ALL}))
+def test_every_version_reads_what_every_other_version_wrote(full_name: str) -> None:
+    versions: list[Schema] = [parse(contract.text) for contract in ALL if contract.full_name == full_name]
+    for reader, writer in [*permutations(versions, 2), (versions[-1], versions[-1])]:
+        result = ReaderWriterCompatibilityChecker().get_compatibility(reader, writer)
+        assert result.compatibility is SchemaCompatibilityType.compatible, result.messages
+
+
+@pytest.mark.parametrize("full_name", sorted(CLASSES))
+def test_a_class_has_the_fields_of_its_contract(full_name: str) -> None:
+    fields = newest(full_name).schema["fields"]
+    data_class = CLASSES[full_name]
+    assert shape_of_schema(fields[-1]["type"]) == shape_of_class(data_class)
+    assert fields[-1]["name"] == "data"
+    envelope = Recorded if newest(full_name).is_fact else Command
+    hints = {field.name: field.type for field in msgspec.structs.fields(envelope) if field.name != "data"}
+    of_class = {name: shape_of_class(kind) for name, kind in hints.items() if envelope is Recorded or name not in STAMPED_BY_THE_BROKER}
+    assert {field["name"]: shape_of_schema(field["type"]) for field in fields[:-1]} == of_class
+
+
+def test_files_ids_and_catalogue_list_the_same_contracts() -> None:
+    ids = json.loads((FOLDER / "ids.json").read_text(encoding="utf-8"))
+    listed = {f"{name.split('.')[1]}/{name.split('.')[2]}.v{version}.avsc" for name in ids for version in ids[name]}
+    assert listed == {str(path.relative_to(FOLDER)) for path in FOLDER.glob("*/*.avsc")}
+    assert set(ids) == set(CLASSES)
+
+
+def test_no_two_contracts_share_an_id() -> None:
+    ids = [contract.schema_id for contract in ALL]
+    assert len(ids) == len(set(ids))
+    assert min(ids) > 0
+
+
+@pytest.mark.parametrize("contract", [contract for contract in ALL if contract.is_fact], ids=lambda contract: contract.name)
+def test_facts_can_be_decoded_by_polars(contract: Contract) -> None:
+    """polars reads neither maps nor a named type that is referred to a second time by its name."""
+    names = [record["name"] for record in named_types(contract.schema)]
+    assert len(names) == len(set(names))
+    assert set(leaves(contract.schema)) <= {"null", "string", "long", "double", "boolean", "array"}

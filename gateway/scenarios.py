@@ -18,6 +18,7 @@ from gateway.connectors import online_retail as retail
 from gateway.connectors import online_retail_stock as retail_stock
 from gateway.publishing import send_all
 from gateway.settling import Flight, Gauge, settle
+from processors.topics import ensure_topics
 from projections.inventory.reader import read_inventory
 from projections.order_status.reader import read_orders
 from runtime.errors import Fault
@@ -52,6 +53,7 @@ class Run:
     """Sends phases and waits for each; `phases` is what happened."""
 
     def __init__(self, settings: Settings, services: Services, connection: psycopg.Connection[Any]) -> None:
+        ensure_topics(services, settings)
         self.settings = settings
         self.services = services
         self.connection = connection

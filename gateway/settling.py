@@ -77,11 +77,11 @@ class Gauge:
 
     def ends(self) -> Offsets:
         """(full topic, partition) → offset after the last record, of intake and ledger topics."""
-        return end_offsets(self._services, [*self._intake, *self._ledger])
+        return end_offsets(self._services, [*self._intake, *self._ledger], self._admin)
 
     def ledger_ends(self) -> Offsets:
         """As `ends`, of the ledger topics alone."""
-        return end_offsets(self._services, self._ledger)
+        return end_offsets(self._services, self._ledger, self._admin)
 
     def look(self) -> Flight:
         """What is in flight now. The ends are read first: whatever comes later shows in the next look."""

@@ -126,8 +126,11 @@ def settle_command(
 ) -> None:
     """Return when nothing is in flight any more: all decided, reacted to and in the tables. Exit status 1 on time-out."""
     from gateway.settling import Gauge, settle
+    from processors.topics import ensure_topics
 
-    services = find_services(Settings())
+    settings = Settings()
+    services = find_services(settings)
+    ensure_topics(services, settings)
     with connect(services, "settle") as connection:
         flight = settle(Gauge(services, connection), timeout)
     settled = flight.in_flight == 0

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from processors.topics import ensure_topics
 from runtime.errors import Fault
 from runtime.progress import progress
-from runtime.services import ServiceStatus, down, status, up
+from runtime.services import ServiceStatus, down, find_services, status, up
 from runtime.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -30,6 +31,8 @@ def up_command(*, as_json: Json = False) -> None:
     try:
         with progress("looking for services") as bar:
             up(settings, bar.say)
+            bar.say("making topics")
+            ensure_topics(find_services(settings), settings)
     except Fault as fault:
         _fail(fault, as_json=as_json)
     found = status(settings)

@@ -7,6 +7,7 @@ compare-and-set.
 """
 
 import asyncio
+import os
 import signal
 import threading
 import time
@@ -117,7 +118,9 @@ async def _stop(worker: "Worker", app: ReactionsApp) -> None:
     try:
         await asyncio.wait_for(worker.drain(), DRAIN_SECONDS)
     except TimeoutError:
-        log.warning("reactions_drain_timeout", seconds=DRAIN_SECONDS)
+        log.error("reactions_drain_timeout", seconds=DRAIN_SECONDS)
+        # The thread waits for a service that is away and cannot be ended. What it had at hand is read again.
+        os._exit(1)
     try:
         await asyncio.wait_for(app.stop(), LEAVE_SECONDS)
     except TimeoutError:

@@ -83,7 +83,8 @@ _PROCESSING: LiteralString = f"""
                 ELSE 'placed to first shipment' END AS why
     FROM kpi_orders AS o
     CROSS JOIN LATERAL (
-        SELECT greatest(interval '0', least(coalesce(o.release_at, o.placed_at), o.first_shipped_at) - o.placed_at) AS waited) AS r
+        SELECT greatest(interval '0',
+            least(coalesce(o.release_at, o.placed_at), o.first_shipped_at) - o.placed_at) AS waited) AS r
     LEFT JOIN (
         -- Each hold from its setting to its lifting, cut to the time between release and first shipment, so that
         -- no minute is taken off twice and a hold that nobody lifted ends with the shipment.

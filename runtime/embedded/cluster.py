@@ -11,8 +11,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +58,22 @@ class Embedded:
             exclusive(self.home / "up.lock", lambda: tell("waiting for another command that starts the services")),
             ThreadPoolExecutor(2) as pool,
         ):
-            kafka_start = pool.submit(self._start_kafka, tell) if kafka else None
-            postgres_start = pool.submit(self._start_postgres, tell) if postgres else None
+            cancelled = threading.Event()
+            kafka_start = pool.submit(self._start_kafka, tell, cancelled) if kafka else None
+            postgres_start = pool.submit(self._start_postgres, tell, cancelled) if postgres else None
+            starts = [start for start in (kafka_start, postgres_start) if start]
+            try:
+                done, _ = wait(starts, return_when=FIRST_EXCEPTION)
+                for start in done:
+                    start.result()  # the first failure, not what the cancelled other one then says
+            except BaseException:  # a fault, or Ctrl-C: leave nothing running that was not running before
+                cancelled.set()
+                wait(starts)
+                if kafka and found.kafka is None:
+                    self.kafka.stop()
+                if postgres and found.postgres is None:
+                    self.postgres.stop()
+                raise
             return Addresses(
                 kafka_start.result() if kafka_start else None,
                 postgres_start.result() if postgres_start else None,
@@ -108,19 +123,20 @@ class Embedded:
                 "The folder for the embedded services cannot be made", str(error), "set ORDER_LEDGER_HOME to another"
             ) from error
 
-    def _start_kafka(self, tell: Say) -> str:
+    def _start_kafka(self, tell: Say, cancelled: threading.Event) -> str:
         jars = ensure_jars(
             self.cache,
             lambda done, wanted: tell(f"fetching Kafka: {done} of {wanted} jars"),
             lambda: tell("waiting for another command that fetches Kafka"),
+            cancelled,
         )
         tell("starting Kafka")
-        address = self.kafka.start(jars)
+        address = self.kafka.start(jars, cancelled)
         tell("Kafka is ready")
         return address
 
-    def _start_postgres(self, tell: Say) -> str:
+    def _start_postgres(self, tell: Say, cancelled: threading.Event) -> str:
         tell("starting PostgreSQL")
-        conninfo = self.postgres.start()
+        conninfo = self.postgres.start(cancelled)
         tell("PostgreSQL is ready")
         return conninfo

@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -123,6 +124,12 @@ def listens(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def check_not_cancelled(cancelled: threading.Event | None) -> None:
+    """Give up a start that nobody waits for any more (Ctrl-C, or the other server failed)."""
+    if cancelled is not None and cancelled.is_set():
+        raise Fault("The start of the services was interrupted", "", "`order-ledger up` begins again where it stopped")
 
 
 def tail(path: Path, lines: int = 15) -> str:

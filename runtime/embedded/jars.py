@@ -10,14 +10,16 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from runtime.embedded.identity import exclusive
+from runtime.embedded.identity import check_not_cancelled, exclusive
 from runtime.errors import Fault
 
 FETCHES_AT_ONCE = 8  # fewer leave the line idle between small jars; many more look like abuse to a registry
@@ -62,7 +64,12 @@ def kafka_version() -> str:
     return next(jar.version for jar in pinned_jars() if jar.artifact == "kafka_2.13")
 
 
-def ensure_jars(cache: Path, progress: Progress | None = None, waiting: Callable[[], None] | None = None) -> list[Path]:
+def ensure_jars(
+    cache: Path,
+    progress: Progress | None = None,
+    waiting: Callable[[], None] | None = None,
+    cancelled: threading.Event | None = None,
+) -> list[Path]:
     """Paths of all pinned jars, each present with the right sum; fetches what is missing or damaged.
 
     Several installations may share `cache`: one fetches, the others wait at the lock and then find everything there.
@@ -72,7 +79,7 @@ def ensure_jars(cache: Path, progress: Progress | None = None, waiting: Callable
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with exclusive(cache / "jars.lock", waiting):
-            _fetch_missing(jars, folder, progress)
+            _fetch_missing(jars, folder, progress, cancelled)
     except PermissionError as error:
         raise Fault(
             "The download cache cannot be written", str(error), "set ORDER_LEDGER_CACHE to a folder of yours"
@@ -80,7 +87,7 @@ def ensure_jars(cache: Path, progress: Progress | None = None, waiting: Callable
     return [folder / jar.file_name for jar in jars]
 
 
-def _fetch_missing(jars: list[Jar], folder: Path, progress: Progress | None) -> None:
+def _fetch_missing(jars: list[Jar], folder: Path, progress: Progress | None, cancelled: threading.Event | None) -> None:
     with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
         whole = list(pool.map(lambda jar: jar.is_whole(folder), jars))
     missing = [jar for jar, is_whole in zip(jars, whole, strict=True) if not is_whole]
@@ -101,6 +108,9 @@ def _fetch_missing(jars: list[Jar], folder: Path, progress: Progress | None) -> 
             waits = [pool.submit(_fetch, jar, Path(scratch), folder) for jar in missing]
             try:
                 for done, wait in enumerate(waits, len(jars) - len(missing) + 1):
+                    while not wait.done():
+                        check_not_cancelled(cancelled)
+                        futures.wait([wait], timeout=0.2)
                     wait.result()
                     if progress:
                         progress(done, len(jars))

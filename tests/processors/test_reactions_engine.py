@@ -1,0 +1,334 @@
+"""One batch of the reactions: what is read, what is sent, what is saved, and in which order."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import psycopg
+import pytest
+
+from events.catalogue import FACTS
+from events.chain import digest
+from events.stock.facts import StockOffered, StockReceived
+from processors.reactions import engine as engine_module
+from processors.reactions.app import faust_credentials
+from processors.reactions.asked import Asked
+from processors.reactions.engine import Engine, Fetched
+from processors.reactions.patience import Patience, StoppedWaitingError
+from processors.reactions.positions import Database, Move, Partition, Positions
+from processors.reactions.reader import FactDecoder, HoleError, PartitionReading, Position
+from processors.reactions.sourcing import Lookups
+from processors.reactions.timers import OrderDue, ReservationDue
+from processors.reactions.watchdog import Stillness, watch
+from runtime.errors import Fault
+from schemas.codec import Codec
+
+AT = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)
+CODEC = Codec()
+DECODER = FactDecoder(CODEC)
+STOCK = ("ledger.stock", 3)
+
+
+def offered(order_id: str) -> StockOffered:
+    return StockOffered(sku="MUG", quantity=1, order_id=order_id, line_id="1", attempt=1999)
+
+
+class Log:
+    """Bytes of a partition with a valid chain; `follows` an older decision for what a late writer would write."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
+        self.last = 0
+        self.version = 0
+        self.intake_offset = 0
+
+    def decide(self, *facts: Any, follows: int | None = None) -> list[bytes]:
+        names = [FACTS[type(fact).__name__].schema for fact in facts]
+        datas = [CODEC.encode_data(name, msgspec.to_builtins(fact)) for name, fact in zip(names, facts, strict=True)]
+        rival = follows is not None
+        follows = self.last if follows is None else follows
+        decision = digest(follows, 0, self.intake_offset, list(zip(names, datas, strict=True)))
+        written = []
+        for index, (name, data) in enumerate(zip(names, datas, strict=True), 1):
+            self.version += 1
+            envelope = {
+                "event_id": f"e{self.version}",
+                "stream_id": "MUG",
+                "version": self.version,
+                "decision": decision,
+                "follows": follows,
+                "index": index,
+                "count": len(facts),
+                "epoch": 0,
+                "intake_offset": self.intake_offset,
+                "occurred_at": AT,
+                "recorded_at": AT,
+                "command_id": "c",
+                "command_digest": 1,
+                "correlation_id": "c",
+                "channel": "web",
+            }
+            written.append(CODEC.encode_around(name, envelope, data))
+        self.intake_offset += 1
+        if not rival:
+            self.last = decision
+        self.values += written
+        return written
+
+    def fetched(self, start: int = 0, end: int | None = None) -> Fetched:
+        chosen: list[tuple[int, bytes | None]] = list(enumerate(self.values))[start:end]
+        return Fetched(*STOCK, start, chosen)
+
+
+class World:
+    """Positions, look-ups and a sender in memory; `steps` is what happened, in order."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.positions: dict[Partition, Position] = {}
+        self.sent: list[Asked] = []
+        self.broken = False
+
+    def load(self, partitions: Collection[Partition]) -> dict[Partition, Position]:
+        return {partition: self.positions.setdefault(partition, Position()) for partition in partitions}
+
+    def save(self, moves: Mapping[Partition, Move]) -> set[Partition]:
+        self.steps.append("save")
+        overtaken = {p for p, move in moves.items() if self.positions[p].next_offset != move.before}
+        self.positions |= {p: move.after for p, move in moves.items() if p not in overtaken}
+        return overtaken
+
+    def read(self, skus: Collection[str]) -> Lookups:
+        return Lookups({}, {}, {})
+
+    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue]]:
+        return [], [OrderDue("o1", now)]
+
+    def send(self, batch: Sequence[Asked]) -> None:
+        if self.broken:
+            raise Fault("commands could not be sent")
+        self.steps.append(f"send {len(batch)}")
+        self.sent += batch
+
+    def engine(self) -> Engine:
+        engine = Engine(DECODER, self, self, self)
+        engine.assign([STOCK])
+        return engine
+
+
+def orders_told(world: World) -> list[str]:
+    return [row.data.order_id for row in world.sent]
+
+
+def test_commands_are_sent_before_the_position_is_saved() -> None:
+    log, world = Log(), World()
+    log.decide(offered("o1"))
+    assert world.engine().handle([log.fetched()]) == {}
+    assert world.steps == ["send 1", "save"]
+    assert world.positions[STOCK] == Position(1, log.last, 0, 0)
+
+
+def test_nothing_is_saved_when_a_command_could_not_be_sent_and_the_same_is_asked_again() -> None:
+    log, world = Log(), World()
+    log.decide(offered("o1"))
+    world.broken = True
+    with pytest.raises(Fault):
+        world.engine().handle([log.fetched()])
+    assert world.positions[STOCK] == Position()
+    world.broken = False
+    world.engine().handle([log.fetched()])
+    world.engine().handle([log.fetched()])
+    assert orders_told(world) == ["o1"]
+
+
+def test_repeats_late_writers_and_garbage_are_passed_over() -> None:
+    log, world = Log(), World()
+    first = log.decide(offered("o1"))
+    before = log.last
+    log.decide(offered("o2"))
+    log.values += first
+    log.decide(offered("rival"), follows=before)
+    log.values += [b"garbage", b"\0\0\0\xff\xff", first[0][:20], log.values[1] + b"more"]
+    log.decide(offered("o3"))
+    world.engine().handle([log.fetched()])
+    assert orders_told(world) == ["o1", "o2", "o3"]
+
+
+def test_a_decision_counts_when_all_its_facts_are_there_also_over_a_restart() -> None:
+    log, world = Log(), World()
+    log.decide(offered("o1"))
+    log.decide(StockReceived(sku="MUG", location_id="B", quantity=5), offered("o2"), offered("o3"))
+    world.engine().handle([log.fetched(0, 3)])
+    assert orders_told(world) == ["o1"]
+    assert world.positions[STOCK].next_offset == 1, "a restart reads the decision from its first fact"
+    restarted = world.engine()
+    assert restarted.handle([log.fetched(1, 2)]) == {}
+    assert restarted.handle([log.fetched(2)]) == {}
+    assert orders_told(world) == ["o1", "o2", "o3"]
+    assert world.positions[STOCK].next_offset == 4
+
+
+def test_records_that_were_read_before_are_passed_over_and_missing_ones_are_read_again() -> None:
+    log, world = Log(), World()
+    for number in range(6):
+        log.decide(offered(f"o{number}"))
+    engine = world.engine()
+    engine.handle([log.fetched(0, 2)])
+    engine.handle([log.fetched(0, 3)])
+    assert engine.handle([log.fetched(4, 5), log.fetched(5, 6)]) == {STOCK: 3}
+    assert engine.next_offsets == {STOCK: 3}
+    assert engine.handle([log.fetched(3)]) == {}
+    assert orders_told(world) == [f"o{number}" for number in range(6)]
+
+
+def test_a_hole_that_stays_stops_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "READ_AGAIN_MAX", 3)
+    log, world = Log(), World()
+    for number in range(3):
+        log.decide(offered(f"o{number}"))
+    engine = world.engine()
+    for _ in range(3):
+        assert engine.handle([log.fetched(1)]) == {STOCK: 0}
+    with pytest.raises(Fault, match="has a hole"):
+        engine.handle([log.fetched(1)])
+
+
+def test_a_copy_that_was_overtaken_goes_on_from_where_the_other_is() -> None:
+    log, world = Log(), World()
+    for number in range(4):
+        log.decide(offered(f"o{number}"))
+    zombie = world.engine()
+    other = world.engine()
+    other.handle([log.fetched(0, 3)])
+    saved = world.positions[STOCK]
+    assert zombie.handle([log.fetched(0, 2)]) == {STOCK: 3}
+    assert world.positions[STOCK] == saved, "what the other has saved stays"
+    assert zombie.handle([log.fetched(2)]) == {}
+    assert world.positions[STOCK].next_offset == 4
+    assert [row.id for row in world.sent[:1]] == ["alloc:o0:" + world.sent[0].id.rpartition(":")[2]]
+
+
+def test_records_of_a_partition_that_was_taken_away_are_dropped() -> None:
+    log, world = Log(), World()
+    log.decide(offered("o1"))
+    engine = world.engine()
+    engine.assign(())
+    assert engine.handle([log.fetched()]) == {}
+    assert world.sent == []
+    assert engine.reload(STOCK) is None
+
+
+def test_a_timer_sends_a_command_once_until_it_is_time_to_repeat_it() -> None:
+    world = World()
+    engine = world.engine()
+    assert engine.ring(AT, 0.0) == 1
+    assert engine.ring(AT + timedelta(seconds=1), 1.0) == 0
+    assert engine.ring(AT + timedelta(seconds=31), 31.0) == 1
+
+
+def test_a_fact_nobody_reacts_to_is_read_only_as_far_as_its_place_in_the_chain() -> None:
+    log = Log()
+    (value,) = log.decide(StockReceived(sku="MUG", location_id="B", quantity=5))
+    link, record = DECODER.read(value)
+    _, whole = CODEC.decode(value)
+    assert record is None
+    assert tuple(link) == tuple(whole[name] for name in link._fields)
+
+
+def test_a_hole_names_what_is_missing() -> None:
+    with pytest.raises(HoleError, match="expected offset 5, found 7"):
+        PartitionReading(Position(5), DECODER).read(7, [(7, b"")])
+
+
+def test_a_partition_stands_still_only_while_there_is_more_to_read() -> None:
+    still = Stillness()
+    assert still.look({STOCK: 5}, {STOCK: 9}, now=0.0) == 0.0
+    assert still.look({STOCK: 5}, {STOCK: 9}, now=7.0) == 7.0
+    assert still.look({STOCK: 6}, {STOCK: 9}, now=8.0) == 0.0
+    assert still.look({STOCK: 9}, {STOCK: 9}, now=99.0) == 0.0
+    assert still.look({STOCK: 9}, {STOCK: 10}, now=100.0) == 0.0
+    assert still.behind == {STOCK: 9}
+
+
+def test_the_watchdog_ends_a_process_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    stopped = threading.Event()
+
+    def end(status: int) -> None:
+        ended.append(status)
+        stopped.set()
+
+    monkeypatch.setattr("os._exit", end)
+    watch(lambda: {STOCK: 1}, lambda: {STOCK: 2}, Patience(), stopped, stall_seconds=0.05, look_seconds=0.01)
+    assert ended == [1]
+
+
+def test_a_service_that_is_away_is_waited_for_and_a_stop_ends_the_wait() -> None:
+    patience = Patience()
+    failures = [psycopg.OperationalError("gone"), psycopg.OperationalError("still gone")]
+    seen: list[str | None] = []
+
+    def work() -> str:
+        seen.append(patience.waiting_for)
+        if failures:
+            raise failures.pop()
+        return "done"
+
+    assert patience.until_done("postgres", work, psycopg.OperationalError) == "done"
+    assert seen == [None, "postgres", "postgres"]
+    assert patience.waiting_for is None
+    threading.Timer(0.1, patience.stop).start()
+    began = time.monotonic()
+    failures.extend(psycopg.OperationalError("for ever") for _ in range(1000))
+    with pytest.raises(StoppedWaitingError):
+        patience.until_done("postgres", work, psycopg.OperationalError)
+    assert time.monotonic() - began < 2
+
+
+def test_positions_move_on_only_from_where_they_stand(ledger_env: Any) -> None:
+    database = Database(ledger_env.services, "test", Patience())
+    positions = Positions(database, {"ledger.stock": "id-1"})
+    positions.create_table()
+    positions.create_table()
+    other = ("ledger.stock", 4)
+    assert positions.load([STOCK, other]) == {STOCK: Position(), other: Position()}
+    after = Position(7, -123, 0, 6)
+    assert positions.save({STOCK: Move(0, after), other: Move(3, after)}) == {other}
+    assert positions.save({STOCK: Move(0, after)}) == set(), "our own commit, whose answer was lost"
+    assert positions.save({STOCK: Move(0, Position(9, 5, 0, 8))}) == {STOCK}
+    assert positions.load([STOCK, other]) == {STOCK: after, other: Position()}
+    with pytest.raises(Fault, match="not the one"):
+        Positions(database, {"ledger.stock": "id-2"}).load([STOCK])
+    database.close()
+
+
+def test_a_lost_connection_to_postgres_is_made_again(ledger_env: Any) -> None:
+    database = Database(ledger_env.services, "test", Patience())
+    mine = database.run(lambda connection: connection.execute("SELECT pg_backend_pid()").fetchone())
+    assert mine is not None
+    with psycopg.connect(ledger_env.services.postgres) as killer:
+        killer.execute("SELECT pg_terminate_backend(%s)", mine)
+    assert database.run(lambda connection: connection.execute("SELECT 1").fetchone()) == (1,)
+    database.close()
+
+
+def test_the_brokers_security_is_passed_on_to_faust() -> None:
+    assert faust_credentials({}) is None
+    signed_in = faust_credentials(
+        {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": "ledger",
+            "sasl.password": "secret",
+        }
+    )
+    assert (signed_in.protocol.value, signed_in.mechanism.value) == ("SASL_SSL", "SCRAM-SHA-512")
+    assert (signed_in.username, signed_in.password) == ("ledger", "secret")
+    assert faust_credentials({"security.protocol": "ssl"}).protocol.value == "SSL"
+    with pytest.raises(Fault, match="OAUTHBEARER"):
+        faust_credentials({"security.protocol": "sasl_plaintext", "sasl.mechanism": "OAUTHBEARER"})

@@ -26,7 +26,7 @@ LEDGER_OF_INTAKE: Mapping[str, str] = dict(zip(INTAKE_TOPICS, LEDGER_TOPICS, str
 
 
 class CommandType(NamedTuple):
-    """A command: its class, the topic it is sent to, the field that is its key. Internal ones come from reactions only."""
+    """A command: its class, the topic it is sent to, the field that is its key. Only reactions send internal ones."""
 
     data: type[Any]
     topic: str

@@ -1,7 +1,7 @@
 """The one rule by which every reader of a ledger partition knows what counts.
 
-A reader accepts a decision when it follows the last accepted one and all its facts were seen; it skips everything else. So
-repeats, late writers, cut decisions and lost batches are harmless, and all readers hold the same history.
+A reader accepts a decision when it follows the last accepted one and all its facts were seen; it skips everything else.
+So repeats, late writers, cut decisions and lost batches are harmless, and all readers hold the same history.
 
     reader = ChainReader(last=0)
     for fact in partition:
@@ -23,12 +23,13 @@ GENESIS = 0
 
 
 class Link(NamedTuple):
-    """A fact's place in the chain. `decision` and `follows` are signed 64-bit digests; `index` runs from 1 to `count`."""
+    """A fact's place in the chain: `decision`, `follows` are signed 64-bit digests, `index` runs from 1 to `count`."""
 
     decision: int
     follows: int
-    index: int
-    count: int
+    # Both hide a method of tuple that nobody calls on a link.
+    index: int  # type: ignore[assignment]
+    count: int  # type: ignore[assignment]
     epoch: int
     intake_offset: int
 
@@ -44,9 +45,7 @@ def digest(follows: int, epoch: int, intake_offset: int, facts: Sequence[tuple[s
 
 
 class ChainReader(Generic[Fact]):
-    """Follows the chain of one partition. `last` is the last accepted decision; `skipped` counts why facts were passed over.
-
-    """
+    """Follows the chain of one partition; `last` is the last accepted decision, `skipped` counts what was passed over."""
 
     __slots__ = ("_candidates", "_positions", "epoch", "intake_offset", "last", "skipped")
 

@@ -1,7 +1,7 @@
 """What stands around every command and every fact.
 
-A command comes from a channel; `id` is its idempotency key within that channel. A fact is written by the ledger alone; its
-place in the chain (`decision`, `follows`, `index`, `count`) is what readers accept it by (see `events.chain`).
+A command comes from a channel; `id` is its idempotency key within that channel. A fact is written by the ledger alone;
+its place in the chain (`decision`, `follows`, `index`, `count`) is what readers accept it by (see `events.chain`).
 """
 
 from datetime import datetime

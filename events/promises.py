@@ -9,24 +9,28 @@ from datetime import UTC, date, datetime, timedelta
 
 # A decision must not depend on the machine: only the pinned `tzdata` package is asked, never the system's own files.
 zoneinfo.reset_tzpath(())
+# Looked up before a zone is loaded: names of folders, or in other letters on some file systems, are none of ours.
+_ZONES = frozenset(zoneinfo.available_timezones())
 
 #: IANA zone of a country where the address names none. Of countries with several zones: the one where most people live.
 ZONE_OF_COUNTRY = {
     "AE": "Asia/Dubai", "AR": "America/Argentina/Buenos_Aires", "AT": "Europe/Vienna", "AU": "Australia/Sydney",
-    "BE": "Europe/Brussels", "BG": "Europe/Sofia", "BH": "Asia/Bahrain", "BM": "Atlantic/Bermuda", "BR": "America/Sao_Paulo",
-    "CA": "America/Toronto", "CH": "Europe/Zurich", "CL": "America/Santiago", "CN": "Asia/Shanghai", "CO": "America/Bogota",
-    "CY": "Asia/Nicosia", "CZ": "Europe/Prague", "DE": "Europe/Berlin", "DK": "Europe/Copenhagen", "EE": "Europe/Tallinn",
-    "EG": "Africa/Cairo", "ES": "Europe/Madrid", "FI": "Europe/Helsinki", "FR": "Europe/Paris", "GB": "Europe/London",
-    "GG": "Europe/Guernsey", "GR": "Europe/Athens", "HK": "Asia/Hong_Kong", "HR": "Europe/Zagreb", "HU": "Europe/Budapest",
-    "ID": "Asia/Jakarta", "IE": "Europe/Dublin", "IL": "Asia/Jerusalem", "IN": "Asia/Kolkata", "IS": "Atlantic/Reykjavik",
-    "IT": "Europe/Rome", "JE": "Europe/Jersey", "JP": "Asia/Tokyo", "KE": "Africa/Nairobi", "KR": "Asia/Seoul",
-    "LB": "Asia/Beirut", "LT": "Europe/Vilnius", "LU": "Europe/Luxembourg", "LV": "Europe/Riga", "MA": "Africa/Casablanca",
-    "MT": "Europe/Malta", "MX": "America/Mexico_City", "MY": "Asia/Kuala_Lumpur", "NG": "Africa/Lagos",
-    "NL": "Europe/Amsterdam", "NO": "Europe/Oslo", "NZ": "Pacific/Auckland", "PE": "America/Lima", "PH": "Asia/Manila",
-    "PL": "Europe/Warsaw", "PT": "Europe/Lisbon", "RO": "Europe/Bucharest", "RS": "Europe/Belgrade", "RU": "Europe/Moscow",
+    "BE": "Europe/Brussels", "BG": "Europe/Sofia", "BH": "Asia/Bahrain", "BM": "Atlantic/Bermuda",
+    "BR": "America/Sao_Paulo", "CA": "America/Toronto", "CH": "Europe/Zurich", "CL": "America/Santiago",
+    "CN": "Asia/Shanghai", "CO": "America/Bogota", "CY": "Asia/Nicosia", "CZ": "Europe/Prague", "DE": "Europe/Berlin",
+    "DK": "Europe/Copenhagen", "EE": "Europe/Tallinn", "EG": "Africa/Cairo", "ES": "Europe/Madrid",
+    "FI": "Europe/Helsinki", "FR": "Europe/Paris", "GB": "Europe/London", "GG": "Europe/Guernsey",
+    "GR": "Europe/Athens", "HK": "Asia/Hong_Kong", "HR": "Europe/Zagreb", "HU": "Europe/Budapest",
+    "ID": "Asia/Jakarta", "IE": "Europe/Dublin", "IL": "Asia/Jerusalem", "IN": "Asia/Kolkata",
+    "IS": "Atlantic/Reykjavik", "IT": "Europe/Rome", "JE": "Europe/Jersey", "JP": "Asia/Tokyo",
+    "KE": "Africa/Nairobi", "KR": "Asia/Seoul", "LB": "Asia/Beirut", "LT": "Europe/Vilnius",
+    "LU": "Europe/Luxembourg", "LV": "Europe/Riga", "MA": "Africa/Casablanca", "MT": "Europe/Malta",
+    "MX": "America/Mexico_City", "MY": "Asia/Kuala_Lumpur", "NG": "Africa/Lagos", "NL": "Europe/Amsterdam",
+    "NO": "Europe/Oslo", "NZ": "Pacific/Auckland", "PE": "America/Lima", "PH": "Asia/Manila", "PL": "Europe/Warsaw",
+    "PT": "Europe/Lisbon", "RO": "Europe/Bucharest", "RS": "Europe/Belgrade", "RU": "Europe/Moscow",
     "SA": "Asia/Riyadh", "SE": "Europe/Stockholm", "SG": "Asia/Singapore", "SI": "Europe/Ljubljana",
-    "SK": "Europe/Bratislava", "TH": "Asia/Bangkok", "TR": "Europe/Istanbul", "TW": "Asia/Taipei", "UA": "Europe/Kyiv",
-    "US": "America/New_York", "VN": "Asia/Ho_Chi_Minh", "ZA": "Africa/Johannesburg",
+    "SK": "Europe/Bratislava", "TH": "Asia/Bangkok", "TR": "Europe/Istanbul", "TW": "Asia/Taipei",
+    "UA": "Europe/Kyiv", "US": "America/New_York", "VN": "Asia/Ho_Chi_Minh", "ZA": "Africa/Johannesburg",
 }  # fmt: skip
 
 
@@ -41,12 +45,17 @@ def promise_end(promised_by: str, *, country: str, time_zone: str | None) -> dat
     """
     try:
         if len(promised_by) == len("2026-12-24"):
-            zone = zoneinfo.ZoneInfo(time_zone or ZONE_OF_COUNTRY.get(country, "UTC"))
+            name = time_zone or ZONE_OF_COUNTRY.get(country, "UTC")
+            if name not in _ZONES:
+                raise UnreadablePromiseError(f"there is no time zone {name!r}")
+            zone = zoneinfo.ZoneInfo(name)
             day_after = date.fromisoformat(promised_by) + timedelta(days=1)
             midnight = datetime(day_after.year, day_after.month, day_after.day, tzinfo=zone)
             return midnight.astimezone(UTC) - timedelta(microseconds=1)
         moment = datetime.fromisoformat(promised_by)
-    except (ValueError, OverflowError, zoneinfo.ZoneInfoNotFoundError) as error:
+    except UnreadablePromiseError:
+        raise
+    except (ValueError, OverflowError) as error:
         raise UnreadablePromiseError(f"{promised_by!r}: {error}") from error
     if moment.tzinfo is None:
         raise UnreadablePromiseError(f"{promised_by!r} has no offset")

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from events.values import Id, Integer, Text
+from events.values import Id, Text, Total
 
 
 class CommandRefused(Struct, frozen=True, kw_only=True):
@@ -13,9 +13,7 @@ class CommandRefused(Struct, frozen=True, kw_only=True):
     what: Text
     detail: Text
     hint: Text
-    at_most: Integer | None = None
+    at_most: Total | None = None
 
 
-RefusalFact = (
-    CommandRefused
-)
+RefusalFact = CommandRefused

@@ -78,7 +78,7 @@ def _decide_service(state: Service, command: AnyCommand) -> Sequence[Any] | Refu
     return decide_location(state.location, command)
 
 
-def _evolve_service(state: Service, fact: Any, about: About) -> Service:
+def _evolve_service(state: Service, fact: Any, _: About) -> Service:
     if isinstance(fact, CommandRefused):
         return state
     if isinstance(fact, _CASE_FACTS):
@@ -94,7 +94,7 @@ _unpack_service = msgspec.msgpack.Decoder(Service).decode
 #: By ledger topic, without any prefix.
 STREAMS: Mapping[str, Streams] = {
     "ledger.orders": Streams(
-        begin=lambda stream_id: None,
+        begin=lambda _: None,
         decide=decide_order,
         evolve=lambda state, fact, about: evolve_order(
             state, fact, channel=about.channel, occurred_at=about.occurred_at
@@ -113,11 +113,10 @@ STREAMS: Mapping[str, Streams] = {
         ids_kept_days=30,
     ),
     "ledger.service": Streams(
-        begin=lambda stream_id: Service(),
+        begin=lambda _: Service(),
         decide=_decide_service,
         evolve=_evolve_service,
         encode=_pack,
         decode=_unpack_service,
     ),
 }
-

@@ -14,16 +14,23 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-# 10^12 keeps every product of a price and a quantity inside the 64 bits of Avro and PostgreSQL.
+# One number of a command. Larger ones are slips of a keyboard; a few million of these still add up within 64 bits.
 NUMBER_MAX = 10**12
+# What an order may come to, in minor units: thousands of such orders can be summed within 64 bits, as tables do.
+ORDER_VALUE_MAX_MINOR = 10**15
+# What Avro's and PostgreSQL's 64 bits hold: for figures that the ledger itself adds up.
+LONG_MAX = 2**63 - 1
+# Characters of a text. Enough for a note or a reason; a fact of several of them still fits into one record.
+TEXT_MAX = 4000
 
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
-Text = Annotated[str, Meta(max_length=4000)]
+Text = Annotated[str, Meta(max_length=TEXT_MAX)]
 CountryCode = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 Quantity = Annotated[int, Meta(ge=1, le=NUMBER_MAX)]
 Natural = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 Integer = Annotated[int, Meta(ge=-NUMBER_MAX, le=NUMBER_MAX)]
+Total = Annotated[int, Meta(ge=-LONG_MAX, le=LONG_MAX)]
 Delta = Annotated[int, Meta(ge=-NUMBER_MAX, le=NUMBER_MAX)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
@@ -74,5 +81,3 @@ class Buffer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
     channel: Id
     quantity: Natural
-
-

@@ -166,7 +166,9 @@ class _Sender:
             }
             return
         first = _first_place(place, headers)
-        original: Headers = [(name[len(ORIGINAL) :], value) for name, value in headers.items() if name.startswith(ORIGINAL)]
+        original: Headers = [
+            (name[len(ORIGINAL) :], value) for name, value in headers.items() if name.startswith(ORIGINAL)
+        ]
         while True:
             try:
                 self._producer.produce(
@@ -203,7 +205,11 @@ class _Sender:
     def finish(self) -> list[dict[str, Any]]:
         """The outcomes, when Kafka has answered for all of them. Fault where it does not."""
         if self._producer.flush(_FLUSH_SECONDS):
-            raise Fault("Kafka does not acknowledge what was sent again", "", "`order-ledger doctor`; then retry: it is harmless")
+            raise Fault(
+                "Kafka does not acknowledge what was sent again",
+                "",
+                "`order-ledger doctor`; then retry: it is harmless",
+            )
         return self._outcomes
 
 
@@ -244,7 +250,9 @@ def _messages(services: Services) -> Iterator[Message]:
             messages = reader.consume(_BATCH_RECORDS_MAX, _WAIT_SECONDS)
             silent_seconds = 0.0 if messages else silent_seconds + _WAIT_SECONDS
             if silent_seconds > _SILENCE_SECONDS_MAX:
-                raise Fault("Kafka does not send the dead letters", f"still to read: {sorted(left)}", "`order-ledger doctor`")
+                raise Fault(
+                    "Kafka does not send the dead letters", f"still to read: {sorted(left)}", "`order-ledger doctor`"
+                )
             for message in messages:
                 if message.error():
                     raise KafkaException(message.error())
@@ -262,7 +270,10 @@ def _messages(services: Services) -> Iterator[Message]:
 def _decoded(value: bytes | None, codec: Codec) -> dict[str, Any]:
     try:
         contract, record = codec.decode(value)
-        return {"contract": f"{contract.full_name} v{contract.version}", "record": json.loads(json.dumps(record, default=str))}
+        return {
+            "contract": f"{contract.full_name} v{contract.version}",
+            "record": json.loads(json.dumps(record, default=str)),
+        }
     except UndecodableError as error:
         problem = {"error": error.reason, "detail": error.detail}
     try:

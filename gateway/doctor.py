@@ -19,11 +19,11 @@ import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined] # exported, yet not in its __all__
 
-from events.catalogue import LEDGER_OF_INTAKE, LEDGER_TOPICS
+from events.catalogue import INTAKE_TOPICS, LEDGER_TOPICS
 from gateway.dead_letters import read_letters
 from processors.topics import topic_specs
 from runtime.errors import Fault
-from runtime.kafka import ADMIN_TIMEOUT_SECONDS, admin, end_offsets, topic_ids
+from runtime.kafka import ADMIN_TIMEOUT_SECONDS, admin, end_offsets, start_offsets, topic_ids
 from runtime.postgres import connect
 from runtime.services import Services, embedded, status
 from runtime.settings import Settings
@@ -36,8 +36,8 @@ DISK_FAIL_BYTES = 1_000_000_000
 DISK_WARN_BYTES = 5_000_000_000
 #: Settings of a topic that must be as they were made: the others only cost or save disk.
 _FIXED_CONFIG = ("cleanup.policy", "retention.ms", "retention.bytes", "message.timestamp.type")
-#: Consumer groups of the workers, by the name that `run --only` knows them by.
-WORKER_GROUPS = ("ledger", "reactions", "projector")
+#: Consumer groups of the workers, by the name that `run --only` knows them by, and what they read.
+WORKER_GROUPS = {"ledger": INTAKE_TOPICS, "reactions": LEDGER_TOPICS, "projector": LEDGER_TOPICS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,9 @@ def _python() -> Iterator[Check]:
     version = ".".join(str(part) for part in sys.version_info[:3])
     if sys.version_info[:2] < PYTHON_MIN:
         wanted = ".".join(str(part) for part in PYTHON_MIN)
-        yield Check("python", "fail", f"Python {version} is too old", f"{wanted} or newer is needed", "`make setup` with it")
+        yield Check(
+            "python", "fail", f"Python {version} is too old", f"{wanted} or newer is needed", "`make setup` with it"
+        )
     else:
         yield Check("python", "ok", f"Python {version}")
 
@@ -166,11 +168,17 @@ def _reachable(settings: Settings) -> Iterator[Check]:
         where = f"{service.origin}, {service.address or 'not started'}"
         if service.up:
             process = f", process {service.pid}" if service.pid else ""
-            yield Check(service.name, "ok", f"{service.name} answers ({where}{process})", _version(service.name, settings))
+            yield Check(
+                service.name, "ok", f"{service.name} answers ({where}{process})", _version(service.name, settings)
+            )
         elif service.address is None:
             yield Check(service.name, "fail", f"{service.name} does not run", where, "`order-ledger up` starts it")
         else:
-            hint = f"look into {service.log}" if service.log else f"check ORDER_LEDGER_{service.name.upper()} and the network"
+            hint = (
+                f"look into {service.log}"
+                if service.log
+                else f"check ORDER_LEDGER_{service.name.upper()} and the network"
+            )
             yield Check(service.name, "fail", f"{service.name} does not answer ({where})", service.problem or "", hint)
 
 
@@ -222,15 +230,18 @@ def _changed_configs(client: Any, wanted: Mapping[str, Mapping[str, str]]) -> It
 def _workers(services: Services, _settings: Settings) -> Iterator[Check]:
     client = admin(services)
     names = {services.group(name): name for name in WORKER_GROUPS}
-    ends = end_offsets(services, [services.topic(name) for pair in LEDGER_OF_INTAKE.items() for name in pair])
     groups = client.describe_consumer_groups(list(names), request_timeout=ADMIN_TIMEOUT_SECONDS)
     for full_name, name in names.items():
+        topics = [services.topic(topic) for topic in WORKER_GROUPS[name]]
+        answer = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(full_name)])[full_name].result()
+        at = {(tp.topic, tp.partition): tp.offset for tp in answer.topic_partitions or ()}
+        first = start_offsets(services, topics)
+        ends = end_offsets(services, topics)
+        # What was never committed is all still to be read.
+        behind = sum(max(0, end - max(first[one], at.get(one, 0))) for one, end in ends.items())
         members = len(groups[full_name].result().members)
-        committed = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(full_name)])[full_name].result()
-        partitions = [tp for tp in committed.topic_partitions or () if (tp.topic, tp.partition) in ends]
-        behind = sum(max(0, ends[tp.topic, tp.partition] - max(0, tp.offset)) for tp in partitions)
         what = f"{name}: {members} {'process' if members == 1 else 'processes'}"
-        detail = f"{behind:,} records behind by its committed offsets" if partitions else "has committed nothing yet"
+        detail = f"{behind:,} records behind by its committed offsets"
         if members or not behind:
             yield Check("workers", "ok", what, detail)
         else:
@@ -250,7 +261,9 @@ def _projector(services: Services, _settings: Settings) -> Iterator[Check]:
         yield Check("projector", "fail", "Topics were made anew since they were projected", ", ".join(other), hint)
     at = {(services.topic(row["topic"]), row["partition"]): row["next_offset"] for row in rows}
     behind = sum(max(0, end - at.get(partition, 0)) for partition, end in ends.items())
-    ahead = sorted(f"{topic}/{number}" for (topic, number), offset in at.items() if offset > ends.get((topic, number), 0))
+    ahead = sorted(
+        f"{topic}/{number}" for (topic, number), offset in at.items() if offset > ends.get((topic, number), 0)
+    )
     if ahead and not other:
         hint = "records were lost on the broker: restore the topic before anything writes to it"
         yield Check("projector", "fail", "The tables know facts that the log does not have", ", ".join(ahead), hint)

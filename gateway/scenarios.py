@@ -6,7 +6,7 @@ channels, actors and locations carry the word.
 
 import time
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from heapq import merge
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,8 @@ from runtime.settings import Settings
 
 #: A real order has no promise in the export; a simulated one of so many days makes on-time figures possible.
 PROMISE_DAYS = 5
+#: Simulated parcels and returns of the last day have moved by then.
+COUNTED_AFTER_DAYS = 45
 #: A phase that has not settled after this will not: workers are missing or stuck.
 SETTLE_SECONDS_MAX = 1_800.0
 #: Without a move for this long nobody is working.
@@ -125,7 +127,8 @@ def import_online_retail(
     run.phase("returns and refunds", merge(mapping.returns(), mapping.refunds(), key=_occurred_at))
     rows = [row for row in read_inventory(run.connection) if row["on_hand"] >= 0]
     run.connection.rollback()
-    at = datetime.combine(mapping.last_date + timedelta(days=1), datetime.min.time()).astimezone()
+    # After the last parcel of the slice has moved: a count is compared with the record as of its own time.
+    at = datetime.combine(mapping.last_date + timedelta(days=COUNTED_AFTER_DAYS), datetime.min.time(), UTC)
     run.phase("cycle counts (simulated)", retail_stock.cycle_counts(rows, seed=seed, at=at))
     return {**mapping.as_dict(), "text": mapping.render_account()}
 

@@ -11,16 +11,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import psycopg
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]  # no __all__ there
 
 from events.catalogue import INTAKE_TOPICS, LEDGER_TOPICS
 from processors.ledger.writer import GROUP
-from runtime.kafka import admin, end_offsets
+from runtime.errors import Fault
+from runtime.kafka import admin, consumer, end_offsets
 from runtime.services import Services
 
 #: Between two looks. Shorter asks the broker for nothing new, longer makes every caller wait for it.
 LOOK_SECONDS = 0.1
+#: One request for committed offsets, and how long it is asked again: on a new broker the group's topic takes seconds.
+COMMITTED_SECONDS = 30.0
 _REACTION_TOPICS = ("ledger.orders", "ledger.stock")
 
 Offsets = Mapping[tuple[str, int], int]
@@ -46,17 +49,35 @@ class Gauge:
         self._services = services
         self._connection = connection
         self._admin: AdminClient = admin(services)
+        # Never subscribes: it only asks what the group has committed.
+        self._committed = consumer(services, GROUP)
+        self._partitions: list[tuple[str, int]] = []
         self._intake = [services.topic(name) for name in INTAKE_TOPICS]
         self._ledger = [services.topic(name) for name in LEDGER_TOPICS]
         self._reacting = {services.topic(name) for name in _REACTION_TOPICS}
 
     def decided(self) -> Offsets:
         """(full intake topic, partition) → next offset to decide, as the ledger has committed it."""
-        group = self._services.group(GROUP)
-        request = [ConsumerGroupTopicPartitions(group)]
-        answer = self._admin.list_consumer_group_offsets(request)[group].result()
-        found: list[TopicPartition] = answer.topic_partitions
-        return {(p.topic, p.partition): max(0, p.offset) for p in found}
+        places = [TopicPartition(topic, partition) for topic, partition in self._intake_partitions()]
+        deadline = time.monotonic() + COMMITTED_SECONDS
+        while True:
+            try:
+                found = self._committed.committed(places, timeout=COMMITTED_SECONDS)
+                return {(p.topic, p.partition): max(0, p.offset) for p in found}
+            except KafkaException as error:
+                # A group's coordinator moves, or is just being made on a new broker; that passes.
+                if time.monotonic() > deadline:
+                    raise Fault(
+                        "the ledger's progress cannot be read",
+                        str(error.args[0]),
+                        "is Kafka up and well? `order-ledger doctor` looks",
+                    ) from error
+                time.sleep(LOOK_SECONDS)
+
+    def _intake_partitions(self) -> list[tuple[str, int]]:
+        if not self._partitions:
+            self._partitions = [place for place in self.ends() if place[0] in self._intake]
+        return self._partitions
 
     def projected(self) -> Offsets:
         """(full ledger topic, partition) → next offset to project."""

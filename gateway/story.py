@@ -229,7 +229,7 @@ def _deallocated(run: Sequence[Fact]) -> str:
     reason = run[0]["data"]["reason"]
     places = sorted({fact["data"]["location_id"] for fact in run})
     why = _DEALLOCATED.get(reason, reason.replace("_", " "))
-    return f"{units([fact['data'] for fact in run])} at {listed(places)} is no longer set aside: {why}."
+    return f"No longer set aside, because {why}: {units([fact['data'] for fact in run])} at {listed(places)}."
 
 
 def _surrendered(run: Sequence[Fact]) -> str:
@@ -333,7 +333,7 @@ def _refunded(run: Sequence[Fact]) -> str:
 def _refused(run: Sequence[Fact]) -> str:
     fact, data = run[-1], run[-1]["data"]
     times = f" ({len(run)} times)" if len(run) > 1 else ""
-    why = ". ".join(part.strip().rstrip(".") for part in (data["what"], data["detail"]) if part)
+    why = "; ".join(part.strip().rstrip(".") for part in (data["what"], data["detail"]) if part)
     return f"{data['command']} was refused{times}{_by(fact)}: {why}."
 
 

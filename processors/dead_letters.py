@@ -95,4 +95,8 @@ def to_dead_letter(
         raise ValueError("only a record that was consumed has a place")
     original = message.headers() or ()
     pairs: Sequence[tuple[str, bytes | None]] = original.items() if isinstance(original, dict) else original  # type: ignore[assignment]
-    return message.key(), message.value(), dead_letter_headers(Place(topic, partition, offset), reason, detail, pairs, at)
+    return (
+        message.key(),
+        message.value(),
+        dead_letter_headers(Place(topic, partition, offset), reason, detail, pairs, at),
+    )

@@ -1,7 +1,7 @@
 """Which records stand in which topics, as a schema registry wants to know, and the codec that follows from it.
 
-    codec = codec_for("http://registry:8081")     # ids of that registry; registers what is missing
-    codec = codec_for(None)                       # the fixed ids of schemas/ids.json
+codec = codec_for("http://registry:8081")     # ids of that registry; registers what is missing
+codec = codec_for(None)                       # the fixed ids of schemas/ids.json
 """
 
 from collections.abc import Mapping

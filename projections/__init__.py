@@ -1,4 +1,5 @@
 """Tables that are folded from facts: one folder per projection, with its fold, its `table.sql` and its readers.
 
-A fold is pure (see `projections.model`); `projections.catalogue` lists them all; the projector in `processors` feeds them.
+A fold is pure (see `projections.model`); `projections.catalogue` lists them all; the projector in `processors` feeds
+them.
 """

@@ -1,4 +1,4 @@
-"""What a projection is: tables, and a fold from accepted facts to row deltas. Pure; no clock, no database, no order of its own.
+"""What a projection is: tables, and a fold from accepted facts to row deltas. Pure: no clock, no database.
 
     def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
         placed = batch.lines("OrderPlaced", "lines")
@@ -7,9 +7,9 @@
     PROJECTION = Projection("sku_demand", (Table("sku_demand", (
         Column("sku", "text", "key"), Column("units", "bigint", "sum"))),), fold)
 
-A fold sees a whole batch, one frame for each fact. It returns, for each table, deltas: several rows may have the same key,
-a column that is left out (or null) changes nothing. The engine reduces the deltas per key by each column's `merge` and
-writes them with the offsets in one transaction; so fold(a + b) must equal fold(a), then fold(b).
+A fold sees a whole batch, one frame for each fact. It returns, for each table, deltas: several rows may have the same
+key, a column that is left out (or null) changes nothing. The engine reduces the deltas per key by each column's `merge`
+and writes them with the offsets in one transaction; so fold(a + b) must equal fold(a), then fold(b).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from schemas.contracts import newest
 
 #: How a column takes in a delta:
 #: key: says which row; never null. sum: is added to what stands there (null adds 0). min, max: the smaller, the larger.
-#: last, first: the newest, the oldest value that is not null, in log order (`meta_seq`). replace: the value of the newest
-#: delta even where it is null: for tables in which every delta is the whole row.
+#: last, first: the newest, the oldest value that is not null, in log order (`meta_seq`). replace: the value of the
+#: newest delta even where it is null: for tables in which every delta is the whole row.
 #: A key whose columns are `last`, `first` or `replace` must get its facts from one partition: only there is an order.
 Merge = Literal["key", "sum", "last", "min", "max", "first", "replace"]
 
@@ -60,9 +60,9 @@ class Column:
 class Table:
     """A table as its fold sees it. Generated columns, views and indexes stand in `table.sql` alone.
 
-    `insert_only`: a key never comes twice, so rows are copied straight in. `born_with`: the column that a row begins with
-    (`placed_at` of an order): deltas for a key that has no row yet and do not bring it are dropped; so a refused command
-    for an order that was never placed makes no order.
+    `insert_only`: a key never comes twice, so rows are copied straight in. `born_with`: the column that a row begins
+    with (`placed_at` of an order): deltas for a key that has no row yet and do not bring it are dropped; so a refused
+    command for an order that was never placed makes no order.
     """
 
     name: str
@@ -102,24 +102,29 @@ class FactBatch:
         """
         frame = self.frames.get(name)
         if frame is None:
-            frame = pl.DataFrame(schema=frame_schema(name))
+            return _none(name)
         meta = [pl.col(column).alias(META + column) for column in frame.columns if column != "data"]
         return frame.select(*meta, pl.col("data")).unnest("data")
 
     def lines(self, name: str, *fields: str) -> pl.DataFrame:
-        """One row per element of a list field: `lines("ShipmentDispatched", "lines", "consumed")` opens a list in a list.
+        """One row per element of a list field: `lines("ShipmentDispatched", "lines", "consumed")` opens a list in a
+        list.
 
         The element's fields become plain columns. A column of that name further out is kept as `outer_` + name: here
-        `location_id` and `quantity` are those of `consumed`, `outer_quantity` the line's, `outer_location_id` the parcel's.
-        Facts with an empty list have no row.
+        `location_id` and `quantity` are those of `consumed`, `outer_quantity` the line's, `outer_location_id` the
+        parcel's. Facts with an empty list have no row.
         """
+        if name not in self.frames:
+            return _none(name, *fields)
         frame = self.facts(name)
         for field in fields:
             frame = _open(frame, field)
         return frame
 
     def envelopes(self, topic: str) -> pl.DataFrame:
-        """Every fact of a topic, refusals included, in log order: `fact` (its name), envelope and position as `meta_…`."""
+        """Every fact of a topic, refusals included, in log order: `fact` (its name), envelope and position as
+        `meta_…`.
+        """
         names = [name for name, fact in FACTS.items() if fact.topic == topic and name in self.frames]
         refused = REFUSAL_SCHEMA.rpartition(".")[2]
         frames = [self.frames[name].drop("data").with_columns(fact=pl.lit(name)) for name in names]
@@ -135,9 +140,16 @@ class FactBatch:
         return sum(frame.height for frame in self.frames.values())
 
 
+@cache
+def _none(name: str, *fields: str) -> pl.DataFrame:
+    """The empty frame of facts or lines that are not there: most are not in most batches, so it is made once."""
+    return FactBatch({name: pl.DataFrame(schema=frame_schema(name))}).lines(name, *fields)
+
+
 def _open(frame: pl.DataFrame, field: str) -> pl.DataFrame:
     element = frame.schema[field]
-    assert isinstance(element, pl.List) and isinstance(element.inner, pl.Struct), f"{field} is no list of records"
+    assert isinstance(element, pl.List), f"{field} is no list"
+    assert isinstance(element.inner, pl.Struct), f"{field} is no list of records"
     inner = {one.name for one in element.inner.fields}
     names = {}
     for column in frame.columns:
@@ -176,7 +188,9 @@ _SIMPLE: Mapping[str, pl.DataType] = {
 
 
 def polars_type(avro: Any) -> pl.DataType:
-    """The polars type of an Avro type as parsed JSON; a union with null is the other branch, as every column may be null."""
+    """The polars type of an Avro type as parsed JSON; a union with null is the other branch, as every column may be
+    null.
+    """
     if isinstance(avro, list):
         (branch,) = [one for one in avro if one != "null"]
         return polars_type(branch)

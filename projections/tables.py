@@ -4,8 +4,8 @@
                               order-1 | −1 open | 18:00
     upsert(table, source)     INSERT … SELECT … ON CONFLICT (order_id) DO UPDATE SET open = t.open + excluded.open …
 
-`reduce` is associative: reducing reduced rows gives what reducing all at once would give. That is why batches may be of any
-size.
+`reduce` is associative: reducing reduced rows gives what reducing all at once would give. That is why batches may be of
+any size.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _ORDERED = frozenset({"last", "first", "replace"})
 def reduce(table: Table, deltas: pl.DataFrame) -> pl.DataFrame:
     """One row per key, sorted by key, with all columns of the table; sums without a delta are 0, all else null.
 
-    An insert-only table's rows come out as they are. Keeps `meta_seq` (the newest) where merging depends on order. Raises
-    ValueError where a column is not the table's, a key is missing, or log order is needed and not there.
+    An insert-only table's rows come out as they are. Keeps `meta_seq` (the newest) where merging depends on order.
+    Raises ValueError where a column is not the table's, a key is missing, or log order is needed and not there.
     """
     ordered = not table.insert_only and any(column.merge in _ORDERED for column in table.columns)
-    rows = deltas.select(*_columns(table, deltas, ordered))
+    rows = deltas.select(*_columns(table, deltas, ordered=ordered))
     if any(rows[name].null_count() for name in table.key):
         raise ValueError(f"a delta for {table.name} has no key: its key is {', '.join(table.key)}")
     rows = _storable(rows)
@@ -87,7 +87,10 @@ def upsert(table: Table, source: str) -> str:
         )
     changes = ", ".join(f"{_quoted(one.name)} = {_taken_in(one)}" for one in table.columns if one.merge != "key")
     conflict = f"ON CONFLICT ({key}) DO UPDATE SET {changes}" if changes else f"ON CONFLICT ({key}) DO NOTHING"
-    return f"INSERT INTO {_quoted(table.name)} AS t ({names}) SELECT {names} FROM {source} AS s{where} ORDER BY {order} {conflict}"
+    return (
+        f"INSERT INTO {_quoted(table.name)} AS t ({names})"
+        f" SELECT {names} FROM {source} AS s{where} ORDER BY {order} {conflict}"
+    )
 
 
 def unnest(table: Table) -> str:
@@ -102,7 +105,7 @@ def ddl(projection: Projection) -> str:
     return (Path(__file__).parent / projection.name / "table.sql").read_text(encoding="utf-8")
 
 
-def _columns(table: Table, deltas: pl.DataFrame, ordered: bool) -> list[pl.Expr]:
+def _columns(table: Table, deltas: pl.DataFrame, *, ordered: bool) -> list[pl.Expr]:
     known = {column.name for column in table.columns}
     if unknown := set(deltas.columns) - known - {SEQUENCE}:
         raise ValueError(
@@ -124,8 +127,8 @@ def _columns(table: Table, deltas: pl.DataFrame, ordered: bool) -> list[pl.Expr]
 
 
 def _storable(rows: pl.DataFrame) -> pl.DataFrame:
-    # PostgreSQL's text has no NUL. One such character in a fact must not stop a partition for ever; the log keeps the truth.
-    # Here, before keys are compared, because two keys may become one by it.
+    # PostgreSQL's text has no NUL. One such character in a fact must not stop a partition for ever; the log keeps the
+    # truth. Here, before keys are compared, because two keys may become one by it.
     return rows.with_columns(pl.col(pl.String).str.replace_all("\x00", "\ufffd", literal=True))
 
 

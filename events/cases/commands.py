@@ -48,10 +48,4 @@ class ReopenCase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     reason: Text
 
 
-CaseCommand = (
-    OpenCase
-    | AddCaseNote
-    | AssignCase
-    | ResolveCase
-    | ReopenCase
-)
+CaseCommand = OpenCase | AddCaseNote | AssignCase | ResolveCase | ReopenCase

@@ -46,10 +46,4 @@ class CaseReopened(Struct, frozen=True, kw_only=True):
     reason: Text
 
 
-CaseFact = (
-    CaseOpened
-    | CaseNoteAdded
-    | CaseAssigned
-    | CaseResolved
-    | CaseReopened
-)
+CaseFact = CaseOpened | CaseNoteAdded | CaseAssigned | CaseResolved | CaseReopened

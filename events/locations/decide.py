@@ -18,7 +18,7 @@ class Location(Struct, frozen=True, kw_only=True):
     kind: str
 
 
-def decide(location: Location | None, command: Command[c.LocationCommand]) -> Sequence[f.LocationFact] | Refused:
+def decide(_location: Location | None, command: Command[c.LocationCommand]) -> Sequence[f.LocationFact] | Refused:
     """The one fact of a registration; refused where only one of the two coordinates is given."""
     data = command.data
     if (data.latitude is None) != (data.longitude is None):

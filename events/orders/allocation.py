@@ -1,10 +1,10 @@
 """What an order makes of the stock streams' answers.
 
-Each line belongs to one SKU, so its answers have an order: the versions of that SKU's stream. An answer is taken once and
-never after a newer one; repeats, however they are grouped, change nothing.
+Each line belongs to one SKU, so its answers have an order: the versions of that SKU's stream. An answer is taken once
+and never after a newer one; repeats, however they are grouped, change nothing.
 
-An order that goes as a whole lets go of everything as soon as one line is refused, and asks again line by line; when a line
-has to wait, the whole order waits, and it tries again as a whole when stock is offered.
+An order that goes as a whole lets go of everything as soon as one line is refused, and asks again line by line; when a
+line has to wait, the whole order waits, and it tries again as a whole when stock is offered.
 """
 
 from events.envelope import Refused
@@ -37,6 +37,7 @@ def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
             case _:
                 _lost(decision, line, answer)
         if decision.order.as_a_whole:
+            decision.reopen_orphans()
             _go_on_as_a_whole(decision, refused=answer.outcome == "refused")
     if not decision.order.as_a_whole:
         decision.source_idle()
@@ -73,8 +74,8 @@ def _waiting(decision: Decision, line: Line, answer: c.Answer) -> None:
     waits = min(answer.quantity, line.sourcing)
     if waits:
         _backorder(decision, line, waits, answer.attempt, answer.stock_version)
-        if decision.order.as_a_whole:
-            _wait_as_a_whole(decision)
+    if waits or _only_waits_were_asked(decision):
+        _wait_as_a_whole(decision)
     _surrender(decision, line, answer, answer.quantity - waits)
 
 
@@ -88,6 +89,8 @@ def _offered(decision: Decision, line: Line, answer: c.Answer) -> None:
         version = None
     else:
         _note(decision, line, answer, 0)
+        if _only_waits_were_asked(decision):
+            _wait_as_a_whole(decision)
         return
     for waiting in decision.order.lines.values():
         if not waiting.waits:
@@ -114,9 +117,7 @@ def _offered(decision: Decision, line: Line, answer: c.Answer) -> None:
 def _lost(decision: Decision, line: Line, answer: c.Answer) -> None:
     """A hold lapsed, or somebody else let go of it."""
     held = sum(
-        hold.quantity
-        for hold in line.holds
-        if (hold.attempt, hold.location_id) == (answer.attempt, answer.location_id)
+        hold.quantity for hold in line.holds if (hold.attempt, hold.location_id) == (answer.attempt, answer.location_id)
     )
     units = min(answer.quantity, held)
     if units:
@@ -149,7 +150,15 @@ def _go_on_as_a_whole(decision: Decision, *, refused: bool) -> None:
     decision.source_idle()
 
 
+def _only_waits_were_asked(decision: Decision) -> bool:
+    """In its first round an order that goes as a whole asks for all lines at once, or only for places in queues. Once one
+    of those is answered nothing else is under way, even where the line that it was for is gone."""
+    return decision.order.as_a_whole and decision.order.round == 1
+
+
 def _wait_as_a_whole(decision: Decision) -> None:
+    if not decision.order.as_a_whole:
+        return
     for line in decision.order.lines.values():
         _let_go(decision, line)
     for line in decision.order.lines.values():

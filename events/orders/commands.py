@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from events.values import Charge, CurrencyCode, Id, Integer, Natural, Quantity, ShipTo, Text, UtcTime
+from events.values import Charge, CurrencyCode, Id, Natural, Quantity, ShipTo, Text, Total, UtcTime
 
 
 class OrderLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -55,7 +55,7 @@ class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     outcome: Literal["reserved", "refused", "waiting", "offered", "expired", "released"]
     location_id: Text
     quantity: Quantity
-    available: Integer | None = None
+    available: Total | None = None
     stock_version: Quantity
 
 
@@ -126,7 +126,9 @@ class RecordTracking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     order_id: Id
     shipment_id: Id
-    status: Literal["picked_up", "in_transit", "out_for_delivery", "delivered", "delivery_failed", "returned_to_sender", "lost"]
+    status: Literal[
+        "picked_up", "in_transit", "out_for_delivery", "delivered", "delivery_failed", "returned_to_sender", "lost"
+    ]
     expected_at: UtcTime | None = None
     place: Text | None = None
 
@@ -145,7 +147,9 @@ class RecordReturnTracking(Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     order_id: Id
     return_id: Id
-    status: Literal["picked_up", "in_transit", "out_for_delivery", "delivered", "delivery_failed", "returned_to_sender", "lost"]
+    status: Literal[
+        "picked_up", "in_transit", "out_for_delivery", "delivered", "delivery_failed", "returned_to_sender", "lost"
+    ]
     place: Text | None = None
 
 

@@ -17,7 +17,7 @@ from events.orders import facts as f
 from events.orders.decision import Decision
 from events.orders.state import Order
 from events.promises import UnreadablePromiseError, promise_end
-from events.values import Attribute
+from events.values import ORDER_VALUE_MAX_MINOR, Attribute
 
 
 def decide(order: Order | None, command: Command[c.OrderCommand]) -> Sequence[f.OrderFact] | Refused:
@@ -36,6 +36,8 @@ def decide(order: Order | None, command: Command[c.OrderCommand]) -> Sequence[f.
     refused = _answer(decision, data)
     if refused is not None:
         return refused
+    if isinstance(data, c.CancelOrder | c.AmendOrder | c.DispatchShipment):
+        decision.go_on_in_turn()
     if decision.order.fully_allocated and not order.fully_allocated:
         held = [hold for line in decision.order.lines.values() for hold in line.holds]
         decision.add(
@@ -65,7 +67,7 @@ def _answer(decision: Decision, data: Any) -> Refused | None:
         case c.ReleaseHold():
             return _release_hold(decision, data)
         case c.ReleaseOrder():
-            return _release_order(decision, data)
+            return _release_order(decision)
         case c.RequestReturn():
             return goods.request_return(decision, data)
         case c.RecordReturnTracking():
@@ -84,25 +86,34 @@ def _place(order: Order | None, data: c.PlaceOrder, command: Command[Any]) -> Se
         return Refused(
             code="conflict",
             what=what,
-            detail=f"there is an order of that number already, placed at {order.placed_at.isoformat()} by {order.channel}",
+            detail=f"there is an order of that number already, placed at {order.placed_at.isoformat()} "
+            f"by {order.channel}",
             hint="use a new order_id; to change the order send AmendOrder",
         )
     if not data.lines and not data.charges:
         return Refused(
-            code="invalid", what=what, detail="it has neither lines nor charges", hint="send at least one line or charge"
+            code="invalid",
+            what=what,
+            detail="it has neither lines nor charges",
+            hint="send at least one line or charge",
         )
     line_ids = [line.line_id for line in data.lines]
     if len(set(line_ids)) != len(line_ids):
         twice = next(line_id for line_id in line_ids if line_ids.count(line_id) > 1)
         return Refused(
-            code="invalid", what=what, detail=f"line_id {twice} stands there twice", hint="number the lines of an order apart"
+            code="invalid",
+            what=what,
+            detail=f"line_id {twice} stands there twice",
+            hint="number the lines of an order apart",
         )
+    value = sum(line.quantity * line.unit_price_minor for line in data.lines)
+    value += sum(charge.amount_minor for charge in data.charges)
+    if abs(value) > ORDER_VALUE_MAX_MINOR:
+        return _too_valuable(what, data.currency, value)
     promised_by: datetime | None = None
     try:
         if data.promised_by is not None:
-            promised_by = promise_end(
-                data.promised_by, country=data.ship_to.country, time_zone=data.ship_to.time_zone
-            )
+            promised_by = promise_end(data.promised_by, country=data.ship_to.country, time_zone=data.ship_to.time_zone)
         elif data.ship_to.time_zone is not None:
             promise_end("2000-01-01", country=data.ship_to.country, time_zone=data.ship_to.time_zone)
     except UnreadablePromiseError as error:
@@ -151,7 +162,8 @@ def _cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
     refused = decision.check_unshipped(what, wanted, "what was shipped comes back with RequestReturn")
     if refused is not None:
         return refused
-    cancelled, releases = [], []
+    cancelled: list[f.LineCancelled] = []
+    releases: list[f.Release] = []
     for line_id, quantity in wanted.items():
         line = order.lines[line_id]
         taken = decision.take(line, quantity)
@@ -177,7 +189,6 @@ def _cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
             before_allocation=not any(line.holds or line.shipped for line in lines),
         )
     )
-    decision.go_on_in_turn()
     return None
 
 
@@ -225,6 +236,11 @@ def _amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
                 from_allocated=taken.from_allocated,
             )
         )
+    prices = {line.line_id: line.unit_price_minor for line in order.lines.values()}
+    value = order.value_minor
+    value += sum((change.ordered - change.ordered_before) * prices[change.line_id] for change in changes)
+    if value > max(ORDER_VALUE_MAX_MINOR, order.value_minor):
+        return _too_valuable(what, order.currency, value)
     decision.add(
         f.OrderAmended(
             order_id=order.order_id,
@@ -272,7 +288,7 @@ def _release_hold(decision: Decision, data: c.ReleaseHold) -> Refused | None:
     return None
 
 
-def _release_order(decision: Decision, data: c.ReleaseOrder) -> Refused | None:
+def _release_order(decision: Decision) -> Refused | None:
     if decision.order.released:
         return None
     decision.release()
@@ -305,6 +321,16 @@ def _refund(decision: Decision, data: c.IssueRefund) -> Refused | None:
     return None
 
 
+def _too_valuable(what: str, currency: str, value: int) -> Refused:
+    return Refused(
+        code="limit",
+        what=what,
+        detail=f"it comes to {value} {currency} minor units: at most {ORDER_VALUE_MAX_MINOR}",
+        hint="check quantity and unit_price_minor; split an order that is really that large",
+        at_most=ORDER_VALUE_MAX_MINOR,
+    )
+
+
 def _unreadable_promise(what: str, error: UnreadablePromiseError) -> Refused:
     return Refused(
         code="invalid",
@@ -312,5 +338,3 @@ def _unreadable_promise(what: str, error: UnreadablePromiseError) -> Refused:
         detail=f"promised_by or time_zone cannot be read: {error}",
         hint="a date like 2026-12-24, a time like 2026-12-24T18:00:00Z; an IANA time zone like Europe/Berlin",
     )
-
-

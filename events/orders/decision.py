@@ -60,7 +60,7 @@ class Decision:
         return Taken(from_open, from_backordered, from_allocated, tuple(releases))
 
     def source_idle(self) -> None:
-        """Ask for locations for all idle units, where the order may; an order that goes as a whole asks line by line."""
+        """Ask for locations for all idle units, where the order may; one that goes as a whole asks line by line."""
         if not self.order.may_source:
             return
         idle = [line for line in self.order.lines.values() if line.idle]
@@ -84,7 +84,24 @@ class Decision:
     def go_on_in_turn(self) -> None:
         """After units left an order that goes as a whole, the rest may be complete or have to go on."""
         if self.order.as_a_whole:
+            self.reopen_orphans()
             self.source_idle()
+
+    def reopen_orphans(self) -> None:
+        """Lines that wait only because another line did, which waits no more, are to be sourced: nobody would call them."""
+        waiting = [line for line in self.order.lines.values() if line.waits]
+        if any(wait.attempt for line in waiting for wait in line.waits):
+            return
+        for line in waiting:
+            self.add(
+                f.BackorderReopened(
+                    order_id=self.order.order_id,
+                    line_id=line.line_id,
+                    sku=line.sku,
+                    quantity=line.backordered,
+                    releases=(),
+                )
+            )
 
     def _request(self, lines: list[Line]) -> None:
         order = self.order
@@ -94,7 +111,9 @@ class Decision:
                 round=order.round + 1,
                 lines=tuple(f.SourcingLine(line_id=line.line_id, sku=line.sku, quantity=line.idle) for line in lines),
                 excluded=tuple(
-                    f.Excluded(line_id=line.line_id, location_id=location) for line in lines for location in line.excluded
+                    f.Excluded(line_id=line.line_id, location_id=location)
+                    for line in lines
+                    for location in line.excluded
                 ),
                 placed_at=order.placed_at,
                 sales_channel=order.channel,
@@ -128,7 +147,10 @@ class Decision:
         known = list(self.order.lines)
         shown = ", ".join(known[:10]) + (" …" if len(known) > 10 else "")
         return Refused(
-            code="unknown", what=what, detail=f"it has no line {line_id}; its lines: {shown or 'none'}", hint="check line_id"
+            code="unknown",
+            what=what,
+            detail=f"it has no line {line_id}; its lines: {shown or 'none'}",
+            hint="check line_id",
         )
 
     def unknown_return(self, what: str, return_id: str) -> Refused:
@@ -152,6 +174,4 @@ def first_in_turn(lines: Iterable[Line]) -> Line:
 
 
 def _release(line: Line, attempt: int, location_id: str, quantity: int) -> f.Release:
-    return f.Release(
-        line_id=line.line_id, sku=line.sku, attempt=attempt, location_id=location_id, quantity=quantity
-    )
+    return f.Release(line_id=line.line_id, sku=line.sku, attempt=attempt, location_id=location_id, quantity=quantity)

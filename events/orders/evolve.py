@@ -10,8 +10,10 @@ from events.orders.state import Hold, Line, Order, Return, Shipment, Wait
 from events.refusal import CommandRefused
 
 
-def evolve(order: Order | None, fact: f.OrderFact | CommandRefused, *, channel: str, occurred_at: datetime) -> Order | None:
-    """The order after the fact. `channel` and `occurred_at` are those of the fact's envelope; only placing needs them."""
+def evolve(
+    order: Order | None, fact: f.OrderFact | CommandRefused, *, channel: str, occurred_at: datetime
+) -> Order | None:
+    """The order after the fact. `channel` and `occurred_at` are the envelope's; only placing needs them."""
     if isinstance(fact, f.OrderPlaced):
         return _placed(fact, channel, occurred_at)
     if isinstance(fact, CommandRefused):
@@ -48,7 +50,9 @@ def evolve(order: Order | None, fact: f.OrderFact | CommandRefused, *, channel: 
             )
         case f.LineDeallocated():
             line = _take_hold(order.lines[fact.line_id], fact.attempt, fact.location_id, fact.quantity)
-            return _with(order, replace(line, idle=line.idle + fact.quantity, answered=_newest(line, fact.stock_version)))
+            return _with(
+                order, replace(line, idle=line.idle + fact.quantity, answered=_newest(line, fact.stock_version))
+            )
         case f.AllocationAnswered():
             line = order.lines[fact.line_id]
             excluded = line.excluded

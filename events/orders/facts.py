@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from events.values import Attribute, Charge, Consumed, CurrencyCode, Id, Natural, Quantity, ShipTo, Text, UtcTime
+from events.values import Attribute, Charge, Consumed, CurrencyCode, Id, Natural, Quantity, ShipTo, Text, Total, UtcTime
 
 
 class PlacedLine(Struct, frozen=True, kw_only=True):
@@ -259,7 +259,7 @@ class OrderAllocated(Struct, frozen=True, kw_only=True):
     """Every unit that is still wanted and not shipped is held."""
 
     order_id: Id
-    units: Quantity
+    units: Total
     parcels: Quantity
 
 

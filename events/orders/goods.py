@@ -1,19 +1,22 @@
-"""What happens to goods: dispatch, carriers' scans, returns. Recorded as it happened; only the impossible is refused."""
+"""What happens to goods: dispatch, scans, returns. Recorded as it happened; only the impossible is refused."""
 
 from base64 import b32encode
 from collections import Counter
 from hashlib import blake2b
+from typing import Literal, TypeAlias
 
 from events.envelope import Refused
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
 from events.orders.state import Line, Shipment
-from events.values import Consumed
+from events.values import TEXT_MAX, Consumed
+
+Planned: TypeAlias = Literal["elsewhere", "backordered", "open"]
 
 
 def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
-    """A parcel left. What was held for its units is used up, wherever it was held; a difference from the plan is stated."""
+    """A parcel left. What was held for its units, wherever, is used up; a difference from the plan is stated."""
     order = decision.order
     what = f"shipment {data.shipment_id} of order {order.order_id} was not recorded"
     if data.shipment_id in order.shipments:
@@ -74,7 +77,9 @@ def _shipped(line: Line, quantity: int, location_id: str) -> tuple[f.ShippedLine
             left -= units
         return units
 
-    here = sum(use(hold.attempt, hold.location_id, hold.quantity) for hold in line.holds if hold.location_id == location_id)
+    here = sum(
+        use(hold.attempt, hold.location_id, hold.quantity) for hold in line.holds if hold.location_id == location_id
+    )
     elsewhere = sum(
         use(hold.attempt, hold.location_id, hold.quantity) for hold in line.holds if hold.location_id != location_id
     )
@@ -88,9 +93,14 @@ def _shipped(line: Line, quantity: int, location_id: str) -> tuple[f.ShippedLine
         from_allocated=here + elsewhere,
         consumed=tuple(consumed),
     )
+    planned_otherwise: tuple[tuple[int, Planned], ...] = (
+        (elsewhere, "elsewhere"),
+        (waited, "backordered"),
+        (left, "open"),
+    )
     differing = [
         f.DifferingLine(line_id=line.line_id, sku=line.sku, quantity=units, planned=planned)
-        for units, planned in ((elsewhere, "elsewhere"), (waited, "backordered"), (left, "open"))
+        for units, planned in planned_otherwise
         if units
     ]
     return part, differing
@@ -152,7 +162,10 @@ def request_return(decision: Decision, data: c.RequestReturn) -> Refused | None:
     what = f"return {data.return_id} of order {order.order_id} was not opened"
     if data.return_id in order.returns:
         return Refused(
-            code="conflict", what=what, detail="the order has a return of that number already", hint="number returns apart"
+            code="conflict",
+            what=what,
+            detail="the order has a return of that number already",
+            hint="number returns apart",
         )
     if not data.lines:
         return Refused(code="invalid", what=what, detail="it has no lines", hint="name what comes back")
@@ -172,14 +185,12 @@ def request_return(decision: Decision, data: c.RequestReturn) -> Refused | None:
             return Refused(
                 code="limit",
                 what=what,
-                detail=f"line {asked.line_id}: {asked.quantity} asked; {line.shipped} shipped, {line.returned} returned, "
-                f"{announced[asked.line_id]} announced: at most {left}",
+                detail=f"line {asked.line_id}: {asked.quantity} asked; {line.shipped} shipped, "
+                f"{line.returned} returned, {announced[asked.line_id]} announced: at most {left}",
                 hint=f"return at most {left}",
                 at_most=left,
             )
-        lines.append(
-            f.RequestedLine(line_id=line.line_id, sku=line.sku, quantity=asked.quantity, reason=asked.reason)
-        )
+        lines.append(f.RequestedLine(line_id=line.line_id, sku=line.sku, quantity=asked.quantity, reason=asked.reason))
     decision.add(
         f.ReturnRequested(
             order_id=order.order_id,
@@ -223,7 +234,8 @@ def receive_return(decision: Decision, data: c.ReceiveReturn) -> Refused | None:
             return Refused(
                 code="limit",
                 what=what,
-                detail=f"line {line_id}: {quantity} received; {line.shipped} shipped, {line.returned} returned: at most {left}",
+                detail=f"line {line_id}: {quantity} received; {line.shipped} shipped, "
+                f"{line.returned} returned: at most {left}",
                 hint="check what arrived; more than was shipped cannot come back",
                 at_most=left,
             )
@@ -233,13 +245,14 @@ def receive_return(decision: Decision, data: c.ReceiveReturn) -> Refused | None:
     if inferred:
         decision.add(f.DeliveryInferred(order_id=order.order_id, return_id=data.return_id, lines=tuple(inferred)))
     known = order.returns.get(data.return_id)
+    announced = known is not None and bool(known.requested)
     decision.add(
         f.ReturnReceived(
             order_id=order.order_id,
             return_id=data.return_id,
             rma=known.rma if known else rma_number(order.order_id, data.return_id),
             location_id=data.location_id,
-            announced=known is not None,
+            announced=announced,
             lines=tuple(
                 f.ArrivedLine(
                     line_id=found.line_id,
@@ -251,16 +264,18 @@ def receive_return(decision: Decision, data: c.ReceiveReturn) -> Refused | None:
             ),
         )
     )
-    if known is None:
+    if known is None or not announced:
         detail = "nobody had announced this return"
     else:
         more = {
             line_id: known.received.get(line_id, 0) + quantity - known.requested.get(line_id, 0)
             for line_id, quantity in arrived.items()
         }
-        detail = "; ".join(f"line {line_id}: {units} more than announced" for line_id, units in more.items() if units > 0)
+        detail = "; ".join(
+            f"line {line_id}: {units} more than announced" for line_id, units in more.items() if units > 0
+        )
     if detail:
-        decision.add(f.ReturnDiffered(order_id=order.order_id, return_id=data.return_id, detail=detail))
+        decision.add(f.ReturnDiffered(order_id=order.order_id, return_id=data.return_id, detail=detail[:TEXT_MAX]))
     return None
 
 

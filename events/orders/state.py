@@ -1,7 +1,7 @@
 """What the ledger knows of an order while it decides: its lines, holds, shipments, returns and money.
 
-Per line always: `ordered = open + backordered + allocated + shipped + cancelled`, where open units are either `idle` (nobody
-looks for a location) or `sourcing` (a stock stream has been asked and has not answered yet).
+Per line always: `ordered = open + backordered + allocated + shipped + cancelled`, where open units are either `idle`
+(nobody looks for a location) or `sourcing` (a stock stream has been asked and has not answered yet).
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class Wait(NamedTuple):
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """One line and where each of its units is. `answered` is the newest version of the SKU's stream taken into account."""
+    """One line and where its units are. `answered` is the newest version of the SKU's stream taken into account."""
 
     line_id: str
     sku: str

@@ -1,5 +1,5 @@
-"""What a SKU answers to a command. One stream is the single writer of the SKU's stock at all locations, so a unit can be
-promised once only.
+"""What a SKU answers to a command. One stream is the single writer of the SKU's stock at all locations, so a unit can
+be promised once only.
 
     decide(empty("mug"), reserve 1 at WH1) -> [ReservationRefused(available=0)]
     decide(stock, receive 5 at WH1)        -> [StockReceived, StockReserved for whoever waits longest, ...]
@@ -15,7 +15,7 @@ from events.envelope import INTERNAL_CHANNEL, Command, Refused
 from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.evolve import evolve
-from events.stock.state import MOVES_KEPT, Attempt, Stock, Waiting
+from events.stock.state import MOVES_KEPT, NOTHING, Attempt, Stock, Waiting
 from events.values import Buffer, Consumed
 
 
@@ -48,12 +48,12 @@ class _Decision:
     def serve_queue(self) -> None:
         """Give what came free to those who wait: by time of the order, then order, then line."""
         before = self.before.levels
-        risen = [
-            location_id
+        if not self.stock.queue or not any(
+            level.available > before.get(location_id, NOTHING).available
+            or level.buffers != before.get(location_id, NOTHING).buffers
             for location_id, level in self.stock.levels.items()
-            if level is not before.get(location_id) and level.available > self.before.level(location_id).available
-        ]
-        if not risen or not self.stock.queue:
+            if level is not before.get(location_id)
+        ):
             return
         # What is offered to an order that goes as a whole is not given to a younger one in the same breath.
         promised = 0
@@ -172,7 +172,8 @@ def _reserve(decision: _Decision, data: c.ReserveStock) -> Refused | None:
         return Refused(
             code="invalid",
             what=f"no {data.sku} was reserved",
-            detail=f"the hold would have lapsed at {_time(data.expires_at)}, and it is {_time(command.recorded_at)} in the log",
+            detail=f"the hold would have lapsed at {_time(data.expires_at)}, "
+            f"and it is {_time(command.recorded_at)} in the log",
             hint="send an expires_at that lies ahead",
         )
     released_before = attempt in stock.tombstones
@@ -291,7 +292,8 @@ def _expire(decision: _Decision, data: c.ExpireReservation) -> Refused | None:
         return Refused(
             code="conflict",
             what=what,
-            detail=f"it holds until {_time(held.expires_at)}, and it is {_time(decision.command.recorded_at)} in the log",
+            detail=f"it holds until {_time(held.expires_at)}, "
+            f"and it is {_time(decision.command.recorded_at)} in the log",
             hint="ask again later",
         )
     decision.add(
@@ -320,9 +322,7 @@ def _ship(decision: _Decision, data: c.ShipStock) -> Refused | None:
         held = stock.reservations.get(attempt, {}).get(part.location_id)
         if held is None:
             continue
-        taken = Consumed(
-            attempt=part.attempt, location_id=part.location_id, quantity=min(part.quantity, held.quantity)
-        )
+        taken = Consumed(attempt=part.attempt, location_id=part.location_id, quantity=min(part.quantity, held.quantity))
         if part.location_id == data.location_id:
             used.append(taken)
         else:
@@ -421,7 +421,8 @@ def _count(decision: _Decision, data: c.CountStock) -> Refused | None:
         return Refused(
             code="limit",
             what=f"the count of {data.sku} at {data.location_id} was not recorded",
-            detail=f"more than {MOVES_KEPT} movements followed {_time(counted_at)}; what was on record then is not known",
+            detail=f"more than {MOVES_KEPT} movements followed {_time(counted_at)}; "
+            "what was on record then is not known",
             hint="count again",
         )
     expected = level.on_hand - sum(move.delta for move in level.moves if move.occurred_at > counted_at)
@@ -453,9 +454,7 @@ def _mark_damaged(decision: _Decision, data: c.MarkDamaged) -> Refused | None:
             at_most=sound,
         )
     decision.add(
-        f.StockMarkedDamaged(
-            sku=data.sku, location_id=data.location_id, quantity=data.quantity, reason=data.reason
-        )
+        f.StockMarkedDamaged(sku=data.sku, location_id=data.location_id, quantity=data.quantity, reason=data.reason)
     )
     return None
 
@@ -469,9 +468,7 @@ def _set_policy(decision: _Decision, data: c.SetStockPolicy) -> None:
             location_id=data.location_id,
             safety_stock=_given(data.safety_stock, level.safety_stock),
             reorder_point=level.reorder_point if data.reorder_point is None else data.reorder_point,
-            buffers=tuple(
-                Buffer(channel=channel, quantity=quantity) for channel, quantity in sorted(buffers.items())
-            ),
+            buffers=tuple(Buffer(channel=channel, quantity=quantity) for channel, quantity in sorted(buffers.items())),
         )
     )
 
@@ -497,5 +494,3 @@ def _answered_already(attempt: Attempt, sku: str) -> Refused:
 
 def _time(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
-
-

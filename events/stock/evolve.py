@@ -12,9 +12,7 @@ from events.stock.state import ATTEMPTS_KEPT_DAYS, MOVES_KEPT, Attempt, Level, M
 SECONDS_PER_DAY = 86_400
 
 
-def evolve(
-    stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: datetime, recorded_at: datetime
-) -> Stock:
+def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: datetime, recorded_at: datetime) -> Stock:
     """The SKU after the fact; the times are those of its envelope."""
     match fact:
         case f.StockReserved():
@@ -96,7 +94,9 @@ def _with(stock: Stock, location_id: str, level: Level) -> Stock:
 
 def _change(stock: Stock, location_id: str, *, reserved: int = 0, damaged: int = 0) -> Stock:
     level = stock.level(location_id)
-    return _with(stock, location_id, replace(level, reserved=level.reserved + reserved, damaged=level.damaged + damaged))
+    return _with(
+        stock, location_id, replace(level, reserved=level.reserved + reserved, damaged=level.damaged + damaged)
+    )
 
 
 def _move(
@@ -145,7 +145,12 @@ def _heard_of(stock: Stock, attempt: Attempt, recorded_at: datetime) -> Stock:
     """Remember the attempt, and once a day forget those of long ago."""
     day = int(recorded_at.timestamp()) // SECONDS_PER_DAY
     if day > stock.day:
-        forgotten = {old for old, since in stock.answered.items() if since < day - ATTEMPTS_KEPT_DAYS}
+        # What still holds or waits can still be let go of, so its attempt is remembered for as long as it does.
+        forgotten = {
+            old
+            for old, since in stock.answered.items()
+            if since < day - ATTEMPTS_KEPT_DAYS and old not in stock.reservations and old not in stock.queue
+        }
         answered = stock.answered
         for old in forgotten:
             answered = answered.delete(old)
@@ -153,5 +158,3 @@ def _heard_of(stock: Stock, attempt: Attempt, recorded_at: datetime) -> Stock:
     if attempt in stock.answered:
         return stock
     return replace(stock, answered=stock.answered.set(attempt, day))
-
-

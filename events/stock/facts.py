@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from events.values import Buffer, Consumed, Id, Integer, Natural, Quantity, Text, UtcTime
+from events.values import Buffer, Consumed, Id, Integer, Natural, Quantity, Text, Total, UtcTime
 
 
 class StockReceived(Struct, frozen=True, kw_only=True):
@@ -39,8 +39,8 @@ class StockCounted(Struct, frozen=True, kw_only=True):
     location_id: Id
     counted: Natural
     counted_at: UtcTime
-    expected: Integer
-    variance: Integer
+    expected: Total
+    variance: Total
     tolerance: Natural
     accurate: bool
 
@@ -87,7 +87,7 @@ class ReservationRefused(Struct, frozen=True, kw_only=True):
     order_id: Id
     line_id: Id
     attempt: Natural
-    available: Integer
+    available: Total
     reason: Text
     for_order: bool
 
@@ -189,7 +189,7 @@ class StockShortfallFound(Struct, frozen=True, kw_only=True):
 
     sku: Id
     location_id: Id
-    available: Integer
+    available: Total
     cause: Text
 
 
@@ -198,7 +198,7 @@ class LowStockDetected(Struct, frozen=True, kw_only=True):
 
     sku: Id
     location_id: Id
-    available: Integer
+    available: Total
     reorder_point: Natural
 
 

@@ -112,9 +112,7 @@ NOTHING = Level()
 
 def empty(sku: str) -> Stock:
     """A SKU that nothing is known of."""
-    return Stock(
-        sku=sku, levels={}, reservations=immutables.Map(), queue=immutables.Map(), answered=immutables.Map()
-    )
+    return Stock(sku=sku, levels={}, reservations=immutables.Map(), queue=immutables.Map(), answered=immutables.Map())
 
 
 class StoredStock(Struct, frozen=True, array_like=True):

@@ -1,7 +1,7 @@
 """The application: health, the read endpoints, the registry; and the server around it.
 
-    stop = threading.Event()
-    run_api(Settings(), services, stop)       # http://127.0.0.1:8085/docs
+stop = threading.Event()
+run_api(Settings(), services, stop)       # http://127.0.0.1:8085/docs
 """
 
 import socket
@@ -38,7 +38,7 @@ _STOP_POLL_SECONDS = 0.1
 def create_app(settings: Settings, services: Services) -> FastAPI:
     """The API over these services; opens its connections when it starts to serve."""
     connections = pool(services, "api")
-    kafka = admin(services, log_level=0)
+    kafka = admin(services)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -37,23 +37,26 @@ def reading_router(pool: ConnectionPool) -> APIRouter:
             raise problem(503, "PostgreSQL does not answer", str(error).strip(), "try again; see /readyz") from error
         except psycopg.errors.UndefinedTable as error:
             what = "the ledger's tables are not there yet"
-            raise problem(503, what, str(error).strip().splitlines()[0], "the projector makes them when it starts") from error
+            raise problem(
+                503, what, str(error).strip().splitlines()[0], "the projector makes them when it starts"
+            ) from error
 
-    @router.get("/orders/{order_id}")
-    def order(order_id: str) -> dict[str, Any]:
-        with connection() as database:
-            found = read_order(database, order_id)
-        if found is None:
-            raise _no_such_order(order_id)
-        return found
-
-    @router.get("/orders/{order_id}/history")
+    # An order's id may hold slashes, escaped or not; hence `path`, and the longer route first.
+    @router.get("/orders/{order_id:path}/history")
     def order_history(order_id: str) -> dict[str, Any]:
         with connection() as database:
             facts = read_history(database, order_id)
         if not facts:
             raise _no_such_order(order_id)
         return {"order_id": order_id, "facts": facts}
+
+    @router.get("/orders/{order_id:path}")
+    def order(order_id: str) -> dict[str, Any]:
+        with connection() as database:
+            found = read_order(database, order_id)
+        if found is None:
+            raise _no_such_order(order_id)
+        return found
 
     @router.get("/inventory")
     def inventory(

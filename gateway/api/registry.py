@@ -58,8 +58,10 @@ def registry_router(subjects: Subjects) -> APIRouter:
             return subjects.find(subject)
         if not version.isascii() or not version.isdigit() or int(version) < 1:
             raise RegistryError(
-                422, 42202, f"The specified version '{version}' is not a valid version id. Allowed values are between "
-                '[1, 2^31-1] and the string "latest"'
+                422,
+                42202,
+                f"The specified version '{version}' is not a valid version id. Allowed values are between "
+                '[1, 2^31-1] and the string "latest"',
             )
         if int(version) not in known:
             raise RegistryError(404, 40402, f"Version {version} not found.")
@@ -108,7 +110,7 @@ def registry_router(subjects: Subjects) -> APIRouter:
         try:
             wanted = json.loads(body["schema"])
         except (KeyError, TypeError, ValueError):
-            raise RegistryError(422, 42201, "Invalid schema: the body is {\"schema\": \"…\"}") from None
+            raise RegistryError(422, 42201, 'Invalid schema: the body is {"schema": "…"}') from None
         for version in versions_of(subject):
             found = subjects.find(subject, version)
             if found.contract.schema == wanted:

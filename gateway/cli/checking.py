@@ -20,7 +20,9 @@ from runtime.services import Services
 from runtime.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Where it was found: topic/partition/offset, as `list` says.")]
+Source = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="Where it was found: topic/partition/offset, as `list` says.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -64,7 +66,9 @@ def _tell(report: Report) -> None:
         typer.echo(f"{name:24} {rows:>12,} rows")
     for topic, reasons in report.skipped.items():
         for reason, entry in reasons.items():
-            typer.echo(f"{topic}: {entry['count']:,} facts passed over, {reason}; first at {', '.join(entry['places'])}")
+            typer.echo(
+                f"{topic}: {entry['count']:,} facts passed over, {reason}; first at {', '.join(entry['places'])}"
+            )
     difference = report.first_difference
     if difference is None:
         typer.echo(f"equal: the tables are what {report.facts:,} facts say")
@@ -86,7 +90,9 @@ def list_command(*, as_json: Json = False) -> None:
         return
     for letter in letters:
         state = "open" if letter.open else "sent again"
-        typer.echo(f"{letter.first_place!s:32} {letter.reason:16} {letter.count:>4}×  {state:10} {letter.at}  {letter.detail}")
+        typer.echo(
+            f"{letter.first_place!s:32} {letter.reason:16} {letter.count:>4}×  {state:10} {letter.at}  {letter.detail}"
+        )
     if not letters:
         typer.echo("no dead letters", err=True)
 
@@ -110,7 +116,9 @@ def show_command(source: Source, *, as_json: Json = False) -> None:
 
 
 def retry_command(
-    source: Annotated[str | None, typer.Argument(metavar="[SOURCE]", help="One letter: topic/partition/offset.")] = None,
+    source: Annotated[
+        str | None, typer.Argument(metavar="[SOURCE]", help="One letter: topic/partition/offset.")
+    ] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="All letters that were not sent again yet.")] = False,
     as_json: Json = False,

@@ -141,11 +141,19 @@ def _look(settings: Settings, services: Services, done: dict[str, Any], *, secon
 
 
 def _telling_order(connection: psycopg.Connection[Any]) -> str | None:
-    """An order that much has happened to, but not too much to read."""
+    """An order that much has happened to, but not too much to read, whose facts came in the order of their times."""
     row = connection.execute(
-        "SELECT order_id FROM order_status WHERE shipped > 0 ORDER BY (returned > 0)::int + (cancelled > 0)::int + "
-        "(version BETWEEN 8 AND 40)::int + (SELECT count(*) > 0 FROM order_history h WHERE h.order_id = order_status.order_id "
-        "AND h.fact = 'LineBackordered')::int DESC, version, order_id LIMIT 1"
+        """
+        SELECT order_id FROM order_status AS o
+        WHERE shipped > 0 AND NOT EXISTS (
+            SELECT FROM (SELECT occurred_at, lag(occurred_at) OVER (ORDER BY version) AS before
+                         FROM order_history AS h WHERE h.order_id = o.order_id) AS told
+            WHERE occurred_at < before)
+        ORDER BY (returned > 0)::int + (cancelled > 0)::int + (version BETWEEN 8 AND 40)::int
+               + (EXISTS (SELECT FROM order_history AS h WHERE h.order_id = o.order_id AND fact = 'LineBackordered'))::int
+                 DESC, version, order_id
+        LIMIT 1
+        """
     ).fetchone()
     return row[0] if row else None
 

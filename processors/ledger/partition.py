@@ -7,6 +7,7 @@ No I/O: records go in, encoded facts come out, so that the same code runs on Kaf
     outcome = partition.decide(offset, timestamp_ms, key, value)     # Decided | Repeated | SetAside | Forwarded
 """
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -26,6 +27,10 @@ SECONDS_PER_DAY = 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FACT_CLASSES = {name: row.data for name, row in FACTS.items()} | {"CommandRefused": CommandRefused}
 _SCHEMA_OF_FACT = {row.data: row.schema for row in FACTS.values()} | {CommandRefused: REFUSAL_SCHEMA}
+#: Characters quoted of what was wrong with a command. Less hides the field's name, more is nobody's reading.
+MESSAGE_MAX = 1000
+#: NUL as JSON writes it, and not an escaped backslash before "u0000".
+_NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -95,7 +100,7 @@ class Stream:
 
 
 class PartitionLedger:
-    """Decides the commands of one intake partition. `follows` is the last decision, `next_intake` the offset to decide next."""
+    """Decides the commands of one intake partition: `follows` is the last decision, `next_intake` the offset that is next."""
 
     def __init__(self, intake_topic: str, partition: int, *, partitions: int, codec: Codec, epoch: int = 0) -> None:
         self.intake_topic = intake_topic
@@ -131,7 +136,8 @@ class PartitionLedger:
             return
         if record["version"] != stream.version + 1:
             raise ValueError(
-                f"stream {record['stream_id']} goes from version {stream.version} to {record['version']}: facts are missing"
+                f"stream {record['stream_id']} goes from version {stream.version} to {record['version']}: "
+                "facts are missing"
             )
         fact = msgspec.convert(record["data"], _FACT_CLASSES[name])
         about = About(record["channel"], record["occurred_at"], record["recorded_at"])
@@ -145,8 +151,11 @@ class PartitionLedger:
         )
         self.changed.add(record["stream_id"])
 
-    def decide(self, offset: int, timestamp_ms: int, key: bytes | None, value: bytes | None) -> Outcome:
-        """What becomes of the record at `offset`; `timestamp_ms` is the broker's time. Raises only for a fault of our own."""
+    def decide(self, offset: int, timestamp_ms: int, _key: bytes | None, value: bytes | None) -> Outcome:
+        """What becomes of the record at `offset`; `timestamp_ms` is the broker's time. Raises only for a fault of ours.
+
+        The command's own field is its key; what the record was sent under does not matter.
+        """
         self.next_intake = offset + 1
         self.log_time = max(self.log_time, _EPOCH + timedelta(milliseconds=timestamp_ms))
         try:
@@ -162,6 +171,10 @@ class PartitionLedger:
         for name, text in ((kind.key, stream_id), ("channel", channel), ("id", command_id)):
             if not 0 < len(text) <= 200 or "\0" in text:
                 return SetAside("invalid", f"{name} must be 1 to 200 characters without NUL")
+        for name in ("actor", "correlation_id", "causation_id"):
+            text = envelope[name]
+            if text is not None and (not 0 < len(text) <= 200 or "\0" in text):
+                return SetAside("invalid", f"{name} must be null or 1 to 200 characters without NUL")
         if stream_id not in self.streams:  # a stream that is held here is at home
             home = murmur2_partition(stream_id.encode(), self.partitions)
             if home != self.partition:
@@ -185,9 +198,10 @@ class PartitionLedger:
                 causation_id=envelope["causation_id"],
             )
             body = _canonical(command.data)
-            invalid = "a text holds a NUL character" if b"\\u0000" in body else None
+            invalid = "a text holds a NUL character" if _NUL_IN_JSON.search(body) else None
         except msgspec.ValidationError as error:
-            invalid = str(error)
+            # The message quotes what the sender wrote: any length, any character.
+            invalid = str(error).replace("\0", "\N{REPLACEMENT CHARACTER}")[:MESSAGE_MAX]
             body = repr(data).encode()
             command = Command(
                 id=command_id,
@@ -195,6 +209,7 @@ class PartitionLedger:
                 occurred_at=envelope["occurred_at"],
                 recorded_at=self.log_time,
                 data=None,
+                actor=envelope["actor"],
                 correlation_id=envelope["correlation_id"],
                 causation_id=envelope["causation_id"],
             )
@@ -245,18 +260,12 @@ class PartitionLedger:
             )
         if not answer:
             return Repeated()
-        return Decided(self._state(answer, command, stream, stream_id, command_key, body_digest, offset))
+        return Decided(self._state(answer, command, stream_id=stream_id, body_digest=body_digest, offset=offset))
 
     def _state(
-        self,
-        facts: Sequence[Any],
-        command: Command[Any],
-        stream: Stream,
-        stream_id: str,
-        command_key: int,
-        body_digest: int,
-        offset: int,
+        self, facts: Sequence[Any], command: Command[Any], *, stream_id: str, body_digest: int, offset: int
     ) -> list[EncodedFact]:
+        stream = self.streams[stream_id]
         encode_data = self._codec.encode_data
         parts = [
             (schema, encode_data(schema, msgspec.to_builtins(fact, builtin_types=(datetime,))))
@@ -293,6 +302,7 @@ class PartitionLedger:
         # Nothing above changed the stream: a rule that raises leaves everything as it was.
         stream.state = state
         stream.version += len(facts)
+        command_key = _command_key(command.channel, command.id)
         stream.remember(command_key, body_digest, _day(command.recorded_at), self._kind.ids_kept_days)
         self.changed.add(stream_id)
         self.follows = decision

@@ -1,7 +1,9 @@
-"""What a ledger writer would otherwise have to read the whole log for, in PostgreSQL. Losing it costs time, never truth.
+"""What a ledger writer would otherwise have to read the whole log for. Losing it costs time, never truth.
 
-A snapshot of a partition is a position on the ledger partition and, per stream, a state with its version. States may be newer
-than the position (they are written first): folding skips versions that a state already has. An older writer never
+It stands in PostgreSQL.
+
+A snapshot of a partition is a position on the ledger partition and, per stream, a state with its version. States may be
+newer than the position (they are written first): folding skips versions that a state already has. An older writer never
 overwrites a newer one's.
 """
 
@@ -63,7 +65,8 @@ def ensure_tables(connection: psycopg.Connection[Any]) -> None:
 def load(connection: psycopg.Connection[Any], full_topic: str, ledger: PartitionLedger) -> Position | None:
     """Fill `ledger` with the partition's snapshot; None where there is none (the tail is then the whole partition)."""
     row = connection.execute(
-        "SELECT next_offset, decision, epoch, next_intake, log_time FROM ledger_positions WHERE topic = %s AND partition = %s",
+        "SELECT next_offset, decision, epoch, next_intake, log_time FROM ledger_positions "
+        "WHERE topic = %s AND partition = %s",
         (full_topic, ledger.partition),
     ).fetchone()
     if row is None:
@@ -89,9 +92,7 @@ def load(connection: psycopg.Connection[Any], full_topic: str, ledger: Partition
     return position
 
 
-def save(
-    connection: psycopg.Connection[Any], full_topic: str, ledger: PartitionLedger, next_offset: int
-) -> int:
+def save(connection: psycopg.Connection[Any], full_topic: str, ledger: PartitionLedger, next_offset: int) -> int:
     """Write the streams that changed and the position; the number of streams written.
 
     Only to be called when all that `ledger` decided stands on the log and was accepted.
@@ -133,7 +134,8 @@ def count_forwarded(connection: psycopg.Connection[Any], counts: Iterable[tuple[
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO forwarded_commands (channel, topic, count, last_at) VALUES (%s, %s, %s, now()) "
-            "ON CONFLICT (channel, topic) DO UPDATE SET count = forwarded_commands.count + excluded.count, last_at = now()",
+            "ON CONFLICT (channel, topic) "
+            "DO UPDATE SET count = forwarded_commands.count + excluded.count, last_at = now()",
             list(counts),
         )
 

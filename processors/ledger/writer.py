@@ -1,4 +1,5 @@
-"""Moves commands into facts: reads the intake partitions it is given, decides, writes the ledger partitions of the same number.
+"""Moves commands into facts: reads the intake partitions it is given, decides, writes the ledger partitions of those
+numbers.
 
 What keeps it honest is not this process but the chain that every reader follows: whatever it writes late, twice or by other
 rules is skipped by all. It only has to notice. Its records are acknowledged with their offsets; as long as these follow each
@@ -75,7 +76,11 @@ class _Owned:
 
 
 class LedgerWriter:
-    """Runs until `stop` is set. `on_batch` (tests) is called after each batch with the number of records in it."""
+    """Runs until `stop` is set.
+
+    `on_batch` is called after each batch with the number of records in it. Another `group` than the usual one gives a writer
+    that shares no partition with the others but takes them all: a rival, for tests of what then happens.
+    """
 
     def __init__(
         self,
@@ -83,11 +88,13 @@ class LedgerWriter:
         services: Services,
         stop: threading.Event,
         on_batch: Callable[[int], None] | None = None,
+        group: str = GROUP,
     ) -> None:
         self._settings = settings
         self._services = services
         self._stop = stop
         self._on_batch = on_batch
+        self._group = group
         self._codec: Codec = codec_for(services.schema_registry, services.topic_prefix)
         self._name = {services.topic(name): name for name in INTAKE_TOPICS}
         self._owned: dict[tuple[str, int], _Owned] = {}
@@ -102,10 +109,8 @@ class LedgerWriter:
         """Decide until stopped; then flush, commit, snapshot and leave."""
         ensure_topics(self._services, self._settings)
         self._with_database(snapshots.ensure_tables)
-        self._consumer = reader = consumer(self._services, GROUP)
-        reader.subscribe(
-            list(self._name), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        self._consumer = reader = consumer(self._services, self._group)
+        reader.subscribe(list(self._name), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         committed_at = snapshot_at = time.monotonic()
         try:
             while not self._stop.is_set():
@@ -156,7 +161,7 @@ class LedgerWriter:
         key: Any = message.key()
         try:
             outcome = ledger.decide(offset, message.timestamp()[1], key, value)
-        except Exception as error:  # a rule that raises is our bug; the record is kept for a better build, the rest goes on
+        except Exception as error:  # noqa: BLE001 - our bug: the record is kept for a better build, the rest goes on
             log.error(
                 "decision_failed", topic=message.topic(), partition=message.partition(), offset=offset, exc_info=error
             )
@@ -262,7 +267,10 @@ class LedgerWriter:
         places = [(p.topic, p.partition) for p in partitions]
         self._take_over(places)
         reader.incremental_assign(
-            [TopicPartition(topic, partition, self._owned[topic, partition].ledger.next_intake) for topic, partition in places]
+            [
+                TopicPartition(topic, partition, self._owned[topic, partition].ledger.next_intake)
+                for topic, partition in places
+            ]
         )
 
     def _on_revoke(self, reader: Consumer, partitions: list[TopicPartition]) -> None:
@@ -336,7 +344,7 @@ class LedgerWriter:
         intake_of: dict[tuple[str, int], tuple[str, int]],
     ) -> tuple[dict[tuple[str, int], int], int]:
         """Fold what stands on the ledger partitions behind the snapshots; the end of each, and the facts read."""
-        tail_reader = consumer(self._services, f"{GROUP}-takeover")
+        tail_reader = consumer(self._services, f"{self._group}-takeover")
         read = 0
         try:
             ends = {}
@@ -366,9 +374,7 @@ class LedgerWriter:
             tail_reader.close()
         return ends, read
 
-    def _fold(
-        self, reader: ChainReader[tuple[str, dict[str, Any]]], ledger: PartitionLedger, message: Message
-    ) -> None:
+    def _fold(self, reader: ChainReader[tuple[str, dict[str, Any]]], ledger: PartitionLedger, message: Message) -> None:
         value: Any = message.value()
         try:
             contract, record = self._codec.decode(value)

@@ -1,7 +1,7 @@
 """The reader's rule over a whole batch: which facts count (see `events.chain`).
 
-On the usual path each row begins the decision that follows the one before, or is the next of its decision: one comparison
-over columns. A partition where a single row is otherwise goes through `ChainReader`, fact by fact.
+On the usual path each row begins the decision that follows the one before, or is the next of its decision: one
+comparison over columns. A partition where a single row is otherwise goes through `ChainReader`, fact by fact.
 
     state last=A     rows B1/2(follows A) B2/2 C1/1(follows B) D1/3(follows C)
                      accepted B1 B2 C1; D is not complete: the reader resumes at D1
@@ -42,14 +42,18 @@ class Followed(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """`rows`: numbers (`seq`) of the facts that count, in the order that readers see them; `parts`: what became of each."""
+    """`rows`: numbers (`seq`) of the facts that count, in the order that readers see them; `parts`: what became of
+    each.
+    """
 
     rows: pl.Series
     parts: Mapping[int, Followed]
 
 
 def accept(links: pl.DataFrame, states: Mapping[int, ChainState]) -> Accepted:
-    """Apply the rule. `links`: seq, part, offset and the chain's columns, by part and offset; `states`: part → before."""
+    """Apply the rule. `links`: seq, part, offset and the chain's columns, by part and offset; `states`: part →
+    before.
+    """
     if links.is_empty():
         return Accepted(
             pl.Series("seq", [], pl.Int64), {part: Followed(state, None, {}) for part, state in states.items()}

@@ -4,8 +4,8 @@
     00 | schema id | body      ├→  "Obj" header with the writer's schema | body end body end body end  →  a frame
     00 | schema id | body      ┘
 
-Avro has no mark between records, so one record with a byte too many would silently shift all that follow. Hence `end`: a
-random number after each body, read as a field of its own. Where it is not found again, the rows are halved until the
+Avro has no mark between records, so one record with a byte too many would silently shift all that follow. Hence `end`:
+a random number after each body, read as a field of its own. Where it is not found again, the rows are halved until the
 culprit stands alone, and the careful one-by-one decoder says what is wrong with it.
 """
 
@@ -28,7 +28,8 @@ _END = "end_of_record"
 _SYNC = b"order-ledger-run"  # 16 bytes between blocks, as the container format wants
 _LINK = ("decision", "follows", "index", "count", "epoch", "intake_offset")
 
-#: So few rows with a bad one among them are decoded one by one. Smaller: more attempts that fail; larger: more slow rows.
+#: So few rows with a bad one among them are decoded one by one. Smaller: more attempts that fail; larger: more slow
+#: rows.
 _ONE_BY_ONE_ROWS = 64
 
 
@@ -41,8 +42,8 @@ class Garbage(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """`frames`: fact → columns as `projections.model.FactBatch` has them, `seq` being the row's number. `links`: row, its place
-    in the chain (`decision`, `follows`, `index`, `count`, `epoch`, `intake_offset`), in row order."""
+    """`frames`: fact → columns as `projections.model.FactBatch` has them, `seq` being the row's number. `links`: row,
+    its place in the chain (`decision`, `follows`, `index`, `count`, `epoch`, `intake_offset`), in row order."""
 
     frames: dict[str, pl.DataFrame]
     links: pl.DataFrame
@@ -54,7 +55,8 @@ class Decoder:
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
-        # Nobody can write a record that ends in a number nobody knows. 62 bits: it stays positive when doubled by zigzag.
+        # Nobody can write a record that ends in a number nobody knows. 62 bits: it stays positive when doubled by
+        # zigzag.
         self._end = secrets.randbits(60) | 1 << 60
         self._end_bytes = _varint(self._end)
         self._header: dict[int, bytes] = {}
@@ -144,7 +146,9 @@ class Decoder:
 
 
 def newest_shape(frame: pl.DataFrame, written: Any, wanted: Any) -> pl.DataFrame:
-    """Columns of an older version of a record in the newest version's shape; fields that came later get their default."""
+    """Columns of an older version of a record in the newest version's shape; fields that came later get their
+    default.
+    """
     if written == wanted:
         return frame
     before = {field["name"]: field["type"] for field in written["fields"]}

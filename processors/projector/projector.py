@@ -4,9 +4,9 @@
     offsets = projector.place({("ledger.orders", 3): topic_id})      # where to read on
     projector.take(records)                                          # written when it returns
 
-The same code serves the live tables, a rebuild in a schema of its own and the past (`processors.projector.span`): only the
-start, the end and the schema differ. It knows no consumer: whoever reads Kafka hands in records of any partitions, those
-of one partition in order.
+The same code serves the live tables, a rebuild in a schema of its own and the past (`processors.projector.span`): only
+the start, the end and the schema differ. It knows no consumer: whoever reads Kafka hands in records of any partitions,
+those of one partition in order.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ class Projector:
     def place(
         self, topic_ids: Mapping[Partition, str], start: Mapping[Partition, Position] | None = None
     ) -> dict[Partition, int]:
-        """Read from the store how far the partitions are; the offset of each to read on from. Replaces what was known."""
+        """Read from the store how far the partitions are; the offset of each to read on from. Replaces what was
+        known.
+        """
         positions = self._store.positions(topic_ids, start)
         for partition in topic_ids:
             self._held.pop(partition, None)
@@ -85,10 +87,9 @@ class Projector:
         return self._positions.keys()
 
     def take(self, records: Iterable[Record]) -> Taken:
-        """Fold and write a batch. Raises Overtaken (place anew, then read again from there), psycopg.OperationalError (nothing
-        is known to be written: call again with no records, or place anew), and whatever a fold raises."""
-        for record in records:
-            self._hold(record)
+        """Fold and write a batch. Raises Overtaken (place anew, then read again from there), psycopg.OperationalError
+        (nothing is known to be written: call again with no records, or place anew), and whatever a fold raises."""
+        self._hold(records)
         parts = sorted(partition for partition, held in self._held.items() if held)
         flat = [record for partition in parts for record in self._held[partition]]
         if not flat:
@@ -110,17 +111,25 @@ class Projector:
             len(accepted.rows), written, passed_over, {move.partition: move.position.next_offset for move in moves}
         )
 
-    def _hold(self, record: Record) -> None:
-        topic, number = record.topic(), record.partition()
-        assert topic is not None and number is not None, "a consumed record has a place"
-        partition = (topic.removeprefix(self._prefix), number)
-        position = self._positions.get(partition)
-        if position is None:
-            return
-        held = self._held.setdefault(partition, [])
-        # After a seek a few records of before may still come: they are known.
-        if _offset(record) >= (_offset(held[-1]) + 1 if held else position.next_offset):
-            held.append(record)
+    def _hold(self, records: Iterable[Record]) -> None:
+        """Put each record behind those of its partition that wait. Runs once per fact: hence the local names."""
+        next_offset: dict[tuple[str | None, int | None], int] = {}
+        held: dict[tuple[str | None, int | None], list[Record]] = {}
+        for record in records:
+            place = record.topic(), record.partition()
+            if place not in held:
+                partition = (str(place[0]).removeprefix(self._prefix), int(place[1] or 0))
+                if partition in self._positions:
+                    held[place] = waiting = self._held.setdefault(partition, [])
+                    known = self._positions[partition].next_offset
+                    next_offset[place] = _offset(waiting[-1]) + 1 if waiting else known
+                else:
+                    held[place], next_offset[place] = [], 0  # somebody else's by now: passed over
+            offset = _offset(record)
+            # After a seek a few records of before may still come: they are known.
+            if offset >= next_offset[place]:
+                held[place].append(record)
+                next_offset[place] = offset + 1
 
     def _follow(self, parts: Sequence[Partition], flat: Sequence[Record]) -> tuple[Decoded, Accepted]:
         part_of_row = [part for part, partition in enumerate(parts) for _ in self._held[partition]]

@@ -1,4 +1,5 @@
-"""A span of the ledger folded into a schema: a rebuild, the past, or an independent look. The live code, another start and end.
+"""A span of the ledger folded into a schema: a rebuild, the past, or an independent look. The live code, another start
+and end.
 
     ends = end_offsets_of(services)
     fold_span(services, "rebuild_7", ends)        # tables of schema rebuild_7 as of these offsets
@@ -47,9 +48,9 @@ def fold_span(
 ) -> dict[Partition, int]:
     """Fold the facts from `start` (the beginning where there is none) up to, not including, the offsets of `end`.
 
-    Comes out with each partition's next offset: lower than its end where the last decision is cut by it. Facts that do not
-    decode are counted in the schema's `skipped_facts`; dead letters are the live projector's business. Raises Stopped when
-    `stop` is set before the end.
+    Comes out with each partition's next offset: lower than its end where the last decision is cut by it. Facts that do
+    not decode are counted in the schema's `skipped_facts`; dead letters are the live projector's business. Raises
+    Stopped when `stop` is set before the end.
     """
     stop = stop or threading.Event()
     store = Store(lambda: connect(services, _NAME), schema)
@@ -69,7 +70,9 @@ def fold_span(
             records = []
             for message in read(client, BATCH_RECORDS_MAX, IDLE_SECONDS):
                 topic, number, offset = message.topic(), message.partition(), message.offset()
-                assert topic is not None and number is not None and offset is not None, "a consumed record has a place"
+                assert topic is not None, "a consumed record has a place"
+                assert number is not None, "a consumed record has a place"
+                assert offset is not None, "a consumed record has a place"
                 one = (topic.removeprefix(services.topic_prefix), number)
                 reached[one] = offset + 1
                 if offset < end[one]:

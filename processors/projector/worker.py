@@ -2,8 +2,9 @@
 
     run_projector(settings, services, stop)      # returns when `stop` is set; raises when it must not go on
 
-PostgreSQL says where each partition goes on; what the consumer group remembers is a hint for lag monitors. While PostgreSQL
-or Kafka is away the worker waits and tries again: nothing is skipped. A fold that raises ends the worker, nothing stored.
+PostgreSQL says where each partition goes on; what the consumer group remembers is a hint for lag monitors. While
+PostgreSQL or Kafka is away the worker waits and tries again: nothing is skipped. A fold that raises ends the worker,
+nothing stored.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from runtime.settings import Settings
 
 GROUP = "projector"
 
-#: Records of one transaction at most. Larger batches reduce more facts to one row before writing, until their memory (about
-#: 1 kB a fact while it is folded) hurts; below a few thousand the transaction costs more than the rows.
+#: Records of one transaction at most. Larger batches reduce more facts to one row before writing, until their memory
+#: (about 1 kB a fact while it is folded) hurts; below a few thousand the transaction costs more than the rows.
 BATCH_RECORDS_MAX = 100_000
 
 #: How long to wait for the first record. Longer delays a stop by as much; shorter only spins on a quiet topic.
@@ -41,11 +42,15 @@ IDLE_SECONDS = 0.2
 #: After the first record, so long for others to come along. Longer delays each single fact; 0 makes batches of one.
 LINGER_SECONDS = 0.005
 
-#: Pauses between attempts while a service is away: short enough that a restart is hardly noticed, long enough not to hammer.
+#: Pauses between attempts while a service is away: short enough that a restart is hardly noticed, long enough not to
+#: hammer.
 BACKOFF_SECONDS_MIN, BACKOFF_SECONDS_MAX = 0.1, 5.0
 
 #: A dead letter must be on the broker before its offset is passed. Shorter fails on a rolling restart.
 SET_ASIDE_SECONDS = 90.0
+
+#: librdkafka names its own error codes with a leading underscore; they are public all the same.
+_NOT_THE_SAME_LOG = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001
 
 Result = TypeVar("Result")
 
@@ -85,7 +90,8 @@ class _Worker:
         self._projector = projector
         self._store = store
         self._stop = stop
-        # Below its beginning or above its end the log is another one than that which was read: never silently go elsewhere.
+        # Below its beginning or above its end the log is another one than that which was read: never silently go
+        # elsewhere.
         self._consumer = consumer(services, GROUP, auto_offset_reset="error")
 
     def run(self) -> None:
@@ -109,7 +115,8 @@ class _Worker:
                 self._place_anew()
                 return
             except psycopg.OperationalError as error:
-                # Whether the transaction went through is not known. The fence tells: if it did, the next attempt is overtaken.
+                # Whether the transaction went through is not known. The fence tells: if it did, the next attempt is
+                # overtaken.
                 records = ()
                 log.warning("projector_waits_for_postgres", detail=str(error).strip())
                 self._store.close()
@@ -165,7 +172,8 @@ class _Worker:
 def read(client: Consumer, records_max: int, idle_seconds: float) -> list[Message]:
     """Waits for a first record, then takes all that are there: one when it is quiet, a hundred thousand in a backlog.
 
-    Raises Fault when the log does not hold the offset that was asked for. Other errors pass by themselves: librdkafka goes on.
+    Raises Fault when the log does not hold the offset that was asked for. Other errors pass by themselves: librdkafka
+    goes on.
     """
     messages: list[Message] = client.consume(1, idle_seconds)
     if messages:
@@ -175,7 +183,7 @@ def read(client: Consumer, records_max: int, idle_seconds: float) -> list[Messag
         error = message.error()
         if error is None:
             good.append(message)
-        elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+        elif error.code() in _NOT_THE_SAME_LOG:
             raise Fault(
                 f"The log of {message.topic()} partition {message.partition()} is not the one that was read before",
                 error.str(),
@@ -225,7 +233,7 @@ def dead_letters(services: Services) -> SetAside:
             raise Fault(
                 f"{len(failed) + left} records that are no facts could not be set aside",
                 failed[0] if failed else f"no answer within {SET_ASIDE_SECONDS:.0f} s",
-                "is Kafka there, and the topic dead-letters? The projector goes on from the same place when it is started again",
+                "is Kafka there, and the topic dead-letters? Started again, the projector goes on from the same place",
             )
 
     return set_aside

@@ -1,7 +1,7 @@
 """Rows and offsets into PostgreSQL, together or not at all.
 
-    UPDATE projector_offsets … WHERE next_offset = what I read from        the fence: a rival that was faster made it differ
-    INSERT … ON CONFLICT DO UPDATE                                          each table, a row per key
+    UPDATE projector_offsets … WHERE next_offset = what I read from        the fence: a rival that was faster made it
+    differ INSERT … ON CONFLICT DO UPDATE                                          each table, a row per key
     COMMIT
 
 So every fact is in the tables exactly once, whoever else believes to own the partition.
@@ -23,12 +23,14 @@ from projections.model import Projection, Table
 from projections.tables import ddl, unnest, upsert
 from runtime.errors import Fault
 
-#: Below this many rows arrays and `unnest` win, above it COPY into a staging table (measured: they meet at about 5,000).
+#: Below this many rows arrays and `unnest` win, above it COPY into a staging table (measured: they meet at about
+#: 5,000).
 COPY_ROWS_MIN = 5_000
 
 READER = "projector"
 
-#: Any number that nobody else uses as an advisory lock in this database: two processes that start together make tables in turn.
+#: Any number that nobody else uses as an advisory lock in this database: two processes that start together make tables
+#: in turn.
 _TABLES_LOCK = 0x0DE2_1ED6
 
 Partition = tuple[str, int]
@@ -104,7 +106,8 @@ class Store:
                 if row[4] != topic_id:
                     raise Fault(
                         f"The topic {topic} was made anew",
-                        f"partition {partition} was read up to offset {row[0]} of topic id {row[4]}; now it is {topic_id}",
+                        f"partition {partition} was read up to offset {row[0]} of topic id {row[4]};"
+                        f" now it is {topic_id}",
                         "bring the old topic back, or begin with an empty database and another topic prefix",
                     )
                 found[topic, partition] = Position(row[0], ChainState(*row[1:4]))
@@ -116,7 +119,9 @@ class Store:
         moves: Sequence[Move],
         skipped: Mapping[Partition, Mapping[str, Skip]],
     ) -> None:
-        """All of it in one transaction. `rows` are reduced. Raises Overtaken; psycopg.OperationalError when it was cut off."""
+        """All of it in one transaction. `rows` are reduced. Raises Overtaken; psycopg.OperationalError when it was cut
+        off.
+        """
         connection = self._open()
         with connection.transaction():
             self._move(connection, moves)

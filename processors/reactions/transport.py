@@ -103,5 +103,10 @@ class ReactionsApp(faust.App):
 
     start_of: StartOf
 
+    def _create_directories(self) -> None:
+        """Make none: Faust's folders are for its own tables, which are not used, and would stand wherever we were
+        started.
+        """
+
     def _new_transport(self) -> Any:
         return ReactionsTransport(self.conf.broker_consumer, self, loop=self.loop)

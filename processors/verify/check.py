@@ -1,7 +1,7 @@
 """The comparison: one moment of the database, the log to exactly that moment, and every column of every row.
 
-    report = verify(services, codec)
-    report.equal, report.first_difference
+report = verify(services, codec)
+report.equal, report.first_difference
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -225,5 +225,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
-
-

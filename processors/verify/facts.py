@@ -1,7 +1,7 @@
 """One fact at a time, from the bytes of one record: with fastavro, and the contract that wrote it.
 
-    reader = FactReader(codec)
-    fact = reader.read("ledger.orders", 3, 17, value)     # fact.name, fact.record, fact.record["data"]
+reader = FactReader(codec)
+fact = reader.read("ledger.orders", 3, 17, value)     # fact.name, fact.record, fact.record["data"]
 """
 
 from collections.abc import Callable, Mapping

@@ -36,12 +36,10 @@ class KpiOrder(Row):
     delivered_at: datetime | None = None
 
 
-
 @dataclass(slots=True)
 class KpiHold(Row):
     changed_at: datetime | None = None
     held: bool | None = None
-
 
 
 @dataclass(slots=True)
@@ -53,7 +51,6 @@ class KpiDelivery(Row):
     on_time: bool | None = None
 
 
-
 @dataclass(slots=True)
 class KpiCount(Row):
     location_id: str | None = None
@@ -62,7 +59,6 @@ class KpiCount(Row):
     variance: int | None = None
     tolerance: int | None = None
     accurate: bool | None = None
-
 
 
 @dataclass(slots=True)
@@ -78,11 +74,9 @@ class KpiCase(Row):
     reopened: int = 0
 
 
-
 @dataclass(slots=True)
 class Watermark(Row):
     as_of: datetime | None = None
-
 
 
 class Kpis:
@@ -137,7 +131,7 @@ class Kpis:
         row.due_by = data["promised_by"]
         row.ordered += sum(line["quantity"] for line in data["lines"])
 
-    def amended(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def amended(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.orders.row(data["order_id"])
         by_seller = data["by"] == "seller"
         if data["promised_by"] is not None and not by_seller:
@@ -148,7 +142,7 @@ class Kpis:
             if by_seller and change < 0:
                 row.removed_by_seller -= change
 
-    def cancelled(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def cancelled(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.orders.row(data["order_id"])
         units = sum(line["quantity"] for line in data["lines"])
         row.cancelled += units
@@ -181,14 +175,14 @@ class Kpis:
         if row.first_location_id is None:
             row.first_location_id = data["location_id"]
 
-    def differed(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def differed(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.orders.row(data["order_id"]).errors += 1
 
-    def tracked(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def tracked(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if data["status"] in _LOST:
             self.orders.row(data["order_id"]).errors += 1
 
-    def shipment_delivered(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def shipment_delivered(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.arrived(data, data["delivered_at"])
         row = self.deliveries.row(data["order_id"], data["shipment_id"])
         for name in _DELIVERY:
@@ -203,7 +197,7 @@ class Kpis:
         row.delivered += sum(line["quantity"] for line in data["lines"])
         row.delivered_at = _later(row.delivered_at, at)
 
-    def return_received(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def return_received(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.orders.row(data["order_id"]).returned += sum(line["quantity"] for line in data["lines"])
 
     def counted(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:

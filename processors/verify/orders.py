@@ -41,7 +41,6 @@ class Order(Row):
     active_holds: int = 0
     updated_at: datetime | None = None
 
-
     @property
     def status(self) -> str:
         """The order's state in one word, told from its totals."""
@@ -69,7 +68,6 @@ class Hold(Row):
     active: int = 0
 
 
-
 @dataclass(slots=True)
 class Line(Row):
     sku: str | None = None
@@ -84,12 +82,10 @@ class Line(Row):
     returned: int = 0
 
 
-
 @dataclass(slots=True)
 class LineLocation(Row):
     allocated: int = 0
     shipped: int = 0
-
 
 
 @dataclass(slots=True)
@@ -105,7 +101,6 @@ class Shipment(Row):
     due_by: datetime | None = None
     on_time: bool | None = None
 
-
     @property
     def status(self) -> str | None:
         """A scan that comes after the delivery does not take it back."""
@@ -118,7 +113,6 @@ class ShipmentLine(Row):
     quantity: int = 0
 
 
-
 @dataclass(slots=True)
 class Return(Row):
     rma: str | None = None
@@ -128,7 +122,6 @@ class Return(Row):
     requested_at: datetime | None = None
     received_at: datetime | None = None
     location_id: str | None = None
-
 
     @property
     def status(self) -> str | None:
@@ -143,7 +136,6 @@ class ReturnLine(Row):
     received: int = 0
     disposition: str | None = None
     reason: str | None = None
-
 
 
 class Orders:
@@ -229,7 +221,7 @@ class Orders:
         order.value_minor = min(value_minor, _VALUE_MINOR_MAX)
         order.charges_minor = sum(charge["amount_minor"] for charge in data["charges"])
 
-    def amended(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def amended(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         order = self.orders.get(data["order_id"])
         if order is not None and data["promised_by"] is not None:
             order.promised_by = data["promised_by"]
@@ -247,7 +239,7 @@ class Orders:
             )
         self.let_go(data)
 
-    def cancelled(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def cancelled(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         for line in data["lines"]:
             self.move(
                 data["order_id"],
@@ -265,10 +257,10 @@ class Orders:
                 place = self.locations.row(data["order_id"], release["line_id"], release["location_id"])
                 place.allocated -= release["quantity"]
 
-    def held(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def held(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.hold(data, 1)
 
-    def hold_released(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def hold_released(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.hold(data, -1)
 
     def hold(self, data: Mapping[str, Any], change: int) -> None:
@@ -277,24 +269,24 @@ class Orders:
         if order is not None:
             order.active_holds += change
 
-    def sourcing_requested(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def sourcing_requested(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         order = self.orders.get(data["order_id"])
         if order is not None:
             order.released = True
 
-    def line_allocated(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def line_allocated(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         units = data["quantity"]
         taken = {"open": -data["from_open"], "backordered": -data["from_backordered"]}
         self.move(data["order_id"], data["line_id"], allocated=units, **taken)
         self.locations.row(data["order_id"], data["line_id"], data["location_id"]).allocated += units
 
-    def line_backordered(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def line_backordered(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.move(data["order_id"], data["line_id"], open=-data["quantity"], backordered=data["quantity"])
 
-    def backorder_reopened(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def backorder_reopened(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.move(data["order_id"], data["line_id"], open=data["quantity"], backordered=-data["quantity"])
 
-    def line_deallocated(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def line_deallocated(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         units = data["quantity"]
         self.move(data["order_id"], data["line_id"], open=units, allocated=-units)
         self.locations.row(data["order_id"], data["line_id"], data["location_id"]).allocated -= units
@@ -325,7 +317,7 @@ class Orders:
             parcel.sku = line["sku"]
             parcel.quantity += units
 
-    def tracked(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def tracked(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         shipment = self.shipments.row(data["order_id"], data["shipment_id"])
         shipment.scan = data["status"]
         if data["expected_at"] is not None:
@@ -339,7 +331,7 @@ class Orders:
                 setattr(shipment, name, data[name])
         self.delivery_inferred(fact, data)
 
-    def delivery_inferred(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def delivery_inferred(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         for line in data["lines"]:
             self.move(data["order_id"], line["line_id"], delivered=line["quantity"])
 
@@ -356,7 +348,7 @@ class Orders:
             item.quantity += line["quantity"]
             item.reason = line["reason"]
 
-    def return_tracked(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def return_tracked(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.returns.row(data["order_id"], data["return_id"]).scan = data["status"]
 
     def return_received(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
@@ -373,7 +365,7 @@ class Orders:
             item.disposition = line["disposition"]
             self.move(data["order_id"], line["line_id"], returned=line["quantity"])
 
-    def refunded(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def refunded(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         order = self.orders.get(data["order_id"])
         if order is not None:
             order.refunded_minor += data["amount_minor"]

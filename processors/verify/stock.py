@@ -23,7 +23,6 @@ class Stock(Row):
     buffer: int | None = None
     low_detected_at: datetime | None = None
 
-
     @property
     def _free(self) -> int:
         return int(self.on_hand - self.reserved - self.damaged - self.quality_hold)
@@ -56,7 +55,6 @@ class Hold(Row):
     expires_at: datetime | None = None
 
 
-
 @dataclass(slots=True)
 class Location(Row):
     name: str | None = None
@@ -66,7 +64,6 @@ class Location(Row):
     country: str | None = None
     daily_capacity: int | None = None
     cost_minor_per_parcel: int | None = None
-
 
 
 class Stocks:
@@ -103,42 +100,40 @@ class Stocks:
     def at(self, data: Mapping[str, Any]) -> Stock:
         return self.stock.row(data["sku"], data["location_id"])
 
-    def received(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def received(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).on_hand += data["quantity"]
 
-    def adjusted(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def adjusted(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).on_hand += data["quantity_delta"]
 
-    def moved(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def moved(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.stock.row(data["sku"], data["from_location_id"]).on_hand -= data["quantity"]
         self.stock.row(data["sku"], data["to_location_id"]).on_hand += data["quantity"]
 
-    def counted(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def counted(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).on_hand += data["variance"]
 
-    def damaged(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def damaged(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).damaged += data["quantity"]
 
-    def policy_set(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def policy_set(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.at(data)
         row.safety_stock = data["safety_stock"]
         row.reorder_point = data["reorder_point"]
         row.buffer = max((buffer["quantity"] for buffer in data["buffers"]), default=0)
 
-    def reserved(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def reserved(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).reserved += data["quantity"]
         if data["expires_at"] is not None:
-            hold = self.holds.row(
-                data["sku"], data["order_id"], data["line_id"], data["attempt"], data["location_id"]
-            )
+            hold = self.holds.row(data["sku"], data["order_id"], data["line_id"], data["attempt"], data["location_id"])
             hold.quantity += data["quantity"]
             hold.expires_at = data["expires_at"]
 
-    def released(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def released(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).reserved -= data["quantity"]
         self.let_go(data, data["attempt"], data["quantity"])
 
-    def shipped(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def shipped(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.at(data)
         row.on_hand -= data["quantity"]
         row.reserved -= data["from_reserved"]
@@ -151,7 +146,7 @@ class Stocks:
         if hold is not None:
             hold.quantity -= quantity
 
-    def returned(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def returned(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         # What is disposed of never enters the stock; the row is there all the same, as something came.
         row = self.at(data)
         if data["disposition"] in ("restock", "damaged", "inspect"):
@@ -164,7 +159,7 @@ class Stocks:
     def low_detected(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).low_detected_at = fact["recorded_at"]
 
-    def registered(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def registered(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.locations.row(data["location_id"])
         for name in _LOCATION:
             setattr(row, name, data[name])

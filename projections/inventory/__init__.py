@@ -1,4 +1,6 @@
-"""Stock per SKU and location: on_hand = available + reserved + safety + damaged + quality_hold; and holds that expire."""
+"""Stock per SKU and location: on_hand = available + reserved + safety + damaged + quality_hold; and holds that
+expire.
+"""
 
 from projections.inventory.fold import fold
 from projections.model import Column, Projection, Table

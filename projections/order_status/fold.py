@@ -14,7 +14,8 @@ import polars as pl
 from projections.model import SEQUENCE, FactBatch
 from projections.order_status.tables import COUNTERS
 
-#: 10^12 units at 10^12 minor units each do not fit 64 bits. Such an order is shown as worth this much; its lines are exact.
+#: 10^12 units at 10^12 minor units each do not fit 64 bits. Such an order is shown as worth this much; its lines are
+#: exact.
 VALUE_MINOR_MAX = 9 * 10**18
 
 _LINE = ("order_id", "line_id", SEQUENCE)

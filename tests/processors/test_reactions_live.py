@@ -157,13 +157,16 @@ def ledger(ledger_env: Any) -> LedgerWriter:
 
 @contextmanager
 def running(env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    child = subprocess.Popen([sys.executable, "-c", CHILD], env={**env, "PYTHONPATH": str(ROOT)}, cwd="/")
+    folder = Path(env["ORDER_LEDGER_HOME"]) / "cwd"
+    folder.mkdir(parents=True, exist_ok=True)
+    child = subprocess.Popen([sys.executable, "-c", CHILD], env={**env, "PYTHONPATH": str(ROOT)}, cwd=folder)
     try:
         yield child
     finally:
         if child.poll() is None:
             child.kill()
         child.wait(10)
+        assert list(folder.iterdir()) == [], "a worker leaves nothing where it was started"
 
 
 def commands_of(services: Any, wanted: int, timeout_seconds: float = 40.0) -> list[tuple[str, dict[str, Any]]]:

@@ -141,7 +141,9 @@ def test_a_return_that_was_announced_comes_back():
         order_placed(),
         fact("ReturnRequested", **back, resolution="refund", lines=[{**line(2), "reason": "too small"}]),
         fact("ReturnTracked", order_id="o-1", return_id="r-1", status="in_transit"),
-        fact("ReturnReceived", **back, location_id="WH1", announced=True, lines=[{**line(1), "disposition": "restock"}]),
+        fact(
+            "ReturnReceived", **back, location_id="WH1", announced=True, lines=[{**line(1), "disposition": "restock"}]
+        ),
         fact("RefundIssued", order_id="o-1", return_id="r-1", amount_minor=100, currency="EUR"),
     )
     (row,) = tables["order_returns"]
@@ -158,7 +160,11 @@ def test_goods_that_nobody_announced_must_have_been_delivered():
         [
             fact("DeliveryInferred", order_id="o-1", return_id="r-1", lines=[line(2)]),
             fact(
-                "ReturnReceived", order_id="o-1", return_id="r-1", rma="X", lines=[{**line(2), "disposition": "damaged"}]
+                "ReturnReceived",
+                order_id="o-1",
+                return_id="r-1",
+                rma="X",
+                lines=[{**line(2), "disposition": "damaged"}],
             ),
         ],
     )
@@ -200,7 +206,7 @@ def test_a_refusal_moves_the_version_and_nothing_else():
 def test_an_order_that_is_released_later_says_so():
     (status,) = order(order_placed(sourcing=False))["order_status"]
     assert status["released"] is False
-    (status,) = order(
-        order_placed(sourcing=False), fact("SourcingRequested", order_id="o-1", placed_at=BEGINNING)
-    )["order_status"]
+    (status,) = order(order_placed(sourcing=False), fact("SourcingRequested", order_id="o-1", placed_at=BEGINNING))[
+        "order_status"
+    ]
     assert status["released"] is True

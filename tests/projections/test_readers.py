@@ -115,8 +115,16 @@ def test_lines_come_in_the_order_of_their_numbers(log, connection):
 
 
 def test_a_history_has_every_fact_refusals_included(log, connection):
-    refusal = {"command": "CancelOrder", "code": "limit", "what": "not cancelled", "detail": "it left", "hint": "return it"}
-    log.write(placed("o1", MORNING, due=EVENING), dispatched("o1", NOON), fact("CommandRefused", "o1", EVENING, **refusal))
+    refusal = {
+        "command": "CancelOrder",
+        "code": "limit",
+        "what": "not cancelled",
+        "detail": "it left",
+        "hint": "return it",
+    }
+    log.write(
+        placed("o1", MORNING, due=EVENING), dispatched("o1", NOON), fact("CommandRefused", "o1", EVENING, **refusal)
+    )
     history = read_history(connection, "o1")
     assert [(row["version"], row["fact"], row["occurred_at"]) for row in history] == [
         (1, "OrderPlaced", "2026-11-27T08:00:00Z"),

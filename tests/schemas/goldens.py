@@ -51,7 +51,11 @@ class Maker:
             case "string":
                 return f"{name} {self.made} é€𝄞" if self.complete else ""
             case "long" if isinstance(schema, dict) and schema.get("logicalType") == "timestamp-micros":
-                return _FIRST_TIME + timedelta(microseconds=self.made) if self.complete else datetime(1970, 1, 1, tzinfo=UTC)
+                return (
+                    _FIRST_TIME + timedelta(microseconds=self.made)
+                    if self.complete
+                    else datetime(1970, 1, 1, tzinfo=UTC)
+                )
             case "long":
                 return (-1) ** self.made * (10**12 + self.made) if self.complete else 0
             case "double":

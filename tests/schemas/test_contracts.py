@@ -134,7 +134,11 @@ def test_a_class_has_the_fields_of_its_contract(full_name: str) -> None:
     assert fields[-1]["name"] == "data"
     envelope = Recorded if newest(full_name).is_fact else Command
     hints = {field.name: field.type for field in msgspec.structs.fields(envelope) if field.name != "data"}
-    of_class = {name: shape_of_class(kind) for name, kind in hints.items() if envelope is Recorded or name not in STAMPED_BY_THE_BROKER}
+    of_class = {
+        name: shape_of_class(kind)
+        for name, kind in hints.items()
+        if envelope is Recorded or name not in STAMPED_BY_THE_BROKER
+    }
     assert {field["name"]: shape_of_schema(field["type"]) for field in fields[:-1]} == of_class
 
 
@@ -151,7 +155,9 @@ def test_no_two_contracts_share_an_id() -> None:
     assert min(ids) > 0
 
 
-@pytest.mark.parametrize("contract", [contract for contract in ALL if contract.is_fact], ids=lambda contract: contract.name)
+@pytest.mark.parametrize(
+    "contract", [contract for contract in ALL if contract.is_fact], ids=lambda contract: contract.name
+)
 def test_facts_can_be_decoded_by_polars(contract: Contract) -> None:
     """polars reads neither maps nor a named type that is referred to a second time by its name."""
     names = [record["name"] for record in named_types(contract.schema)]

@@ -7,9 +7,9 @@ from pathlib import Path
 import fastavro
 import pytest
 
-from tests.schemas.goldens import FOLDER, KINDS, add_missing, encode, from_json, golden_path, make_golden, to_json
 from schemas.codec import Codec, UndecodableError
 from schemas.contracts import Contract, contracts, newest
+from tests.schemas.goldens import FOLDER, KINDS, add_missing, encode, from_json, golden_path, make_golden, to_json
 
 ALL = contracts()
 CASES = [(contract, kind) for contract in ALL for kind in KINDS]
@@ -22,7 +22,9 @@ def test_every_version_has_its_golden_bytes_and_no_file_is_left_over() -> None:
 
 
 @pytest.mark.parametrize(("contract", "kind"), CASES, ids=IDS)
-def test_golden_bytes_decode_to_their_record_and_encode_to_themselves(contract: Contract, kind: str, codec: Codec) -> None:
+def test_golden_bytes_decode_to_their_record_and_encode_to_themselves(
+    contract: Contract, kind: str, codec: Codec
+) -> None:
     golden = json.loads(golden_path(contract).read_text(encoding="utf-8"))[kind]
     value = bytes.fromhex(golden["hex"])
     as_written = fastavro.schemaless_reader(io.BytesIO(value[5:]), fastavro.parse_schema(contract.schema), None)

@@ -15,7 +15,10 @@ from schemas.codec import Codec
 from schemas.contracts import contracts
 from schemas.registry import COMPATIBILITY, ConfluentRegistry, Subjects, register
 
-TOPICS = {contract.full_name: ["ledger.orders", "ledger.stock"] if contract.name == "CommandRefused" else ["a.topic"] for contract in contracts()}
+TOPICS = {
+    contract.full_name: ["ledger.orders", "ledger.stock"] if contract.name == "CommandRefused" else ["a.topic"]
+    for contract in contracts()
+}
 
 
 class SmallRegistry(ThreadingHTTPServer):

@@ -60,7 +60,7 @@ class FactRecord:
 
 
 class ChainLog:
-    """A ledger partition in memory. `records` may be shortened, repeated and mixed as a test likes; offsets count on."""
+    """A ledger partition in memory. `records` may be shortened, repeated and mixed as a test likes."""
 
     def __init__(self, topic: str = "ledger.orders", partition: int = 0, *, last: int = GENESIS) -> None:
         self.topic = topic

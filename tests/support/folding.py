@@ -1,6 +1,6 @@
 """Folds without a database: facts in, rows out.
 
-    rows(ORDER_STATUS, log)["order_lines"]      # [{"order_id": "o-1", "line_id": "1", "open": 2, …}]
+rows(ORDER_STATUS, log)["order_lines"]      # [{"order_id": "o-1", "line_id": "1", "open": 2, …}]
 """
 
 from __future__ import annotations

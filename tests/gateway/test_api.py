@@ -1,0 +1,196 @@
+"""The API over real services: health, what the tables say, and the registry that lets other tools read our topics."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import fastavro
+import httpx
+import pytest
+
+from events.catalogue import LEDGER_TOPICS
+from gateway.api import create_app, run_api
+from gateway.api.settings import ApiSettings
+from processors.projector.span import end_offsets_of, fold_span
+from runtime.errors import Fault
+from runtime.kafka import TopicSpec, create_topics, producer
+from schemas.contracts import contracts
+from tests.support.chain import BEGINNING, ChainLog
+
+REGISTRY_TYPE = "application/vnd.schemaregistry.v1+json"
+REFUSED = {"command": "CancelOrder", "code": "shipped", "what": "w", "detail": "d", "hint": "h", "at_most": None}
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def api(ledger_env: Any) -> Iterator[httpx.Client]:
+    """A running API over an order with one line, and a SKU."""
+    services = ledger_env.services
+    create_topics(services, [TopicSpec(services.topic(topic), 1) for topic in LEDGER_TOPICS])
+    orders, stock = ChainLog("ledger.orders"), ChainLog("ledger.stock")
+    line = {"line_id": "1", "sku": "MUG", "quantity": 2, "unit_price_minor": 450, "attributes": []}
+    placed = {
+        "order_id": "order/1", "customer_id": "c", "currency": "EUR", "lines": [line], "service_level": "standard",
+        "ship_to": {"country": "DE"}, "allocation": "ship_available", "charges": [], "sourcing": True,
+    }  # fmt: skip
+    orders.decide("order/1", ("OrderPlaced", placed), occurred_at=BEGINNING)
+    orders.decide("order/1", ("CommandRefused", REFUSED))
+    stock.decide("MUG", ("StockReceived", {"sku": "MUG", "location_id": "WH1", "quantity": 5}))
+    sender = producer(services)
+    for log in (orders, stock):
+        for record in log.records:
+            sender.produce(services.topic(log.topic), value=record.value_bytes, key=record.key_bytes)
+    assert sender.flush(30) == 0
+    fold_span(services, "public", end_offsets_of(services))
+    with serving(ledger_env.settings, services) as client:
+        yield client
+
+
+class serving:  # noqa: N801 - reads as what it does
+    """An API in a thread, and a client that speaks to it."""
+
+    def __init__(self, settings: Any, services: Any) -> None:
+        self.stop = threading.Event()
+        listen = ApiSettings(port=free_port())
+        self.client = httpx.Client(base_url=f"http://{listen.host}:{listen.port}")
+        self.thread = threading.Thread(target=run_api, args=(settings, services, self.stop), kwargs={"listen": listen})
+
+    def __enter__(self) -> httpx.Client:
+        self.thread.start()
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                self.client.get("/healthz")
+                return self.client
+            except httpx.TransportError:
+                assert time.monotonic() < deadline and self.thread.is_alive()
+                time.sleep(0.02)
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self.stop.set()
+        self.thread.join(20)
+        assert not self.thread.is_alive(), "the server ends when it is told to"
+
+
+def test_what_the_tables_say_is_read_over_http(api: httpx.Client) -> None:
+    assert api.get("/healthz").json() == {"status": "ok"}
+    assert api.get("/readyz").json() == {"kafka": "ok", "postgres": "ok"}
+
+    order = api.get("/v1/orders/order%2F1").json()
+    assert (order["order_id"], order["status"], order["version"]) == ("order/1", "placed", 2)
+    assert order["lines"][0]["open"] == 2
+    history = api.get("/v1/orders/order%2F1/history").json()
+    assert [fact["fact"] for fact in history["facts"]] == ["OrderPlaced", "CommandRefused"]
+    rows = api.get("/v1/inventory", params={"sku": "MUG"}).json()["rows"]
+    assert [(row["location_id"], row["available"]) for row in rows] == [("WH1", 5)]
+    assert api.get("/v1/inventory", params={"location": "nowhere"}).json() == {"rows": []}
+    figures = api.get("/v1/kpis", params={"from": "2026-11-27", "by": "channel"}).json()
+    assert figures["kpis"]["order_processing_hours"]["denominator"] == 0
+    assert figures["by"] == "channel"
+
+    missing = api.get("/v1/orders/order-9")
+    assert missing.status_code == 404
+    assert missing.json()["detail"]["what"] == "no such order"
+    assert api.get("/v1/orders/order-9/history").status_code == 404
+    assert api.get("/v1/inventory", params={"limit": 0}).status_code == 422
+    assert api.get("/openapi.json").status_code == 200
+
+
+def test_a_registry_client_finds_every_schema_by_the_id_in_a_record(api: httpx.Client) -> None:
+    for contract in contracts():
+        answer = api.get(f"/schemas/ids/{contract.schema_id}")
+        assert answer.headers["content-type"] == REGISTRY_TYPE
+        assert json.loads(answer.json()["schema"]) == contract.schema
+        fastavro.parse_schema(json.loads(answer.json()["schema"]))
+    names = api.get("/subjects").json()
+    assert len(names) == len(contracts()) + 2  # a refusal stands in all three ledger topics
+    prefix = names[0].partition(".")[0]  # the fixture's topics have one
+    subject = f"{prefix}.ledger.orders-order_ledger.facts.OrderPlaced"
+    assert api.get(f"/subjects/{subject}/versions").json() == [1]
+    latest = api.get(f"/subjects/{subject}/versions/latest").json()
+    assert latest == api.get(f"/subjects/{subject}/versions/1").json()
+    assert (latest["subject"], latest["version"]) == (subject, 1)
+    assert api.get(f"/subjects/{subject}/versions/1/schema").json() == json.loads(latest["schema"])
+    assert api.get(f"/schemas/ids/{latest['id']}/versions").json() == [{"subject": subject, "version": 1}]
+    assert api.get(f"/schemas/ids/{latest['id']}/subjects").json() == [subject]
+    assert api.get(f"/schemas/ids/{latest['id']}/schema").json() == json.loads(latest["schema"])
+    assert api.post(f"/subjects/{subject}", json={"schema": latest["schema"]}).json()["id"] == latest["id"]
+    assert api.get("/subjects", params={"subjectPrefix": subject}).json() == [subject]
+    assert api.get("/schemas/types").json() == ["AVRO"]
+    assert (
+        api.get("/config").json() == api.get(f"/config/{subject}").json() == {"compatibilityLevel": "FULL_TRANSITIVE"}
+    )
+    assert api.get("/mode").json() == {"mode": "READONLY"}
+
+    for path, status, code in [
+        ("/schemas/ids/7", 404, 40403),
+        ("/schemas/ids/7/versions", 404, 40403),
+        ("/subjects/none/versions", 404, 40401),
+        ("/subjects/none/versions/1", 404, 40401),
+        ("/config/none", 404, 40401),
+        (f"/subjects/{subject}/versions/2", 404, 40402),
+        (f"/subjects/{subject}/versions/x", 422, 42202),
+        (f"/subjects/{subject}/versions/0", 422, 42202),
+    ]:
+        answer = api.get(path)
+        assert (answer.status_code, answer.json()["error_code"]) == (status, code), path
+        assert answer.headers["content-type"] == REGISTRY_TYPE
+    other = api.post(f"/subjects/{subject}", json={"schema": '"string"'})
+    assert (other.status_code, other.json()["error_code"]) == (404, 40403)
+    assert api.post(f"/subjects/{subject}", json={}).json()["error_code"] == 42201
+
+
+def test_the_confluent_client_reads_from_it(api: httpx.Client) -> None:
+    registry = pytest.importorskip("confluent_kafka.schema_registry")
+    client = registry.SchemaRegistryClient({"url": str(api.base_url)})
+    (subject,) = [name for name in client.get_subjects() if name.endswith("facts.StockReserved")]
+    found = client.get_latest_version(subject)
+    assert json.loads(client.get_schema(found.schema_id).schema_str)["name"] == "StockReserved"
+
+
+def test_readiness_is_red_while_a_service_is_away_and_a_read_says_so(ledger_env: Any) -> None:
+    nowhere = f"host=127.0.0.1 port={free_port()} dbname=x connect_timeout=1"
+    away = replace(
+        ledger_env.services, postgres=nowhere, kafka_config={"bootstrap.servers": f"127.0.0.1:{free_port()}"}
+    )
+    with serving(ledger_env.settings, away) as client:
+        answer = client.get("/readyz", timeout=20)
+        assert answer.status_code == 503
+        assert "ok" not in answer.json().values()
+        assert client.get("/healthz").status_code == 200
+
+
+def test_tables_that_are_not_there_yet_are_said_to_be(ledger_env: Any) -> None:
+    with serving(ledger_env.settings, ledger_env.services) as client:
+        answer = client.get("/v1/orders/order-1")
+        assert answer.status_code == 503
+        assert "not there yet" in answer.json()["detail"]["what"]
+
+
+def test_a_taken_port_is_a_fault_that_names_it(ledger_env: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Fault, match=str(port)):
+            run_api(ledger_env.settings, ledger_env.services, threading.Event(), listen=ApiSettings(port=port))
+
+
+def test_it_listens_on_this_machine_alone_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (ApiSettings().host, ApiSettings().port) == ("127.0.0.1", 8085)
+    monkeypatch.setenv("ORDER_LEDGER_API_PORT", "9000")
+    assert ApiSettings().port == 9000
+
+
+def test_the_application_can_be_made_without_serving_it(ledger_env: Any) -> None:
+    assert create_app(ledger_env.settings, ledger_env.services).title == "order-ledger"

@@ -1,0 +1,277 @@
+"""`verify`, `dead-letters` and `doctor` as a person uses them, on real services."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+from confluent_kafka import OFFSET_BEGINNING, TopicPartition
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from typer.testing import CliRunner
+
+from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS, LEDGER_TOPICS
+from gateway.cli.checking import register
+from gateway.dead_letters import hexdump, read_letters
+from processors.dead_letters import Place, to_dead_letter
+from processors.projector.span import end_offsets_of, fold_span
+from processors.topics import ensure_topics
+from runtime.kafka import admin, consumer, end_offsets, producer
+from runtime.postgres import connect
+from runtime.settings import Settings
+from tests.support.chain import BEGINNING, ChainLog, FactRecord
+
+
+class Cli:
+    """The three commands, in the environment of one test."""
+
+    def __init__(self, env: Any) -> None:
+        self.services = env.services
+        self.app = typer.Typer()
+        register(self.app)
+
+    def run(self, *arguments: str) -> Any:
+        return CliRunner().invoke(self.app, list(arguments))
+
+    def json(self, *arguments: str, status: int = 0) -> Any:
+        result = self.run(*arguments, "--json")
+        assert result.exit_code == status, result.output
+        return json.loads(result.stdout)
+
+
+@pytest.fixture
+def cli(ledger_env: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
+    for name, value in ledger_env.env.items():
+        if name.startswith("ORDER_LEDGER_"):
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ORDER_LEDGER_PARTITIONS", "2")
+    return Cli(ledger_env)
+
+
+@pytest.fixture
+def topics(cli: Cli) -> Cli:
+    ensure_topics(cli.services, Settings())
+    return cli
+
+
+class Headed(FactRecord):
+    """A record with headers of its own."""
+
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        return self.own  # type: ignore[attr-defined]
+
+
+def bury(cli: Cli, record: FactRecord, reason: str = "bad_avro", times: int = 1) -> None:
+    sender = producer(cli.services)
+    for _ in range(times):
+        key, value, headers = to_dead_letter(record, reason, "bytes that no contract knows", at=BEGINNING)
+        sender.produce(cli.services.topic(DEAD_LETTERS), key=key, value=value, headers=headers)
+    assert sender.flush(30) == 0
+
+
+def dead(cli: Cli, offset: int, value: bytes | None = b"\x00garbage", topic: str = "intake.orders") -> Headed:
+    record = Headed(cli.services.topic(topic), 1, offset, b"order-1", value)
+    record.own = [("traceparent", b"00-1")]  # type: ignore[attr-defined]
+    return record
+
+
+def read_back(cli: Cli, topic: str) -> list[Any]:
+    full = cli.services.topic(topic)
+    ends = end_offsets(cli.services, [full])
+    reader = consumer(cli.services, "test")
+    try:
+        reader.assign([TopicPartition(full, number, OFFSET_BEGINNING) for _, number in ends])
+        return [reader.poll(20) for _ in range(sum(ends.values()))]
+    finally:
+        reader.close()
+
+
+def test_a_dead_letter_is_listed_once_shown_and_sent_again_as_it_was(topics: Cli) -> None:
+    cli = topics
+    place = f"{cli.services.topic('intake.orders')}/1/17"
+    bury(cli, dead(cli, 17), times=3)
+    listed = cli.json("dead-letters", "list")
+    assert listed["open_by_reason"] == {"bad_avro": 1}
+    (letter,) = listed["dead_letters"]
+    assert (letter["source"], letter["count"], letter["open"]) == (place, 3, True)
+
+    shown = cli.json("dead-letters", "show", place)
+    assert bytes.fromhex(shown["hex"]) == b"\x00garbage"
+    assert shown["headers"]["original.traceparent"] == "00-1"
+    assert shown["decoded"]["error"] == "unknown_schema"
+    text = cli.run("dead-letters", "show", place).stdout
+    assert "00 67 61 72 62 61 67 65" in text
+    assert ".garbage" in text
+
+    (outcome,) = cli.json("dead-letters", "retry", "--all")["outcomes"]
+    assert outcome["outcome"] == "sent"
+    (sent,) = read_back(cli, "intake.orders")
+    assert (sent.key(), sent.value()) == (b"order-1", b"\x00garbage")
+    assert dict(sent.headers()) == {"traceparent": b"00-1", "retry_of": place.encode()}
+    assert outcome["to"] == f"{sent.topic()}/{sent.partition()}/{sent.offset()}"
+
+    # It is noted, so that all are not sent again and again; one that is named is.
+    assert cli.json("dead-letters", "list")["open_by_reason"] == {}
+    assert cli.json("dead-letters", "retry", "--all")["outcomes"] == []
+    assert cli.json("dead-letters", "retry", place)["outcomes"][0]["outcome"] == "sent"
+
+    # The record that was sent again dies again: the same letter, open again, sent once more from there.
+    again = dead(cli, sent.offset())
+    again.partition_number = sent.partition()
+    again.own = sent.headers()  # type: ignore[attr-defined]
+    bury(cli, again)
+    (letter,) = cli.json("dead-letters", "list")["dead_letters"]
+    assert (letter["source"], letter["open"], letter["found_again_at"]) == (place, True, [outcome["to"]])
+    (outcome,) = cli.json("dead-letters", "retry", "--all")["outcomes"]
+    assert dict(read_back(cli, "intake.orders")[-1].headers())["retry_of"] == place.encode()
+    assert cli.json("dead-letters", "list")["open_by_reason"] == {}
+
+
+def test_facts_are_never_sent_again_because_the_ledger_alone_writes_them(topics: Cli) -> None:
+    bury(topics, dead(topics, 3, topic="ledger.orders"), reason="unknown_schema")
+    (outcome,) = topics.json("dead-letters", "retry", "--all", status=1)["outcomes"]
+    assert outcome["outcome"] == "refused"
+    assert sum(end_offsets(topics.services, [topics.services.topic("ledger.orders")]).values()) == 0
+
+
+def test_what_can_be_read_of_a_letter_is_shown_decoded(topics: Cli) -> None:
+    record = ChainLog().decide("MUG", ("StockReceived", {"sku": "MUG", "location_id": "WH1", "quantity": 5}))[0]
+    bury(topics, dead(topics, 1, record.value_bytes), reason="wrong_topic")
+    bury(topics, dead(topics, 2, b'{"command": "PlaceOrder"}'), reason="no_frame")
+    bury(topics, dead(topics, 4, None), reason="no_frame")
+    prefix = topics.services.topic("intake.orders/1/")
+    assert topics.json("dead-letters", "show", prefix + "1")["decoded"]["record"]["data"]["quantity"] == 5
+    assert topics.json("dead-letters", "show", prefix + "2")["decoded"]["json"] == {"command": "PlaceOrder"}
+    assert topics.json("dead-letters", "show", prefix + "4")["bytes"] == 0
+    missing = topics.run("dead-letters", "show", prefix + "9")
+    assert missing.exit_code == 1
+    assert "no dead letter" in missing.stderr
+    assert "topic/partition/offset" in topics.run("dead-letters", "show", "nonsense").stderr
+    assert topics.run("dead-letters", "retry").exit_code == 1
+
+
+def test_without_a_topic_there_are_no_letters(cli: Cli) -> None:
+    assert cli.json("dead-letters", "list") == {"dead_letters": [], "open_by_reason": {}}
+
+
+def test_a_record_in_dead_letters_that_somebody_else_put_there_is_shown_by_its_own_place(topics: Cli) -> None:
+    sender = producer(topics.services)
+    sender.produce(topics.services.topic(DEAD_LETTERS), value=b"?", partition=0)
+    assert sender.flush(30) == 0
+    (letter,) = read_letters(topics.services)
+    assert letter.first_place == Place(topics.services.topic(DEAD_LETTERS), 0, 0)
+
+
+def test_long_values_are_dumped_in_part() -> None:
+    lines = list(hexdump(bytes(range(256)) * 20))
+    assert lines[0].startswith("00000000  00 01 02")
+    assert lines[-1].endswith("3,072 bytes more")
+
+
+def test_verify_prints_one_document_and_fails_when_a_row_is_wrong(topics: Cli) -> None:
+    log = ChainLog("ledger.stock")
+    log.decide("MUG", ("StockReceived", {"sku": "MUG", "location_id": "WH1", "quantity": 5}))
+    sender = producer(topics.services)
+    sender.produce(topics.services.topic("ledger.stock"), value=log.records[0].value_bytes, partition=0)
+    assert sender.flush(30) == 0
+    fold_span(topics.services, "public", end_offsets_of(topics.services))
+    document = topics.json("verify")
+    assert document["equal"] is True
+    assert document["tables"]["inventory"] == 1
+    assert document["offsets"]["ledger.stock/0"] == 1
+    assert document["first_difference"] is None
+    assert "equal" in topics.run("verify").stdout
+
+    with connect(topics.services, "test") as connection:
+        connection.execute("UPDATE inventory SET on_hand = 6")
+    document = topics.json("verify", status=1)
+    assert document["first_difference"] == {
+        "table": "inventory", "key": ["MUG", "WH1"], "column": "on_hand", "expected": 5, "found": 6,
+    }  # fmt: skip
+    assert "NOT EQUAL" in topics.run("verify").stdout
+
+
+def topic_details(result: Any) -> list[str]:
+    return [check["detail"] for check in json.loads(result.stdout)["checks"] if check["name"] == "topics"]
+
+
+def verdicts(document: dict[str, Any]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for check in document["checks"]:
+        found.setdefault(check["name"], set()).add(check["verdict"])
+    return found
+
+
+def test_the_doctor_finds_a_fresh_ledger_well(topics: Cli) -> None:
+    fold_span(topics.services, "public", end_offsets_of(topics.services))
+    document = topics.json("doctor")
+    assert document["healthy"] is True
+    found = verdicts(document)
+    assert (
+        found["kafka"] == found["postgres"] == found["topics"] == found["projector"] == found["dead-letters"] == {"ok"}
+    )
+    text = topics.run("doctor").stdout
+    assert "fail" not in text
+    assert "7 topics of 2 partitions" in text
+
+
+def test_the_doctor_names_what_is_wrong_and_what_to_do(topics: Cli) -> None:
+    services = topics.services
+    fold_span(services, "public", end_offsets_of(services))
+    bury(topics, dead(topics, 1))
+    with connect(services, "test") as connection:
+        connection.execute(
+            "INSERT INTO skipped_facts VALUES ('projector', 'ledger.orders', 0, 'gap_or_other_rules', 3, 9)"
+        )
+        connection.execute(
+            "CREATE TABLE forwarded_commands (channel text, topic text, count bigint, last_at timestamptz);"
+            "INSERT INTO forwarded_commands VALUES ('till', 'intake.orders', 4, now())"
+        )
+        connection.execute("UPDATE projector_offsets SET next_offset = 7 WHERE topic = 'ledger.stock'")
+        connection.execute("UPDATE projector_offsets SET topic_id = 'another' WHERE topic = 'ledger.orders'")
+    document = topics.json("doctor", status=1)
+    found = verdicts(document)
+    assert found["dead-letters"] == found["skipped"] == found["forwarded"] == {"warn"}
+    assert found["projector"] == {"fail"}
+    hints = {check["name"]: check["hint"] for check in document["checks"]}
+    assert "murmur2_random" in hints["forwarded"]
+    assert all(check["hint"] for check in document["checks"] if check["verdict"] != "ok")
+
+
+def test_the_doctor_sees_other_partitions_other_settings_and_missing_topics(
+    topics: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = topics.services.topic("ledger.orders")
+    entry = ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET)
+    change = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
+    client = admin(topics.services)  # named: a client that is collected takes its unanswered requests with it
+    for answer in client.incremental_alter_configs([change]).values():
+        answer.result()
+    for _ in range(50):  # the broker answers before all of it knows
+        details = topic_details(topics.run("doctor", "--json"))
+        if details != [""]:
+            break
+    assert details == [f"{name}: retention.ms is 1000, not -1"]
+
+    monkeypatch.setenv("ORDER_LEDGER_PARTITIONS", "3")
+    details = topic_details(topics.run("doctor", "--json"))
+    assert f"{name} has 2, 3 are configured" in details[0]
+
+    monkeypatch.setenv("ORDER_LEDGER_TOPIC_PREFIX", "nobody.")
+    details = topic_details(topics.run("doctor", "--json"))
+    assert all(f"nobody.{topic}" in details[0] for topic in (*INTAKE_TOPICS, *LEDGER_TOPICS))
+
+
+def test_the_doctor_speaks_when_nothing_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    for name in ("KAFKA", "POSTGRES"):
+        monkeypatch.delenv(f"ORDER_LEDGER_{name}", raising=False)
+    monkeypatch.setenv("ORDER_LEDGER_HOME", str(tmp_path / "home"))
+    app = typer.Typer()
+    register(app)
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    assert result.exit_code == 1
+    assert verdicts(json.loads(result.stdout))["kafka"] == {"fail"}
+    assert "order-ledger up" in CliRunner().invoke(app, ["doctor"]).stdout
+    assert "services are not up" in CliRunner().invoke(app, ["verify"]).stderr

@@ -1,0 +1,398 @@
+"""What a person reads: the story of an order, and the commands that print what the tables say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from events.catalogue import FACTS
+from gateway.cli.reading import register
+from gateway.story import TOLD, as_text, tell
+from gateway.story_words import listed, money, plural, units
+from projections.answers import PROJECTION as ANSWERS
+from projections.inventory import PROJECTION as INVENTORY
+from projections.kpi import PROJECTION as KPI
+from projections.kpi.definitions import DEFINITIONS
+from projections.order_history import PROJECTION as ORDER_HISTORY
+from projections.order_status import PROJECTION as ORDER_STATUS
+from runtime.postgres import connect, drop_database, ensure_database
+from runtime.services import Services
+from tests.projections.fact_rows import Log, delivered, dispatched, fact, placed
+
+# --- the story: facts in, sentences out ------------------------------------------------------------------------------
+
+NOON = "2026-11-27T12:00:00Z"
+
+
+def story(
+    *facts: tuple[str, dict[str, Any]], when: str = NOON, channel: str = "web", actor: str | None = None
+) -> list[str]:
+    """The sentences that some facts, all of one moment and channel, are told in."""
+    history = [
+        {"version": number, "fact": name, "occurred_at": when, "channel": channel, "actor": actor, "data": data}
+        for number, (name, data) in enumerate(facts, 1)
+    ]
+    return [sentence.text for chapter in tell(history) for sentence in chapter.sentences]
+
+
+def line(sku: str, quantity: int, **more: Any) -> dict[str, Any]:
+    return {"line_id": "1", "sku": sku, "quantity": quantity, **more}
+
+
+PLACED = {
+    "customer_id": "C7",
+    "currency": "GBP",
+    "lines": [line("MUG", 2, unit_price_minor=500), line("TRAY", 1, unit_price_minor=2000)],
+    "ship_to": {"country": "GB", "city": "Leeds", "region": None},
+    "service_level": "standard",
+    "promised_by": None,
+    "allocation": "ship_available",
+    "release_at": None,
+    "charges": [],
+}
+POSTAGE = {"code": "POST", "amount_minor": 350, "description": "postage"}
+PARCEL = {"shipment_id": "P1", "location_id": "WH1", "carrier": "DHL", "service": "parcel", "lines": [line("MUG", 2)]}
+REFUSED = {
+    "command": "CancelOrder",
+    "code": "limit",
+    "what": "order o1 was not cancelled",
+    "detail": "nothing of it is left to cancel: at most 0 units",
+    "hint": "what was shipped comes back with RequestReturn",
+}
+
+SENTENCES: list[tuple[str, dict[str, Any], str]] = [
+    ("OrderPlaced", PLACED, "Customer C7 ordered 2 × MUG and 1 × TRAY on web for 30.00 GBP, to Leeds, GB."),
+    (
+        "OrderPlaced",
+        PLACED
+        | {
+            "charges": [POSTAGE],
+            "promised_by": "2026-11-29T00:59:59+01:00",
+            "service_level": "same_day",
+            "allocation": "all_or_nothing",
+            "release_at": "2026-11-28T06:00:00Z",
+        },
+        (
+            "Customer C7 ordered 2 × MUG and 1 × TRAY on web for 33.50 GBP (with postage), to Leeds, GB."
+            " It is promised by 28 November 2026, 23:59 UTC. Service: same day. It is to leave whole or not at all."
+            " Nothing is to be set aside before 28 November 2026, 06:00 UTC."
+        ),
+    ),
+    (
+        "OrderAmended",
+        {"by": "customer", "lines": [line("MUG", 0, ordered_before=2, ordered=3)], "promised_by": NOON},
+        "The customer changed MUG from 2 to 3 and moved the promise to 27 November 2026, 12:00 UTC, through web.",
+    ),
+    (
+        "OrderAmended",
+        {"by": "seller", "lines": [], "promised_by": NOON},
+        (
+            "The seller moved the promise to 27 November 2026, 12:00 UTC, which does not count for the figures,"
+            " through web."
+        ),
+    ),
+    (
+        "OrderCancelled",
+        {"by": "customer", "reason": "too late", "lines": [line("MUG", 2, from_allocated=1)]},
+        "The customer cancelled 2 × MUG: too late. 1 unit that was set aside went back to stock.",
+    ),
+    ("OrderHeld", {"hold": "payment", "reason": None}, "The order was put on hold (payment), through web."),
+    ("HoldReleased", {"hold": "payment", "reason": "paid"}, "The payment hold was lifted: paid, through web."),
+    (
+        "SourcingRequested",
+        {"round": 2, "lines": [line("MUG", 1)], "excluded": [{"line_id": "1", "location_id": "WH1"}]},
+        "A location was looked for (round 2) for 1 × MUG, because WH1 could not provide what was planned.",
+    ),
+    (
+        "LineDeallocated",
+        line("MUG", 1, location_id="WH1", reason="expired"),
+        "No longer set aside, because the reservation lapsed: 1 × MUG at WH1.",
+    ),
+    (
+        "OrderAllocated",
+        {"units": 3, "parcels": 1},
+        "With that, everything is set aside: 3 units in 1 parcel.",
+    ),
+    ("ShipmentDispatched", PARCEL, "Parcel P1 left WH1 with DHL (parcel): 2 × MUG."),
+    (
+        "DispatchDiffered",
+        PARCEL | {"lines": [line("MUG", 2, planned="elsewhere")]},
+        "That was not the plan, and somebody should look at it: 2 × MUG was set aside at another location.",
+    ),
+    (
+        "ShipmentDelivered",
+        PARCEL | {"on_time": False, "due_by": NOON},
+        "Parcel P1 was delivered: 2 × MUG, late: it was promised by 27 November 2026, 12:00 UTC.",
+    ),
+    ("ShipmentDelivered", PARCEL | {"on_time": None}, "Parcel P1 was delivered: 2 × MUG; nothing had been promised."),
+    (
+        "ReturnRequested",
+        {"resolution": "refund", "rma": "RMA-1", "lines": [line("MUG", 1, reason="chipped")]},
+        "The customer asks to return 1 × MUG for refund: chipped. RMA number RMA-1.",
+    ),
+    (
+        "ReturnReceived",
+        {
+            "return_id": "R1",
+            "location_id": "WH1",
+            "announced": False,
+            "lines": [line("MUG", 1, disposition="damaged"), line("TRAY", 1, disposition="restock")],
+        },
+        "Return R1 arrived unannounced at WH1: 1 × MUG damaged and 1 × TRAY back to stock.",
+    ),
+    (
+        "RefundIssued",
+        {"return_id": "R1", "amount_minor": 1250, "currency": "JPY", "reason": "chipped"},
+        "1,250 JPY was paid back for return R1: chipped.",
+    ),
+    (
+        "CommandRefused",
+        REFUSED,
+        (
+            "CancelOrder was refused, through web: order o1 was not cancelled;"
+            " nothing of it is left to cancel: at most 0 units."
+        ),
+    ),
+    ("SomethingNew", {}, "SomethingNew was recorded."),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "sentence"), SENTENCES)
+def test_a_fact_is_told_as_a_sentence(name, data, sentence):
+    assert story((name, data)) == [sentence]
+
+
+def test_every_fact_of_an_order_has_its_words():
+    assert {name for name, row in FACTS.items() if row.topic == "ledger.orders"} | {"CommandRefused"} == TOLD
+
+
+def allocated(sku: str, quantity: int, place: str) -> tuple[str, dict[str, Any]]:
+    return "LineAllocated", line(sku, quantity, location_id=place)
+
+
+def test_many_answers_of_stock_are_one_sentence_whatever_their_order():
+    facts = [allocated(f"S{number}", 2, "WH1" if number % 3 else "WH2") for number in range(21)]
+    facts.insert(3, ("LineBackordered", line("RARE", 4)))
+    facts.insert(5, ("AllocationAnswered", {"outcome": "refused"}))
+    assert story(*facts) == [
+        "Set aside: 28 units of 14 SKUs at WH1 and 14 units of 7 SKUs at WH2; 4 × RARE has to wait for stock."
+    ]
+
+
+def test_scans_of_one_parcel_are_one_sentence_and_of_two_parcels_two():
+    scans = [("ShipmentTracked", {"shipment_id": "P1", "status": status}) for status in ("picked_up", "in_transit")]
+    scans.append(("ShipmentTracked", {"shipment_id": "P2", "status": "delivery_failed", "place": "Leeds"}))
+    assert story(*scans) == [
+        "The carrier reports parcel P1: picked up, then in transit.",
+        "The carrier reports parcel P2: delivery failed (Leeds).",
+    ]
+
+
+def test_the_same_refusal_again_and_again_is_told_once():
+    assert story(*[("CommandRefused", REFUSED)] * 3, actor="anna")[0].startswith(
+        "CancelOrder was refused (3 times), by anna through web: "
+    )
+
+
+@pytest.mark.parametrize(
+    ("channel", "actor", "simulated"),
+    [
+        ("simulator", None, True),
+        ("web", "simulated-carrier", True),
+        ("web", "anna", False),
+        ("order-ledger", None, False),
+    ],
+)
+def test_what_is_simulated_says_so(channel, actor, simulated):
+    (sentence,) = story(("ShipmentDispatched", PARCEL), channel=channel, actor=actor)
+    assert sentence.endswith(" (simulated)") == simulated
+
+
+def test_the_products_own_reactions_are_not_named():
+    assert story(("HoldReleased", {"hold": "payment", "reason": None}), channel="order-ledger") == [
+        "The payment hold was lifted."
+    ]
+
+
+def test_a_story_has_a_heading_for_each_day_and_a_time_for_each_sentence():
+    times = ("2026-11-27T23:59:00Z", "2026-11-28T01:10:00+01:00", "2026-11-28T09:00:00Z")
+    history = [
+        {"version": number, "fact": "OrderHeld", "occurred_at": when, "channel": "web", "actor": None, "data": data}
+        for number, (when, data) in enumerate(zip(times, [{"hold": "fraud"}] * 3, strict=True), 1)
+    ]
+    chapters = tell(history)
+    assert as_text(chapters).splitlines() == [
+        "27 November 2026",
+        "  23:59  The order was put on hold (fraud), through web.",
+        "",
+        "28 November 2026",
+        "  00:10  The order was put on hold (fraud), through web.",
+        "  09:00  The order was put on hold (fraud), through web.",
+    ]
+    text = "The order was put on hold (fraud), through web."
+    assert chapters[1].as_json() == {
+        "day": "2026-11-28",
+        "sentences": [
+            {"at": "2026-11-28T00:10:00Z", "text": text, "versions": [2, 2], "simulated": False},
+            {"at": "2026-11-28T09:00:00Z", "text": text, "versions": [3, 3], "simulated": False},
+        ],
+    }
+
+
+def test_words():
+    assert [listed(parts) for parts in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+    assert (plural(1, "unit"), plural(1250, "unit")) == ("1 unit", "1,250 units")
+    assert units([line("MUG", 1), line("TRAY", 2), line("MUG", 3)]) == "4 × MUG and 2 × TRAY"
+    assert [money(-5, "GBP"), money(1_234_567, "JPY"), money(1001, "KWD")] == [
+        "-0.05 GBP",
+        "1,234,567 JPY",
+        "1.001 KWD",
+    ]
+
+
+# --- the commands: a real PostgreSQL behind them ---------------------------------------------------------------------
+
+app = typer.Typer(rich_markup_mode=None)
+register(app)
+
+
+@pytest.fixture(scope="module")
+def database(services: Services) -> Iterator[str]:
+    """Tables with one order, one refusal and some stock."""
+    conninfo = ensure_database(services, "reading_tests")
+    with connect(services, "test", database="reading_tests") as connection:
+        log = Log(connection, [ORDER_STATUS, ORDER_HISTORY, INVENTORY, ANSWERS, KPI])
+        log.write(
+            placed("o1", "2026-11-27T08:00Z", due="2026-11-28T12:00Z"),
+            dispatched("o1", NOON),
+            delivered("o1", "2026-11-28T13:00Z", due="2026-11-28T12:00Z"),
+            fact("CommandRefused", "o1", "2026-11-28T14:00Z", **REFUSED),
+            fact("StockReceived", "MUG", "2026-11-27T07:00Z", location_id="WH1", quantity=1200),
+        )
+    yield conninfo
+    drop_database(services, "reading_tests")
+
+
+@pytest.fixture
+def run(database: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("ORDER_LEDGER_POSTGRES", database)
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(app, list(words))
+
+    return run
+
+
+def test_order_prints_the_order(run):
+    result = run("order", "o1", "--json")
+    assert result.exit_code == 0
+    order = json.loads(result.stdout)
+    assert (order["order_id"], order["status"], order["promised_by"]) == ("o1", "delivered", "2026-11-28T12:00:00Z")
+    shown = run("order", "o1").stdout
+    assert shown.startswith("Order o1: delivered (version 4)\n")
+    assert "parcel P1 from WH1 with DHL: delivered (2 × MUG)" in shown
+
+
+@pytest.mark.parametrize("command", ["order", "story"])
+def test_an_unknown_order_is_an_error_on_stderr(run, command):
+    result = run(command, "nobody", "--json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no order nobody" in result.stderr
+    assert "hint: " in result.stderr
+
+
+def test_story_tells_the_order(run):
+    told = run("story", "o1").stdout
+    assert told.startswith(
+        "Order o1\n\n27 November 2026\n  08:00  Customer C1 ordered 2 × MUG on web for 10.00 GBP, to GB."
+    )
+    assert "late: it was promised by 28 November 2026, 12:00 UTC." in told
+    assert "CancelOrder was refused" in told
+    document = json.loads(run("story", "o1", "--json").stdout)
+    assert [day["day"] for day in document["days"]] == ["2026-11-27", "2026-11-28"]
+    assert [row["version"] for row in document["facts"]] == [1, 2, 3, 4]
+
+
+def test_inventory_prints_rows(run):
+    (row,) = json.loads(run("inventory", "--sku", "MUG", "--location", "WH1", "--json").stdout)["rows"]
+    assert (row["on_hand"], row["available"], row["sellable"]) == (1200, 1200, 1200)
+    assert "1,200" in run("inventory").stdout
+    assert json.loads(run("inventory", "--sku", "NONE", "--json").stdout) == {"rows": []}
+
+
+def test_kpi_prints_the_six_figures(run):
+    document = json.loads(run("kpi", "--json").stdout)
+    assert list(document["kpis"]) == list(DEFINITIONS)
+    on_time = document["kpis"]["on_time_delivery_rate"]
+    assert (on_time["value"], on_time["numerator"], on_time["denominator"]) == (0.0, 0, 1)
+    groups = json.loads(run("kpi", "--by", "channel", "--json").stdout)["groups"]
+    assert groups["web"]["order_processing_hours"]["value"] == 4.0
+    none = json.loads(run("kpi", "--from", "2026-12-01", "--to", "2026-12-01", "--json").stdout)
+    assert none["kpis"]["on_time_delivery_rate"]["value"] is None
+
+
+def test_kpi_marks_what_is_out_of_its_range(run):
+    rows = {row.split()[0]: row for row in run("kpi").stdout.splitlines()}
+    assert rows["on_time_delivery_rate"].split()[1:] == ["0.0", "%", "0", "/", "1", "95-97", "%", "MISSED"]
+    assert rows["order_processing_hours"].split()[-4:] == ["<", "24", "h", "ok"]
+    assert rows["inventory_accuracy"].rstrip().endswith("nothing counted")
+    assert run("kpi", "--by", "location").stdout.splitlines()[1].startswith("WH1")
+
+
+def test_a_figure_opens_to_the_orders_behind_it(run):
+    document = json.loads(run("kpi", "--orders", "on_time_delivery_rate", "--json").stdout)
+    assert document["kpi"] == "on_time_delivery_rate/1"
+    assert [(row["id"], row["why"]) for row in document["rows"]] == [("o1 P1", "late by 1.0 h")]
+    assert "late by 1.0 h" in run("kpi", "--orders", "on_time_delivery_rate").stdout
+    wrong = run("kpi", "--orders", "speed")
+    assert wrong.exit_code == 1
+    assert "no figure speed" in wrong.stderr
+
+
+def test_days_the_wrong_way_round_are_an_error(run):
+    result = run("kpi", "--from", "2026-12-02", "--to", "2026-12-01")
+    assert result.exit_code == 1
+    assert "exchange them" in result.stderr
+
+
+def test_rejections_are_listed_newest_first(run):
+    (one,) = json.loads(run("rejections", "list", "--limit", "5", "--json").stdout)["rejections"]
+    assert (one["command"], one["stream_id"], one["hint"]) == ("CancelOrder", "o1", REFUSED["hint"])
+    assert "detail: nothing of it is left" in run("rejections", "list").stdout
+    assert run("rejections", "list", "--channel", "shop").stdout == ""
+
+
+@pytest.mark.parametrize("command", ["order", "story", "inventory", "kpi", "rejections list"])
+def test_help_has_an_example(command):
+    result = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert result.exit_code == 0
+    assert f"Example: order-ledger {command}" in " ".join(result.stdout.split())
+
+
+def test_without_services_the_command_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.delenv("ORDER_LEDGER_POSTGRES", raising=False)
+    monkeypatch.setenv("ORDER_LEDGER_HOME", str(tmp_path / "nothing here"))
+    result = CliRunner().invoke(app, ["order", "o1"])
+    assert result.exit_code == 1
+    assert "the services are not up" in result.stderr
+    assert "order-ledger up" in result.stderr
+    assert not (tmp_path / "nothing here").exists()
+
+
+def test_without_tables_the_command_says_what_to_do(ledger_env, monkeypatch):
+    monkeypatch.setenv("ORDER_LEDGER_POSTGRES", ledger_env.services.postgres)
+    result = CliRunner().invoke(app, ["kpi"])
+    assert result.exit_code == 1
+    assert "the ledger's tables are not there yet" in result.stderr
+
+
+def test_a_wrong_setting_is_named(monkeypatch):
+    monkeypatch.setenv("ORDER_LEDGER_PARTITIONS", "many")
+    result = CliRunner().invoke(app, ["kpi"])
+    assert result.exit_code == 1
+    assert "ORDER_LEDGER_PARTITIONS" in result.stderr

@@ -1,0 +1,203 @@
+"""Whatever comes in gets an answer or a dead letter with its reason, and its neighbours are processed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from events.catalogue import COMMANDS
+from gateway.commands import parse
+from runtime.kafka import murmur2_partition, producer
+from schemas.codec import Codec
+from tests.support.shop import Shop, command, dispatch, place, receive
+
+pytestmark = pytest.mark.journey
+
+
+def test_publishing_the_same_file_twice_changes_no_table(shop: Shop) -> None:
+    lines = [
+        receive("twice", "WH1", 5),
+        place("twice-1", ("twice", 2)),
+        place("twice-2", ("twice", 9)),
+        command("HoldOrder", order_id="twice-2", hold="payment"),
+        command("OpenCase", case_id="twice-c", topic="where is it", urgency="low", **{"order_id": "twice-1"}),
+    ]
+    lines[-1]["data"]["channel"] = "phone"
+    shop.accepted(*lines)
+    before = shop.tables()
+
+    report = shop.publish(*lines)
+    shop.settle()
+
+    assert report.counts == {"duplicate": len(lines)}
+    assert shop.tables() == before
+
+
+def test_an_id_with_another_body_is_refused(shop: Shop) -> None:
+    shop.accepted(command("ReceiveStock", channel="wms", id="reused", sku="re-a", location_id="WH1", quantity=1))
+    for data in ({"sku": "re-a", "quantity": 2}, {"sku": "re-b", "quantity": 1}):  # the same stream, another one
+        report = shop.publish(command("ReceiveStock", channel="wms", id="reused", location_id="WH1", **data))
+        (outcome,) = report.outcomes
+        assert outcome.outcome == "rejected"
+        assert "with another body" in outcome.detail
+    shop.settle()
+    assert shop.stock("re-a", "WH1")["on_hand"] == 1
+
+
+def test_every_bad_line_says_what_is_wrong_and_the_good_ones_around_it_go_through(shop: Shop) -> None:
+    good = [json.dumps(receive("bad", "WH1", 1)).encode() for _ in range(6)]
+    missing = receive("bad", "WH1", 1)
+    del missing["data"]["quantity"]
+    unknown_field = receive("bad", "WH1", 1) | {"colour": "red"}
+    bad = [
+        b"this is not JSON",
+        json.dumps(command("FlyToTheMoon", sku="bad")).encode(),
+        json.dumps(receive("bad", "WH1", -1)).encode(),
+        json.dumps(missing).encode(),
+        json.dumps(receive("bad", "WH1", 1) | {"channel": "x" * 10_000_000}).encode(),
+        json.dumps(unknown_field).encode(),
+        json.dumps(receive("bad", "WH1", 1) | {"occurred_at": "2026-11-27T18:00:00"}).encode(),
+        json.dumps(receive("b\0d", "WH1", 1)).encode(),
+        b"\xff\xfe",
+        json.dumps(command("ShipStock", channel="order-ledger", sku="bad")).encode(),
+    ]
+    lines = [line for pair in zip(bad[:5], good[:5], strict=True) for line in pair] + bad[5:] + good[5:]
+
+    report = shop.publish_bytes(lines)
+
+    assert report.counts == {"accepted": len(good), "rejected": len(bad)}
+    said = {outcome.line: outcome for outcome in report.outcomes}
+    assert "not JSON" in said[1].what
+    assert "not known" in said[3].what
+    assert ">= 1" in said[5].detail
+    assert "quantity" in said[7].detail
+    assert "too large" in said[9].what
+    assert all(outcome.hint for outcome in report.outcomes)
+    shop.settle()
+    assert shop.stock("bad", "WH1")["on_hand"] == len(good)
+
+
+def test_avro_straight_to_kafka(shop: Shop) -> None:
+    """Good records are decided; the unreadable are set aside with their reason; a foreign partitioner's are forwarded."""
+    codec = Codec()
+
+    def record(sku: str, quantity: int, channel: str = "avro") -> bytes:
+        return parse(json.dumps(receive(sku, "WH1", quantity) | {"channel": channel}).encode()).encode(codec)
+
+    negative = codec.encode(
+        COMMANDS["ReceiveStock"].schema,
+        {
+            "id": "negative",
+            "channel": "avro",
+            "actor": None,
+            "occurred_at": datetime(2026, 11, 27, tzinfo=UTC),
+            "expected_version": None,
+            "correlation_id": None,
+            "causation_id": None,
+            "data": {"sku": "avro", "location_id": "WH1", "quantity": -1, "purchase_order": None},
+        },
+    )
+    topic = shop.env.services.topic("intake.stock")
+    home = murmur2_partition(b"avro", shop.env.settings.partitions)
+    foreign = (home + 1) % shop.env.settings.partitions
+    sender = producer(shop.env.services)
+    good = record("avro", 1)
+    for value, partition in [
+        (record("avro", 1), home),
+        (b"\x00\x00\x00\xff\xff" + good[5:], home),  # an unknown schema id
+        (good[:-3], home),  # truncated
+        (good + b"\x00", home),
+        (b"hello", home),
+        (negative, home),
+        (record("avro", 1, channel="crc32"), foreign),
+        (record("avro", 1), home),
+    ]:
+        sender.produce(topic, value, b"avro", partition)
+    assert sender.flush(30) == 0
+    shop.settle()
+
+    assert shop.stock("avro", "WH1")["on_hand"] == 3
+    refused = shop.connection.execute("SELECT code, detail FROM answers WHERE command_id = 'negative'").fetchall()
+    assert refused == [("invalid", refused[0][1])]
+    assert ">= 1" in refused[0][1]
+    letters = json.loads(_cli(shop, "dead-letters", "list", "--json"))
+    reasons = sorted(letter["reason"] for letter in letters["dead_letters"])
+    assert reasons == ["bad_avro", "no_frame", "trailing_bytes", "unknown_schema"]
+
+
+def test_what_is_impossible_is_refused_with_the_number_that_would_have_been_accepted(shop: Shop) -> None:
+    shop.accepted(receive("imp", "WH1", 5))
+    shop.accepted(place("imp-1", ("imp", 3)))
+    report = shop.publish(
+        dispatch("imp-1", "S1", "WH1", ("1", 4)),
+        command("CancelOrder", order_id="nobody", reason="x"),
+        command("RecordTracking", order_id="imp-1", shipment_id="S9", status="delivered"),
+        command("IssueRefund", order_id="imp-1", amount_minor=3_001, reason="x"),
+    )
+    details = [outcome.detail for outcome in report.outcomes]
+    assert "at most 3" in details[0]
+    assert "at most 3000" in details[3]
+    assert report.counts == {"rejected": 4}
+    shop.settle()
+    assert json.loads(_cli(shop, "rejections", "list", "--json"))["rejections"]
+
+
+def test_the_commands_of_the_command_line(shop: Shop, tmp_path: Path) -> None:
+    """The JSON of the contract, through the real program."""
+    file = tmp_path / "commands.ndjson"
+    file.write_text(
+        "\n".join(json.dumps(c) for c in [receive("cli", "WH1", 2), place("cli-1", ("cli", 1)), receive("cli", "WH1", -1)])
+    )
+    published = json.loads(_cli(shop, "publish", str(file), "--json"))
+    assert (published["accepted"], published["duplicate"], published["rejected"], published["dead"]) == (2, 0, 1, 0)
+    assert published["outcomes"][0]["line"] == 3
+    settled = json.loads(_cli(shop, "settle", "--timeout", "60", "--json"))
+    assert settled["settled"] is True
+    assert settled["in_flight"] == 0
+    order = json.loads(_cli(shop, "order", "cli-1", "--json"))
+    assert order["status"] == "allocated"
+    assert order["lines"][0]["locations"] == {"WH1": 1}
+    (row,) = json.loads(_cli(shop, "inventory", "--sku", "cli", "--json"))["rows"]
+    assert (row["on_hand"], row["available"], row["reserved"]) == (2, 1, 1)
+    assert len(json.loads(_cli(shop, "kpi", "--json"))["kpis"]) == 6
+    assert "ordered 1 × cli" in _cli(shop, "story", "cli-1")
+    verified = json.loads(_cli(shop, "verify", "--json"))
+    assert verified["equal"] is True
+    assert verified["first_difference"] is None
+
+
+def test_verify_names_the_first_difference(shop: Shop) -> None:
+    shop.accepted(receive("diff", "WH1", 2))
+    shop.connection.execute("UPDATE inventory SET on_hand = on_hand + 1 WHERE sku = 'diff'")
+    try:
+        report = shop.verify()
+        assert not report.equal
+        assert report.first_difference is not None
+        assert report.first_difference.table == "inventory"
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway.cli", "verify", "--json"], env=shop.env.env, capture_output=True, check=False
+        )
+        assert done.returncode == 1
+        assert json.loads(done.stdout)["first_difference"]["table"] == "inventory"
+    finally:
+        shop.connection.execute("UPDATE inventory SET on_hand = on_hand - 1 WHERE sku = 'diff'")
+    assert shop.verify().equal
+
+
+def _cli(shop: Shop, *arguments: str) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.cli", *arguments],
+        env=shop.env.env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

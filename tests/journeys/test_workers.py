@@ -1,0 +1,110 @@
+"""Workers that share, die and write against each other: the tables stay what the log says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from processors.ledger.writer import LedgerWriter
+from tests.support.shop import Shop, open_shop, place, receive
+
+pytestmark = [pytest.mark.journey, pytest.mark.faults]
+
+SKUS = 20
+SEED = 20_261_127
+
+
+def _season(prefix: str, orders: int) -> Iterator[dict[str, Any]]:
+    """Orders with enough stock for each, so that what comes out does not depend on who is served first."""
+    draw = Random(SEED)
+    for number in range(SKUS):
+        yield receive(f"{prefix}-s{number}", "WH1", 3 * orders)
+    for number in range(orders):
+        lines = draw.sample(range(SKUS), draw.randint(1, 3))
+        yield place(f"{prefix}-{number}", *((f"{prefix}-s{line}", draw.randint(1, 3)) for line in lines))
+
+
+def _expected(prefix: str, orders: int) -> dict[tuple[str, str], int]:
+    return {
+        (c["data"]["order_id"], line["line_id"]): line["quantity"]
+        for c in _season(prefix, orders)
+        if c["command"] == "PlaceOrder"
+        for line in c["data"]["lines"]
+    }
+
+
+def _allocated(shop: Shop) -> dict[tuple[str, str], int]:
+    rows = shop.connection.execute("SELECT order_id, line_id, allocated FROM order_lines").fetchall()
+    return {(order_id, line_id): units for order_id, line_id, units in rows}
+
+
+def test_two_of_each_share_the_work_and_give_the_tables_that_one_would(ledger_env: Any, tmp_path: Path) -> None:
+    twice = [name + suffix for suffix in ("", "-2") for name in ("ledger", "reactions", "projector")]
+    with open_shop(ledger_env, *twice, logs=tmp_path / "logs") as shop:
+        shop.publish(*_season("two", 200))
+        shop.settle()
+        assert _allocated(shop) == _expected("two", 200)
+        held = shop.connection.execute("SELECT sum(reserved), sum(on_hand) FROM inventory").fetchone()
+        assert held == (sum(_expected("two", 200).values()), SKUS * 600)
+        assert shop.verify().equal
+        took = [int(line.split('"partitions": ')[1].split(",")[0]) for line in _lines(shop, "ledger", "ledger_took_over")]
+        assert took, "both ledgers say what they took over"
+        assert {path.stem for path in shop.logs.glob("ledger*.log") if "ledger_took_over" in path.read_text()} == {
+            "ledger",
+            "ledger-2",
+        }
+
+
+def test_workers_that_are_killed_in_the_middle_leave_no_trace(ledger_env: Any, tmp_path: Path) -> None:
+    print(f"seed {SEED}")
+    draw = Random(SEED)
+    with open_shop(ledger_env, "ledger", "reactions", "projector", logs=tmp_path / "logs") as shop:
+        names = ["ledger", "reactions", "projector"]
+        for round_number in range(2):
+            prefix = f"kill{round_number}"
+            sending = threading.Thread(target=shop.publish, args=list(_season(prefix, 300)), kwargs={"wait": False})
+            sending.start()
+            for name in draw.sample(names, 3):
+                time.sleep(draw.uniform(0.1, 0.8))
+                shop.workers.kill(name)
+                shop.start(name)
+            sending.join()
+            shop.settle()
+        expected = _expected("kill0", 300) | _expected("kill1", 300)
+        assert _allocated(shop) == expected
+        report = shop.verify()
+        assert report.equal, report.first_difference
+
+
+def test_two_ledgers_on_the_same_partitions_are_one_history(ledger_env: Any, tmp_path: Path) -> None:
+    stop = threading.Event()
+    with open_shop(ledger_env, "ledger", "reactions", "projector", logs=tmp_path / "logs") as shop:
+        # The rival belongs to a group of its own, so it is given every partition that the ledger has, too.
+        rival = LedgerWriter(ledger_env.settings, ledger_env.services, stop, group="rival")
+        beside = threading.Thread(target=rival.run)
+        beside.start()
+        try:
+            time.sleep(2)
+            shop.publish(*_season("rival", 200))
+            shop.settle()
+        finally:
+            stop.set()
+            beside.join()
+        shop.settle()
+        assert _allocated(shop) == _expected("rival", 200)
+        report = shop.verify()
+        assert report.equal, report.first_difference
+        skipped = shop.connection.execute("SELECT coalesce(sum(count), 0) FROM skipped_facts").fetchone()
+        assert skipped is not None
+        assert skipped[0] > 0, "both wrote, so readers had something to skip"
+        assert report.skipped
+
+
+def _lines(shop: Shop, name: str, word: str) -> list[str]:
+    return [line for line in (shop.logs / f"{name}.log").read_text().splitlines() if word in line]

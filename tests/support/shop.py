@@ -1,0 +1,174 @@
+"""A shop on real services: workers as processes, commands in, tables out. What journeys are told with.
+
+with open_shop(ledger_env, "ledger", "reactions", "projector") as shop:
+    shop.publish(command("ReceiveStock", sku="mug", location_id="WH1", quantity=1))
+    shop.settle()
+    assert shop.stock("mug", "WH1")["available"] == 1
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gateway.publishing import Report, publish_lines
+from gateway.settling import Gauge, settle
+from processors.subjects import codec_for
+from processors.topics import ensure_topics
+from processors.verify.check import Report as Verified
+from processors.verify.check import verify
+from projections.inventory.reader import read_inventory
+from projections.order_history.reader import read_history
+from projections.order_status.reader import read_order
+from runtime.postgres import connect
+from runtime.process import Workers
+
+#: On a busy two-core machine a rebalance and a takeover take seconds; a hang must still end a test with a message.
+PATIENCE_SECONDS = 90.0
+
+_numbers = itertools.count(1)
+
+
+def command(name: str, /, channel: str = "web", id: str | None = None, at: str | None = None, **data: Any) -> dict[str, Any]:
+    """A command as a channel sends it; a fresh id unless one is given."""
+    return {
+        "command": name,
+        "id": id or f"t-{next(_numbers)}",
+        "channel": channel,
+        "occurred_at": at or "2026-11-27T18:00:00Z",
+        "data": data,
+    }
+
+
+def place(order_id: str, *lines: tuple[str, int], at: str | None = None, **data: Any) -> dict[str, Any]:
+    """PlaceOrder with one line per (sku, quantity), numbered from 1."""
+    return command(
+        "PlaceOrder",
+        at=at,
+        order_id=order_id,
+        customer_id="c-1",
+        currency="EUR",
+        lines=[
+            {"line_id": str(number), "sku": sku, "quantity": quantity, "unit_price_minor": 1_000}
+            for number, (sku, quantity) in enumerate(lines, start=1)
+        ],
+        ship_to={"country": "DE"},
+        **data,
+    )
+
+
+def receive(sku: str, location_id: str, quantity: int) -> dict[str, Any]:
+    return command("ReceiveStock", channel="wms", sku=sku, location_id=location_id, quantity=quantity)
+
+
+def dispatch(order_id: str, shipment_id: str, location_id: str, *lines: tuple[str, int]) -> dict[str, Any]:
+    return command(
+        "DispatchShipment",
+        channel="wms",
+        order_id=order_id,
+        shipment_id=shipment_id,
+        location_id=location_id,
+        carrier="carrier",
+        service="standard",
+        lines=[{"line_id": line_id, "quantity": quantity} for line_id, quantity in lines],
+    )
+
+
+class Shop:
+    """The running ledger; every answer is read from the tables."""
+
+    def __init__(self, env: Any, workers: Workers, logs: Path) -> None:
+        self.env = env
+        self.workers = workers
+        self.logs = logs
+        self.connection = connect(env.services, "test", autocommit=True)
+        self.gauge = Gauge(env.services, self.connection)
+
+    def start(self, *names: str) -> None:
+        """Start workers by label: `ledger`, or `ledger-2` for another one of that kind."""
+        for name in names:
+            self.workers.start(
+                name, ["run", "--only", name.partition("-")[0]], env=self.env.env, log=self.logs / f"{name}.log"
+            )
+
+    def publish(self, *commands: dict[str, Any], wait: bool = True) -> Report:
+        """Publish and, unless told otherwise, wait until each is decided."""
+        return self.publish_bytes([json.dumps(c).encode() for c in commands], wait=wait)
+
+    def publish_bytes(self, lines: Iterable[bytes], *, wait: bool = True) -> Report:
+        with connect(self.env.services, "test-publish") as connection:
+            return publish_lines(
+                self.env.settings,
+                self.env.services,
+                connection,
+                lines,
+                wait=wait,
+                timeout_seconds=PATIENCE_SECONDS,
+            )
+
+    def accepted(self, *commands: dict[str, Any]) -> None:
+        """Publish, settle, and see that all were accepted."""
+        report = self.publish(*commands)
+        assert report.counts.get("accepted", 0) == len(commands), report.outcomes
+        self.settle()
+
+    def settle(self) -> None:
+        flight = settle(self.gauge, PATIENCE_SECONDS)
+        assert flight.in_flight == 0, (flight[:3], self.tail())
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        order = read_order(self.connection, order_id)
+        assert order is not None, order_id
+        return order
+
+    def line(self, order_id: str, line_id: str = "1") -> dict[str, Any]:
+        line: dict[str, Any] = next(row for row in self.order(order_id)["lines"] if row["line_id"] == line_id)
+        assert line["ordered"] == sum(
+            line[name] for name in ("open", "backordered", "allocated", "shipped", "cancelled")
+        ), line
+        return line
+
+    def stock(self, sku: str, location_id: str) -> dict[str, Any]:
+        (row,) = read_inventory(self.connection, sku, location_id)
+        parts = ("available", "reserved", "safety", "damaged", "quality_hold")
+        assert row["on_hand"] == sum(row[name] for name in parts), row
+        return row
+
+    def facts(self, order_id: str) -> list[str]:
+        return [row["fact"] for row in read_history(self.connection, order_id)]
+
+    def verify(self) -> Verified:
+        services = self.env.services
+        return verify(services, codec_for(services.schema_registry, services.topic_prefix))
+
+    def tables(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every projection table, sorted as text; without what depends on when it was recorded."""
+        names = sorted(self.verify().tables)
+        return {
+            name: sorted(self.connection.execute(f"SELECT to_jsonb(t)::text FROM {name} AS t").fetchall()) for name in names
+        }
+
+    def tail(self) -> str:
+        """The end of each worker's log, for a message that helps."""
+        return "\n".join(
+            f"== {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:])
+            for path in sorted(self.logs.glob("*.log"))
+        )
+
+
+@contextmanager
+def open_shop(env: Any, *names: str, logs: Path) -> Iterator[Shop]:
+    """Topics made, workers started; all stopped at the end."""
+    ensure_topics(env.services, env.settings)
+    logs.mkdir(parents=True, exist_ok=True)
+    with Workers() as workers:
+        shop = Shop(env, workers, logs)
+        try:
+            shop.start(*names)
+            yield shop
+        finally:
+            shop.connection.close()

@@ -45,7 +45,7 @@ def digest(follows: int, epoch: int, intake_offset: int, facts: Sequence[tuple[s
 
 
 class ChainReader(Generic[Fact]):
-    """Follows the chain of one partition; `last` is the last accepted decision, `skipped` counts what was passed over."""
+    """Follows the chain of one partition; `last` is the last accepted decision, `skipped` counts what was not."""
 
     __slots__ = ("_candidates", "_positions", "epoch", "intake_offset", "last", "skipped")
 

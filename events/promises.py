@@ -45,18 +45,23 @@ def promise_end(promised_by: str, *, country: str, time_zone: str | None) -> dat
     """
     try:
         if len(promised_by) == len("2026-12-24"):
-            name = time_zone or ZONE_OF_COUNTRY.get(country, "UTC")
-            if name not in _ZONES:
-                raise UnreadablePromiseError(f"there is no time zone {name!r}")
-            zone = zoneinfo.ZoneInfo(name)
+            zone = _zone(time_zone or ZONE_OF_COUNTRY.get(country, "UTC"))
             day_after = date.fromisoformat(promised_by) + timedelta(days=1)
             midnight = datetime(day_after.year, day_after.month, day_after.day, tzinfo=zone)
             return midnight.astimezone(UTC) - timedelta(microseconds=1)
         moment = datetime.fromisoformat(promised_by)
-    except UnreadablePromiseError:
-        raise
+        return _with_offset(moment).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise UnreadablePromiseError(f"{promised_by!r}: {error}") from error
+
+
+def _zone(name: str) -> zoneinfo.ZoneInfo:
+    if name not in _ZONES:
+        raise ValueError(f"there is no time zone {name!r}")
+    return zoneinfo.ZoneInfo(name)
+
+
+def _with_offset(moment: datetime) -> datetime:
     if moment.tzinfo is None:
-        raise UnreadablePromiseError(f"{promised_by!r} has no offset")
-    return moment.astimezone(UTC)
+        raise ValueError("it has no offset")
+    return moment

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, Message, TopicPartition
 
 from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS
 from processors.dead_letters import ORIGINAL, RETRIED, RETRY_OF, Headers, Place, dead_letter_headers
@@ -162,7 +162,7 @@ class _Sender:
         if place.topic not in self._topics:
             outcome |= {
                 "outcome": "refused",
-                "detail": f"{place.topic} is written by the ledger alone; a reader that knows the record's schema reads it there",
+                "detail": f"{place.topic} is written by the ledger alone; who knows the schema reads it there",
             }
             return
         first = _first_place(place, headers)
@@ -245,7 +245,7 @@ def _messages(services: Services) -> Iterator[Message]:
     reader = consumer(services, "dead-letters-reader", enable_partition_eof=False)
     silent_seconds = 0.0
     try:
-        reader.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in left])
+        reader.assign([TopicPartition(topic, number, first[topic, number]) for number in left])
         while left:
             messages = reader.consume(_BATCH_RECORDS_MAX, _WAIT_SECONDS)
             silent_seconds = 0.0 if messages else silent_seconds + _WAIT_SECONDS

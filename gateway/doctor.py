@@ -2,8 +2,8 @@
 
     for check in examine(settings): print(check.verdict, check.what)
 
-`ok`, `warn` (works, but a person should look) or `fail` (does not work, or will not for long). It changes nothing and starts
-nothing.
+`ok`, `warn` (works, but a person should look) or `fail` (does not work, or will not for long). It changes and
+starts nothing.
 """
 
 import shutil
@@ -208,7 +208,7 @@ def _topics(services: Services, settings: Settings) -> Iterator[Check]:
         yield Check("topics", "fail", "Topics have another number of partitions", "; ".join(wrong), hint)
     changed = list(_changed_configs(client, {name: specs[name].config for name in sorted(present)}))
     if changed:
-        hint = "set them back: ledger topics are kept for ever and never compacted, intake topics are stamped by the broker"
+        hint = "set them back: ledger topics are kept for ever and not compacted, intake is stamped by the broker"
         yield Check("topics", "fail", "Topics have other settings than they must", "; ".join(changed), hint)
     if not missing and not wrong and not changed:
         yield Check("topics", "ok", f"{len(specs)} topics of {settings.partitions} partitions, with their settings")
@@ -281,7 +281,7 @@ def _skipped(services: Services, _settings: Settings) -> Iterator[Check]:
     if not rows:
         yield Check("skipped", "ok", "No reader passed over any fact")
     for row in rows:
-        # Repeats are what a takeover leaves behind; all else says that two writers disagreed, or that bytes are foreign.
+        # Repeats are what a takeover leaves behind; all else says that writers disagreed, or bytes are foreign.
         harmless = row["reason"] in ("repeat", "late_writer", "cut_or_rival")
         hint = "" if harmless else "`order-ledger verify` says where; were two versions of the ledger running?"
         what = f"{row['reader']} passed over {row['count']:,} facts: {row['reason']}"

@@ -31,7 +31,7 @@ RETRY_OF = "retry_of"
 #: Reason of a record that is no letter but a note about one: it was sent to its topic again. Its value is null.
 RETRIED = "retried"
 
-#: A detail longer than this is cut: the headers count towards Kafka's limit for a record, which the value may nearly fill.
+#: A detail longer than this is cut: headers count towards Kafka's limit for a record, which the value may fill.
 DETAIL_CHARS_MAX = 2_000
 
 Headers = list[tuple[str, bytes | None]]
@@ -72,7 +72,7 @@ def dead_letter_headers(
     original: Iterable[tuple[str, bytes | None]] = (),
     at: datetime | None = None,
 ) -> Headers:
-    """Headers of a dead letter for the record at `place`; `original` are the record's own, `at` is now when not given."""
+    """Headers of a dead letter for the record at `place`; `original` are the record's own, `at` is now by default."""
     headers: Headers = [
         ("source_topic", place.topic.encode()),
         ("source_partition", str(place.partition).encode()),

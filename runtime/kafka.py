@@ -254,7 +254,7 @@ def _config(services: Services, defaults: Mapping[str, Any], overrides: Mapping[
         **services.kafka_config,
     }
     for name, value in overrides.items():
-        is_callback = name.endswith("_cb") or name in {"on_delivery", "logger"}
+        is_callback = name.endswith("_cb") or name in {"on_delivery", "on_commit", "logger"}
         config[name if is_callback else name.replace("_", ".")] = value
     return config
 

@@ -63,7 +63,7 @@ class Subjects:
 
 
 class RegistryClient(Protocol):
-    """The two calls that are made of a `confluent_kafka.schema_registry.SchemaRegistryClient`, already bound to Avro."""
+    """The two calls that are made of a `confluent_kafka.schema_registry.SchemaRegistryClient`, bound to Avro."""
 
     def set_compatibility(self, subject: str, level: str) -> object: ...
     def register(self, subject: str, schema: str) -> int: ...

@@ -1,4 +1,4 @@
-"""A service case: opened, noted, assigned, resolved, reopened. State and rules in one place: there are few of either."""
+"""A service case: opened, noted, assigned, resolved, reopened. State and rules in one place: both are few."""
 
 from collections.abc import Sequence
 from typing import assert_never

@@ -151,8 +151,9 @@ def _go_on_as_a_whole(decision: Decision, *, refused: bool) -> None:
 
 
 def _only_waits_were_asked(decision: Decision) -> bool:
-    """In its first round an order that goes as a whole asks for all lines at once, or only for places in queues. Once one
-    of those is answered nothing else is under way, even where the line that it was for is gone."""
+    """In its first round an order that goes as a whole asks for all lines at once, or only for places in queues. Once
+    one of those is answered nothing else is under way, even where the line that it was for is gone.
+    """
     return decision.order.as_a_whole and decision.order.round == 1
 
 

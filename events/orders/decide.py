@@ -114,7 +114,8 @@ def _place(order: Order | None, data: c.PlaceOrder, command: Command[Any]) -> Se
     try:
         if data.promised_by is not None:
             promised_by = promise_end(data.promised_by, country=data.ship_to.country, time_zone=data.ship_to.time_zone)
-        elif data.ship_to.time_zone is not None:
+        if data.ship_to.time_zone is not None:
+            # Looked at even where nothing is promised yet: an amendment may promise a date.
             promise_end("2000-01-01", country=data.ship_to.country, time_zone=data.ship_to.time_zone)
     except UnreadablePromiseError as error:
         return _unreadable_promise(what, error)
@@ -219,7 +220,7 @@ def _amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
                 code="limit",
                 what=what,
                 detail=f"line {line.line_id}: {line.shipped} shipped and {line.cancelled} cancelled units stay: "
-                f"at least {fixed}",
+                f"at least {fixed}, so at most {line.unshipped} can go",
                 hint=f"ask for at least {fixed}, or 0 to remove what is left",
                 at_most=line.unshipped,
             )

@@ -88,7 +88,7 @@ class Decision:
             self.source_idle()
 
     def reopen_orphans(self) -> None:
-        """Lines that wait only because another line did, which waits no more, are to be sourced: nobody would call them."""
+        """Lines that waited only because another one did, which waits no more, are to be sourced: nobody calls them."""
         waiting = [line for line in self.order.lines.values() if line.waits]
         if any(wait.attempt for line in waiting for wait in line.waits):
             return

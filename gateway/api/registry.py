@@ -1,4 +1,6 @@
-"""The contracts as a read-only Confluent schema registry, so that `kcat -s value=avro -r http://127.0.0.1:8085` reads our topics.
+"""The contracts as a read-only Confluent schema registry.
+
+    kcat -b BROKER -C -t ledger.orders -s value=avro -r http://127.0.0.1:8085
 
 Served at the root, as such clients expect. Ids are the fixed ones of `schemas/ids.json`, which stand in every record.
 """

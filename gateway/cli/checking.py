@@ -80,7 +80,7 @@ def _tell(report: Report) -> None:
 
 def list_command(*, as_json: Json = False) -> None:
     """List dead letters, each record once, with the reason."""
-    letters = _reading(lambda services: read_letters(services))
+    letters = _reading(read_letters)
     if as_json:
         reasons: dict[str, int] = {}
         for letter in letters:
@@ -123,7 +123,7 @@ def retry_command(
     everything: Annotated[bool, typer.Option("--all", help="All letters that were not sent again yet.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Send the original bytes to the topic they came from. Harmless to repeat: a command is answered once, by its id."""
+    """Send the original bytes to the topic they came from. Harmless to repeat: a command id is answered once."""
     if (source is None) != everything:
         fail("say which letters to send again", "", "name one as `dead-letters list` does, or say --all")
     place = None if source is None else _place(source)

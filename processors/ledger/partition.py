@@ -100,7 +100,7 @@ class Stream:
 
 
 class PartitionLedger:
-    """Decides the commands of one intake partition: `follows` is the last decision, `next_intake` the offset that is next."""
+    """Decides the commands of one partition: `follows` is the last decision, `next_intake` the offset that is next."""
 
     def __init__(self, intake_topic: str, partition: int, *, partitions: int, codec: Codec, epoch: int = 0) -> None:
         self.intake_topic = intake_topic

@@ -1,10 +1,11 @@
 """Moves commands into facts: reads the intake partitions it is given, decides, writes the ledger partitions of those
 numbers.
 
-What keeps it honest is not this process but the chain that every reader follows: whatever it writes late, twice or by other
-rules is skipped by all. It only has to notice. Its records are acknowledged with their offsets; as long as these follow each
-other without a gap, nobody else wrote, and what it wrote is what readers accept. A gap, or a delivery error, ends in a
-takeover: forget the partition, read it again by the readers' rule, go on after the last accepted decision.
+What keeps it honest is not this process but the chain that every reader follows: whatever it writes late, twice or by
+other rules is skipped by all. It only has to notice. Its records are acknowledged with their offsets; as long as these
+follow each other without a gap, nobody else wrote, and what it wrote is what readers accept. A gap, or a delivery
+error, ends in a takeover: forget the partition, read it again by the readers' rule, go on after the last accepted
+decision.
 """
 
 import contextlib
@@ -52,7 +53,7 @@ RETRY_SECONDS = 1.0
 
 
 class _Owned:
-    """One partition in this writer's hands. `acked_intake` is the next offset to commit: everything before is answered."""
+    """One partition in this writer's hands. `acked_intake` is the next offset to commit: all before is answered."""
 
     def __init__(self, ledger: PartitionLedger, next_offset: int) -> None:
         self.ledger = ledger
@@ -63,6 +64,7 @@ class _Owned:
         self.marks: deque[tuple[int, int, int]] = deque()
         self.acked_intake = ledger.next_intake
         self.committed = -1
+        self.gap_seen = -1
 
     def delivered(self, error: KafkaError | None, message: Message) -> None:
         """The broker's answer for one fact, in order of sending."""
@@ -78,8 +80,8 @@ class _Owned:
 class LedgerWriter:
     """Runs until `stop` is set.
 
-    `on_batch` is called after each batch with the number of records in it. Another `group` than the usual one gives a writer
-    that shares no partition with the others but takes them all: a rival, for tests of what then happens.
+    `on_batch` is called after each batch with the number of records in it. Another `group` than the usual one gives a
+    writer that shares no partition with the others but takes them all: a rival, for tests of what then happens.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class LedgerWriter:
         """Decide until stopped; then flush, commit, snapshot and leave."""
         ensure_topics(self._services, self._settings)
         self._with_database(snapshots.ensure_tables)
-        self._consumer = reader = consumer(self._services, self._group)
+        self._consumer = reader = consumer(self._services, self._group, on_commit=self._on_commit)
         reader.subscribe(list(self._name), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         committed_at = snapshot_at = time.monotonic()
         try:
@@ -149,6 +151,12 @@ class LedgerWriter:
             offset = message.offset() or 0
             if owned is None or owned.disturbed or offset < owned.ledger.next_intake:
                 continue
+            if offset > owned.ledger.next_intake and owned.gap_seen != owned.ledger.next_intake:
+                # Offsets have holes (markers of a channel's transactions, deleted records), but a client that is being
+                # reassigned may drop what it had fetched, too. So a hole is believed when it is seen a second time.
+                owned.gap_seen = owned.ledger.next_intake
+                owned.disturbed = f"intake goes from {owned.ledger.next_intake} to {offset}"
+                continue
             touched.add(place)
             self._decide_one(owned, message, offset)
         for place in touched:
@@ -169,7 +177,7 @@ class LedgerWriter:
         if isinstance(outcome, Decided):
             topic = self._services.topic(ledger.ledger_topic)
             for fact in outcome.facts:
-                self._produce(topic, ledger.partition, fact.key, fact.value, None, owned.delivered)
+                self._produce(topic, ledger.partition, fact.key, fact.value, headers=None, delivered=owned.delivered)
             owned.sent += len(outcome.facts)
             self._decided += 1
         elif isinstance(outcome, SetAside):
@@ -199,9 +207,9 @@ class LedgerWriter:
                 raise KafkaException(error)
             self._side_pending.discard(number)
 
-        self._produce(topic, partition, key, value, headers, delivered)
+        self._produce(topic, partition, key, value, headers=headers, delivered=delivered)
 
-    def _produce(self, topic: str, partition: int, key: Any, value: Any, headers: Any, delivered: Any) -> None:
+    def _produce(self, topic: str, partition: int, key: Any, value: Any, *, headers: Any, delivered: Any) -> None:
         while True:
             try:
                 if headers is None:
@@ -232,9 +240,23 @@ class LedgerWriter:
         if not offsets or self._consumer is None:
             return
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=asynchronous)
+            # Two calls, for their types differ: the client returns something only when it waits.
+            if asynchronous:
+                self._consumer.commit(offsets=offsets, asynchronous=True)
+            else:
+                self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:  # only a hint: the truth is on the ledger partition
             log.warning("commit_failed", error=str(error))
+
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        """A commit that failed (the group was just being shared out anew) is tried again in the next round."""
+        failed = [p for p in partitions if p.error is not None] if error is None else partitions
+        if failed:
+            log.warning("commit_failed", error=str(error or failed[0].error), partitions=len(failed))
+        for p in failed:
+            owned = self._owned.get((p.topic, p.partition))
+            if owned is not None:
+                owned.committed = -1
 
     def _snapshot(self, places: Iterable[tuple[str, int]]) -> None:
         self._producer.flush(FLUSH_SECONDS)
@@ -287,6 +309,7 @@ class LedgerWriter:
         disturbed = {place: owned for place, owned in self._owned.items() if owned.disturbed}
         if not disturbed or self._consumer is None:
             return
+        gaps = {place: owned.gap_seen for place, owned in disturbed.items()}
         for (topic, partition), owned in disturbed.items():
             log.warning("ledger_disturbed", topic=topic, partition=partition, why=owned.disturbed)
         self._producer.flush(FLUSH_SECONDS)
@@ -296,7 +319,9 @@ class LedgerWriter:
             disturbed = dict(self._owned)
         self._take_over(list(disturbed))
         for topic, partition in disturbed:
-            self._consumer.seek(TopicPartition(topic, partition, self._owned[topic, partition].ledger.next_intake))
+            owned = self._owned[topic, partition]
+            owned.gap_seen = gaps.get((topic, partition), -1)
+            self._consumer.seek(TopicPartition(topic, partition, owned.ledger.next_intake))
 
     def _take_over(self, places: list[tuple[str, int]]) -> None:
         started = time.monotonic()

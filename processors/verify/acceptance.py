@@ -1,4 +1,4 @@
-"""Which facts count, told in this room's own words: a decision counts when it follows the last one that counted and is whole.
+"""Which facts count, in this room's own words: a decision that follows the last one that counted, and is whole.
 
     partition = Acceptance()
     for fact in log:
@@ -31,7 +31,7 @@ class Skipped:
 
 
 class Acceptance:
-    """Follows one partition from its first fact. `decision`, `epoch` and `intake_offset` are those of the last that counted."""
+    """Follows one partition from its first fact. `decision`, `epoch`, `intake_offset`: of the last that counted."""
 
     def __init__(self) -> None:
         self.decision = 0
@@ -49,7 +49,7 @@ class Acceptance:
         return sum(len(parts) for parts in self._parts.values())
 
     def offer(self, fact: Fact) -> list[Fact]:
-        """The facts that count now that this one was seen, in the order of their decision; often just this one, or none."""
+        """The facts that count now that this one was seen, in the order of their decision; often this one, or none."""
         record = fact.record
         if record["follows"] != self.decision:
             self.skip(self._reason(record), fact.offset)

@@ -45,7 +45,7 @@ class Books:
             handler(record, record["data"])
         self._kpis.seen(fact.topic, fact.partition, record)
         if fact.topic == "ledger.orders":
-            self._orders.touched(record, fact.name == _REFUSAL)
+            self._orders.touched(record, refused=fact.name == _REFUSAL)
             self._history.add(fact)
         if answers_command(fact):
             self._answers.add(fact)

@@ -64,7 +64,7 @@ class Report:
 
 def verify(services: Services, codec: Codec, *, schema: str = "public", progress: Progress | None = None) -> Report:
     """Fold the log independently and compare. Raises Fault where the log or the tables are not there to be compared."""
-    say = progress or (lambda what, done, total: None)
+    say = progress or _silence
     with connect(services, "verify") as connection:
         # All reads below see one moment, so the offsets and all tables belong together while the projector goes on.
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -87,6 +87,10 @@ def verify(services: Services, codec: Codec, *, schema: str = "public", progress
             difference = difference or found
     offsets = {f"{topic}/{number}": end for (topic, number), end in sorted(ends.items())}
     return Report(tables, offsets, difference, facts, _skipped(partitions))
+
+
+def _silence(_what: str, _done: int, _total: int) -> None:
+    """Nobody wants to know."""
 
 
 def _use(connection: psycopg.Connection[Any], schema: str) -> None:

@@ -19,7 +19,7 @@ _NUL, _REPLACEMENT = "\x00", "\ufffd"
 
 
 class Fact(NamedTuple):
-    """A fact where it stands; `topic` is without prefix. `record` is the envelope, with the fact's own words in `data`."""
+    """A fact where it stands; `topic` without prefix. `record`: the envelope, with the fact's own words in `data`."""
 
     topic: str
     partition: int
@@ -36,7 +36,7 @@ class FactReader:
         self._json = msgspec.json.Encoder()
 
     def read(self, topic: str, partition: int, offset: int, value: bytes | None) -> Fact:
-        """The fact in its newest shape. Raises `schemas.codec.UndecodableError` for bytes that are no record of ours."""
+        """The fact in its newest shape. Raises `schemas.codec.UndecodableError` for bytes that are no fact."""
         contract, record = self._codec.decode(value)
         if not contract.is_fact:
             raise UndecodableError("no_fact", f"{contract.full_name} does not belong into {topic}")

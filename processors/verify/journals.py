@@ -1,7 +1,7 @@
 """Tables that are only ever added to: every fact of an order, and the answer to every command from outside.
 
-A row is one fact seen from one side, so it need not be kept: a digest of it is, and the place where the fact stands. Where
-a digest differs, the fact is read again to say what differs.
+A row is one fact seen from one side, so it need not be kept: a digest of it is, and the place where the fact stands.
+Where a digest differs, the fact is read again to say what differs.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -161,6 +161,7 @@ def _answer_row(fact: Fact) -> tuple[Any, ...]:
     place = (fact.topic, fact.partition, record["epoch"], record["intake_offset"])
     why: Mapping[str, Any] = record["data"] if fact.name == "CommandRefused" else {}
     return (
-        *place, record["channel"], record["command_id"], record["stream_id"], "refused" if why else "accepted", fact.name,
+        *place, record["channel"], record["command_id"], record["stream_id"],
+        "refused" if why else "accepted", fact.name,
         *(why.get(name) for name in ("command", "code", "what", "detail", "hint", "at_most")), record["recorded_at"],
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The rows that the KPIs are counted from: orders, holds, deliveries, counts and cases, and how far the log has come."""
+"""The rows that the KPIs are counted from: orders, holds, deliveries, counts, cases, and how far the log is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -154,12 +154,12 @@ class Kpis:
             row.cancelled_after_release += units
 
     def held(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        self.hold(fact, data, True)
+        self.hold(fact, data, held=True)
 
     def hold_released(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        self.hold(fact, data, False)
+        self.hold(fact, data, held=False)
 
-    def hold(self, fact: Mapping[str, Any], data: Mapping[str, Any], held: bool) -> None:
+    def hold(self, fact: Mapping[str, Any], data: Mapping[str, Any], *, held: bool) -> None:
         if data["hold"] == "customer":
             row = self.holds.row(data["order_id"], fact["version"])
             row.changed_at = fact["occurred_at"]

@@ -1,4 +1,4 @@
-"""The ledger topics from their first record to given offsets, read by hand: no group, nothing committed, nothing shared.
+"""The ledger topics from their first record to given offsets, read by hand: no group, nothing committed.
 
     for place, value in read(services, {("ledger.orders", 0): 120}): …
 
@@ -8,7 +8,7 @@ Topics are named without prefix, as the tables name them.
 import time
 from collections.abc import Iterator, Mapping
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from runtime.errors import Fault
 from runtime.kafka import consumer, end_offsets, start_offsets
@@ -34,7 +34,7 @@ def read(services: Services, ends: Mapping[Partition, int]) -> Iterator[tuple[st
     left = {partition: end for partition, end in ends.items() if end > 0}
     reader = consumer(services, "verify", enable_partition_eof=False)
     try:
-        reader.assign([TopicPartition(services.topic(topic), number, OFFSET_BEGINNING) for topic, number in left])
+        reader.assign([TopicPartition(services.topic(topic), number, 0) for topic, number in left])
         heard_at = time.monotonic()
         while left:
             messages = reader.consume(_BATCH_RECORDS_MAX, _WAIT_SECONDS)

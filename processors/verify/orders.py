@@ -1,4 +1,4 @@
-"""Orders from their facts, one at a time: lines, places, holds, shipments and returns, and the order as the sum of its lines."""
+"""Orders from their facts, one at a time: lines, places, holds, parcels, returns; an order is the sum of its lines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -183,7 +183,7 @@ class Orders:
             "RefundIssued": self.refunded,
         }
 
-    def touched(self, fact: Mapping[str, Any], refused: bool) -> None:
+    def touched(self, fact: Mapping[str, Any], *, refused: bool) -> None:
         """Every fact of an order's stream has a version; refusals for an order that was never placed make no order."""
         order = self.orders.get(fact["stream_id"])
         if order is None:

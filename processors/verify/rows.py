@@ -43,7 +43,7 @@ class Expected(Protocol):
 
 @dataclass(slots=True)
 class Row:
-    """A row in which nothing has happened yet: units are 0, all else is null. Public properties are generated columns."""
+    """A row in which nothing has happened yet: units are 0, all else null. Public properties are generated columns."""
 
 
 R = TypeVar("R", bound=Row)

@@ -15,7 +15,8 @@ PURE_ROOMS = ("events", "projections", "schemas")
 
 #: Modules that read a clock, wait, print, log, ask the environment or speak to a server.
 WORLDLY = {
-    "asyncio", "confluent_kafka", "faust", "httpx", "logging", "os", "random", "requests", "secrets", "socket", "structlog",
+    "asyncio", "confluent_kafka", "faust", "httpx", "logging", "os", "random", "requests", "secrets", "socket",
+    "structlog",
     "subprocess", "sys", "threading", "time", "uuid",
 }  # fmt: skip
 #: Readers of a projection run queries on a connection that they are handed; a registry is spoken to through its client.

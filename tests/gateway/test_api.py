@@ -74,7 +74,8 @@ class serving:  # noqa: N801 - reads as what it does
                 self.client.get("/healthz")
                 return self.client
             except httpx.TransportError:
-                assert time.monotonic() < deadline and self.thread.is_alive()
+                assert self.thread.is_alive()
+                assert time.monotonic() < deadline
                 time.sleep(0.02)
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,7 @@
-"""`verify` tells one story from the log, the projector another; they are compared on facts of every kind, and on every fault.
+"""`verify` tells one story from the log, the projector another; they are compared on every kind of fact and fault.
 
-The facts are made at random from small pools, so that orders, lines, places and parcels meet. Folds take what facts say and
-know no rules, so facts that no decider would write together are the harder test.
+The facts are made at random from small pools, so that orders, lines, places and parcels meet. Folds take what facts say
+and know no rules, so facts that no decider would write together are the harder test.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def random_logs(seed: int, decisions: int) -> list[ChainLog]:
 
 
 def _reserve_everywhere(log: ChainLog, facts: Facts, streams: list[str]) -> None:
-    # A hold is there before anything is let go of it: a release that comes first leaves a tombstone, and no hold follows.
+    # A hold is there before anything is let go of it: a release that comes first leaves a tombstone.
     for stream in streams:
         for line_id in WORDS["line_id"]:
             for location_id in WORDS["location_id"]:

@@ -30,7 +30,7 @@ def golden_path(contract: Any) -> Path:
 
 
 class Maker:
-    """Makes one record of a schema. Complete: every option set, two of everything; minimal: nothing that can be left out."""
+    """Makes one record of a schema. Complete: every option set, two of everything; minimal: nothing to leave out."""
 
     def __init__(self, complete: bool) -> None:
         self.complete = complete

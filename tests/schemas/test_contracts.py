@@ -69,7 +69,7 @@ def leaves(schema: Any) -> Iterator[str]:
 def shape_of_schema(schema: Any) -> Any:
     """A schema without names and documentation, to compare with a class."""
     if isinstance(schema, list):
-        assert schema[0] == "null" and len(schema) == 2, "an option is written [null, type]"
+        assert [branch == "null" for branch in schema] == [True, False], "an option is written [null, type]"
         return ("optional", shape_of_schema(schema[1]))
     if isinstance(schema, str):
         return schema

@@ -1,0 +1,120 @@
+"""What the documents say of the code is so: generated lists, names, links, examples."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from events.catalogue import COMMANDS, FACTS
+from gateway.api.settings import ApiSettings
+from gateway.cli import app
+from gateway.commands import BadCommandError, parse
+from runtime.settings import Settings
+from tests.docs.guide import missing, read_guide
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.ndjson"))
+#: Lines of examples that are wrong on purpose.
+WRONG = {("orders.ndjson", 4)}
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+RECORDS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+
+
+def test_the_list_of_commands_and_facts_is_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "describe_contracts.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_list_has_every_command_and_every_fact() -> None:
+    headings = set(re.findall(r"^### (\w+)$", (ROOT / "docs" / "commands.md").read_text(), re.MULTILINE))
+    assert headings == {*COMMANDS, *FACTS, "CommandRefused"}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_line_is_a_command_unless_it_is_wrong_on_purpose(path: Path) -> None:
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        if (path.name, number) in WRONG:
+            with pytest.raises(BadCommandError):
+                parse(line)
+        else:
+            parse(line)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+def test_links_lead_to_files_and_headings_that_exist(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
+        if target.startswith(("http://", "https://")):
+            continue
+        file, _, heading = target.partition("#")
+        found = (path.parent / file).resolve() if file else path
+        assert found.exists(), target
+        if heading:
+            assert heading in _anchors(found), target
+
+
+def _anchors(path: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+def test_files_that_are_named_in_code_style_exist(path: Path) -> None:
+    rooms = "schemas|events|projections|processors|gateway|runtime|tests|scripts|docs"
+    for name in re.findall(rf"`((?:{rooms})/[\w./-]+)`", path.read_text(encoding="utf-8")):
+        if not re.search(r"[A-Z]{4}", Path(name).name.split(".")[0]):  # NAME.v1.avsc stands for any
+            assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+def test_settings_that_are_named_are_settings(path: Path) -> None:
+    known = {f"ORDER_LEDGER_{field.upper()}" for field in Settings.model_fields}
+    known |= {f"ORDER_LEDGER_API_{field.upper()}" for field in ApiSettings.model_fields}
+    for name in re.findall(r"\bORDER_LEDGER_[A-Z_]*[A-Z]\b(?!\*)", path.read_text(encoding="utf-8")):
+        assert name in known or any(one.startswith(name + "_") for one in known), name
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+def test_commands_that_are_named_in_code_style_exist(path: Path) -> None:
+    runner = CliRunner()
+    named = set(re.findall(r"`order-ledger ((?:[a-z][a-z-]*)(?: (?:list|show|retry|online-retail))?)", path.read_text()))
+    for words in sorted(named):
+        result = runner.invoke(app, [*words.split(), "--help"])
+        assert result.exit_code == 0, f"order-ledger {words}: {result.output}"
+
+
+def test_operating_lists_every_setting() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    for field in Settings.model_fields:
+        assert f"`ORDER_LEDGER_{field.upper()}`" in text, field
+    for field in ApiSettings.model_fields:
+        assert f"`ORDER_LEDGER_API_{field.upper()}`" in text, field
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.name)
+def test_a_decision_has_its_headings_and_its_number(path: Path) -> None:
+    headings = re.findall(r"^## (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [heading for heading in headings if heading != "Figures"] == ["Context", "Decision", "Consequences", "Revisited"]
+    assert path.read_text(encoding="utf-8").startswith(f"# {int(path.name[:4])}. ")
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    assert [int(path.name[:4]) for path in RECORDS] == list(range(1, len(RECORDS) + 1))
+
+
+def test_a_guide_knows_its_programs_and_their_output(tmp_path: Path) -> None:
+    guide = tmp_path / "guide.md"
+    guide.write_text(
+        "```sh\necho a  b\n```\nIt prints:\n```text\na b\n…\n```\n\n"
+        "<!-- not run here: it takes long -->\n```sh\nsleep 9\n```\n```text\nnothing\n```\n"
+    )
+    (step,) = read_guide(guide)
+    assert (step.language, step.code, step.number, step.shown) == ("sh", "echo a  b\n", 1, ["a b"])
+    assert missing(["a b", "1 … 3", "z"], "x a   b y\n1 2 3\n") == ["z"]

@@ -1,0 +1,227 @@
+"""Commands with good defaults: a test names only what it is about. The order is o-1, the SKU MUG, the location WH1."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from events.orders import commands as o
+from events.orders.state import Line, Order
+from events.stock import commands as s
+from events.values import Charge, Consumed, ShipTo
+
+
+def at(clock: str, day: int = 27) -> datetime:
+    """A time of November 2026, as at("10:15:00")."""
+    return datetime.fromisoformat(f"2026-11-{day:02}T{clock}").replace(tzinfo=UTC)
+
+
+def place(lines: dict[str, Any] | None = None, *, order_id: str = "o-1", price: int = 100, **more: Any) -> o.PlaceOrder:
+    """`lines`: line → units, or (SKU, units); the SKU of line 1 is otherwise SKU-1."""
+    wanted = {"1": 2} if lines is None else lines
+    parts = {line: what if isinstance(what, tuple) else (f"SKU-{line}", what) for line, what in wanted.items()}
+    ship_to = more.pop("ship_to", ShipTo(country="DE"))
+    return o.PlaceOrder(
+        order_id=order_id,
+        customer_id="c-1",
+        currency="EUR",
+        ship_to=ship_to,
+        lines=tuple(
+            o.OrderLine(line_id=line, sku=sku, quantity=units, unit_price_minor=price)
+            for line, (sku, units) in parts.items()
+        ),
+        **more,
+    )
+
+
+def quantities(lines: dict[str, int]) -> tuple[o.LineQuantity, ...]:
+    return tuple(o.LineQuantity(line_id=line, quantity=units) for line, units in lines.items())
+
+
+def cancel(lines: dict[str, int] | None = None, **more: Any) -> o.CancelOrder:
+    return o.CancelOrder(order_id="o-1", reason="changed mind", lines=quantities(lines or {}), **more)
+
+
+def amend(lines: dict[str, int] | None = None, **more: Any) -> o.AmendOrder:
+    wanted = tuple(o.AmendedQuantity(line_id=line, quantity=units) for line, units in (lines or {}).items())
+    return o.AmendOrder(order_id="o-1", lines=wanted, **more)
+
+
+def hold(name: Any = "payment") -> o.HoldOrder:
+    return o.HoldOrder(order_id="o-1", hold=name)
+
+
+def release_hold(name: Any = "payment") -> o.ReleaseHold:
+    return o.ReleaseHold(order_id="o-1", hold=name)
+
+
+def dispatch(lines: dict[str, int], *, shipment: str = "s-1", location: str = "WH1") -> o.DispatchShipment:
+    return o.DispatchShipment(
+        order_id="o-1",
+        shipment_id=shipment,
+        location_id=location,
+        carrier="dhl",
+        service="parcel",
+        lines=quantities(lines),
+    )
+
+
+def scan(status: Any = "delivered", *, shipment: str = "s-1") -> o.RecordTracking:
+    return o.RecordTracking(order_id="o-1", shipment_id=shipment, status=status)
+
+
+def ask_return(lines: dict[str, int], *, return_id: str = "r-1") -> o.RequestReturn:
+    wanted = tuple(o.ReturnLine(line_id=line, quantity=units, reason="too small") for line, units in lines.items())
+    return o.RequestReturn(order_id="o-1", return_id=return_id, lines=wanted)
+
+
+def scan_return(*, return_id: str = "r-1") -> o.RecordReturnTracking:
+    return o.RecordReturnTracking(order_id="o-1", return_id=return_id, status="in_transit")
+
+
+def receive_return(lines: dict[str, int], *, return_id: str = "r-1", disposition: Any = "restock") -> o.ReceiveReturn:
+    found = tuple(
+        o.ReceivedLine(line_id=line, quantity=units, disposition=disposition) for line, units in lines.items()
+    )
+    return o.ReceiveReturn(order_id="o-1", return_id=return_id, location_id="WH1", lines=found)
+
+
+def refund(amount: int, *, return_id: str | None = None) -> o.IssueRefund:
+    return o.IssueRefund(order_id="o-1", amount_minor=amount, return_id=return_id, reason="returned")
+
+
+def answer(outcome: Any, units: int, *, version: int, line: str = "1", location: str = "WH1", attempt: int = 1001) -> Any:
+    where = "" if outcome in {"waiting", "offered"} else location
+    return o.Answer(
+        line_id=line, attempt=attempt, outcome=outcome, location_id=where, quantity=units, stock_version=version
+    )
+
+
+def answers(*said: o.Answer) -> o.RecordAllocation:
+    return o.RecordAllocation(order_id="o-1", answers=said)
+
+
+def reserved(units: int, *, line: str = "1", version: int = 1, **more: Any) -> o.RecordAllocation:
+    """The stock stream has given units."""
+    return answers(answer("reserved", units, line=line, version=version, **more))
+
+
+def waiting(units: int, *, line: str = "1", version: int = 1, attempt: int = 1999) -> o.RecordAllocation:
+    """The stock stream has put units into its queue."""
+    return answers(answer("waiting", units, line=line, version=version, attempt=attempt))
+
+
+RELEASE_ORDER = o.ReleaseOrder(order_id="o-1")
+
+
+def postage(amount: int = 500) -> Charge:
+    return Charge(code="postage", amount_minor=amount)
+
+
+def counters(line: Line) -> dict[str, int]:
+    """The counters of a line that are not 0."""
+    names = ("ordered", "open", "backordered", "allocated", "shipped", "cancelled", "delivered", "returned")
+    return {name: getattr(line, name) for name in names if getattr(line, name)}
+
+
+def line_of(order: Order, line_id: str = "1") -> dict[str, int]:
+    return counters(order.lines[line_id])
+
+
+# Stock
+
+
+def receive(units: int, *, location: str = "WH1", sku: str = "MUG") -> s.ReceiveStock:
+    return s.ReceiveStock(sku=sku, location_id=location, quantity=units)
+
+
+def adjust(delta: int, *, location: str = "WH1") -> s.AdjustStock:
+    return s.AdjustStock(sku="MUG", location_id=location, quantity_delta=delta, reason="found")
+
+
+def move(units: int, *, source: str = "WH1", target: str = "WH2") -> s.MoveStock:
+    return s.MoveStock(sku="MUG", from_location_id=source, to_location_id=target, quantity=units)
+
+
+def count(counted: int, *, counted_at: datetime | None = None, tolerance: int = 0) -> s.CountStock:
+    return s.CountStock(sku="MUG", location_id="WH1", counted=counted, counted_at=counted_at, tolerance=tolerance)
+
+
+def damage(units: int) -> s.MarkDamaged:
+    return s.MarkDamaged(sku="MUG", location_id="WH1", quantity=units)
+
+
+def policy(*, location: str = "WH1", **numbers: Any) -> s.SetStockPolicy:
+    return s.SetStockPolicy(sku="MUG", location_id=location, **numbers)
+
+
+def reserve(
+    units: int = 1, *, order: str = "o-1", line: str = "1", attempt: int = 1, location: str = "WH1", **more: Any
+) -> s.ReserveStock:
+    return s.ReserveStock(
+        sku="MUG", location_id=location, quantity=units, order_id=order, line_id=line, attempt=attempt, **more
+    )
+
+
+def release(
+    units: int = 1, *, order: str = "o-1", line: str = "1", attempt: int = 1, location: str = "WH1"
+) -> s.ReleaseStock:
+    return s.ReleaseStock(
+        sku="MUG", location_id=location, quantity=units, order_id=order, line_id=line, attempt=attempt
+    )
+
+
+def wait_for(
+    units: int = 1,
+    *,
+    order: str = "o-1",
+    line: str = "1",
+    attempt: int = 1,
+    placed_at: datetime | None = None,
+    **more: Any,
+) -> s.AwaitStock:
+    return s.AwaitStock(
+        sku="MUG",
+        quantity=units,
+        order_id=order,
+        line_id=line,
+        attempt=attempt,
+        placed_at=placed_at or at("09:00:00"),
+        **more,
+    )
+
+
+def ship(units: int, *used: tuple[int, str, int], location: str = "WH1") -> s.ShipStock:
+    """`used`: (attempt, location, units) that the order held."""
+    consumed = tuple(Consumed(attempt=attempt, location_id=where, quantity=held) for attempt, where, held in used)
+    return s.ShipStock(
+        sku="MUG",
+        location_id=location,
+        quantity=units,
+        order_id="o-1",
+        line_id="1",
+        shipment_id="s-1",
+        consumed=consumed,
+    )
+
+
+def take_back(units: int, disposition: Any = "restock") -> s.ReturnStock:
+    return s.ReturnStock(
+        sku="MUG",
+        location_id="WH1",
+        quantity=units,
+        order_id="o-1",
+        line_id="1",
+        return_id="r-1",
+        disposition=disposition,
+    )
+
+
+def expire(*, order: str = "o-1", attempt: int = 1, location: str = "WH1") -> s.ExpireReservation:
+    return s.ExpireReservation(sku="MUG", location_id=location, order_id=order, line_id="1", attempt=attempt)
+
+
+def amounts(level: Any) -> dict[str, int]:
+    """The quantities of a location that are not 0."""
+    names = ("on_hand", "available", "reserved", "safety", "damaged", "quality_hold")
+    return {name: getattr(level, name) for name in names if getattr(level, name)}

@@ -1,0 +1,208 @@
+"""What happens to the goods of an order is recorded as it happened; only the impossible is refused."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from events.orders import commands as c
+from events.orders import facts as f
+from events.values import TEXT_MAX, Consumed
+from tests.events.builders import (
+    ask_return,
+    dispatch,
+    line_of,
+    place,
+    receive_return,
+    reserved,
+    scan,
+    scan_return,
+    waiting,
+)
+from tests.support.given import NOW, given, like, sent
+
+# Dispatch
+
+
+def shipped(units: int, *consumed: Consumed, **parts: int) -> f.ShippedLine:
+    origin = {"from_open": 0, "from_backordered": 0, "from_allocated": 0} | parts
+    return f.ShippedLine(line_id="1", sku="SKU-1", quantity=units, consumed=consumed, **origin)
+
+
+def differing(units: int, planned: str) -> tuple[f.DifferingLine, ...]:
+    return (f.DifferingLine(line_id="1", sku="SKU-1", quantity=units, planned=planned),)  # type: ignore[arg-type]
+
+
+def used(units: int, location: str = "WH1", attempt: int = 1001) -> Consumed:
+    return Consumed(attempt=attempt, location_id=location, quantity=units)
+
+
+def test_a_dispatch_uses_up_what_was_held_for_it() -> None:
+    story = given(place({"1": 3}), reserved(3)).when(dispatch({"1": 2}))
+    story.then(like(f.ShipmentDispatched, lines=(shipped(2, used(2), from_allocated=2),)))
+    assert line_of(story.state) == {"ordered": 3, "allocated": 1, "shipped": 2}
+
+
+def test_a_dispatch_from_another_location_is_recorded_and_the_difference_stated() -> None:
+    story = given(place({"1": 2}), reserved(2, location="WH1")).when(dispatch({"1": 2}, location="WH2"))
+    story.then(
+        like(f.ShipmentDispatched, location_id="WH2", lines=(shipped(2, used(2, "WH1"), from_allocated=2),)),
+        like(f.DispatchDiffered, lines=differing(2, "elsewhere")),
+    )
+    assert line_of(story.state) == {"ordered": 2, "shipped": 2}
+
+
+def test_a_dispatch_of_a_backordered_line_ends_its_wait() -> None:
+    story = given(place({"1": 2}), waiting(2)).when(dispatch({"1": 2}))
+    story.then(
+        like(f.ShipmentDispatched, lines=(shipped(2, used(2, "", 1999), from_backordered=2),)),
+        like(f.DispatchDiffered, lines=differing(2, "backordered")),
+    )
+
+
+def test_a_dispatch_of_an_open_line_is_recorded_and_a_late_answer_is_given_back() -> None:
+    story = given(place({"1": 2})).when(dispatch({"1": 2}))
+    story.then(
+        like(f.ShipmentDispatched, lines=(shipped(2, from_open=2),)),
+        like(f.DispatchDiffered, lines=differing(2, "open")),
+    )
+    story.when(reserved(2)).then(like(f.ReservationSurrendered, quantity=2))
+
+
+def test_a_dispatch_uses_what_is_held_here_before_what_is_held_elsewhere_or_waits_or_is_open() -> None:
+    story = given(
+        place({"1": 9}), reserved(2, location="WH1"), reserved(2, location="WH2", version=2), waiting(2, version=3)
+    )
+    story.when(dispatch({"1": 8}, location="WH2"))
+    parts = shipped(
+        8,
+        used(2, "WH2"),
+        used(2, "WH1"),
+        used(2, "", 1999),
+        from_allocated=4,
+        from_backordered=2,
+        from_open=2,
+    )
+    assert story.answer[0].lines == (parts,)
+    assert [(line.quantity, line.planned) for line in story.answer[1].lines] == [
+        (2, "elsewhere"),
+        (2, "backordered"),
+        (2, "open"),
+    ]
+    assert line_of(story.state) == {"ordered": 9, "open": 1, "shipped": 8}
+
+
+def test_more_than_was_ordered_cannot_have_left() -> None:
+    given(place({"1": 2})).when(dispatch({"1": 3})).then_refused("limit", at_most=2)
+
+
+def test_a_shipment_number_is_used_once_in_an_order() -> None:
+    given(place({"1": 2}), dispatch({"1": 1})).when(dispatch({"1": 1})).then_refused("conflict")
+
+
+def test_a_dispatch_of_the_open_rest_completes_the_allocation() -> None:
+    story = given(place({"1": 2, "2": 1}), reserved(2)).when(dispatch({"2": 1}))
+    story.then(f.ShipmentDispatched, f.DispatchDiffered, like(f.OrderAllocated, units=2))
+
+
+# Tracking and delivery
+
+
+def test_the_first_scan_that_says_delivered_states_the_delivery_and_whether_it_was_on_time() -> None:
+    story = given(place({"1": 2}, promised_by=NOW.isoformat()), dispatch({"1": 2}))
+    story.when(scan("in_transit")).then(like(f.ShipmentTracked, status="in_transit"))
+    story.when(scan()).then(f.ShipmentTracked, like(f.ShipmentDelivered, on_time=True, due_by=NOW))
+    assert line_of(story.state) == {"ordered": 2, "shipped": 2, "delivered": 2}
+    story.when(scan()).then(f.ShipmentTracked)
+
+
+def test_a_delivery_a_microsecond_after_the_promise_is_late() -> None:
+    story = given(place({"1": 2}, promised_by=NOW.isoformat()), dispatch({"1": 2}))
+    story.when(sent(scan(), occurred_at=NOW + timedelta(microseconds=1)))
+    story.then(f.ShipmentTracked, like(f.ShipmentDelivered, on_time=False))
+
+
+def test_without_a_promise_a_delivery_is_neither_late_nor_on_time() -> None:
+    story = given(place(), dispatch({"1": 2})).when(scan())
+    story.then(f.ShipmentTracked, like(f.ShipmentDelivered, on_time=None))
+
+
+def test_a_scan_of_an_unknown_shipment_is_refused_with_those_that_are_known() -> None:
+    given(place()).when(scan()).then_refused("unknown", says="none")
+    given(place(), dispatch({"1": 1})).when(scan(shipment="s-9")).then_refused("unknown", says="s-1")
+
+
+# Returns
+
+
+def test_a_return_is_announced_with_a_number_that_is_always_the_same() -> None:
+    story = given(place(), dispatch({"1": 2})).when(ask_return({"1": 1}))
+    story.then(like(f.ReturnRequested, rma="RMA-" + story.answer[0].rma[4:], resolution="refund"))
+    again = given(place(), dispatch({"1": 2})).when(ask_return({"1": 1}))
+    assert story.answer[0].rma == again.answer[0].rma
+
+
+def test_no_more_can_be_announced_than_was_shipped_and_is_not_announced_or_back_already() -> None:
+    story = given(place({"1": 9}), dispatch({"1": 7}), ask_return({"1": 3}), receive_return({"1": 2}))
+    story.when(ask_return({"1": 5}, return_id="r-2")).then_refused("limit", at_most=4)
+    story.when(ask_return({"1": 4}, return_id="r-2")).then(f.ReturnRequested)
+    story.when(ask_return({"1": 1}, return_id="r-3")).then_refused("limit", at_most=0)
+
+
+def test_a_return_number_is_used_once() -> None:
+    story = given(place(), dispatch({"1": 2}), ask_return({"1": 1}))
+    story.when(ask_return({"1": 1})).then_refused("conflict")
+
+
+def test_a_scan_of_a_return_parcel_is_recorded_and_of_an_unknown_one_refused() -> None:
+    story = given(place(), dispatch({"1": 2}), ask_return({"1": 1}))
+    story.when(scan_return()).then(like(f.ReturnTracked, status="in_transit"))
+    story.when(scan_return(return_id="r-9")).then_refused("unknown", says="r-1")
+
+
+def test_an_announced_return_of_a_delivered_unit_is_received() -> None:
+    story = given(place(), dispatch({"1": 2}), scan(), ask_return({"1": 1})).when(receive_return({"1": 1}))
+    story.then(like(f.ReturnReceived, announced=True))
+    assert line_of(story.state) == {"ordered": 2, "shipped": 2, "delivered": 2, "returned": 1}
+
+
+def test_what_comes_back_without_a_delivery_must_have_been_delivered() -> None:
+    story = given(place(), dispatch({"1": 2}), ask_return({"1": 1})).when(receive_return({"1": 1}))
+    story.then(like(f.DeliveryInferred, return_id="r-1"), f.ReturnReceived)
+    story.when(scan()).then(
+        f.ShipmentTracked,
+        like(f.ShipmentDelivered, lines=(f.DeliveredLine(line_id="1", sku="SKU-1", quantity=1),)),
+    )
+
+
+def test_a_return_that_nobody_announced_is_received_and_looked_at() -> None:
+    story = given(place(), dispatch({"1": 2}), scan()).when(receive_return({"1": 1}))
+    story.then(like(f.ReturnReceived, announced=False), like(f.ReturnDiffered, detail="nobody had announced this return"))
+    # Its second parcel is as little announced as the first was.
+    story.when(receive_return({"1": 1})).then(like(f.ReturnReceived, announced=False), f.ReturnDiffered)
+
+
+def test_a_return_of_more_than_was_announced_is_received_and_looked_at() -> None:
+    story = given(place(), dispatch({"1": 2}), scan(), ask_return({"1": 1})).when(receive_return({"1": 2}))
+    story.then(like(f.ReturnReceived, announced=True), like(f.ReturnDiffered, detail="line 1: 1 more than announced"))
+
+
+def test_a_line_may_come_back_in_different_conditions() -> None:
+    story = given(place(), dispatch({"1": 2}), scan(), ask_return({"1": 2}))
+    found = tuple(c.ReceivedLine(line_id="1", quantity=1, disposition=how) for how in ("restock", "damaged"))
+    story.when(c.ReceiveReturn(order_id="o-1", return_id="r-1", location_id="WH1", lines=found))
+    story.then(f.ReturnReceived)
+    assert [line.disposition for line in story.answer[0].lines] == ["restock", "damaged"]
+
+
+def test_more_than_was_shipped_cannot_come_back() -> None:
+    given(place(), dispatch({"1": 1})).when(receive_return({"1": 2})).then_refused("limit", at_most=1)
+
+
+@pytest.mark.parametrize("lines", [2, 400])
+def test_what_is_said_of_a_return_fits_into_a_fact_however_many_lines_differ(lines: int) -> None:
+    order = {str(line): 2 for line in range(lines)}
+    announced = dict.fromkeys(order, 1)
+    story = given(place(order), dispatch(order), scan(), ask_return(announced)).when(receive_return(order))
+    assert len(story.answer[-1].detail) <= TEXT_MAX

@@ -1,0 +1,167 @@
+"""Who waits for stock is served oldest first, in the decision that brings or frees it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from events.stock import facts as f
+from events.stock.state import ATTEMPTS_KEPT_DAYS
+from tests.events.builders import (
+    adjust,
+    at,
+    count,
+    expire,
+    move,
+    policy,
+    receive,
+    release,
+    reserve,
+    ship,
+    take_back,
+    wait_for,
+)
+from tests.support.given import NOW, Story, ask, given, like, sent
+
+
+def served(story: Story) -> list[tuple[str, str, int]]:
+    """(order, line, units) of those who were served, in turn."""
+    return [(fact.order_id, fact.line_id, fact.quantity) for fact in story.answer if isinstance(fact, f.StockReserved)]
+
+
+def test_what_is_there_is_held_at_once_and_the_rest_waits() -> None:
+    story = given(receive(2), receive(1, location="WH2")).when(wait_for(5, locations=("WH2",)))
+    story.then(
+        like(f.StockReserved, location_id="WH2", quantity=1, waited=False, for_order=True),
+        like(f.StockReserved, location_id="WH1", quantity=2),
+        like(f.StockAwaited, quantity=2, locations=("WH2",)),
+    )
+
+
+def test_a_line_that_gets_all_does_not_wait() -> None:
+    given(receive(2)).when(wait_for(2)).then(f.StockReserved)
+
+
+def test_the_oldest_order_is_served_first_then_by_order_number_then_by_line() -> None:
+    early, late = at("08:00:00"), at("09:00:00")
+    story = given(
+        wait_for(order="c", placed_at=late),
+        wait_for(order="b", line="2", placed_at=early),
+        wait_for(order="b", line="1", placed_at=early),
+        wait_for(order="a", placed_at=late),
+        wait_for(order="z", placed_at=early),
+    )
+    story.when(receive(4))
+    assert served(story) == [("b", "1", 1), ("b", "2", 1), ("z", "1", 1), ("a", "1", 1)]
+    assert [attempt.order_id for attempt in story.state.queue] == ["c"]
+    assert all(fact.waited for fact in story.answer[1:])
+
+
+def test_a_line_that_gets_a_part_waits_on_in_its_place() -> None:
+    story = given(wait_for(3, order="a"), wait_for(1, order="b", placed_at=at("10:00:00"))).when(receive(2))
+    assert served(story) == [("a", "1", 2)]
+    story.when(receive(2))
+    assert served(story) == [("a", "1", 1), ("b", "1", 1)]
+
+
+@pytest.mark.parametrize(
+    "frees",
+    [
+        release(1, order="x"),
+        sent(expire(order="x"), at=NOW + timedelta(hours=1)),
+        adjust(1),
+        count(2),
+        take_back(1),
+        policy(safety_stock=0),
+        policy(buffers={}),
+        ship(1, (1, "WH1", 1), location="WH2"),
+    ],
+    ids=["release", "expiry", "adjustment", "count", "return", "safety", "buffer", "shipped elsewhere"],
+)
+def test_whatever_frees_a_unit_serves_the_queue(frees: object) -> None:
+    start = [receive(3), policy(safety_stock=0), reserve(1, order="x", expires_at=NOW + timedelta(minutes=5))]
+    before = {
+        "PolicySet": [],
+    }
+    del before
+    # One unit is held, one kept back by safety stock, one by a buffer: each of the commands frees one of them.
+    story = given(*start, reserve(1), policy(safety_stock=1), wait_for(1, order="w", for_channel="web"))
+    if "buffers" in str(frees) and "buffers={}" in str(frees):
+        story = given(receive(1), policy(buffers={"web": 1}), wait_for(1, order="w", for_channel="web"))
+    if isinstance(getattr(frees, "counted", None), int):
+        story = given(receive(1), reserve(1), wait_for(1, order="w"))
+    story.when(frees)
+    assert served(story) == [("w", "1", 1)]
+
+
+def test_a_move_serves_the_queue_where_the_other_location_keeps_nothing_back() -> None:
+    story = given(receive(2), policy(buffers={"*": 2}), wait_for(1)).when(move(1))
+    assert served(story) == [("o-1", "1", 1)]
+
+
+def test_the_queue_of_a_channel_with_a_buffer_leaves_that_buffer_alone() -> None:
+    web, store = at("08:00:00"), at("09:00:00")
+    story = given(
+        policy(buffers={"web": 3}),
+        wait_for(2, order="w", placed_at=web, for_channel="web"),
+        wait_for(2, order="s", placed_at=store, for_channel="store"),
+    ).when(receive(4))
+    assert served(story) == [("w", "1", 1), ("s", "1", 2)]
+
+
+def test_units_that_only_make_up_for_a_shortfall_are_given_to_nobody() -> None:
+    given(receive(1), reserve(1, order="x"), adjust(-3), wait_for(1)).when(receive(2)).then(f.StockReceived)
+
+
+def test_a_wait_may_be_ended_in_parts() -> None:
+    story = given(wait_for(3)).when(release(2, location="")).then(like(f.WaitEnded, quantity=2))
+    story.when(release(9, location="")).then(like(f.WaitEnded, quantity=1))
+    story.when(receive(5)).then(f.StockReceived)
+
+
+def test_goods_that_left_while_their_line_waited_end_the_wait() -> None:
+    story = given(receive(2), reserve(2, order="x"), wait_for(3)).when(ship(2, (1, "", 2)))
+    story.then(f.StockShipped, like(f.WaitEnded, quantity=2), like(f.StockShortfallFound, available=-2))
+
+
+def test_an_attempt_waits_once() -> None:
+    given(wait_for(1)).when(wait_for(1)).then_refused("conflict")
+
+
+def test_a_wait_is_remembered_for_as_long_as_it_lasts() -> None:
+    later = NOW + timedelta(days=ATTEMPTS_KEPT_DAYS + 1)
+    story = given(wait_for(2), sent(wait_for(1, order="b"), at=later))
+    story.when(sent(release(2, location=""), at=later)).then(like(f.WaitEnded, quantity=2))
+
+
+# Offers
+
+
+def test_stock_is_offered_to_an_order_that_goes_as_a_whole_and_nothing_is_held_for_it() -> None:
+    ask(wait_for(2, mode="offer")).then(like(f.StockAwaited, mode="offer"))
+    story = given(wait_for(2, mode="offer"))
+    story.when(receive(1)).then(f.StockReceived)
+    story.when(receive(1)).then(f.StockReceived, like(f.StockOffered, quantity=2))
+    assert not story.state.queue
+    assert not story.state.reservations
+
+
+def test_stock_that_is_there_is_offered_at_once() -> None:
+    given(receive(2)).when(wait_for(2, mode="offer")).then(f.StockOffered)
+
+
+def test_what_is_offered_is_not_given_to_a_younger_order_in_the_same_breath() -> None:
+    story = given(
+        wait_for(3, order="whole", placed_at=at("08:00:00"), mode="offer"),
+        wait_for(2, order="young", placed_at=at("09:00:00")),
+    ).when(receive(4))
+    story.then(f.StockReceived, like(f.StockOffered, order_id="whole"), like(f.StockReserved, order_id="young", quantity=1))
+
+
+def test_an_order_that_goes_as_a_whole_does_not_keep_others_from_what_is_too_little_for_it() -> None:
+    story = given(
+        wait_for(3, order="whole", placed_at=at("08:00:00"), mode="offer"),
+        wait_for(1, order="young", placed_at=at("09:00:00")),
+    ).when(receive(2))
+    assert served(story) == [("young", "1", 1)]

@@ -3,7 +3,7 @@
     outcomes = publish_lines(settings, services, lines, …)    # waits until every command is decided
     count = send_all(services, commands, …)                   # bulk: waits only until Kafka has them
 
-An id belongs to one command. Within a stream the ledger itself holds that for ever; across streams (the same id sent for
+An id belongs to one command. Within a stream the ledger itself holds that; across streams (the same id sent for
 another order) it is held here, against what has been answered so far.
 """
 
@@ -94,9 +94,7 @@ class _Sender:
         value = command.encode(self._codec)
         while True:
             try:
-                self._producer.produce(
-                    self._services.topic(command.type.topic), value, command.key, on_delivery=report
-                )
+                self._producer.produce(self._services.topic(command.type.topic), value, command.key, on_delivery=report)
                 break
             except BufferError:
                 self._producer.poll(0.1)
@@ -117,7 +115,7 @@ class _Sender:
 def send_all(
     settings: Settings, services: Services, commands: Iterable[Mapping[str, Any]], on_sent: Callable[[int], None]
 ) -> int:
-    """Send generated commands in bulk; the number that Kafka acknowledged. BadCommandError for one that is malformed."""
+    """Send generated commands in bulk; the number that Kafka acknowledged. BadCommandError for a malformed one."""
     sender = _Sender(settings, services)
     count = 0
     for document in commands:
@@ -198,7 +196,7 @@ def _outcomes(
         raise Fault(
             "the commands are in Kafka, but not all are decided yet",
             f"waited {timeout_seconds:g} s",
-            "are workers running? `order-ledger run` starts them; nothing is lost, and publishing again changes nothing",
+            "are workers running? `order-ledger run` starts them; publishing the same again changes nothing",
         )
     names = {services.topic(intake): ledger for intake, ledger in LEDGER_OF_INTAKE.items()}
     for chunk in _chunks(iter(sent), LOOKUP_ROWS):
@@ -247,7 +245,8 @@ def _first_answers(
         return {}
     channels, command_ids = zip(*ids, strict=True)
     rows = connection.execute(
-        "SELECT DISTINCT ON (channel, command_id) channel, command_id, outcome, coalesce(what, ''), coalesce(detail, '') "
+        "SELECT DISTINCT ON (channel, command_id) channel, command_id, outcome, coalesce(what, ''), "
+        "coalesce(detail, '') "
         "FROM answers JOIN unnest(%s::text[], %s::text[]) AS w (channel, command_id) USING (channel, command_id) "
         "ORDER BY channel, command_id, recorded_at, topic, partition, intake_offset",
         (list(channels), list(command_ids)),
@@ -256,9 +255,7 @@ def _first_answers(
     return {(row[0], row[1]): row[2:] for row in rows}
 
 
-def _streams_answered(
-    connection: psycopg.Connection[Any], commands: list[Parsed]
-) -> dict[tuple[str, str], str]:
+def _streams_answered(connection: psycopg.Connection[Any], commands: list[Parsed]) -> dict[tuple[str, str], str]:
     """Stream that each known (channel, id) was answered in."""
     if not commands:
         return {}

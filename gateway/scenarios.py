@@ -105,9 +105,9 @@ class Run:
 def import_online_retail(
     run: Run, path: Path, *, from_: date | None, to: date | None, seed: int, peak: bool = False
 ) -> dict[str, Any]:
-    """A retailer's export through the ledger; the account of its rows. `peak` takes the week with most sales by default.
+    """A retailer's export through the ledger; the account of its rows. `peak`: by default the week with most sales.
 
-    Phases: stock and orders, what was missing, picking and carriers (simulated), returns and refunds, counts (simulated).
+    Phases: stock, orders, what was missing, picking and carriers (simulated), returns and refunds, counts (simulated).
     """
     with progress(f"reading {path.name}", None, unit="rows") as bar:
         frame = retail.read_file(path)
@@ -128,6 +128,7 @@ def import_online_retail(
     rows = [row for row in read_inventory(run.connection) if row["on_hand"] >= 0]
     run.connection.rollback()
     # After the last parcel of the slice has moved: a count is compared with the record as of its own time.
+    assert mapping.last_date is not None, "a slice with commands has a last day"
     at = datetime.combine(mapping.last_date + timedelta(days=COUNTED_AFTER_DAYS), datetime.min.time(), UTC)
     run.phase("cycle counts (simulated)", retail_stock.cycle_counts(rows, seed=seed, at=at))
     return {**mapping.as_dict(), "text": mapping.render_account()}
@@ -139,16 +140,18 @@ def simulate(run: Run, *, orders: int, seed: int, surge: float) -> dict[str, Any
     run.phase(f"orders of a season, surge {surge:g} (simulated)", season.orders(seed, orders, surge))
     run.phase("picking and carriers (simulated)", _picking(run, seed))
     run.phase("stock for what waited (simulated)", season.restock(seed, orders, surge))
-    run.phase(
-        "picking what had waited (simulated)", _picking(run, seed, not_before=season.SEASON.restocked_at)
-    )
-    run.phase(
-        "returns (simulated)", season.returns(list(read_orders(run.connection, _DELIVERED)), seed)
-    )
+    run.phase("picking what had waited (simulated)", _picking(run, seed, not_before=season.SEASON.restocked_at))
+    run.phase("returns (simulated)", season.returns(list(read_orders(run.connection, _DELIVERED)), seed))
     rows = read_inventory(run.connection)
     run.connection.rollback()
     run.phase("cycle counts (simulated)", season.counts(rows, seed, season.SEASON.counted_at))
-    return {"label": "simulated", "orders": orders, "seed": seed, "surge": surge, "text": season.describe(seed, orders, surge)}
+    return {
+        "label": "simulated",
+        "orders": orders,
+        "seed": seed,
+        "surge": surge,
+        "text": season.describe(seed, orders, surge),
+    }
 
 
 def with_promise(commands: Iterable[Command], days: int) -> Iterator[Command]:

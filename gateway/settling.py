@@ -1,8 +1,8 @@
 """How far the ledger is: what is still in flight between a command and the tables.
 
-A record is in flight on an intake topic until the ledger's committed offset is past it, on a ledger topic until both the
-projector's and the reactions' positions are past it. Nothing is in flight when all positions have reached the ends of all
-topics and the ends have not moved meanwhile: whoever handled the last record has written what follows from it before it
+A record is in flight on an intake topic until the ledger's committed offset is past it, on a ledger topic until both
+the projector's and the reactions' positions are past it. Nothing is in flight when all positions have reached the ends
+of all topics and the ends have not moved meanwhile: whoever handled the last record has written what follows from it before it
 moved its position.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient  # type: ignore[attr-defined]  # no __all__ there
+from confluent_kafka.admin import AdminClient
 
 from events.catalogue import INTAKE_TOPICS, LEDGER_TOPICS
 from processors.ledger.writer import GROUP
@@ -20,8 +20,11 @@ from runtime.errors import Fault
 from runtime.kafka import admin, consumer, end_offsets
 from runtime.services import Services
 
-#: Between two looks. Shorter asks the broker for nothing new, longer makes every caller wait for it.
+#: Between two looks. Shorter asks the broker for nothing new, longer makes every caller wait for it. With much in
+#: flight the end is far away: then looks are rarer, for each costs the broker as much as hundreds of records.
 LOOK_SECONDS = 0.1
+LOOK_SECONDS_MAX = 1.0
+LOOK_AT_LEAST_RECORDS = 100_000
 #: One request for committed offsets, and how long it is asked again: on a new broker the group's topic takes seconds.
 COMMITTED_SECONDS = 30.0
 _REACTION_TOPICS = ("ledger.orders", "ledger.stock")
@@ -30,7 +33,7 @@ Offsets = Mapping[tuple[str, int], int]
 
 
 class Flight(NamedTuple):
-    """Records not yet decided, not yet reacted to, not yet in the tables; `ends` are the topics' ends they are counted to."""
+    """Records not yet decided, not yet reacted to, not yet in the tables, counted to the topics' `ends`."""
 
     undecided: int
     unanswered: int
@@ -132,11 +135,11 @@ def settle(gauge: Gauge, timeout_seconds: float, on_look: Callable[[Flight], Non
         quiet = None
         if time.monotonic() > deadline:
             return flight
-        time.sleep(LOOK_SECONDS)
+        time.sleep(min(LOOK_SECONDS_MAX, max(LOOK_SECONDS, flight.in_flight / LOOK_AT_LEAST_RECORDS)))
 
 
 def wait_decided(gauge: Gauge, sent: Offsets, timeout_seconds: float) -> bool:
-    """Wait until every record before the offsets in `sent` is decided and its facts are in the tables; False at time-out."""
+    """Wait until all before the offsets in `sent` is decided and its facts are in the tables; False at time-out."""
     deadline = time.monotonic() + timeout_seconds
     ends: Offsets | None = None
     while time.monotonic() < deadline:

@@ -7,8 +7,8 @@ from runtime.kafka import TopicSpec, create_topics
 from runtime.services import Services
 from runtime.settings import Settings
 
-#: Commands are kept this long; facts for ever. Shorter leaves less time to look at what a channel sent, and a writer that
-#: was away for longer finds a hole; longer only costs disk.
+#: Commands are kept this long; facts for ever. Shorter leaves less time to look at what a channel sent, and a writer
+#: that was away for longer finds a hole; longer only costs disk.
 INTAKE_KEPT_DAYS = 30
 _MS_PER_DAY = 86_400_000
 
@@ -17,7 +17,7 @@ RECORD_BYTES_MAX = 1_200_000
 
 
 def topic_specs(services: Services, settings: Settings) -> list[TopicSpec]:
-    """All topics by their full names. The broker stamps commands, because log time must not come from a channel's clock."""
+    """All topics by their full names. The broker stamps commands: log time must not come from a channel."""
     common = {"max.message.bytes": str(RECORD_BYTES_MAX), "cleanup.policy": "delete"}
     intake = {**common, "message.timestamp.type": "LogAppendTime", "retention.ms": str(INTAKE_KEPT_DAYS * _MS_PER_DAY)}
     for_ever = {**common, "retention.ms": "-1", "retention.bytes": "-1"}

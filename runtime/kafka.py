@@ -61,8 +61,9 @@ _GAPLESS: dict[str, Any] = {
     "enable.gapless.guarantee": True,
     # Facts do not time out: the ledger waits for its broker, however long (0 = for ever). A time-out would be a hole.
     "delivery.timeout.ms": 0,
-    # The ledger forms its own batches and waits for them: lingering only adds to each decision's delay.
-    "linger.ms": 1,
+    # A decision waits this long for company on its partition. 0 or 1 makes thousands of tiny requests a second under
+    # load, and the broker's cores are then missing elsewhere; more is felt by whoever waits for the answer.
+    "linger.ms": 5,
 }
 
 _CONSUMER: dict[str, Any] = {

@@ -4,7 +4,7 @@
     value = codec.encode("order_ledger.commands.PlaceOrder", record)
     contract, record = codec.decode(value)
 
-Facts are encoded in two parts, because the digest of a decision covers the data and is itself part of the envelope: Avro
+Facts are encoded in two parts, because the digest of a decision covers the data and is part of the envelope: Avro
 writes a record's fields one after the other, so the bytes of `data` can stand behind the envelope's as they are.
 """
 
@@ -23,7 +23,7 @@ FRAME = struct.Struct(">bI")
 
 
 class UndecodableError(ValueError):
-    """The bytes are no record of ours. `reason` is a stable word: no_frame, unknown_schema, bad_avro, trailing_bytes."""
+    """The bytes are no record of ours. `reason` is no_frame, unknown_schema, bad_avro or trailing_bytes."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -32,14 +32,14 @@ class UndecodableError(ValueError):
 
 
 class Codec:
-    """Encodes and decodes records; `ids` maps (full name, version) to the id of a real registry, else the fixed ids serve."""
+    """Encodes and decodes records; `ids`: (full name, version) → id of a real registry; else the fixed ids."""
 
     def __init__(self, ids: Mapping[tuple[str, int], int] | None = None) -> None:
         self._contract: dict[int, Contract] = {}
         self._reader: dict[int, tuple[Any, Any]] = {}
         self._writer: dict[str, tuple[bytes, Any]] = {}
         self._parts: dict[str, tuple[bytes, Any, Any]] = {}
-        # A schema of its own for each lookup table: parse_schema marks what it has parsed, and shared marks would clash.
+        # Each schema is parsed for itself: parse_schema marks what it has parsed, and shared marks would clash.
         for contract in contracts():
             schema_id = contract.schema_id if ids is None else ids[contract.full_name, contract.version]
             self._contract[schema_id] = contract

@@ -3,8 +3,8 @@
     python scripts/describe_contracts.py            # write it
     python scripts/describe_contracts.py --check    # exit status 1 where the file is not what would be written
 
-What a field means comes from the `.avsc` files; what JSON may hold (limits, the words of a choice, what may be left out)
-comes from the classes that a command is checked with.
+What a field means comes from the `.avsc` files; what JSON may hold (limits, the words of a choice, what may be left
+out) comes from the classes that a command is checked with.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ HEAD = """# Commands and facts
 Generated from `schemas/` and `events/` by `scripts/describe_contracts.py`; a test fails when it is out of date. Do not
 edit it by hand.
 
-A field marked *optional* may be left out. `lines[].sku` is the field `sku` of each element of the list `lines`. A time is
-RFC 3339 with an offset in JSON, and microseconds since 1970 (UTC) in Avro. Money is a whole number of minor units.
+A field marked *optional* may be left out. `lines[].sku` is the field `sku` of each element of the list `lines`. A time
+is RFC 3339 with an offset in JSON, and microseconds since 1970 (UTC) in Avro. Money is a whole number of minor units.
 
 ## Around every command
 
@@ -52,6 +52,9 @@ FACT_HEAD = """
 """
 
 PLACE = {"intake.orders": "Orders", "intake.stock": "Stock", "intake.service": "Service"}
+
+
+_SIMPLE = {str: "text", int: "whole number", float: "number", bool: "true or false", datetime: "time"}
 
 
 class Row(NamedTuple):
@@ -96,13 +99,13 @@ def _section(row: CommandType | FactType) -> str:
     contract = newest(REFUSAL_SCHEMA if row.data is CommandRefused else row.schema)
     data = contract.schema["fields"][-1]["type"]
     key = f"key `{row.key}`, " if row.data is not CommandRefused else ""
-    lines = [
-        f"\n### {row.name}\n\n{contract.schema['doc']} ({key}schema id {contract.schema_id}, version {contract.version})\n\n",
-        "| field | | what |\n|---|---|---|\n",
-    ]
-    for field in _rows(row.data, data):
-        lines.append(f"| `{field.path}` | {field.kind}{', optional' if field.optional else ''} | {field.doc} |\n")
-    return "".join(lines)
+    about = f"{key}schema id {contract.schema_id}, version {contract.version}"
+    head = f"\n### {row.name}\n\n{contract.schema['doc']} ({about})\n\n| field | | what |\n|---|---|---|\n"
+    rows = (
+        f"| `{field.path}` | {field.kind}{', optional' if field.optional else ''} | {field.doc} |\n"
+        for field in _rows(row.data, data)
+    )
+    return head + "".join(rows)
 
 
 def _rows(kind: type[Any], record: dict[str, Any], before: str = "") -> Iterator[Row]:
@@ -138,7 +141,7 @@ def _words(kind: Any) -> tuple[str, type[Any] | None, bool]:
         return f"object of {_words(get_args(kind)[1])[0]} by name", None, False
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return "record", kind, False
-    return {str: "text", int: "whole number", float: "number", bool: "true or false", datetime: "time"}[kind], None, False
+    return _SIMPLE[kind], None, False
 
 
 def _limits(note: msgspec.Meta) -> str:
@@ -178,7 +181,7 @@ def main() -> int:
     if sys.argv[1:] == ["--check"]:
         if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text:
             return 0
-        print(f"{TARGET.relative_to(ROOT)} is out of date\n  hint: python {Path(__file__).name}, in scripts/", file=sys.stderr)
+        print("docs/commands.md is out of date\n  hint: python scripts/describe_contracts.py", file=sys.stderr)
         return 1
     TARGET.write_text(text, encoding="utf-8")
     return 0

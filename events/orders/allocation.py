@@ -76,7 +76,9 @@ def _waiting(decision: Decision, line: Line, answer: c.Answer) -> None:
         _backorder(decision, line, waits, answer.attempt, answer.stock_version)
     if waits or _only_waits_were_asked(decision):
         _wait_as_a_whole(decision)
-    _surrender(decision, line, answer, answer.quantity - waits)
+    # A whole order's place in the queue is for all that it needs of the SKU, thus for more than the line.
+    if not (waits and decision.order.as_a_whole):
+        _surrender(decision, line, answer, answer.quantity - waits)
 
 
 def _offered(decision: Decision, line: Line, answer: c.Answer) -> None:

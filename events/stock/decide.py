@@ -222,7 +222,14 @@ def _await(decision: _Decision, data: c.AwaitStock) -> Refused | None:
         if free >= data.quantity:
             decision.add(_offered(data.sku, attempt, data.quantity))
             return None
-        left = data.quantity
+        # An order that waits as a whole lets go of what its other lines hold. That alone must not call it back: it would
+        # find what it has just found, and wait and be called again for ever. What this line held it has let go already.
+        left = data.quantity + sum(
+            held.quantity
+            for holder, by_location in stock.reservations.items()
+            if holder.order_id == data.order_id and holder.line_id != data.line_id
+            for held in by_location.values()
+        )
     else:
         left = data.quantity - decision.grant(attempt, waiting, min(free, data.quantity), waited=False)
     if left:

@@ -5,8 +5,15 @@ from __future__ import annotations
 import sys
 
 import typer
+from pydantic import ValidationError
 
-from gateway.cli import checking, demo, reading, running, services, writing
+from gateway.cli.checking import register as add_checking
+from gateway.cli.context import wrong_setting
+from gateway.cli.demo import register as add_demo
+from gateway.cli.reading import register as add_reading
+from gateway.cli.running import register as add_running
+from gateway.cli.services import register as add_services
+from gateway.cli.writing import register as add_writing
 from runtime.errors import Fault
 from runtime.logging import setup_logging
 
@@ -17,8 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (services, demo, writing, running, reading, checking):
-    module.register(app)
+for add in (add_services, add_demo, add_writing, add_running, add_reading, add_checking):
+    add(app)
 
 
 def main() -> None:
@@ -28,6 +35,9 @@ def main() -> None:
         app()
     except Fault as fault:
         typer.echo(str(fault), err=True)
+        sys.exit(1)
+    except ValidationError as error:  # only settings are read by pydantic on this way
+        typer.echo(str(wrong_setting(error)), err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

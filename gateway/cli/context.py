@@ -39,7 +39,7 @@ def print_json(document: Any) -> None:
 def open_database() -> Iterator[psycopg.Connection[Any]]:
     """A read-only connection, each statement of one moment. Starts nothing: where PostgreSQL is down or its tables are
     not made yet, the command ends with what to do about it."""
-    services = _services(_settings())
+    services = _services(Settings())
     try:
         connection = connect(services, _APPLICATION, autocommit=True)
     except psycopg.OperationalError as error:
@@ -60,13 +60,13 @@ def open_database() -> Iterator[psycopg.Connection[Any]]:
             )
 
 
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        name = "ORDER_LEDGER_" + "_".join(str(part) for part in first["loc"]).upper()
-        fail("a setting is wrong", f"{name}: {first['msg']}", "correct it in the environment; unset means its default")
+def wrong_setting(error: ValidationError) -> Fault:
+    """What to say of a setting in the environment that cannot be used."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    name = "ORDER_LEDGER_" + "_".join(str(part) for part in first["loc"]).upper()
+    return Fault(
+        "a setting is wrong", f"{name}: {first['msg']}", "correct it in the environment; unset means its default"
+    )
 
 
 def _services(settings: Settings) -> Services:

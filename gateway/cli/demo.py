@@ -37,10 +37,13 @@ def demo_command(
     *,
     data: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Real orders in the layout of UCI Online Retail: parquet, csv, xlsx."),
+        typer.Option(
+            exists=True, dir_okay=False, help="Real orders as UCI Online Retail has them: parquet, csv, xlsx."
+        ),
     ] = None,
     from_: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of --data; default: its peak week.")
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], help="First day of --data; default: peak week."),
     ] = None,
     to: Annotated[
         datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day of --data, included.")
@@ -50,7 +53,7 @@ def demo_command(
     serve: Annotated[bool, typer.Option("--serve", help="Stay up with the API until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
-    """Start everything, run real orders (--data) or a simulated season through the ledger, show what came of it, verify."""
+    """Start everything, run real orders (--data) or a simulated season through it, show what came of it, verify."""
     settings = Settings()
     # A Ctrl-C, or the end of the terminal, must come by here on its way out: workers and services are ours to stop.
     signal.signal(signal.SIGTERM, _leave)
@@ -67,7 +70,7 @@ def demo_command(
                 workers.start(name, ["run", "--only", name], log=logs / f"{name}.log")
             ready = time.monotonic()
             done = _go(data, from_, to, orders=orders, seed=seed)
-            shown = _look(settings, services, done, seconds=time.monotonic() - ready)
+            shown = _look(services, done, seconds=time.monotonic() - ready)
             shown["seconds"] = {
                 "services": round(ready - started, 1),
                 "run": round(time.monotonic() - ready, 1),
@@ -97,9 +100,7 @@ def _serve(workers: Workers) -> None:
     workers.wait()
 
 
-def _go(
-    data: Path | None, from_: datetime | None, to: datetime | None, *, orders: int, seed: int
-) -> dict[str, Any]:
+def _go(data: Path | None, from_: datetime | None, to: datetime | None, *, orders: int, seed: int) -> dict[str, Any]:
     from gateway.cli.writing import run_import, run_simulation
 
     if data is None:
@@ -107,7 +108,7 @@ def _go(
     return {"source": f"{data.name} (real orders)", **run_import(data, from_, to, seed=seed, peak=True)}
 
 
-def _look(settings: Settings, services: Services, done: dict[str, Any], *, seconds: float) -> dict[str, Any]:
+def _look(services: Services, done: dict[str, Any], *, seconds: float) -> dict[str, Any]:
     from processors.subjects import codec_for
     from processors.verify.check import verify
     from projections.inventory.reader import read_low_stock
@@ -150,7 +151,8 @@ def _telling_order(connection: psycopg.Connection[Any]) -> str | None:
                          FROM order_history AS h WHERE h.order_id = o.order_id) AS told
             WHERE occurred_at < before)
         ORDER BY (returned > 0)::int + (cancelled > 0)::int + (version BETWEEN 8 AND 40)::int
-               + (EXISTS (SELECT FROM order_history AS h WHERE h.order_id = o.order_id AND fact = 'LineBackordered'))::int
+               + (EXISTS (SELECT FROM order_history AS h
+                          WHERE h.order_id = o.order_id AND fact = 'LineBackordered'))::int
                  DESC, version, order_id
         LIMIT 1
         """
@@ -192,7 +194,8 @@ def _tell(shown: dict[str, Any]) -> None:
     typer.echo(done["text"])
     for phase in done["phases"]:
         typer.echo(
-            f"  {phase['name']:<52} {phase['commands']:>9,} commands {phase['facts']:>10,} facts {phase['seconds']:>7.1f} s"
+            f"  {phase['name']:<52} {phase['commands']:>9,} commands {phase['facts']:>10,} facts"
+            f"{phase['seconds']:>7.1f} s"
         )
     _title("What came out")
     statuses = ", ".join(f"{count:,} {status}" for status, count in out["orders_by_status"].items())
@@ -214,7 +217,8 @@ def _tell(shown: dict[str, Any]) -> None:
     rates, seconds = shown["rates"], shown["seconds"]
     _title("Rates")
     typer.echo(
-        f"  {rates['commands_sent']:,} commands became {rates['facts']:,} facts in {rates['seconds']:.1f} s, all projected: "
+        f"  {rates['commands_sent']:,} commands became {rates['facts']:,} facts in {rates['seconds']:.1f} s, "
+        "all projected: "
         f"{rates['facts_per_second']:,} events/s (services up in {seconds['services']:.1f} s)"
     )
     report = shown["verify"]
@@ -224,5 +228,3 @@ def _tell(shown: dict[str, Any]) -> None:
 
 def _title(text: str) -> None:
     typer.echo(f"\n{text}\n{'-' * len(text)}")
-
-

@@ -177,7 +177,7 @@ def _show_order(order: dict[str, Any]) -> None:
         typer.echo(f"  parcel {parcel['shipment_id']} {came_from}: {parcel['status']} ({contents})")
     for one in order["returns"]:
         contents = _contents(one["lines"], "received")
-        typer.echo(f"  return {one['return_id']} (RMA {one['rma']}): {one['status']} ({contents} came)")
+        typer.echo(f"  return {one['return_id']} ({one['rma']}): {one['status']} ({contents} came)")
 
 
 def _contents(lines: list[dict[str, Any]], quantity: str) -> str:

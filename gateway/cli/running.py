@@ -20,8 +20,8 @@ from runtime.settings import Settings
 #: In the order in which they are started. A name twice on the command line starts two of them.
 WORKERS = ("ledger", "reactions", "projector", "api")
 
-#: A worker that ends by itself is started again after this; doubled each time up to the maximum. Shorter burns a core on
-#: a fault that stays, longer lets a passing one cost more than it must.
+#: A worker that ends by itself is started again after this; doubled each time up to the maximum. Shorter burns a core
+#: on a fault that stays, longer lets a passing one cost more than it must.
 RESTART_SECONDS = 0.5
 RESTART_SECONDS_MAX = 30.0
 #: A worker that has run this long is healthy: its next fault begins at the short wait again.
@@ -124,7 +124,7 @@ def settle_command(
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
-    """Return when nothing is in flight any more: all decided, reacted to and in the tables. Exit status 1 on time-out."""
+    """Return when nothing is in flight any more: all decided, reacted to, in the tables. Exit status 1 on time-out."""
     from gateway.settling import Gauge, settle
     from processors.topics import ensure_topics
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -81,7 +81,7 @@ def _show(settings: Settings, found: list[ServiceStatus], *, as_json: bool, seco
     print(f"data      {settings.home}")
 
 
-def _fail(fault: Fault, *, as_json: bool) -> None:
+def _fail(fault: Fault, *, as_json: bool) -> NoReturn:
     if as_json:
         print(json.dumps({"up": False, "what": fault.what, "detail": fault.detail, "hint": fault.hint}))
     else:

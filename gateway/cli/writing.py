@@ -103,7 +103,7 @@ def import_command(
     seed: Seed = 1,
     as_json: Json = False,
 ) -> None:
-    """Import a file in the layout of UCI Online Retail (I or II); every row ends in exactly one place, and is accounted for."""
+    """Import a file in the layout of UCI Online Retail (I or II); every row is accounted for once."""
     account = run_import(file, from_, to, seed=seed)
     if as_json:
         print_json({key: value for key, value in account.items() if key != "text"})
@@ -138,7 +138,7 @@ def simulate_command(
     surge: Annotated[float, typer.Option(min=1, help="Black Friday's orders over a normal day's.")] = 10.0,
     as_json: Json = False,
 ) -> None:
-    """Run a labelled, seeded peak season through the ledger: orders, picks, carriers, returns, counts, service cases."""
+    """Run a labelled, seeded peak season through the ledger: orders, picks, carriers, returns, counts, cases."""
     done = run_simulation(orders=orders, seed=seed, surge=surge)
     if as_json:
         print_json({key: value for key, value in done.items() if key != "text"})

@@ -90,7 +90,9 @@ def refund(amount: int, *, return_id: str | None = None) -> o.IssueRefund:
     return o.IssueRefund(order_id="o-1", amount_minor=amount, return_id=return_id, reason="returned")
 
 
-def answer(outcome: Any, units: int, *, version: int, line: str = "1", location: str = "WH1", attempt: int = 1001) -> Any:
+def answer(
+    outcome: Any, units: int, *, version: int, line: str = "1", location: str = "WH1", attempt: int = 1001
+) -> Any:
     where = "" if outcome in {"waiting", "offered"} else location
     return o.Answer(
         line_id=line, attempt=attempt, outcome=outcome, location_id=where, quantity=units, stock_version=version

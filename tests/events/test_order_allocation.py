@@ -75,7 +75,9 @@ def test_what_comes_for_cancelled_units_is_given_back() -> None:
     story = given(place({"1": 5}), cancel({"1": 3})).when(reserved(5))
     back = f.Release(line_id="1", sku="SKU-1", attempt=1001, location_id="WH1", quantity=3)
     story.then(
-        like(f.LineAllocated, quantity=2), like(f.ReservationSurrendered, quantity=3, releases=(back,)), f.OrderAllocated
+        like(f.LineAllocated, quantity=2),
+        like(f.ReservationSurrendered, quantity=3, releases=(back,)),
+        f.OrderAllocated,
     )
 
 
@@ -117,7 +119,8 @@ def test_however_answers_are_grouped_and_repeated_the_order_ends_the_same() -> N
         [[first], [second], [third], [fourth]],
         [[first, second], [first, second, third], [fourth], [fourth]],
         [[second], [first, third], [first], [second, fourth, third]],
-        [said, said],
+        # A restart reads again from before all of them.
+        [[first, second, third], said, said],
     ):
         story = given(place({"1": 5, "2": 1})).when(*(answers(*group) for group in groups))
         assert story.state.lines == together.state.lines
@@ -176,9 +179,15 @@ def test_an_order_waits_as_a_whole() -> None:
 
 
 def test_an_offer_reopens_the_whole_order_which_goes_on_line_by_line() -> None:
-    story = whole(B=2, A=1, C=1).when(waiting(2, line="B"), answers(answer("offered", 2, version=2, line="B", attempt=1999)))
+    story = whole(B=2, A=1, C=1).when(
+        waiting(2, line="B"), answers(answer("offered", 2, version=2, line="B", attempt=1999))
+    )
     reopened = [fact for fact in story.answer if isinstance(fact, f.BackorderReopened)]
-    assert [(fact.line_id, fact.quantity, fact.releases) for fact in reopened] == [("B", 2, ()), ("A", 1, ()), ("C", 1, ())]
+    assert [(fact.line_id, fact.quantity, fact.releases) for fact in reopened] == [
+        ("B", 2, ()),
+        ("A", 1, ()),
+        ("C", 1, ()),
+    ]
     assert requested(story) == ["A"]
     for version, line, units in ((3, "A", 1), (4, "B", 2), (5, "C", 1)):
         story.when(reserved(units, line=line, version=version, attempt=version * 1000))
@@ -227,7 +236,9 @@ def test_a_line_that_grows_while_the_order_waits_is_sourced_with_the_rest() -> N
     assert story.answer[-1].lines == (f.SourcingLine(line_id="A", sku="A", quantity=3),)
 
 
-@pytest.mark.parametrize("gone", [cancel({"B": 1}), amend({"B": 0}), dispatch({"B": 1})], ids=["cancel", "amend", "ship"])
+@pytest.mark.parametrize(
+    "gone", [cancel({"B": 1}), amend({"B": 0}), dispatch({"B": 1})], ids=["cancel", "amend", "ship"]
+)
 def test_when_the_line_that_all_wait_for_is_gone_the_others_go_on(gone: object) -> None:
     story = whole(A=1, B=1, C=1).when(waiting(1, line="B"), gone)
     assert requested(story) == ["A"]
@@ -236,7 +247,9 @@ def test_when_the_line_that_all_wait_for_is_gone_the_others_go_on(gone: object) 
 
 
 @pytest.mark.parametrize("outcome", ["waiting", "offered"])
-@pytest.mark.parametrize("gone", [cancel({"B": 1}), amend({"B": 0}), dispatch({"B": 1})], ids=["cancel", "amend", "ship"])
+@pytest.mark.parametrize(
+    "gone", [cancel({"B": 1}), amend({"B": 0}), dispatch({"B": 1})], ids=["cancel", "amend", "ship"]
+)
 def test_an_answer_to_the_only_question_moves_the_order_even_when_its_line_is_gone(gone: object, outcome: str) -> None:
     """Of an order that lacks B, only B's stream was asked: nobody else would ever answer for A."""
     story = whole(A=1, B=1).when(gone, answers(answer(outcome, 1, version=1, line="B", attempt=1999)))
@@ -248,7 +261,9 @@ def test_a_lost_hold_of_an_allocated_order_is_sourced_again_as_a_whole() -> None
     story = whole(A=1, B=1).when(reserved(1, line="A"), reserved(1, line="B"))
     story.when(answers(answer("expired", 1, version=2, line="B")))
     story.then(
-        like(f.LineDeallocated, line_id="B"), like(f.LineDeallocated, line_id="A", reason="all_or_nothing"), f.SourcingRequested
+        like(f.LineDeallocated, line_id="B"),
+        like(f.LineDeallocated, line_id="A", reason="all_or_nothing"),
+        f.SourcingRequested,
     )
     assert requested(story) == ["A"]
 

@@ -178,7 +178,9 @@ def test_what_comes_back_without_a_delivery_must_have_been_delivered() -> None:
 
 def test_a_return_that_nobody_announced_is_received_and_looked_at() -> None:
     story = given(place(), dispatch({"1": 2}), scan()).when(receive_return({"1": 1}))
-    story.then(like(f.ReturnReceived, announced=False), like(f.ReturnDiffered, detail="nobody had announced this return"))
+    story.then(
+        like(f.ReturnReceived, announced=False), like(f.ReturnDiffered, detail="nobody had announced this return")
+    )
     # Its second parcel is as little announced as the first was.
     story.when(receive_return({"1": 1})).then(like(f.ReturnReceived, announced=False), f.ReturnDiffered)
 

@@ -39,7 +39,9 @@ def test_an_order_is_placed_and_its_units_are_sourced_at_once() -> None:
 
 
 def test_attributes_of_a_line_are_kept_by_name() -> None:
-    line = c.OrderLine(line_id="1", sku="MUG", quantity=1, unit_price_minor=1, attributes={"size": "L", "colour": "red"})
+    line = c.OrderLine(
+        line_id="1", sku="MUG", quantity=1, unit_price_minor=1, attributes={"size": "L", "colour": "red"}
+    )
     order = c.PlaceOrder(order_id="o-1", customer_id="c", currency="EUR", lines=(line,), ship_to=ShipTo(country="DE"))
     placed = ask(order).answer[0]
     assert [(one.name, one.value) for one in placed.lines[0].attributes] == [("colour", "red"), ("size", "L")]

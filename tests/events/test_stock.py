@@ -102,7 +102,9 @@ def test_a_policy_changes_what_it_names_and_leaves_the_rest() -> None:
 def test_a_count_allows_for_what_was_picked_since_and_finds_one_unit_missing() -> None:
     noon, one = at("12:00:00"), at("13:00:00")
     story = given(
-        sent(receive(40), occurred_at=noon), sent(ship(2), occurred_at=noon + timedelta(minutes=30)), receive(1, location="WH2")
+        sent(receive(40), occurred_at=noon),
+        sent(ship(2), occurred_at=noon + timedelta(minutes=30)),
+        receive(1, location="WH2"),
     )
     story.when(count(37, counted_at=one))
     story.then(like(f.StockCounted, expected=38, variance=-1, accurate=False))

@@ -38,9 +38,7 @@ def test_the_last_unit_goes_to_one_of_fifty_and_then_to_the_oldest_who_waits(sho
 def test_an_order_with_half_cancelled_and_half_shipped_is_shipped(shop: Shop) -> None:
     shop.accepted(receive("ten", "WH1", 10))
     shop.accepted(place("ten-1", ("ten", 10)))
-    shop.accepted(
-        command("CancelOrder", order_id="ten-1", reason="too many", lines=[{"line_id": "1", "quantity": 5}])
-    )
+    shop.accepted(command("CancelOrder", order_id="ten-1", reason="too many", lines=[{"line_id": "1", "quantity": 5}]))
     shop.accepted(dispatch("ten-1", "S1", "WH1", ("1", 5)))
     assert shop.order("ten-1")["status"] == "shipped"
 

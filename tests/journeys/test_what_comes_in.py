@@ -26,7 +26,7 @@ def test_publishing_the_same_file_twice_changes_no_table(shop: Shop) -> None:
         place("twice-1", ("twice", 2)),
         place("twice-2", ("twice", 9)),
         command("HoldOrder", order_id="twice-2", hold="payment"),
-        command("OpenCase", case_id="twice-c", topic="where is it", urgency="low", **{"order_id": "twice-1"}),
+        command("OpenCase", case_id="twice-c", topic="where is it", urgency="low", order_id="twice-1"),
     ]
     lines[-1]["data"]["channel"] = "phone"
     shop.accepted(*lines)
@@ -84,7 +84,7 @@ def test_every_bad_line_says_what_is_wrong_and_the_good_ones_around_it_go_throug
 
 
 def test_avro_straight_to_kafka(shop: Shop) -> None:
-    """Good records are decided; the unreadable are set aside with their reason; a foreign partitioner's are forwarded."""
+    """Good records are decided; the unreadable are set aside with a reason; a foreign partitioner's forwarded."""
     codec = Codec()
 
     def record(sku: str, quantity: int, channel: str = "avro") -> bytes:
@@ -152,7 +152,9 @@ def test_the_commands_of_the_command_line(shop: Shop, tmp_path: Path) -> None:
     """The JSON of the contract, through the real program."""
     file = tmp_path / "commands.ndjson"
     file.write_text(
-        "\n".join(json.dumps(c) for c in [receive("cli", "WH1", 2), place("cli-1", ("cli", 1)), receive("cli", "WH1", -1)])
+        "\n".join(
+            json.dumps(c) for c in [receive("cli", "WH1", 2), place("cli-1", ("cli", 1)), receive("cli", "WH1", -1)]
+        )
     )
     published = json.loads(_cli(shop, "publish", str(file), "--json"))
     assert (published["accepted"], published["duplicate"], published["rejected"], published["dead"]) == (2, 0, 1, 0)
@@ -181,7 +183,10 @@ def test_verify_names_the_first_difference(shop: Shop) -> None:
         assert report.first_difference is not None
         assert report.first_difference.table == "inventory"
         done = subprocess.run(
-            [sys.executable, "-m", "gateway.cli", "verify", "--json"], env=shop.env.env, capture_output=True, check=False
+            [sys.executable, "-m", "gateway.cli", "verify", "--json"],
+            env=shop.env.env,
+            capture_output=True,
+            check=False,
         )
         assert done.returncode == 1
         assert json.loads(done.stdout)["first_difference"]["table"] == "inventory"

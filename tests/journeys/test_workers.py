@@ -53,7 +53,9 @@ def test_two_of_each_share_the_work_and_give_the_tables_that_one_would(ledger_en
         held = shop.connection.execute("SELECT sum(reserved), sum(on_hand) FROM inventory").fetchone()
         assert held == (sum(_expected("two", 200).values()), SKUS * 600)
         assert shop.verify().equal
-        took = [int(line.split('"partitions": ')[1].split(",")[0]) for line in _lines(shop, "ledger", "ledger_took_over")]
+        took = [
+            int(line.split('"partitions": ')[1].split(",")[0]) for line in _lines(shop, "ledger", "ledger_took_over")
+        ]
         assert took, "both ledgers say what they took over"
         assert {path.stem for path in shop.logs.glob("ledger*.log") if "ledger_took_over" in path.read_text()} == {
             "ledger",

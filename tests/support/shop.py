@@ -33,7 +33,15 @@ PATIENCE_SECONDS = 90.0
 _numbers = itertools.count(1)
 
 
-def command(name: str, /, channel: str = "web", id: str | None = None, at: str | None = None, **data: Any) -> dict[str, Any]:
+def command(
+    name: str,
+    /,
+    channel: str = "web",
+    id: str | None = None,
+    at: str | None = None,
+    **data: Any,
+    # noqa: A002  the field's name
+) -> dict[str, Any]:
     """A command as a channel sends it; a fresh id unless one is given."""
     return {
         "command": name,
@@ -149,7 +157,8 @@ class Shop:
         """Every row of every projection table, sorted as text; without what depends on when it was recorded."""
         names = sorted(self.verify().tables)
         return {
-            name: sorted(self.connection.execute(f"SELECT to_jsonb(t)::text FROM {name} AS t").fetchall()) for name in names
+            name: sorted(self.connection.execute(f"SELECT to_jsonb(t)::text FROM {name} AS t").fetchall())
+            for name in names
         }
 
     def tail(self) -> str:

@@ -1,0 +1,126 @@
+"""Orders, SKUs and reactions in memory: the real deciders and the real reactions, in an order that a seed chooses.
+
+shop = Shop(seed=7)
+shop.ask(receive(1, sku="A"), place(...))
+shop.run()
+shop.orders["o-1"].fully_allocated
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from random import Random
+from typing import Any
+
+from events.catalogue import COMMANDS, LEDGER_OF_INTAKE
+from events.envelope import INTERNAL_CHANNEL, Command, Recorded, Refused
+from events.orders.state import Order
+from events.stock.state import Stock
+from events.streams import STREAMS, About
+from processors.reactions.sourcing import Lookups
+from processors.reactions.wiring import react
+from tests.support.given import NOW
+
+#: Steps after which something must be going round in circles: the largest of these stories takes a few hundred.
+STEPS_MAX = 2_000
+
+
+class Shop:
+    """Streams are served in any order, each in its own order; facts reach the reactions late and in any grouping."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.states: dict[tuple[str, str], Any] = {}
+        self.versions: dict[tuple[str, str], int] = defaultdict(int)
+        self.waiting: dict[tuple[str, str], deque[tuple[str, str, Any]]] = defaultdict(deque)
+        self.unread: dict[tuple[str, str], deque[Recorded[Any]]] = defaultdict(deque)
+        self.seen: set[tuple[str, str]] = set()
+        self.facts: list[Any] = []
+        self.number = 0
+
+    @property
+    def orders(self) -> dict[str, Order]:
+        return {key: state for (topic, key), state in self.states.items() if topic == "ledger.orders" and state}
+
+    @property
+    def skus(self) -> dict[str, Stock]:
+        return {key: state for (topic, key), state in self.states.items() if topic == "ledger.stock"}
+
+    def ask(self, *commands: Any) -> None:
+        for data in commands:
+            self.number += 1
+            self._send("web", f"web-{self.number}", data)
+
+    def run(self) -> None:
+        """Until nothing is under way."""
+        for _ in range(STEPS_MAX):
+            work = [("decide", key) for key, queue in self.waiting.items() if queue]
+            work += [("react", key) for key, facts in self.unread.items() if facts]
+            if not work:
+                return
+            kind, key = self.random.choice(work)
+            if kind == "decide":
+                self._decide(key)
+            else:
+                self._react(key)
+        raise AssertionError(f"no end after {STEPS_MAX} steps: {[type(one).__name__ for one in self.facts[-12:]]}")
+
+    def _send(self, channel: str, command_id: str, data: Any) -> None:
+        row = COMMANDS[type(data).__name__]
+        self.waiting[LEDGER_OF_INTAKE[row.topic], getattr(data, row.key)].append((channel, command_id, data))
+
+    def _decide(self, key: tuple[str, str]) -> None:
+        channel, command_id, data = self.waiting[key].popleft()
+        if (channel, command_id) in self.seen:
+            return
+        self.seen.add((channel, command_id))
+        kind = STREAMS[key[0]]
+        state = self.states.setdefault(key, kind.begin(key[1]))
+        answer = kind.decide(
+            state, Command(id=command_id, channel=channel, occurred_at=NOW, recorded_at=NOW, data=data)
+        )
+        if isinstance(answer, Refused):
+            # A release may come after its wait was over; everything else that is asked here can be done.
+            assert channel == INTERNAL_CHANNEL and answer.at_most == 0, answer  # noqa: PT018
+            return
+        for fact in answer:
+            self.states[key] = kind.evolve(self.states[key], fact, About(channel, NOW, NOW))
+            self.versions[key] += 1
+            self.facts.append(fact)
+            self.unread[key].append(self._recorded(key, fact, channel, command_id))
+
+    def _recorded(self, key: tuple[str, str], fact: Any, channel: str, command_id: str) -> Recorded[Any]:
+        return Recorded(
+            event_id=f"{key[1]}.{self.versions[key]}",
+            stream_id=key[1],
+            version=self.versions[key],
+            decision=1,
+            follows=0,
+            index=1,
+            count=1,
+            epoch=0,
+            intake_offset=0,
+            occurred_at=NOW,
+            recorded_at=NOW,
+            command_id=command_id,
+            command_digest=0,
+            correlation_id=command_id,
+            channel=channel,
+            data=fact,
+        )
+
+    def _react(self, key: tuple[str, str]) -> None:
+        facts = [self.unread[key].popleft() for _ in range(self.random.randint(1, len(self.unread[key])))]
+        available = {
+            sku: {place: level.available for place, level in stock.levels.items() if level.available > 0}
+            for sku, stock in self.skus.items()
+        }
+        sellable = {
+            sku: {
+                place: max(0, level.available - max(level.buffers.values(), default=0))
+                for place, level in stock.levels.items()
+            }
+            for sku, stock in self.skus.items()
+        }
+        for asked in react(facts, Lookups(sellable, available, {})):
+            self._send(INTERNAL_CHANNEL, asked.id, asked.data)

@@ -1,0 +1,205 @@
+"""Laws that hold after any sequence of commands, whatever was accepted and whatever refused."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from events.catalogue import FACTS
+from events.envelope import Refused
+from events.stock import facts as stock_facts
+from events.streams import STREAMS, About
+from tests.events import builders as b
+from tests.events.test_service import ASSIGN, NOTE, REOPEN, RESOLVE, open_case, register
+from tests.support.given import NOW, sent
+
+LINES = st.sampled_from(["1", "2", "3"])
+UNITS = st.integers(1, 6)
+SOME = st.dictionaries(LINES, UNITS, min_size=1, max_size=3)
+PLACES = st.sampled_from(["WH1", "WH2"])
+ATTEMPTS = st.sampled_from([1001, 1002, 1999, 2001])
+
+
+@st.composite
+def said(draw: st.DrawFn) -> Any:
+    """Answers, as they could come late, twice and for what was never asked."""
+    return b.answers(
+        *(
+            b.answer(
+                draw(st.sampled_from(["reserved", "refused", "waiting", "offered", "expired", "released"])),
+                draw(UNITS),
+                version=draw(st.integers(1, 30)),
+                line=draw(LINES),
+                location=draw(PLACES),
+                attempt=draw(ATTEMPTS),
+            )
+            for _ in range(draw(st.integers(1, 3)))
+        )
+    )
+
+
+ORDER_COMMANDS = st.one_of(
+    said(),
+    said(),
+    st.builds(b.cancel, st.one_of(st.just({}), SOME), by=st.sampled_from(["customer", "seller"])),
+    st.builds(b.amend, st.dictionaries(LINES, st.integers(0, 9), min_size=1)),
+    st.builds(b.hold, st.sampled_from(["payment", "fraud"])),
+    st.builds(b.release_hold, st.sampled_from(["payment", "fraud"])),
+    st.builds(b.dispatch, SOME, shipment=st.sampled_from(["s-1", "s-2", "s-3"]), location=PLACES),
+    st.builds(b.scan, st.sampled_from(["in_transit", "delivered"]), shipment=st.sampled_from(["s-1", "s-2", "s-3"])),
+    st.builds(b.ask_return, SOME, return_id=st.sampled_from(["r-1", "r-2"])),
+    st.builds(b.receive_return, SOME, return_id=st.sampled_from(["r-1", "r-2"])),
+    st.builds(b.refund, st.integers(1, 900)),
+    st.just(b.RELEASE_ORDER),
+)
+PLACED = st.builds(
+    b.place,
+    st.dictionaries(LINES, UNITS, min_size=1),
+    allocation=st.sampled_from(["ship_available", "all_or_nothing"]),
+    release_at=st.none() | st.just(NOW + timedelta(hours=1)),
+)
+
+OWNERS = {"order": st.sampled_from(["x", "o-1"]), "line": st.just("1"), "attempt": st.integers(1, 4)}
+CHANNELS = st.none() | st.sampled_from(["web", "store"])
+STOCK_COMMANDS = st.one_of(
+    st.builds(b.receive, UNITS, location=PLACES),
+    st.builds(b.adjust, st.integers(-4, 4)),
+    st.builds(b.move, UNITS),
+    st.builds(b.count, st.integers(0, 9)),
+    st.builds(b.damage, UNITS),
+    st.builds(
+        b.policy,
+        location=PLACES,
+        safety_stock=st.none() | st.integers(0, 3),
+        reorder_point=st.none() | st.integers(0, 5),
+        buffers=st.none() | st.dictionaries(st.sampled_from(["*", "web"]), st.integers(0, 3)),
+    ),
+    st.builds(b.reserve, UNITS, location=PLACES, for_channel=CHANNELS, **OWNERS),
+    st.builds(b.reserve, UNITS, location=PLACES, expires_at=st.just(NOW + timedelta(seconds=5)), **(OWNERS)),
+    st.builds(b.release, UNITS, location=st.sampled_from(["WH1", "WH2", ""]), **OWNERS),
+    st.builds(b.wait_for, UNITS, mode=st.sampled_from(["grant", "offer"]), for_channel=CHANNELS, **OWNERS),
+    st.builds(b.ship, UNITS, st.tuples(st.integers(1, 4), st.sampled_from(["WH1", "WH2", ""]), UNITS), location=PLACES),
+    st.builds(b.take_back, UNITS, st.sampled_from(["restock", "damaged", "dispose", "inspect"])),
+    st.builds(b.expire, attempt=st.integers(1, 4), location=PLACES),
+)
+
+CASE_COMMANDS = st.sampled_from([open_case(), NOTE, ASSIGN, RESOLVE, REOPEN, register()])
+
+
+class Life:
+    """One stream under a sequence of commands; checks what holds for every kind of stream."""
+
+    def __init__(self, topic: str, stream_id: str) -> None:
+        self.kind = STREAMS[topic]
+        self.state = self.kind.begin(stream_id)
+        self.number = 0
+
+    def live(self, data: Any) -> list[tuple[Any, Any]]:
+        """The facts of the command, each with the state after it."""
+        now = NOW + timedelta(seconds=self.number)
+        self.number += 1
+        command = sent(data, at=now).command()
+        answer = self.kind.decide(self.state, command)
+        assert answer == self.kind.decide(self.state, command)
+        if isinstance(answer, Refused):
+            return []
+        about = About(command.channel, command.occurred_at, command.recorded_at)
+        after = []
+        # A snapshot between any two facts makes no difference.
+        stored = self.kind.encode(self.state)
+        for fact in answer:
+            plain = msgspec.json.encode(fact)
+            assert msgspec.json.decode(plain, type=FACTS[type(fact).__name__].data) == fact
+            self.state = self.kind.evolve(self.state, fact, about)
+            stored = self.kind.encode(self.kind.evolve(self.kind.decode(stored), fact, about))
+            assert self.kind.decode(stored) == self.state
+            assert stored == self.kind.encode(self.state)
+            after.append((fact, self.state))
+        return after
+
+
+def check_lines(order: Any) -> None:
+    for line in order.lines.values():
+        assert line.ordered == line.open + line.backordered + line.allocated + line.shipped + line.cancelled, line
+        assert 0 <= line.returned <= line.delivered <= line.shipped, line
+        assert min(line.idle, line.sourcing, line.cancelled) >= 0, line
+        assert all(part.quantity > 0 for part in (*line.holds, *line.waits)), line
+        assert line.unshipped >= 0
+
+
+@settings(max_examples=250, deadline=None)
+@given(placed=PLACED, commands=st.lists(ORDER_COMMANDS, max_size=25))
+def test_every_unit_of_an_order_is_in_one_place_after_every_fact(placed: Any, commands: list[Any]) -> None:
+    life = Life("ledger.orders", "o-1")
+    for data in (placed, *commands):
+        for fact, order in life.live(data):
+            check_lines(order)
+            if type(fact).__name__ == "RefundIssued":
+                assert order.refunded_minor <= order.value_minor
+        order = life.state
+        if order.as_a_whole and order.may_source:
+            # Nobody would ever call an order that waits without a place in a queue.
+            waits = [wait.attempt for line in order.lines.values() for wait in line.waits]
+            assert not waits or any(waits), order
+
+
+@settings(max_examples=250, deadline=None)
+@given(commands=st.lists(STOCK_COMMANDS, max_size=30))
+def test_stock_is_the_sum_of_its_movements_and_no_unit_is_promised_twice(commands: list[Any]) -> None:
+    life = Life("ledger.stock", "MUG")
+    on_hand: dict[str, int] = {}
+    for data in commands:
+        before = life.state
+        for fact, stock in life.live(data):
+            for place, delta in movements(fact):
+                on_hand[place] = on_hand.get(place, 0) + delta
+            if isinstance(fact, stock_facts.StockReserved):
+                assert 0 < fact.quantity <= before.level(fact.location_id).available
+            for place, level in stock.levels.items():
+                kept = level.reserved + level.safety + level.damaged + level.quality_hold
+                assert level.on_hand == level.available + kept
+                assert level.on_hand == on_hand.get(place, 0)
+                assert level.safety >= 0
+                held = (by_place[place].quantity for by_place in stock.reservations.values() if place in by_place)
+                assert level.reserved == sum(held)
+            assert all(waiting.quantity > 0 for waiting in stock.queue.values())
+            before = stock
+
+
+def movements(fact: Any) -> list[tuple[str, int]]:
+    match fact:
+        case stock_facts.StockReceived():
+            return [(fact.location_id, fact.quantity)]
+        case stock_facts.StockAdjusted():
+            return [(fact.location_id, fact.quantity_delta)]
+        case stock_facts.StockMoved():
+            return [(fact.from_location_id, -fact.quantity), (fact.to_location_id, fact.quantity)]
+        case stock_facts.StockCounted():
+            return [(fact.location_id, fact.variance)]
+        case stock_facts.StockShipped():
+            return [(fact.location_id, -fact.quantity)]
+        case stock_facts.StockReturned() if fact.disposition != "dispose":
+            return [(fact.location_id, fact.quantity)]
+    return []
+
+
+@settings(max_examples=250, deadline=None)
+@given(commands=st.lists(STOCK_COMMANDS.filter(lambda data: getattr(data, "mode", "") != "offer"), max_size=30))
+def test_nobody_waits_while_there_is_a_unit_that_could_be_given(commands: list[Any]) -> None:
+    life = Life("ledger.stock", "MUG")
+    for data in commands:
+        life.live(data)
+        for waiting in life.state.queue.values():
+            assert not sum(level.free(waiting.for_channel) for level in life.state.levels.values()), data
+
+
+@settings(max_examples=100, deadline=None)
+@given(commands=st.lists(CASE_COMMANDS, max_size=12))
+def test_a_case_is_written_to_a_snapshot_and_back_at_any_moment(commands: list[Any]) -> None:
+    life = Life("ledger.service", "k-1")
+    for data in commands:
+        life.live(data)

@@ -1,0 +1,75 @@
+"""Real orders through the real ledger: what the tables say is what the file says, to the row, unit and penny.
+
+The oracle reads the file by itself. `make year` does the same for the whole year (minutes); the peak week is part of
+every run.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from gateway.connectors.online_retail import peak_slice, read_file
+from gateway.scenarios import Run, import_online_retail
+from tests.gateway.online_retail_oracle import sale_lines
+from tests.support.shop import Shop
+
+FILE = Path(
+    os.environ.get("ORDER_LEDGER_TEST_DATA")
+    or Path(__file__).resolve().parents[3] / "shared" / "data" / "online_retail_II_2009_2010.parquet"
+)
+WHOLE_YEAR = os.environ.get("ORDER_LEDGER_TEST_WHOLE_YEAR") == "1"
+
+pytestmark = [
+    pytest.mark.journey,
+    pytest.mark.slow,
+    pytest.mark.timeout(3_000),
+    pytest.mark.skipif(
+        not FILE.exists(), reason=f"UCI Online Retail II is not at {FILE.name}: set ORDER_LEDGER_TEST_DATA"
+    ),
+]
+
+
+def test_the_tables_hold_what_the_file_says(shop: Shop) -> None:
+    days: tuple[date, date] | tuple[None, None] = (None, None) if WHOLE_YEAR else peak_slice(read_file(FILE))
+    began = time.monotonic()
+    run = Run(shop.env.settings, shop.env.services, shop.connection)
+
+    account = import_online_retail(run, FILE, from_=days[0], to=days[1], seed=1)
+
+    seconds = time.monotonic() - began
+    facts = sum(phase.facts for phase in run.phases)
+    print(f"{facts} facts in {seconds:.1f} s: {facts / seconds:.0f}/s")
+    for phase in run.phases:
+        print(phase)
+    parts = ("lines", "charges", "returns", "adjustments", "refused")
+    assert account["rows_read"] == sum(account[part]["rows"] for part in parts), account
+    if WHOLE_YEAR:
+        assert account["rows_read"] == 525_461
+    assert _sums(shop) == dict(sale_lines(FILE, *days))
+    lines = shop.connection.execute("SELECT count(*) FROM order_lines").fetchone()
+    assert lines == (account["lines"]["rows"],)
+    refused = shop.connection.execute("SELECT what, detail FROM answers WHERE outcome = 'refused'").fetchall()
+    assert refused == []
+    report = shop.verify()
+    assert report.equal, report.first_difference
+
+
+def _sums(shop: Shop) -> dict[tuple[str, str], tuple[int, int]]:
+    """(SKU, UTC month) → units and value in minor units, from the tables."""
+    units: Counter[tuple[str, str]] = Counter()
+    value: Counter[tuple[str, str]] = Counter()
+    rows = shop.connection.execute(
+        "SELECT sku, to_char(placed_at AT TIME ZONE 'UTC', 'YYYY-MM'), sum(l.ordered), "
+        "sum(l.ordered * unit_price_minor) "
+        "FROM order_lines AS l JOIN order_status USING (order_id) GROUP BY 1, 2"
+    )
+    for sku, month, ordered, minor in rows:
+        units[sku, month] += int(ordered)
+        value[sku, month] += int(minor)
+    return {key: (units[key], value[key]) for key in units}

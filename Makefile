@@ -3,7 +3,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format pins clean
+.PHONY: help setup demo test year check format pins clean
 
 # Tools of the environment first; nothing of the caller's Python may leak into it.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -24,6 +24,10 @@ demo: setup ## see it run: services, orders, the story of one, KPIs (DATA=file F
 test: setup ## run all tests, on a real Kafka and a real PostgreSQL (ARGS="-k name" passes on)
 	@.venv/bin/python -m runtime.embedded.jars
 	@exec .venv/bin/python -m pytest $(ARGS)
+
+year: setup ## the whole year of UCI Online Retail II through the ledger, against an oracle (minutes; DATA=file)
+	@ORDER_LEDGER_TEST_WHOLE_YEAR=1 $(if $(DATA),ORDER_LEDGER_TEST_DATA="$(DATA)") \
+		.venv/bin/python -m pytest tests/journeys/test_real_orders.py -s
 
 check: setup ## format, lint, types, layers: changes nothing
 	.venv/bin/ruff format --check .

@@ -18,10 +18,12 @@ from events.envelope import AnyCommand, Refused
 from events.locations.decide import Location
 from events.locations.decide import decide as decide_location
 from events.locations.decide import evolve as evolve_location
+from events.orders.decide import conclude as conclude_order
 from events.orders.decide import decide as decide_order
 from events.orders.evolve import evolve as evolve_order
 from events.orders.state import Order
 from events.refusal import CommandRefused
+from events.stock.decide import conclude as conclude_stock
 from events.stock.decide import decide as decide_stock
 from events.stock.evolve import evolve as evolve_stock
 from events.stock.state import StoredStock, empty, from_stored, to_stored
@@ -38,11 +40,15 @@ class About(NamedTuple):
 class Streams(NamedTuple):
     """The functions of one kind of streams. States are immutable; `encode` and `decode` are each other's inverse.
 
+    `conclude` is what the writer calls: the facts that `decide` gives and the state that `evolve` makes of them, in one go,
+    for a decider that states several facts has evolved already.
+
     `ids_kept_days` is how long command ids are remembered, in days of log time; None is for the life of the stream.
     """
 
     begin: Callable[[str], Any]
     decide: Callable[[Any, AnyCommand], Sequence[Any] | Refused]
+    conclude: Callable[[Any, AnyCommand], tuple[Sequence[Any], Any] | Refused]
     evolve: Callable[[Any, Any, About], Any]
     encode: Callable[[Any], bytes]
     decode: Callable[[bytes], Any]
@@ -78,6 +84,15 @@ def _decide_service(state: Service, command: AnyCommand) -> Sequence[Any] | Refu
     return decide_location(state.location, command)
 
 
+def _conclude_service(state: Service, command: AnyCommand) -> tuple[Sequence[Any], Service] | Refused:
+    facts = _decide_service(state, command)
+    if isinstance(facts, Refused):
+        return facts
+    for fact in facts:
+        state = _evolve_service(state, fact, About(command.channel, command.occurred_at, command.recorded_at))
+    return facts, state
+
+
 def _evolve_service(state: Service, fact: Any, _: About) -> Service:
     if isinstance(fact, CommandRefused):
         return state
@@ -96,6 +111,7 @@ STREAMS: Mapping[str, Streams] = {
     "ledger.orders": Streams(
         begin=lambda _: None,
         decide=decide_order,
+        conclude=conclude_order,
         evolve=lambda state, fact, about: evolve_order(
             state, fact, channel=about.channel, occurred_at=about.occurred_at
         ),
@@ -105,6 +121,7 @@ STREAMS: Mapping[str, Streams] = {
     "ledger.stock": Streams(
         begin=empty,
         decide=decide_stock,
+        conclude=conclude_stock,
         evolve=lambda state, fact, about: evolve_stock(
             state, fact, occurred_at=about.occurred_at, recorded_at=about.recorded_at
         ),
@@ -115,6 +132,7 @@ STREAMS: Mapping[str, Streams] = {
     "ledger.service": Streams(
         begin=lambda _: Service(),
         decide=_decide_service,
+        conclude=_conclude_service,
         evolve=_evolve_service,
         encode=_pack,
         decode=_unpack_service,

@@ -74,10 +74,11 @@ class Run:
     def settle(self, name: str) -> None:
         """Wait until nothing is in flight, with progress."""
         moved_at, before = time.monotonic(), (0, -1)
-        with progress(f"{name}: deciding, reacting, projecting", None, unit="records in flight") as bar:
+        handled_before: int | None = None
+        with progress(f"{name}: deciding, reacting, projecting", None, unit="records") as bar:
 
             def look(flight: Flight) -> None:
-                nonlocal moved_at, before
+                nonlocal moved_at, before, handled_before
                 now = (sum(flight.ends.values()), flight.in_flight)
                 if now != before:
                     moved_at, before = time.monotonic(), now
@@ -88,7 +89,11 @@ class Run:
                         f"{flight.unprojected} not in the tables, for {STALL_SECONDS_MAX:g} s",
                         "are workers running? start them with `order-ledger run`; `order-ledger doctor` says more",
                     )
-                bar.reach(flight.in_flight)
+                handled = sum(flight.ends.values()) - flight.in_flight
+                if handled_before is None:
+                    handled_before = handled
+                # What is handled makes new records, so the total grows while it is approached.
+                bar.reach(handled - handled_before, sum(flight.ends.values()) - handled_before)
 
             flight = settle(self.gauge, SETTLE_SECONDS_MAX, look)
         if flight.in_flight:
@@ -141,7 +146,7 @@ def simulate(run: Run, *, orders: int, seed: int, surge: float) -> dict[str, Any
     run.phase("picking and carriers (simulated)", _picking(run, seed))
     run.phase("stock for what waited (simulated)", season.restock(seed, orders, surge))
     run.phase("picking what had waited (simulated)", _picking(run, seed, not_before=season.SEASON.restocked_at))
-    run.phase("returns (simulated)", season.returns(list(read_orders(run.connection, _DELIVERED)), seed))
+    run.phase("returns (simulated)", season.returns(read_orders(run.connection, _DELIVERED), seed))
     rows = read_inventory(run.connection)
     run.connection.rollback()
     run.phase("cycle counts (simulated)", season.counts(rows, seed, season.SEASON.counted_at))
@@ -163,7 +168,7 @@ def with_promise(commands: Iterable[Command], days: int) -> Iterator[Command]:
 
 
 def _picking(run: Run, seed: int, **options: Any) -> Iterator[Command]:
-    return season.fulfil(list(read_orders(run.connection, _TO_PICK)), seed, **options)
+    return season.fulfil(read_orders(run.connection, _TO_PICK), seed, **options)
 
 
 def _occurred_at(command: Command) -> str:

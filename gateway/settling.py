@@ -2,8 +2,8 @@
 
 A record is in flight on an intake topic until the ledger's committed offset is past it, on a ledger topic until both
 the projector's and the reactions' positions are past it. Nothing is in flight when all positions have reached the ends
-of all topics and the ends have not moved meanwhile: whoever handled the last record has written what follows from it before it
-moved its position.
+of all topics and the ends have not moved meanwhile: whoever handled the last record has written what follows from it
+before it moved its position.
 """
 
 import time

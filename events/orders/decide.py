@@ -15,6 +15,7 @@ from events.orders import allocation, goods
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
+from events.orders.evolve import evolve
 from events.orders.state import Order
 from events.promises import UnreadablePromiseError, promise_end
 from events.values import ORDER_VALUE_MAX_MINOR, Attribute
@@ -22,9 +23,20 @@ from events.values import ORDER_VALUE_MAX_MINOR, Attribute
 
 def decide(order: Order | None, command: Command[c.OrderCommand]) -> Sequence[f.OrderFact] | Refused:
     """Facts of the command in this state; an empty sequence where an internal command has nothing new to say."""
+    answer = conclude(order, command)
+    return answer if isinstance(answer, Refused) else answer[0]
+
+
+def conclude(
+    order: Order | None, command: Command[c.OrderCommand]
+) -> tuple[Sequence[f.OrderFact], Order | None] | Refused:
+    """As `decide`, with the state after the facts, which deciding has found on its way."""
     data = command.data
     if isinstance(data, c.PlaceOrder):
-        return _place(order, data, command)
+        placed = _place(order, data, command)
+        if isinstance(placed, Refused):
+            return placed
+        return (placed,), evolve(None, placed, channel=command.channel, occurred_at=command.occurred_at)
     if order is None:
         return Refused(
             code="unknown",
@@ -47,7 +59,7 @@ def decide(order: Order | None, command: Command[c.OrderCommand]) -> Sequence[f.
                 parcels=len({hold.location_id for hold in held}),
             )
         )
-    return decision.facts
+    return decision.facts, decision.order
 
 
 def _answer(decision: Decision, data: Any) -> Refused | None:
@@ -80,7 +92,7 @@ def _answer(decision: Decision, data: Any) -> Refused | None:
             assert_never(data)
 
 
-def _place(order: Order | None, data: c.PlaceOrder, command: Command[Any]) -> Sequence[f.OrderFact] | Refused:
+def _place(order: Order | None, data: c.PlaceOrder, command: Command[Any]) -> f.OrderPlaced | Refused:
     what = f"order {data.order_id} was not placed"
     if order is not None:
         return Refused(
@@ -119,7 +131,7 @@ def _place(order: Order | None, data: c.PlaceOrder, command: Command[Any]) -> Se
             promise_end("2000-01-01", country=data.ship_to.country, time_zone=data.ship_to.time_zone)
     except UnreadablePromiseError as error:
         return _unreadable_promise(what, error)
-    placed = f.OrderPlaced(
+    return f.OrderPlaced(
         order_id=data.order_id,
         customer_id=data.customer_id,
         currency=data.currency,
@@ -141,7 +153,6 @@ def _place(order: Order | None, data: c.PlaceOrder, command: Command[Any]) -> Se
         charges=data.charges,
         sourcing=data.release_at is None or data.release_at <= command.recorded_at,
     )
-    return (placed,)
 
 
 def _cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:

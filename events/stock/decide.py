@@ -21,13 +21,19 @@ from events.values import Buffer, Consumed
 
 def decide(stock: Stock, command: Command[c.StockCommand]) -> Sequence[f.StockFact] | Refused:
     """Facts of the command in this state, or why not."""
+    answer = conclude(stock, command)
+    return answer if isinstance(answer, Refused) else answer[0]
+
+
+def conclude(stock: Stock, command: Command[c.StockCommand]) -> tuple[Sequence[f.StockFact], Stock] | Refused:
+    """As `decide`, with the state after the facts, which deciding has found on its way."""
     decision = _Decision(stock, command)
     refused = _answer(decision, command.data)
     if refused is not None:
         return refused
     decision.serve_queue()
     decision.report_levels()
-    return decision.facts
+    return decision.facts, decision.stock
 
 
 class _Decision:
@@ -222,8 +228,8 @@ def _await(decision: _Decision, data: c.AwaitStock) -> Refused | None:
         if free >= data.quantity:
             decision.add(_offered(data.sku, attempt, data.quantity))
             return None
-        # An order that waits as a whole lets go of what its other lines hold. That alone must not call it back: it would
-        # find what it has just found, and wait and be called again for ever. What this line held it has let go already.
+        # An order that waits as a whole lets go of what its other lines hold. That alone must not call it back:
+        # it would find what it has just found, and wait and be called again for ever. What this line held is gone.
         left = data.quantity + sum(
             held.quantity
             for holder, by_location in stock.reservations.items()
@@ -473,15 +479,11 @@ def _set_policy(decision: _Decision, data: c.SetStockPolicy) -> None:
         f.StockPolicySet(
             sku=data.sku,
             location_id=data.location_id,
-            safety_stock=_given(data.safety_stock, level.safety_stock),
+            safety_stock=level.safety_stock if data.safety_stock is None else data.safety_stock,
             reorder_point=level.reorder_point if data.reorder_point is None else data.reorder_point,
             buffers=tuple(Buffer(channel=channel, quantity=quantity) for channel, quantity in sorted(buffers.items())),
         )
     )
-
-
-def _given(value: int | None, before: int) -> int:
-    return before if value is None else value
 
 
 def _offered(sku: str, attempt: Attempt, quantity: int) -> f.StockOffered:

@@ -39,7 +39,7 @@ def print_json(document: Any) -> None:
 def open_database() -> Iterator[psycopg.Connection[Any]]:
     """A read-only connection, each statement of one moment. Starts nothing: where PostgreSQL is down or its tables are
     not made yet, the command ends with what to do about it."""
-    services = _services(Settings())
+    services = _services(_settings())
     try:
         connection = connect(services, _APPLICATION, autocommit=True)
     except psycopg.OperationalError as error:
@@ -67,6 +67,14 @@ def wrong_setting(error: ValidationError) -> Fault:
     return Fault(
         "a setting is wrong", f"{name}: {first['msg']}", "correct it in the environment; unset means its default"
     )
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        fault = wrong_setting(error)
+        fail(fault.what, fault.detail, fault.hint)
 
 
 def _services(settings: Settings) -> Services:

@@ -70,6 +70,8 @@ def demo_command(
                 workers.start(name, ["run", "--only", name], log=logs / f"{name}.log")
             ready = time.monotonic()
             done = _go(data, from_, to, orders=orders, seed=seed)
+            if not serve:
+                workers.stop()  # all is settled; what follows only reads, and has the machine to itself
             shown = _look(services, done, seconds=time.monotonic() - ready)
             shown["seconds"] = {
                 "services": round(ready - started, 1),

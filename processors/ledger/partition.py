@@ -246,21 +246,23 @@ class PartitionLedger:
                 at_most=stream.version,
             )
         else:
-            answer = self._kind.decide(stream.state, command)
+            answer = self._kind.conclude(stream.state, command)
         if isinstance(answer, Refused):
-            answer = (
-                CommandRefused(
-                    command=kind.name,
-                    code=answer.code,
-                    what=answer.what,
-                    detail=answer.detail,
-                    hint=answer.hint,
-                    at_most=answer.at_most,
-                ),
+            refused = CommandRefused(
+                command=kind.name,
+                code=answer.code,
+                what=answer.what,
+                detail=answer.detail,
+                hint=answer.hint,
+                at_most=answer.at_most,
             )
-        if not answer:
+            answer = (refused,), stream.state  # a refusal changes nothing
+        facts, state = answer
+        if not facts:
             return Repeated()
-        return Decided(self._state(answer, command, stream_id=stream_id, body_digest=body_digest, offset=offset))
+        encoded = self._state(facts, command, stream_id=stream_id, body_digest=body_digest, offset=offset)
+        stream.state = state
+        return Decided(encoded)
 
     def _state(
         self, facts: Sequence[Any], command: Command[Any], *, stream_id: str, body_digest: int, offset: int
@@ -272,7 +274,6 @@ class PartitionLedger:
             for schema, fact in ((_SCHEMA_OF_FACT[type(fact)], fact) for fact in facts)
         ]
         decision = digest(self.follows, self.epoch, offset, parts)
-        about = About(command.channel, command.occurred_at, command.recorded_at)
         envelope: dict[str, Any] = {
             "stream_id": stream_id,
             "decision": decision,
@@ -292,15 +293,12 @@ class PartitionLedger:
         event = blake2b(f"{command.channel}\0{command.id}\0{body_digest}".encode(), digest_size=15).hexdigest()
         key = stream_id.encode()
         encoded = []
-        state = stream.state
         for index, (schema, part) in enumerate(parts, start=1):
             envelope["event_id"] = f"{event}{index:04x}"
             envelope["version"] = stream.version + index
             envelope["index"] = index
             encoded.append(EncodedFact(key, self._codec.encode_around(schema, envelope, part)))
-            state = self._kind.evolve(state, facts[index - 1], about)
         # Nothing above changed the stream: a rule that raises leaves everything as it was.
-        stream.state = state
         stream.version += len(facts)
         command_key = _command_key(command.channel, command.id)
         stream.remember(command_key, body_digest, _day(command.recorded_at), self._kind.ids_kept_days)

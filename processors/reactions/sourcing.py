@@ -9,6 +9,7 @@ Too little: what is thought to be missing waits in the SKU's queue, which grants
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 from events.envelope import AnyRecorded, Recorded
@@ -19,13 +20,24 @@ from processors.reactions.plan import Availability, Coordinates, Need, Place, Pl
 
 ACTOR = "sourcing"
 
-#: An attempt is round * 1000 + the number of the part, so an answer tells what it answers. The last number is the wait.
+#: An attempt is (round * 1000 + the number of the part), then 16 bits of what is asked, so an answer tells what it answers.
+#: Planning looks at tables that move: a plan made again after a crash may ask otherwise. Then it must be another attempt,
+#: not a repeat of the first with another body; the order gives back what it gets too much of.
 ATTEMPTS_PER_ROUND = 1000
 WAIT_NUMBER = ATTEMPTS_PER_ROUND - 1
+_CONTENT_BITS = 16
 
 #: Preferred locations named in a wait. More would make the command of a large shop chain long for nothing; then none
 #: are named, which means any.
 PREFERRED_LOCATIONS_MAX = 50
+
+
+def attempt_number(round_number: int, part: int, location_id: str, quantity: int) -> int:
+    """The attempt of a part of a plan; the same for the same question only. A wait has no location."""
+    content = int.from_bytes(
+        blake2b(f"{location_id}:{quantity}".encode(), digest_size=_CONTENT_BITS // 8).digest(), "big"
+    )
+    return (round_number * ATTEMPTS_PER_ROUND + part << _CONTENT_BITS) | content
 
 
 class Lookups(NamedTuple):
@@ -96,7 +108,13 @@ def _ask(fact: AnyRecorded, request: _Request, lookups: Lookups) -> list[Asked]:
         found = plan(request.needs, lookups.available, lookups.places, request.destination, request.excluded)
         if found.short:
             # The order waits as a whole, so one short line is enough; nothing is held for the others meanwhile.
-            return _wait(fact, request, found.short, "offer", lookups.places)
+            short = {need.sku for need in found.short}
+            whole: dict[str, Need] = {}
+            for need in request.needs:
+                if need.sku in short:
+                    known = whole.get(need.sku)
+                    whole[need.sku] = need if known is None else known._replace(quantity=known.quantity + need.quantity)
+            return _wait(fact, request, list(whole.values()), "offer", lookups.places)
     waits = _wait(fact, request, found.short, "grant", lookups.places) if found.short else []
     return _reserve(fact, request, found) + waits
 
@@ -106,7 +124,7 @@ def _reserve(fact: AnyRecorded, request: _Request, found: Plan) -> list[Asked]:
     numbers: dict[str, int] = {}
     for part in found.parts:
         number = numbers[part.line_id] = numbers.get(part.line_id, 0) + 1
-        attempt = request.round * ATTEMPTS_PER_ROUND + number
+        attempt = attempt_number(request.round, number, part.location_id, part.quantity)
         asked.append(
             Asked.because(
                 fact,
@@ -136,7 +154,7 @@ def _wait(
     preferred: tuple[str, ...] = ()
     if request.destination is not None and len(places) <= PREFERRED_LOCATIONS_MAX:
         preferred = tuple(row[2] for row in nearest_first(places, places, request.destination))
-    attempt = request.round * ATTEMPTS_PER_ROUND + WAIT_NUMBER
+    asked = [(need, attempt_number(request.round, WAIT_NUMBER, "", need.quantity)) for need in short]
     return [
         Asked.because(
             fact,
@@ -154,5 +172,5 @@ def _wait(
                 locations=preferred,
             ),
         )
-        for need in short
+        for need, attempt in asked
     ]

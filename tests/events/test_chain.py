@@ -119,7 +119,7 @@ def oracle(log: Sequence[Fact]) -> list[str]:
 
 @st.composite
 def partitions(draw: st.DrawFn) -> list[Fact]:
-    """A log of several writers: each takes over at some decision, of the others' or its own, and may be cut or repeat."""
+    """A log of several writers: each follows some decision, of its own or another's, and may be cut or repeat."""
     known = [GENESIS]
     log: list[Fact] = []
     for offset in range(draw(st.integers(1, 12))):

@@ -105,6 +105,7 @@ class Life:
         command = sent(data, at=now).command()
         answer = self.kind.decide(self.state, command)
         assert answer == self.kind.decide(self.state, command)
+        before = self.state
         if isinstance(answer, Refused):
             return []
         about = About(command.channel, command.occurred_at, command.recorded_at)
@@ -119,6 +120,8 @@ class Life:
             assert self.kind.decode(stored) == self.state
             assert stored == self.kind.encode(self.state)
             after.append((fact, self.state))
+        concluded = self.kind.conclude(before, command)
+        assert concluded == (answer, self.state), "deciding leaves the state that its facts fold to"
         return after
 
 

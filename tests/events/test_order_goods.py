@@ -44,6 +44,12 @@ def test_a_dispatch_uses_up_what_was_held_for_it() -> None:
     assert line_of(story.state) == {"ordered": 3, "allocated": 1, "shipped": 2}
 
 
+def test_a_dispatch_leaves_the_holds_that_it_does_not_need() -> None:
+    story = given(place({"1": 2}), reserved(1), reserved(1, version=2, attempt=1002)).when(dispatch({"1": 1}))
+    story.then(like(f.ShipmentDispatched, lines=(shipped(1, used(1), from_allocated=1),)))
+    assert [held.attempt for held in story.state.lines["1"].holds] == [1002]
+
+
 def test_a_dispatch_from_another_location_is_recorded_and_the_difference_stated() -> None:
     story = given(place({"1": 2}), reserved(2, location="WH1")).when(dispatch({"1": 2}, location="WH2"))
     story.then(
@@ -174,6 +180,11 @@ def test_what_comes_back_without_a_delivery_must_have_been_delivered() -> None:
         f.ShipmentTracked,
         like(f.ShipmentDelivered, lines=(f.DeliveredLine(line_id="1", sku="SKU-1", quantity=1),)),
     )
+
+
+def test_a_delivery_of_what_has_come_back_already_adds_nothing() -> None:
+    story = given(place(), dispatch({"1": 2}), receive_return({"1": 2})).when(scan())
+    story.then(f.ShipmentTracked, like(f.ShipmentDelivered, lines=()))
 
 
 def test_a_return_that_nobody_announced_is_received_and_looked_at() -> None:

@@ -190,6 +190,12 @@ def let_go(attempt: int, location: str, units: int, line: str = "1") -> f.Releas
     return f.Release(line_id=line, sku=f"SKU-{line}", attempt=attempt, location_id=location, quantity=units)
 
 
+def test_each_line_of_a_cancelled_order_lets_go_of_its_own() -> None:
+    story = given(place({"1": 1, "2": 2}), reserved(1), reserved(2, line="2")).when(cancel())
+    story.then(like(f.OrderCancelled, releases=(let_go(1001, "WH1", 1), let_go(1001, "WH1", 2, line="2"))))
+    assert line_of(story.state, "2") == {"ordered": 2, "cancelled": 2}
+
+
 def test_a_cancellation_tells_who_asked_and_whether_anything_was_held_yet() -> None:
     given(place()).when(cancel(by="seller")).then(like(f.OrderCancelled, by="seller", before_allocation=True))
 

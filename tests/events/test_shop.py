@@ -13,8 +13,6 @@ from tests.events.shop import Shop
 
 SEEDS = range(25)
 WHOLE = {"allocation": "all_or_nothing"}
-#: Until sourcing asks for all units of a SKU, an order that lacks a part of them is offered the part that is there.
-MISSING_ONLY = "sourcing asks an offer for the missing units of a line, not for all that the order needs of the SKU"
 
 
 def held(order: Order) -> Mapping[str, int]:
@@ -61,7 +59,6 @@ def test_the_other_order_gets_its_units_when_there_are_more(seed: int) -> None:
     check_books(shop)
 
 
-@pytest.mark.xfail(reason=MISSING_ONLY, strict=False)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_many_orders_for_little_stock_end_and_none_of_them_sits_on_a_part(seed: int) -> None:
     shop = Shop(seed)
@@ -91,7 +88,6 @@ def test_an_order_that_loses_a_line_while_it_is_sourced_still_comes_to_an_end(se
     check_books(shop)
 
 
-@pytest.mark.xfail(reason=MISSING_ONLY, strict=False)
 @pytest.mark.parametrize("seed", SEEDS[:10])
 @pytest.mark.parametrize(("wanted", "there"), [(5, 3), (2, 1)])
 def test_an_order_that_goes_as_a_whole_waits_quietly_when_a_part_of_a_line_is_there(
@@ -108,7 +104,6 @@ def test_an_order_that_goes_as_a_whole_waits_quietly_when_a_part_of_a_line_is_th
     assert held(shop.orders["o-1"]) == {"A": wanted}
 
 
-@pytest.mark.xfail(reason=MISSING_ONLY, strict=False)
 @pytest.mark.parametrize("seed", SEEDS[:10])
 def test_two_lines_of_one_sku_that_go_as_a_whole_wait_quietly(seed: int) -> None:
     shop = Shop(seed)

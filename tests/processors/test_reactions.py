@@ -22,7 +22,7 @@ from processors.reactions.movements import ship, take_back
 from processors.reactions.plan import Place
 from processors.reactions.release import release
 from processors.reactions.sender import encode
-from processors.reactions.sourcing import Lookups, source_again, source_placed
+from processors.reactions.sourcing import attempt_number, Lookups, source_again, source_placed
 from processors.reactions.timers import OrderDue, ReservationDue, due
 from processors.reactions.wiring import ALONE, GROUPED, REACTED_TO, react, skus_to_look_up
 from schemas.codec import Codec
@@ -97,6 +97,11 @@ def stock(**skus: dict[str, int]) -> Lookups:
     return Lookups(skus, skus, PLACES)
 
 
+def ask(line: int, part: int, location_id: str, quantity: int) -> str:
+    """Id of what the first round asks of order o1."""
+    return f"o1:{line}:{attempt_number(1, part, location_id, quantity)}"
+
+
 def told(asked: list[Asked]) -> list[tuple[Any, ...]]:
     """What matters of sourcing commands."""
     return [
@@ -109,11 +114,20 @@ def test_an_order_is_reserved_at_the_nearest_location_that_has_all_of_it() -> No
     asked = source_placed(
         placed(("1", "MUG", 2), ("2", "CUP", 1)), stock(MUG={"MUNICH": 9, "BERLIN": 9}, CUP={"BERLIN": 1})
     )
-    assert told(asked) == [("o1:1:1001", "ReserveStock", "BERLIN", 2), ("o1:2:1001", "ReserveStock", "BERLIN", 1)]
+    assert told(asked) == [
+        (ask(1, 1, "BERLIN", 2), "ReserveStock", "BERLIN", 2),
+        (ask(2, 1, "BERLIN", 1), "ReserveStock", "BERLIN", 1),
+    ]
     assert asked[0] == Asked(
-        id="o1:1:1001",
+        id=ask(1, 1, "BERLIN", 2),
         data=ReserveStock(
-            sku="MUG", location_id="BERLIN", quantity=2, order_id="o1", line_id="1", attempt=1001, for_channel="web"
+            sku="MUG",
+            location_id="BERLIN",
+            quantity=2,
+            order_id="o1",
+            line_id="1",
+            attempt=attempt_number(1, 1, "BERLIN", 2),
+            for_channel="web",
         ),
         actor="sourcing",
         occurred_at=AT,
@@ -125,16 +139,16 @@ def test_an_order_is_reserved_at_the_nearest_location_that_has_all_of_it() -> No
 def test_a_line_is_split_and_the_rest_waits_where_there_is_not_enough() -> None:
     asked = source_placed(placed(("1", "MUG", 7)), stock(MUG={"MUNICH": 2, "BERLIN": 3}))
     assert told(asked) == [
-        ("o1:1:1001", "ReserveStock", "BERLIN", 3),
-        ("o1:1:1002", "ReserveStock", "MUNICH", 2),
-        ("o1:1:1999", "AwaitStock", "AwaitStock", 2),
+        (ask(1, 1, "BERLIN", 3), "ReserveStock", "BERLIN", 3),
+        (ask(1, 2, "MUNICH", 2), "ReserveStock", "MUNICH", 2),
+        (ask(1, 999, "", 2), "AwaitStock", "AwaitStock", 2),
     ]
     assert asked[2].data == AwaitStock(
         sku="MUG",
         quantity=2,
         order_id="o1",
         line_id="1",
-        attempt=1999,
+        attempt=attempt_number(1, 999, "", 2),
         placed_at=AT,
         mode="grant",
         for_channel="web",
@@ -147,21 +161,22 @@ def test_an_all_or_nothing_order_reserves_all_or_lets_only_the_short_line_wait()
     asked = source_placed(placed(*lines, allocation="all_or_nothing"), stock(MUG={"MUNICH": 9}, CUP={"BERLIN": 1}))
     assert [row.name for row in asked] == ["ReserveStock", "ReserveStock"]
     asked = source_placed(placed(*lines, allocation="all_or_nothing"), stock(MUG={"MUNICH": 9}))
-    assert told(asked) == [("o1:2:1999", "AwaitStock", "AwaitStock", 1)]
+    assert told(asked) == [(ask(2, 999, "", 1), "AwaitStock", "AwaitStock", 1)]
     assert asked[0].data.mode == "offer"
 
 
 def test_units_behind_a_buffer_are_tried_by_an_order_that_must_be_whole() -> None:
     lookups = Lookups(sellable={"MUG": {"BERLIN": 0}}, available={"MUG": {"BERLIN": 2}}, places=PLACES)
     whole = source_placed(placed(("1", "MUG", 2), allocation="all_or_nothing"), lookups)
-    assert told(whole) == [("o1:1:1001", "ReserveStock", "BERLIN", 2)]
+    assert told(whole) == [(ask(1, 1, "BERLIN", 2), "ReserveStock", "BERLIN", 2)]
     parts = source_placed(placed(("1", "MUG", 2)), lookups)
-    assert told(parts) == [("o1:1:1999", "AwaitStock", "AwaitStock", 2)]
+    assert told(parts) == [(ask(1, 999, "", 2), "AwaitStock", "AwaitStock", 2)]
 
 
 def test_a_later_round_leaves_out_who_refused_and_keeps_the_orders_place_in_the_queue() -> None:
     asked = source_again(again(("1", "MUG", 2), excluded=(("1", "BERLIN"),)), stock(MUG={"BERLIN": 9, "MUNICH": 1}))
-    assert told(asked) == [("o1:1:3001", "ReserveStock", "MUNICH", 1), ("o1:1:3999", "AwaitStock", "AwaitStock", 1)]
+    assert [(row.name, row.data.quantity) for row in asked] == [("ReserveStock", 1), ("AwaitStock", 1)]
+    assert [row.data.attempt for row in asked] == [attempt_number(3, 1, "MUNICH", 1), attempt_number(3, 999, "", 1)]
     assert asked[0].data.for_channel == "phone"
     assert asked[1].data.placed_at == AT - timedelta(days=1)
     assert asked[1].data.locations == (), "nobody knows what is near"
@@ -318,3 +333,11 @@ def test_every_command_can_be_encoded_and_read_back_as_the_ledger_reads_it() -> 
         assert (record["id"], record["channel"], record["occurred_at"]) == (row.id, INTERNAL_CHANNEL, row.occurred_at)
         assert msgspec.convert(record["data"], COMMANDS[row.name].data) == row.data
         assert row.key == record["data"][COMMANDS[row.name].key]
+
+
+def test_another_plan_for_the_same_line_is_another_attempt() -> None:
+    """A crash between two parts of a plan: what is planned anew must not look like a repeat of what was asked before."""
+    before = source_placed(placed(("1", "MUG", 5)), stock(MUG={"MUNICH": 2, "BERLIN": 3}))
+    after = source_placed(placed(("1", "MUG", 5)), stock(MUG={"BERLIN": 5}))
+    assert not {row.id for row in before} & {row.id for row in after}
+    assert after == source_placed(placed(("1", "MUG", 5)), stock(MUG={"BERLIN": 5}))

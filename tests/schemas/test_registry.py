@@ -39,7 +39,7 @@ class SmallRegistry(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: SmallRegistry
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the test says what went wrong."""
 
     def answer(self, body: object) -> None:

@@ -17,6 +17,7 @@ from events.envelope import INTERNAL_CHANNEL, Command, Refused
 from events.streams import STREAMS, About, Streams
 
 NOW = datetime(2026, 11, 27, 18, tzinfo=UTC)
+USUAL = About("web", NOW, NOW)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Story:
                     self.happened(fact, About(command.channel, command.occurred_at, command.recorded_at))
         return self
 
-    def happened(self, fact: Any, about: About = About("web", NOW, NOW)) -> None:
+    def happened(self, fact: Any, about: About = USUAL) -> None:
         self.facts.append(fact)
         self.state = self.kind.evolve(self.state, fact, about)
 

@@ -40,7 +40,6 @@ def command(
     id: str | None = None,
     at: str | None = None,
     **data: Any,
-    # noqa: A002  the field's name
 ) -> dict[str, Any]:
     """A command as a channel sends it; a fresh id unless one is given."""
     return {

@@ -40,8 +40,8 @@ class About(NamedTuple):
 class Streams(NamedTuple):
     """The functions of one kind of streams. States are immutable; `encode` and `decode` are each other's inverse.
 
-    `conclude` is what the writer calls: the facts that `decide` gives and the state that `evolve` makes of them, in one go,
-    for a decider that states several facts has evolved already.
+    `conclude` is what the writer calls: the facts that `decide` gives and the state that `evolve` makes of them, in one
+    go, for a decider that states several facts has evolved already.
 
     `ids_kept_days` is how long command ids are remembered, in days of log time; None is for the life of the stream.
     """

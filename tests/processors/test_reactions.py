@@ -22,7 +22,7 @@ from processors.reactions.movements import ship, take_back
 from processors.reactions.plan import Place
 from processors.reactions.release import release
 from processors.reactions.sender import encode
-from processors.reactions.sourcing import attempt_number, Lookups, source_again, source_placed
+from processors.reactions.sourcing import Lookups, attempt_number, source_again, source_placed
 from processors.reactions.timers import OrderDue, ReservationDue, due
 from processors.reactions.wiring import ALONE, GROUPED, REACTED_TO, react, skus_to_look_up
 from schemas.codec import Codec
@@ -336,7 +336,7 @@ def test_every_command_can_be_encoded_and_read_back_as_the_ledger_reads_it() -> 
 
 
 def test_another_plan_for_the_same_line_is_another_attempt() -> None:
-    """A crash between two parts of a plan: what is planned anew must not look like a repeat of what was asked before."""
+    """After a crash between two parts of a plan, what is planned anew must not look like a repeat."""
     before = source_placed(placed(("1", "MUG", 5)), stock(MUG={"MUNICH": 2, "BERLIN": 3}))
     after = source_placed(placed(("1", "MUG", 5)), stock(MUG={"BERLIN": 5}))
     assert not {row.id for row in before} & {row.id for row in after}

@@ -21,8 +21,8 @@ from processors.reactions.plan import Availability, Coordinates, Need, Place, Pl
 ACTOR = "sourcing"
 
 #: An attempt is (round * 1000 + the number of the part), then 16 bits of what is asked, so an answer tells what it
-#: answers. Planning looks at tables that move: a plan made again after a crash may ask otherwise. Then it must be another
-#: attempt, not a repeat of the first with another body; the order gives back what it gets too much of.
+#: answers. Planning looks at tables that move: a plan made again after a crash may ask otherwise. Then it must be
+#: another attempt, not a repeat of the first with another body; the order gives back what it gets too much of.
 ATTEMPTS_PER_ROUND = 1000
 WAIT_NUMBER = ATTEMPTS_PER_ROUND - 1
 _CONTENT_BITS = 16

@@ -18,6 +18,7 @@ from events.orders.facts import (
     ShipmentDispatched,
     SourcingRequested,
 )
+from events.stock.commands import ReserveStock
 from events.stock.facts import (
     ReservationExpired,
     ReservationRefused,
@@ -64,6 +65,7 @@ def react(facts: Iterable[AnyRecorded], lookups: Lookups) -> list[Asked]:
     """All commands that these accepted facts ask for. `facts` in log order per partition, partitions in any order."""
     asked: list[Asked] = []
     answers: list[AnyRecorded] = []
+    left = _own_copy(lookups)
     for fact in facts:
         kind = type(fact.data)
         if kind in GROUPED:
@@ -71,9 +73,29 @@ def react(facts: Iterable[AnyRecorded], lookups: Lookups) -> list[Asked]:
         elif kind in ALONE:
             asked += ALONE[kind](fact)
         elif kind in INFORMED:
-            asked += INFORMED[kind](fact, lookups)
+            informed = INFORMED[kind](fact, left)
+            _take(left, informed)
+            asked += informed
     asked += allocation(answers)
     return asked
+
+
+def _own_copy(lookups: Lookups) -> Lookups:
+    sellable, available = (
+        {sku: dict(places) for sku, places in table.items()} for table in (lookups.sellable, lookups.available)
+    )
+    return Lookups(sellable, available, lookups.places)
+
+
+def _take(left: Lookups, asked: Iterable[Asked]) -> None:
+    """What one order of a batch asks for is not planned for the next: much of a surge would be refused."""
+    for row in asked:
+        if not isinstance(row.data, ReserveStock):
+            continue
+        for table in (left.sellable, left.available):
+            places = table.get(row.data.sku)
+            if isinstance(places, dict) and row.data.location_id in places:
+                places[row.data.location_id] = max(0, places[row.data.location_id] - row.data.quantity)
 
 
 def skus_to_look_up(facts: Sequence[AnyRecorded]) -> set[str]:

@@ -341,3 +341,14 @@ def test_another_plan_for_the_same_line_is_another_attempt() -> None:
     after = source_placed(placed(("1", "MUG", 5)), stock(MUG={"BERLIN": 5}))
     assert not {row.id for row in before} & {row.id for row in after}
     assert after == source_placed(placed(("1", "MUG", 5)), stock(MUG={"BERLIN": 5}))
+
+
+def test_what_one_order_of_a_batch_asks_for_is_not_planned_for_the_next() -> None:
+    lookups = stock(MUG={"BERLIN": 2, "MUNICH": 2})
+    asked = react([placed(("1", "MUG", 2)), placed(("1", "MUG", 2)), placed(("1", "MUG", 2))], lookups)
+    assert [(row.name, getattr(row.data, "location_id", "")) for row in asked] == [
+        ("ReserveStock", "BERLIN"),
+        ("ReserveStock", "MUNICH"),
+        ("AwaitStock", ""),
+    ]
+    assert lookups == stock(MUG={"BERLIN": 2, "MUNICH": 2}), "the look-ups are the caller's"

@@ -130,7 +130,8 @@ def import_online_retail(
     )
     run.phase("picking and carriers (simulated)", _picking(run, seed, scans="delivered"))
     run.phase("returns and refunds", merge(mapping.returns(), mapping.refunds(), key=_occurred_at))
-    rows = [row for row in read_inventory(run.connection) if row["on_hand"] >= 0]
+    skus = set(mapping.line_rows["sku"])
+    rows = [row for row in read_inventory(run.connection) if row["on_hand"] >= 0 and row["sku"] in skus]
     run.connection.rollback()
     # After the last parcel of the slice has moved: a count is compared with the record as of its own time.
     assert mapping.last_date is not None, "a slice with commands has a last day"
@@ -147,7 +148,7 @@ def simulate(run: Run, *, orders: int, seed: int, surge: float) -> dict[str, Any
     run.phase("stock for what waited (simulated)", season.restock(seed, orders, surge))
     run.phase("picking what had waited (simulated)", _picking(run, seed, not_before=season.SEASON.restocked_at))
     run.phase("returns (simulated)", season.returns(read_orders(run.connection, _DELIVERED), seed))
-    rows = read_inventory(run.connection)
+    rows = [row for row in read_inventory(run.connection) if row["sku"].startswith(season.SKU_PREFIX)]
     run.connection.rollback()
     run.phase("cycle counts (simulated)", season.counts(rows, seed, season.SEASON.counted_at))
     return {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 
+import psycopg
 import typer
+from confluent_kafka import KafkaException
 from pydantic import ValidationError
 
 from gateway.cli.checking import register as add_checking
@@ -35,6 +37,14 @@ def main() -> None:
         app()
     except Fault as fault:
         typer.echo(str(fault), err=True)
+        sys.exit(1)
+    except KafkaException as error:
+        hint = "`order-ledger status` shows what runs, `order-ledger doctor` what is wrong"
+        typer.echo(str(Fault("Kafka could not do what was asked", str(error.args[0]), hint)), err=True)
+        sys.exit(1)
+    except psycopg.OperationalError as error:
+        hint = "`order-ledger status` shows what runs; check ORDER_LEDGER_POSTGRES where it is set"
+        typer.echo(str(Fault("PostgreSQL does not answer", str(error).strip(), hint)), err=True)
         sys.exit(1)
     except ValidationError as error:  # only settings are read by pydantic on this way
         typer.echo(str(wrong_setting(error)), err=True)

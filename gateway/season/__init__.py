@@ -26,11 +26,13 @@ from gateway.season.parcels import fulfil
 from gateway.season.sending_back import returns
 from gateway.season.shelves import opening, restock
 from gateway.season.summary import describe
+from gateway.season.world import SKU_PREFIX
 
 __all__ = [
     "ACTOR",
     "CHANNELS",
     "SEASON",
+    "SKU_PREFIX",
     "Command",
     "Season",
     "View",

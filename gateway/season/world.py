@@ -37,6 +37,9 @@ LOCATIONS: Final = (
     Location("SIM-ST-AMSTERDAM", "Simulated store Amsterdam", "store", "NL", 52.3731, 4.8925, 300, 530),
     Location("SIM-3P-POZNAN", "Simulated third party Poznań", "third_party", "PL", 52.4064, 16.9252, 15_000, 280),
 )
+#: Every made-up product begins with it.
+SKU_PREFIX: Final = "SIM-"
+
 MAIN_WAREHOUSES: Final = ("SIM-WH-HAMBURG", "SIM-WH-LYON")
 """The two that hold every product; each stands in for the other where a parcel leaves from the wrong place."""
 
@@ -119,4 +122,4 @@ def product(rank: int) -> Product:
     draw = drawn_by(f"simulated product {rank}")
     euros = min(600, max(3, round(draw.lognormvariate(3.2, 0.8))))
     price_minor = euros * 100 - draw.choice((1, 1, 51))
-    return Product(sku=f"SIM-{rank:04d}", rank=rank, price_minor=price_minor, promoted=draw.random() < 0.25)
+    return Product(sku=f"{SKU_PREFIX}{rank:04d}", rank=rank, price_minor=price_minor, promoted=draw.random() < 0.25)

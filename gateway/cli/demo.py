@@ -66,8 +66,9 @@ def demo_command(
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         with Workers() as workers:
-            for name in (*DEMO_WORKERS, *(("api",) if serve else ())):
-                workers.start(name, ["run", "--only", name], log=logs / f"{name}.log")
+            # One child that supervises the workers: one that ends by itself is started again, as in production.
+            names = (*DEMO_WORKERS, *(("api",) if serve else ()))
+            workers.start("workers", ["run", "--only", ",".join(names)], log=logs / "workers.log")
             ready = time.monotonic()
             done = _go(data, from_, to, orders=orders, seed=seed)
             if not serve:

@@ -13,7 +13,7 @@ import gc
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import psycopg
@@ -27,7 +27,7 @@ from processors.ledger.partition import Decided, Forwarded, PartitionLedger, Set
 from processors.subjects import codec_for
 from processors.topics import ensure_topics
 from runtime.errors import Fault
-from runtime.kafka import consumer, gapless_producer
+from runtime.kafka import consumer, end_offsets, gapless_producer, start_offsets
 from runtime.logging import log
 from runtime.postgres import connect
 from runtime.services import Services
@@ -363,10 +363,9 @@ class LedgerWriter:
 
         self._with_database(load)
         ends, read = self._read_tails(starts, readers, ledgers, intake_of)
+        self._check_intake(ledgers)
         for tail, place in intake_of.items():
-            ledger = ledgers[place]
-            self._check_intake(place, ledger)
-            self._owned[place] = _Owned(ledger, ends[tail])
+            self._owned[place] = _Owned(ledgers[place], ends[tail])
         if places:
             seconds = time.monotonic() - started
             log.info("ledger_took_over", partitions=len(places), facts_read=read, seconds=round(seconds, 2))
@@ -382,11 +381,8 @@ class LedgerWriter:
         tail_reader = consumer(self._services, f"{self._group}-takeover")
         read = 0
         try:
-            ends = {}
-            for topic, partition in starts:
-                _, ends[topic, partition] = tail_reader.get_watermark_offsets(
-                    TopicPartition(topic, partition), timeout=FLUSH_SECONDS
-                )
+            known = end_offsets(self._services, {topic for topic, _ in starts})
+            ends = {tail: known[tail] for tail in starts}
             left = {tail for tail, start in starts.items() if start < ends[tail]}
             tail_reader.assign([TopicPartition(*tail, starts[tail]) for tail in left])
             while left and not self._stop.is_set():
@@ -429,24 +425,26 @@ class LedgerWriter:
         for name, accepted in reader.read(link, (contract.name, record)):
             ledger.take_over(name, accepted)
 
-    def _check_intake(self, place: tuple[str, int], ledger: PartitionLedger) -> None:
-        if self._consumer is None:
-            return
-        first, end = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=FLUSH_SECONDS)
-        if ledger.next_intake > end:
-            raise Fault(
-                f"{place[0]}/{place[1]} has {end} records, but the ledger has answered {ledger.next_intake}",
-                "the intake topic was made anew, or records were lost on the broker",
-                "where it was made anew on purpose, raise ORDER_LEDGER_EPOCH by one",
-            )
-        if first > ledger.next_intake:
-            log.error(
-                "intake_hole",
-                topic=place[0],
-                partition=place[1],
-                unanswered=first - ledger.next_intake,
-                hint="commands were deleted by retention before they were decided; ask the channels to send them again",
-            )
+    def _check_intake(self, ledgers: Mapping[tuple[str, int], PartitionLedger]) -> None:
+        """Fault where intake topics are not the ones that the ledger has answered."""
+        topics = {topic for topic, _ in ledgers}
+        firsts, ends = start_offsets(self._services, topics), end_offsets(self._services, topics)
+        for place, ledger in ledgers.items():
+            topic, partition = place
+            if ledger.next_intake > ends[place]:
+                raise Fault(
+                    f"{topic}/{partition} has {ends[place]} records, but the ledger has answered {ledger.next_intake}",
+                    "the intake topic was made anew, or records were lost on the broker",
+                    "where it was made anew on purpose, raise ORDER_LEDGER_EPOCH by one",
+                )
+            if firsts[place] > ledger.next_intake:
+                log.error(
+                    "intake_hole",
+                    topic=topic,
+                    partition=partition,
+                    unanswered=firsts[place] - ledger.next_intake,
+                    hint="retention deleted commands before they were decided; ask the channels to send them again",
+                )
 
     def _with_database(self, work: Callable[[psycopg.Connection[Any]], None]) -> None:
         """Do it when PostgreSQL is there; a restart of it is waited for."""

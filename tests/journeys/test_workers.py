@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -106,6 +109,15 @@ def test_two_ledgers_on_the_same_partitions_are_one_history(ledger_env: Any, tmp
         assert skipped is not None
         assert skipped[0] > 0, "both wrote, so readers had something to skip"
         assert report.skipped
+        looked = subprocess.run(
+            [sys.executable, "-m", "gateway.cli", "doctor", "--json"],
+            env=ledger_env.env,
+            capture_output=True,
+            check=False,
+        )
+        said = [check["what"] for check in json.loads(looked.stdout)["checks"] if check["name"] == "skipped"]
+        assert said
+        assert "No reader" not in said[0]
 
 
 def _lines(shop: Shop, name: str, word: str) -> list[str]:

@@ -19,9 +19,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 def register(app: typer.Typer) -> None:
     """Add the three commands to the application."""
-    app.command("up")(up_command)
-    app.command("down")(down_command)
-    app.command("status")(status_command)
+    app.command("up", epilog="Example: order-ledger up --json")(up_command)
+    app.command("down", epilog="Example: order-ledger down")(down_command)
+    app.command("status", epilog="Example: order-ledger status --json")(status_command)
 
 
 def up_command(*, as_json: Json = False) -> None:

@@ -23,6 +23,11 @@ from schemas.codec import Codec
 COMMAND_BYTES_MAX = 1_000_000
 
 
+#: A time outside is a mistake; at the very ends of the calendar it cannot even be brought to UTC.
+YEAR_MIN = 1900
+YEAR_MAX = 9000
+
+
 class BadCommandError(ValueError):
     """A command that cannot be sent. `command_id` is its id where it could be read."""
 
@@ -90,7 +95,7 @@ def parse(line: bytes) -> Parsed:
         raise BadCommandError(
             "the command is too large",
             f"{len(line):,} bytes, at most {COMMAND_BYTES_MAX:,}",
-            "split the order, or leave out what is no part of the vocabulary",
+            "split the order, or leave out what is no part of the command",
         )
     try:
         document = _decode(line)
@@ -102,7 +107,9 @@ def parse(line: bytes) -> Parsed:
 def check(document: Any) -> Parsed:
     """The command in a decoded JSON document. Raises BadCommandError."""
     if not isinstance(document, Mapping):
-        raise BadCommandError("this is no command", "a command is a JSON object", "see the vocabulary for its fields")
+        raise BadCommandError(
+            "this is no command", "a command is a JSON object", "docs/commands.md lists the commands and their fields"
+        )
     command_id = document.get("id")
     shown_id = command_id if isinstance(command_id, str) else None
     name = document.get("command")
@@ -112,7 +119,7 @@ def check(document: Any) -> Parsed:
         raise BadCommandError(
             "the command is not known",
             f"command is {name!r:.200}",
-            f"did you mean {near[0]}?" if near else "see the vocabulary for the commands",
+            f"did you mean {near[0]}?" if near else "docs/commands.md lists the commands",
             shown_id,
         )
     try:
@@ -122,11 +129,21 @@ def check(document: Any) -> Parsed:
         raise BadCommandError(
             f"{kind.name} is not well formed", str(error), "correct the field; unknown fields are refused", shown_id
         ) from error
+    times: list[tuple[str, Any]] = [("occurred_at", envelope.occurred_at)]
+    times += [(name, getattr(envelope.data, name)) for name in envelope.data.__struct_fields__]
+    for name, value in times:
+        if isinstance(value, datetime) and not YEAR_MIN <= value.year <= YEAR_MAX:
+            raise BadCommandError(
+                f"{kind.name} is not well formed",
+                f"{name} is in the year {value.year}",
+                f"times lie between {YEAR_MIN} and {YEAR_MAX}",
+                shown_id,
+            )
     if kind.internal or envelope.channel == INTERNAL_CHANNEL:
         raise BadCommandError(
             f"{kind.name} cannot be sent from outside",
             f"the channel {INTERNAL_CHANNEL} and its commands belong to the ledger's own reactions",
-            "use a channel name of your own and the commands of the vocabulary",
+            "use a channel name of your own and the commands in docs/commands.md",
             shown_id,
         )
     if "\\u0000" in msgspec.json.encode(document).decode():

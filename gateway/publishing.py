@@ -135,6 +135,7 @@ def publish_lines(
     wait: bool,
     timeout_seconds: float,
     on_line: Callable[[int], None] = lambda _: None,
+    on_sent: Callable[[], None] = lambda: None,
 ) -> Report:
     """Publish NDJSON. Every line that is not empty gets one outcome; Fault where they are not decided in time."""
     sender = _Sender(settings, services)
@@ -176,6 +177,7 @@ def publish_lines(
 
             sender.send(command, taken)
     sender.finish()
+    on_sent()
     if wait:
         for outcome in _outcomes(services, connection, sent, timeout_seconds):
             counts[outcome.outcome] += 1

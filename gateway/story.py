@@ -233,7 +233,10 @@ def _deallocated(run: Sequence[Fact]) -> str:
 
 
 def _surrendered(run: Sequence[Fact]) -> str:
-    return f"{units([fact['data'] for fact in run])} came too late to be wanted and went back to stock."
+    goods = units([fact["data"] for fact in run])
+    if all(not release["location_id"] for fact in run for release in fact["data"]["releases"]):
+        return f"{goods} need not be waited for any more."
+    return f"{goods} came too late to be wanted and went back to stock."
 
 
 def _order_allocated(run: Sequence[Fact]) -> str:

@@ -6,13 +6,13 @@ run_api(Settings(), services, stop)       # http://127.0.0.1:8085/docs
 
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import psycopg
 import uvicorn
 from confluent_kafka import KafkaException
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from psycopg_pool import PoolTimeout
 
@@ -52,6 +52,14 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         lifespan=lifespan,
     )
     app.add_exception_handler(RegistryError, answer_error)
+
+    @app.middleware("http")
+    async def refuse_nul(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        """PostgreSQL knows no NUL in a text, so nothing of that name can be there."""
+        if "\0" in request.url.path or "%00" in str(request.url.query):
+            error = {"what": "the address holds a NUL character", "detail": "no id has one", "hint": "leave it out"}
+            return JSONResponse(error, status_code=400)
+        return await go_on(request)
 
     @app.get("/healthz", tags=["health"])
     def alive() -> dict[str, str]:

@@ -51,7 +51,11 @@ def publish_command(
     from gateway.publishing import publish_lines
 
     if file != "-" and not Path(file).is_file():
-        fail(f"there is no file {file}", "", "name a file with one JSON command per line, or - for stdin")
+        fail(
+            "there is nothing to publish",
+            f"{file} is no file",
+            "name a file with one JSON command per line, or - for stdin",
+        )
     settings = Settings()
     services = find_services(settings)
     with connect(services, "publish") as connection, progress("publishing", None, unit="lines") as bar:
@@ -65,6 +69,7 @@ def publish_command(
                 wait=not no_wait,
                 timeout_seconds=timeout,
                 on_line=bar.advance,
+                on_sent=lambda: bar.say("waiting for the ledger (`order-ledger run` starts the workers)"),
             )
         finally:
             if file != "-":

@@ -235,7 +235,7 @@ class PartitionLedger:
                 code="invalid",
                 what=f"{kind.name} {command_id} was refused",
                 detail="only the ledger's own reactions send this command",
-                hint="see the vocabulary for the commands of a channel",
+                hint="docs/commands.md lists the commands of a channel",
             )
         elif command.expected_version is not None and command.expected_version != stream.version:
             answer = Refused(

@@ -159,9 +159,30 @@ def answers_command(fact: Fact) -> bool:
 def _answer_row(fact: Fact) -> tuple[Any, ...]:
     record = fact.record
     place = (fact.topic, fact.partition, record["epoch"], record["intake_offset"])
-    why: Mapping[str, Any] = record["data"] if fact.name == "CommandRefused" else {}
+    why: Mapping[str, Any] = {}
+    if fact.name == "CommandRefused":
+        why = record["data"]
+    elif fact.name == "ReservationRefused":
+        why = _not_reserved(record["data"])
     return (
         *place, record["channel"], record["command_id"], record["stream_id"],
         "refused" if why else "accepted", fact.name,
         *(why.get(name) for name in ("command", "code", "what", "detail", "hint", "at_most")), record["recorded_at"],
     )  # fmt: skip
+
+
+def _not_reserved(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A channel's own hold that was not to be had, in the words of a refusal."""
+    if data["reason"] == "not_enough":
+        detail = f"{data['quantity']} asked at {data['location_id']}: at most {data['available']}"
+        hint = "ask for less, or at another location, as a new attempt"
+    else:
+        detail, hint = "its release came before it", "number a new attempt"
+    return {
+        "command": "ReserveStock",
+        "code": data["reason"],
+        "what": f"no {data['sku']} was reserved",
+        "detail": detail,
+        "hint": hint,
+        "at_most": data["available"],
+    }

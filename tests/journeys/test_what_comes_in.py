@@ -66,6 +66,7 @@ def test_every_bad_line_says_what_is_wrong_and_the_good_ones_around_it_go_throug
         json.dumps(receive("b\0d", "WH1", 1)).encode(),
         b"\xff\xfe",
         json.dumps(command("ShipStock", channel="order-ledger", sku="bad")).encode(),
+        json.dumps(receive("bad", "WH1", 1) | {"occurred_at": "0001-01-01T00:00:00+14:00"}).encode(),
     ]
     lines = [line for pair in zip(bad[:5], good[:5], strict=True) for line in pair] + bad[5:] + good[5:]
 
@@ -146,6 +147,23 @@ def test_what_is_impossible_is_refused_with_the_number_that_would_have_been_acce
     assert report.counts == {"rejected": 4}
     shop.settle()
     assert json.loads(_cli(shop, "rejections", "list", "--json"))["rejections"]
+
+
+def test_a_channel_that_asks_for_a_hold_learns_at_once_that_there_is_not_enough(shop: Shop) -> None:
+    shop.accepted(receive("till", "WH1", 2))
+
+    def hold(order_id: str) -> dict[str, Any]:
+        return command(
+            "ReserveStock", sku="till", location_id="WH1", quantity=2, order_id=order_id, line_id="1", attempt=1
+        )
+
+    report = shop.publish(hold("till-1"), hold("till-2"))
+    assert report.counts == {"accepted": 1, "rejected": 1}
+    (outcome,) = report.outcomes
+    assert outcome.what == "no till was reserved"
+    assert "at most 0" in outcome.detail
+    shop.settle()
+    assert shop.verify().equal
 
 
 def test_the_commands_of_the_command_line(shop: Shop, tmp_path: Path) -> None:

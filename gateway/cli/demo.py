@@ -105,10 +105,16 @@ def _serve(workers: Workers) -> None:
 
 def _go(data: Path | None, from_: datetime | None, to: datetime | None, *, orders: int, seed: int) -> dict[str, Any]:
     from gateway.cli.writing import run_import, run_simulation
+    from gateway.connectors.online_retail import CHANNEL
 
     if data is None:
-        return {"source": "simulated season", **run_simulation(orders=orders, seed=seed, surge=10.0)}
-    return {"source": f"{data.name} (real orders)", **run_import(data, from_, to, seed=seed, peak=True)}
+        return {
+            "source": "simulated season",
+            "channels": "simulated-%",
+            **run_simulation(orders=orders, seed=seed, surge=10.0),
+        }
+    done = run_import(data, from_, to, seed=seed, peak=True)
+    return {"source": f"{data.name} (real orders)", "channels": CHANNEL, **done}
 
 
 def _look(services: Services, done: dict[str, Any], *, seconds: float) -> dict[str, Any]:
@@ -118,7 +124,7 @@ def _look(services: Services, done: dict[str, Any], *, seconds: float) -> dict[s
     from projections.kpi.reader import kpis
 
     with connect(services, "demo", autocommit=True) as connection:
-        order_id = _telling_order(connection)
+        order_id = _telling_order(connection, done["channels"])
         out = _counts(connection)
         figures = kpis(connection, from_=None, to=None, by=None)
         low = read_low_stock(connection)
@@ -144,12 +150,15 @@ def _look(services: Services, done: dict[str, Any], *, seconds: float) -> dict[s
     }
 
 
-def _telling_order(connection: psycopg.Connection[Any]) -> str | None:
-    """An order that much has happened to, but not too much to read, whose facts came in the order of their times."""
+def _telling_order(connection: psycopg.Connection[Any], channels: str) -> str | None:
+    """An order of these channels (a LIKE pattern) that much has happened to, but not too much to read.
+
+    Its facts came in the order of their times: a story that goes back and forth is no first story.
+    """
     row = connection.execute(
         """
         SELECT order_id FROM order_status AS o
-        WHERE shipped > 0 AND NOT EXISTS (
+        WHERE shipped > 0 AND channel LIKE %s AND NOT EXISTS (
             SELECT FROM (SELECT occurred_at, lag(occurred_at) OVER (ORDER BY version) AS before
                          FROM order_history AS h WHERE h.order_id = o.order_id) AS told
             WHERE occurred_at < before)
@@ -158,7 +167,8 @@ def _telling_order(connection: psycopg.Connection[Any]) -> str | None:
                           WHERE h.order_id = o.order_id AND fact = 'LineBackordered'))::int
                  DESC, version, order_id
         LIMIT 1
-        """
+        """,
+        [channels],
     ).fetchone()
     return row[0] if row else None
 

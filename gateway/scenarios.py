@@ -137,7 +137,8 @@ def import_online_retail(
     assert mapping.last_date is not None, "a slice with commands has a last day"
     at = datetime.combine(mapping.last_date + timedelta(days=COUNTED_AFTER_DAYS), datetime.min.time(), UTC)
     run.phase("cycle counts (simulated)", retail_stock.cycle_counts(rows, seed=seed, at=at))
-    return {**mapping.as_dict(), "text": mapping.render_account()}
+    made_up = f"simulated: stock, picking, carriers, counts, and promises ({PROMISE_DAYS} days after each order)"
+    return {**mapping.as_dict(), "simulated": made_up, "text": f"{mapping.render_account()}\n{made_up}"}
 
 
 def simulate(run: Run, *, orders: int, seed: int, surge: float) -> dict[str, Any]:

@@ -236,7 +236,7 @@ def test_facts_become_exactly_the_commands_they_ask_for_and_a_stop_is_quick(
     assert Counter(name for name, _ in found) == {"ReserveStock": 50, "AwaitStock": 50, "RecordAllocation": 2}
     ids = [record["id"] for _, record in found]
     assert len(ids) == len(set(ids)), "decisions that stood twice in the log were reacted to once"
-    first = next(record for _, record in found if record["data"].get("order_id") == "o7")
+    first = next(record for name, record in found if name == "ReserveStock" and record["data"]["order_id"] == "o7")
     assert first["channel"] == "order-ledger"
     assert first["actor"] == "sourcing"
     assert first["causation_id"] == "ledger.orders:o7:1"

@@ -9,13 +9,13 @@ The queue is served in the decision that brings or frees stock, oldest order fir
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, assert_never
+from typing import assert_never
 
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
 from events.stock import commands as c
 from events.stock import facts as f
-from events.stock.evolve import evolve
-from events.stock.state import MOVES_KEPT, NOTHING, Attempt, Stock, Waiting
+from events.stock.decision import Decision
+from events.stock.state import MOVES_KEPT, Attempt, Stock, Waiting
 from events.values import Buffer, Consumed
 
 
@@ -27,7 +27,7 @@ def decide(stock: Stock, command: Command[c.StockCommand]) -> Sequence[f.StockFa
 
 def conclude(stock: Stock, command: Command[c.StockCommand]) -> tuple[Sequence[f.StockFact], Stock] | Refused:
     """As `decide`, with the state after the facts, which deciding has found on its way."""
-    decision = _Decision(stock, command)
+    decision = Decision(stock, command)
     refused = _answer(decision, command.data)
     if refused is not None:
         return refused
@@ -36,93 +36,7 @@ def conclude(stock: Stock, command: Command[c.StockCommand]) -> tuple[Sequence[f
     return decision.facts, decision.stock
 
 
-class _Decision:
-    """Collects facts; `stock` is always the state after the last of them."""
-
-    def __init__(self, stock: Stock, command: Command[Any]) -> None:
-        self.before = stock
-        self.stock = stock
-        self.command = command
-        self.facts: list[f.StockFact] = []
-
-    def add(self, fact: f.StockFact) -> None:
-        self.stock = evolve(
-            self.stock, fact, occurred_at=self.command.occurred_at, recorded_at=self.command.recorded_at
-        )
-        self.facts.append(fact)
-
-    def serve_queue(self) -> None:
-        """Give what came free to those who wait: by time of the order, then order, then line."""
-        before = self.before.levels
-        if not self.stock.queue or not any(
-            level.available > before.get(location_id, NOTHING).available
-            or level.buffers != before.get(location_id, NOTHING).buffers
-            for location_id, level in self.stock.levels.items()
-            if level is not before.get(location_id)
-        ):
-            return
-        # What is offered to an order that goes as a whole is not given to a younger one in the same breath.
-        promised = 0
-        queue = sorted(self.stock.queue.items(), key=lambda item: (item[1].placed_at, item[0]))
-        for attempt, waiting in queue:
-            free = sum(level.free(waiting.for_channel) for level in self.stock.levels.values()) - promised
-            if free <= 0 and not promised and not any(level.available > 0 for level in self.stock.levels.values()):
-                return
-            if waiting.mode == "offer":
-                if free >= waiting.quantity:
-                    promised += waiting.quantity
-                    self.add(_offered(self.stock.sku, attempt, waiting.quantity))
-            else:
-                self.grant(attempt, waiting, min(waiting.quantity, free), waited=True)
-
-    def grant(self, attempt: Attempt, waiting: Waiting, quantity: int, *, waited: bool) -> int:
-        """Hold up to `quantity` units, preferred locations first; returns the units held."""
-        others = sorted(set(self.stock.levels) - set(waiting.locations))
-        left = quantity
-        for location_id in (*waiting.locations, *others):
-            units = min(left, self.stock.level(location_id).free(waiting.for_channel))
-            if units <= 0:
-                continue
-            left -= units
-            self.add(
-                f.StockReserved(
-                    sku=self.stock.sku,
-                    location_id=location_id,
-                    quantity=units,
-                    order_id=attempt.order_id,
-                    line_id=attempt.line_id,
-                    attempt=attempt.attempt,
-                    waited=waited,
-                    for_order=True,
-                )
-            )
-        return quantity - left
-
-    def report_levels(self) -> None:
-        """State where available fell below 0, and where it fell to the reorder point."""
-        cause = type(self.facts[0]).__name__ if self.facts else ""
-        for location_id, level in self.stock.levels.items():
-            before = self.before.level(location_id)
-            if level is before:
-                continue
-            if level.available < min(0, before.available):
-                self.add(
-                    f.StockShortfallFound(
-                        sku=self.stock.sku, location_id=location_id, available=level.available, cause=cause
-                    )
-                )
-            if level.low and not before.low and level.reorder_point is not None:
-                self.add(
-                    f.LowStockDetected(
-                        sku=self.stock.sku,
-                        location_id=location_id,
-                        available=level.available,
-                        reorder_point=level.reorder_point,
-                    )
-                )
-
-
-def _answer(decision: _Decision, data: c.StockCommand) -> Refused | None:
+def _answer(decision: Decision, data: c.StockCommand) -> Refused | None:
     match data:
         case c.ReserveStock():
             return _reserve(decision, data)
@@ -170,7 +84,7 @@ def _answer(decision: _Decision, data: c.StockCommand) -> Refused | None:
     return None
 
 
-def _reserve(decision: _Decision, data: c.ReserveStock) -> Refused | None:
+def _reserve(decision: Decision, data: c.ReserveStock) -> Refused | None:
     stock, command = decision.stock, decision.command
     attempt = Attempt(data.order_id, data.line_id, data.attempt)
     for_order = command.channel == INTERNAL_CHANNEL
@@ -217,7 +131,7 @@ def _reserve(decision: _Decision, data: c.ReserveStock) -> Refused | None:
     return None
 
 
-def _await(decision: _Decision, data: c.AwaitStock) -> Refused | None:
+def _await(decision: Decision, data: c.AwaitStock) -> Refused | None:
     stock = decision.stock
     attempt = Attempt(data.order_id, data.line_id, data.attempt)
     if attempt in stock.answered:
@@ -226,7 +140,7 @@ def _await(decision: _Decision, data: c.AwaitStock) -> Refused | None:
     free = sum(level.free(data.for_channel) for level in stock.levels.values())
     if data.mode == "offer":
         if free >= data.quantity:
-            decision.add(_offered(data.sku, attempt, data.quantity))
+            decision.offer(attempt, data.quantity)
             return None
         # An order that waits as a whole lets go of what its other lines hold. That alone must not call it back:
         # it would find what it has just found, and wait and be called again for ever. What this line held is gone.
@@ -255,7 +169,7 @@ def _await(decision: _Decision, data: c.AwaitStock) -> Refused | None:
     return None
 
 
-def _release(decision: _Decision, data: c.ReleaseStock) -> Refused | None:
+def _release(decision: Decision, data: c.ReleaseStock) -> Refused | None:
     stock = decision.stock
     attempt = Attempt(data.order_id, data.line_id, data.attempt)
     if attempt not in stock.answered:
@@ -290,7 +204,7 @@ def _release(decision: _Decision, data: c.ReleaseStock) -> Refused | None:
     return None
 
 
-def _expire(decision: _Decision, data: c.ExpireReservation) -> Refused | None:
+def _expire(decision: Decision, data: c.ExpireReservation) -> Refused | None:
     attempt = Attempt(data.order_id, data.line_id, data.attempt)
     held = decision.stock.reservations.get(attempt, {}).get(data.location_id)
     what = f"no reservation of {data.sku} expired"
@@ -323,7 +237,7 @@ def _expire(decision: _Decision, data: c.ExpireReservation) -> Refused | None:
     return None
 
 
-def _ship(decision: _Decision, data: c.ShipStock) -> Refused | None:
+def _ship(decision: Decision, data: c.ShipStock) -> Refused | None:
     """Goods that left have left; what the order held for them ends with it, as far as it still exists."""
     stock = decision.stock
     used: list[Consumed] = []
@@ -371,7 +285,7 @@ def _ship(decision: _Decision, data: c.ShipStock) -> Refused | None:
     return None
 
 
-def _end_wait(decision: _Decision, attempt: Attempt, quantity: int) -> None:
+def _end_wait(decision: Decision, attempt: Attempt, quantity: int) -> None:
     waiting = decision.stock.queue[attempt]
     decision.add(
         f.WaitEnded(
@@ -384,7 +298,7 @@ def _end_wait(decision: _Decision, attempt: Attempt, quantity: int) -> None:
     )
 
 
-def _adjust(decision: _Decision, data: c.AdjustStock) -> Refused | None:
+def _adjust(decision: Decision, data: c.AdjustStock) -> Refused | None:
     if data.quantity_delta == 0:
         return Refused(
             code="invalid",
@@ -400,7 +314,7 @@ def _adjust(decision: _Decision, data: c.AdjustStock) -> Refused | None:
     return None
 
 
-def _move(decision: _Decision, data: c.MoveStock) -> Refused | None:
+def _move(decision: Decision, data: c.MoveStock) -> Refused | None:
     what = f"{data.sku} was not moved"
     if data.from_location_id == data.to_location_id:
         return Refused(
@@ -426,7 +340,7 @@ def _move(decision: _Decision, data: c.MoveStock) -> Refused | None:
     return None
 
 
-def _count(decision: _Decision, data: c.CountStock) -> Refused | None:
+def _count(decision: Decision, data: c.CountStock) -> Refused | None:
     """Compare with the record as of the count, with moves since then allowed for."""
     level = decision.stock.level(data.location_id)
     counted_at = data.counted_at or decision.command.occurred_at
@@ -455,7 +369,7 @@ def _count(decision: _Decision, data: c.CountStock) -> Refused | None:
     return None
 
 
-def _mark_damaged(decision: _Decision, data: c.MarkDamaged) -> Refused | None:
+def _mark_damaged(decision: Decision, data: c.MarkDamaged) -> Refused | None:
     level = decision.stock.level(data.location_id)
     sound = max(0, level.on_hand - level.damaged)
     if data.quantity > sound:
@@ -472,7 +386,7 @@ def _mark_damaged(decision: _Decision, data: c.MarkDamaged) -> Refused | None:
     return None
 
 
-def _set_policy(decision: _Decision, data: c.SetStockPolicy) -> None:
+def _set_policy(decision: Decision, data: c.SetStockPolicy) -> None:
     level = decision.stock.level(data.location_id)
     buffers = level.buffers if data.buffers is None else data.buffers
     decision.add(
@@ -483,12 +397,6 @@ def _set_policy(decision: _Decision, data: c.SetStockPolicy) -> None:
             reorder_point=level.reorder_point if data.reorder_point is None else data.reorder_point,
             buffers=tuple(Buffer(channel=channel, quantity=quantity) for channel, quantity in sorted(buffers.items())),
         )
-    )
-
-
-def _offered(sku: str, attempt: Attempt, quantity: int) -> f.StockOffered:
-    return f.StockOffered(
-        sku=sku, quantity=quantity, order_id=attempt.order_id, line_id=attempt.line_id, attempt=attempt.attempt
     )
 
 

@@ -1,0 +1,107 @@
+"""A decision about a SKU while it is made: the facts so far, the stock as they leave it, and who is served from it."""
+
+from typing import Any
+
+from events.envelope import Command
+from events.stock import facts as f
+from events.stock.evolve import evolve
+from events.stock.state import NOTHING, Attempt, Stock, Waiting
+
+
+class Decision:
+    """Collects facts; `stock` is always the state after the last of them."""
+
+    def __init__(self, stock: Stock, command: Command[Any]) -> None:
+        self.before = stock
+        self.stock = stock
+        self.command = command
+        self.facts: list[f.StockFact] = []
+
+    def add(self, fact: f.StockFact) -> None:
+        """State one more fact."""
+        self.stock = evolve(
+            self.stock, fact, occurred_at=self.command.occurred_at, recorded_at=self.command.recorded_at
+        )
+        self.facts.append(fact)
+
+    def serve_queue(self) -> None:
+        """Give what came free to those who wait: by time of the order, then order, then line."""
+        before = self.before.levels
+        if not self.stock.queue or not any(
+            level.available > before.get(location_id, NOTHING).available
+            or level.buffers != before.get(location_id, NOTHING).buffers
+            for location_id, level in self.stock.levels.items()
+            if level is not before.get(location_id)
+        ):
+            return
+        # What is offered to an order that goes as a whole is not given to a younger one in the same breath.
+        promised = 0
+        queue = sorted(self.stock.queue.items(), key=lambda item: (item[1].placed_at, item[0]))
+        for attempt, waiting in queue:
+            free = sum(level.free(waiting.for_channel) for level in self.stock.levels.values()) - promised
+            if free <= 0 and not promised and not any(level.available > 0 for level in self.stock.levels.values()):
+                return
+            if waiting.mode == "offer":
+                if free >= waiting.quantity:
+                    promised += waiting.quantity
+                    self.offer(attempt, waiting.quantity)
+            else:
+                self.grant(attempt, waiting, min(waiting.quantity, free), waited=True)
+
+    def offer(self, attempt: Attempt, quantity: int) -> None:
+        """Tell an order that waits as a whole to try again."""
+        self.add(
+            f.StockOffered(
+                sku=self.stock.sku,
+                quantity=quantity,
+                order_id=attempt.order_id,
+                line_id=attempt.line_id,
+                attempt=attempt.attempt,
+            )
+        )
+
+    def grant(self, attempt: Attempt, waiting: Waiting, quantity: int, *, waited: bool) -> int:
+        """Hold up to `quantity` units, preferred locations first; returns the units held."""
+        others = sorted(set(self.stock.levels) - set(waiting.locations))
+        left = quantity
+        for location_id in (*waiting.locations, *others):
+            units = min(left, self.stock.level(location_id).free(waiting.for_channel))
+            if units <= 0:
+                continue
+            left -= units
+            self.add(
+                f.StockReserved(
+                    sku=self.stock.sku,
+                    location_id=location_id,
+                    quantity=units,
+                    order_id=attempt.order_id,
+                    line_id=attempt.line_id,
+                    attempt=attempt.attempt,
+                    waited=waited,
+                    for_order=True,
+                )
+            )
+        return quantity - left
+
+    def report_levels(self) -> None:
+        """State where available fell below 0, and where it fell to the reorder point."""
+        cause = type(self.facts[0]).__name__ if self.facts else ""
+        for location_id, level in self.stock.levels.items():
+            before = self.before.level(location_id)
+            if level is before:
+                continue
+            if level.available < min(0, before.available):
+                self.add(
+                    f.StockShortfallFound(
+                        sku=self.stock.sku, location_id=location_id, available=level.available, cause=cause
+                    )
+                )
+            if level.low and not before.low and level.reorder_point is not None:
+                self.add(
+                    f.LowStockDetected(
+                        sku=self.stock.sku,
+                        location_id=location_id,
+                        available=level.available,
+                        reorder_point=level.reorder_point,
+                    )
+                )

@@ -50,20 +50,15 @@ def _allocated(shop: Shop) -> dict[tuple[str, str], int]:
 def test_two_of_each_share_the_work_and_give_the_tables_that_one_would(ledger_env: Any, tmp_path: Path) -> None:
     twice = [name + suffix for suffix in ("", "-2") for name in ("ledger", "reactions", "projector")]
     with open_shop(ledger_env, *twice, logs=tmp_path / "logs") as shop:
+        # On a busy machine one of them may be minutes late, and the other would do all the work alone.
+        for name in ("ledger", "ledger-2"):
+            shop.wait_for_line(name, "ledger_took_over")
         shop.publish(*_season("two", 200))
         shop.settle()
         assert _allocated(shop) == _expected("two", 200)
         held = shop.connection.execute("SELECT sum(reserved), sum(on_hand) FROM inventory").fetchone()
         assert held == (sum(_expected("two", 200).values()), SKUS * 600)
         assert shop.verify().equal
-        took = [
-            int(line.split('"partitions": ')[1].split(",")[0]) for line in _lines(shop, "ledger", "ledger_took_over")
-        ]
-        assert took, "both ledgers say what they took over"
-        assert {path.stem for path in shop.logs.glob("ledger*.log") if "ledger_took_over" in path.read_text()} == {
-            "ledger",
-            "ledger-2",
-        }
 
 
 def test_workers_that_are_killed_in_the_middle_leave_no_trace(ledger_env: Any, tmp_path: Path) -> None:
@@ -118,7 +113,3 @@ def test_two_ledgers_on_the_same_partitions_are_one_history(ledger_env: Any, tmp
         said = [check["what"] for check in json.loads(looked.stdout)["checks"] if check["name"] == "skipped"]
         assert said
         assert "No reader" not in said[0]
-
-
-def _lines(shop: Shop, name: str, word: str) -> list[str]:
-    return [line for line in (shop.logs / f"{name}.log").read_text().splitlines() if word in line]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,6 +102,16 @@ class Shop:
             self.workers.start(
                 name, ["run", "--only", name.partition("-")[0]], env=self.env.env, log=self.logs / f"{name}.log"
             )
+
+    def wait_for_line(self, name: str, *words: str) -> str:
+        """The first line of a worker's log that holds all the words, as soon as it is there."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            for line in (self.logs / f"{name}.log").read_text(errors="replace").splitlines():
+                if all(word in line for word in words):
+                    return line
+            time.sleep(0.05)
+        raise AssertionError(f"{name} never said {words}\n{self.tail()}")
 
     def publish(self, *commands: dict[str, Any], wait: bool = True) -> Report:
         """Publish and, unless told otherwise, wait until each is decided."""

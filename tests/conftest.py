@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,13 @@ def services() -> Iterator[Services]:
 @pytest.fixture
 def ledger_env(services: Services, tmp_path: Path) -> Iterator[LedgerEnv]:
     """Fresh topics (by prefix) and a fresh database; the database is removed afterwards."""
+    with open_world(services, tmp_path) as env:
+        yield env
+
+
+@contextmanager
+def open_world(services: Services, tmp_path: Path, *, replication: int = 1) -> Iterator[LedgerEnv]:
+    """A world of its own on these services; its database is removed at the end."""
     name = f"t{uuid.uuid4().hex[:10]}"
     conninfo = ensure_database(services, name)
     settings = Settings(
@@ -66,6 +74,7 @@ def ledger_env(services: Services, tmp_path: Path) -> Iterator[LedgerEnv]:
         kafka_security_protocol=services.kafka_config.get("security.protocol"),
         postgres=SecretStr(conninfo),
         topic_prefix=f"{name}.",
+        replication=replication,
         home=tmp_path / "home",
     )
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("ORDER_LEDGER_")}

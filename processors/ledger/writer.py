@@ -26,6 +26,7 @@ from processors.ledger import snapshots
 from processors.ledger.partition import Decided, Forwarded, PartitionLedger, SetAside
 from processors.subjects import codec_for
 from processors.topics import ensure_topics
+from runtime import failpoints
 from runtime.errors import Fault
 from runtime.kafka import consumer, end_offsets, gapless_producer, start_offsets
 from runtime.logging import log
@@ -178,6 +179,7 @@ class LedgerWriter:
         value: Any = message.value()
         key: Any = message.key()
         try:
+            failpoints.reach("ledger.decide")
             outcome = ledger.decide(offset, message.timestamp()[1], key, value)
         except Exception as error:  # noqa: BLE001 - our bug: the record is kept for a better build, the rest goes on
             log.error(
@@ -187,6 +189,7 @@ class LedgerWriter:
         if isinstance(outcome, Decided):
             topic = self._services.topic(ledger.ledger_topic)
             for fact in outcome.facts:
+                failpoints.reach("ledger.before_fact")
                 self._produce(topic, ledger.partition, fact.key, fact.value, headers=None, delivered=owned.delivered)
             owned.sent += len(outcome.facts)
             self._decided += 1
@@ -249,6 +252,7 @@ class LedgerWriter:
                 owned.committed = owned.acked_intake
         if not offsets or self._consumer is None:
             return
+        failpoints.reach("ledger.before_commit")
         try:
             # Two calls, for their types differ: the client returns something only when it waits.
             if asynchronous:
@@ -257,6 +261,7 @@ class LedgerWriter:
                 self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:  # only a hint: the truth is on the ledger partition
             log.warning("commit_failed", error=str(error))
+        failpoints.reach("ledger.after_commit")
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         """A commit that failed (the group was just being shared out anew) is tried again in the next round."""
@@ -269,7 +274,9 @@ class LedgerWriter:
                 owned.committed = -1
 
     def _snapshot(self, places: Iterable[tuple[str, int]]) -> None:
+        failpoints.reach("ledger.before_flush")
         self._producer.flush(FLUSH_SECONDS)
+        failpoints.reach("ledger.before_snapshot")
         ready = [
             (self._services.topic(owned.ledger.ledger_topic), owned)
             for owned in (self._owned[place] for place in places)
@@ -285,6 +292,7 @@ class LedgerWriter:
         except psycopg.Error as error:  # costs a longer takeover, nothing else; the next one tries again
             log.warning("snapshot_failed", error=str(error))
             self._forwarded.update(forwarded)
+        failpoints.reach("ledger.after_snapshot")
 
     def _leave(self, places: list[tuple[str, int]]) -> None:
         """Hand over in good order: what was decided is acknowledged, committed and remembered."""
@@ -361,6 +369,7 @@ class LedgerWriter:
                     else ChainReader()
                 )
 
+        failpoints.reach("ledger.takeover")
         self._with_database(load)
         ends, read = self._read_tails(starts, readers, ledgers, intake_of)
         self._check_intake(ledgers)

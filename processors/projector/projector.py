@@ -21,6 +21,7 @@ from processors.projector.decode import Decoded, Decoder, Garbage
 from processors.projector.write import Move, Partition, Position, Store
 from projections.model import FactBatch, Projection, Table
 from projections.tables import fold
+from runtime import failpoints
 from schemas.codec import Codec
 
 
@@ -95,6 +96,7 @@ class Projector:
         if not flat:
             return Taken(0, 0, 0, {})
         decoded, accepted = self._follow(parts, flat)
+        failpoints.reach("projector.fold")
         rows = self._fold(decoded, accepted)
         moves, skipped, garbage = self._moves(parts, flat, decoded.garbage, accepted)
         if garbage:

@@ -23,6 +23,7 @@ from processors.projector.write import Overtaken, Partition, Store, ensure_table
 from processors.subjects import codec_for
 from projections.catalogue import PROJECTIONS
 from projections.model import Projection
+from runtime import failpoints
 from runtime.errors import Fault
 from runtime.kafka import consumer, producer, topic_ids
 from runtime.logging import log
@@ -137,6 +138,7 @@ class _Worker:
         ]
         if not offsets:
             return
+        failpoints.reach("projector.before_hint")
         try:
             self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:

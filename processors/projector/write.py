@@ -21,6 +21,7 @@ from psycopg import sql
 from processors.projector.accept import ChainState, Skip
 from projections.model import Projection, Table
 from projections.tables import ddl, unnest, upsert
+from runtime import failpoints
 from runtime.errors import Fault
 
 #: Below this many rows arrays and `unnest` win, above it COPY into a staging table (measured: they meet at about
@@ -124,8 +125,10 @@ class Store:
         """
         connection = self._open()
         with connection.transaction():
+            failpoints.reach("projector.before_offsets")
             self._move(connection, moves)
             for table, frame in rows:
+                failpoints.reach("projector.before_rows")
                 _take_in(connection, table, frame)
             for (topic, partition), reasons in sorted(skipped.items()):
                 for reason, skip in sorted(reasons.items()):
@@ -135,6 +138,8 @@ class Store:
                         " DO UPDATE SET count = t.count + excluded.count, last_offset = excluded.last_offset",
                         [READER, topic, partition, reason, *skip],
                     )
+            failpoints.reach("projector.before_commit")
+        failpoints.reach("projector.after_commit")
 
     def _move(self, connection: Connection, moves: Sequence[Move]) -> None:
         columns = zip(
@@ -201,4 +206,6 @@ def _copy(connection: Connection, target: sql.Identifier, table: Table, frame: p
         connection.cursor() as cursor,
         cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(target, fields)) as copy,
     ):
+        failpoints.reach("projector.before_copy")
         copy.write(text.getbuffer())
+        failpoints.reach("projector.after_copy")

@@ -17,6 +17,7 @@ from processors.reactions.reader import FactDecoder, HoleError, PartitionReading
 from processors.reactions.sourcing import Lookups
 from processors.reactions.timers import OrderDue, ReservationDue, due
 from processors.reactions.wiring import react, skus_to_look_up
+from runtime import failpoints
 from runtime.errors import Fault
 from runtime.logging import log
 
@@ -117,6 +118,7 @@ class Engine:
                 touched[partition] = reading
             except HoleError as hole:
                 again[partition] = self._read_again(partition, hole)
+        failpoints.reach("reactions.react")
         asked = react(facts, self._lookups.read(skus_to_look_up(facts))) if facts else []
         self._sender.send(asked)
         self.commands_sent += len(asked)
@@ -129,7 +131,9 @@ class Engine:
             for partition, reading in touched.items()
             if reading.position != self._saved[partition]
         }
+        failpoints.reach("reactions.before_position")
         overtaken = self._positions.save(moves)
+        failpoints.reach("reactions.after_position")
         for partition, move in moves.items():
             if partition in overtaken:
                 offset = self.reload(partition)

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from events.catalogue import COMMANDS
 from events.envelope import INTERNAL_CHANNEL
 from processors.reactions.asked import Asked
+from runtime import failpoints
 from runtime.errors import Fault
 from runtime.kafka import producer
 from runtime.services import Services
@@ -64,6 +65,7 @@ class Sender:
         After a Fault some may be there and some not: the same facts ask for the same commands again.
         """
         for asked in batch:
+            failpoints.reach("reactions.before_command")
             value = encode(self._codec, asked)
             while True:
                 try:
@@ -71,6 +73,8 @@ class Sender:
                     break
                 except BufferError:
                     self._producer.poll(QUEUE_FULL_PAUSE_SECONDS)
+        if batch:
+            failpoints.reach("reactions.before_flush")
         left = self._producer.flush(FLUSH_TIMEOUT_SECONDS) if batch else 0
         if left or self._failed is not None:
             raise Fault(

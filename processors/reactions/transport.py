@@ -24,6 +24,8 @@ import faust
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
 
+from runtime import failpoints
+
 #: Partitions assigned -> offset to read each one from.
 StartOf = Callable[[Collection[tuple[str, int]]], Awaitable[Mapping[tuple[str, int], int]]]
 
@@ -68,6 +70,8 @@ class ReactionsConsumer(Consumer):
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Mapping[TP, list[Any]]:  # noqa: ASYNC109
         fetched = await super()._getmany(active_partitions, timeout)
+        if fetched and failpoints.reach("reactions.fetch"):
+            return {}
         return {tp: [FetchedRecords(tp, records)] for tp, records in fetched.items() if records}
 
     async def perform_seek(self) -> None:

@@ -96,12 +96,26 @@ class Shop:
         self.connection = connect(env.services, "test", autocommit=True)
         self.gauge = Gauge(env.services, self.connection)
 
-    def start(self, *names: str) -> None:
-        """Start workers by label: `ledger`, or `ledger-2` for another one of that kind."""
+    def start(self, *names: str, failpoints: str = "", **variables: str) -> None:
+        """Start workers by label: `ledger`, or `ledger-2` for another one of that kind.
+
+        `failpoints` as in `runtime.failpoints`; `variables` are more of the environment.
+        """
+        env = {**self.env.env, **variables}
+        if failpoints:
+            env["ORDER_LEDGER_FAILPOINTS"] = failpoints
         for name in names:
-            self.workers.start(
-                name, ["run", "--only", name.partition("-")[0]], env=self.env.env, log=self.logs / f"{name}.log"
-            )
+            self.workers.start(name, ["run", "--only", name.partition("-")[0]], env=env, log=self.logs / f"{name}.log")
+
+    def wait_until_dead(self, name: str) -> int:
+        """The exit status of a worker that ends by itself (negative: by that signal)."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            for ended in self.workers.ended():
+                if ended.name == name:
+                    return ended.status
+            time.sleep(0.02)
+        raise AssertionError(f"{name} still runs\n{self.tail()}")
 
     def wait_for_line(self, name: str, *words: str) -> str:
         """The first line of a worker's log that holds all the words, as soon as it is there."""

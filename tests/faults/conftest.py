@@ -1,0 +1,62 @@
+"""Where faults are tried. `make faults` sets three Kafka nodes; `make test` uses the session's one, but where a test
+asks for `three_nodes`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.embedded.cluster import Embedded
+from runtime.services import Services
+from runtime.settings import default_cache
+from tests.conftest import LedgerEnv, open_world
+
+
+@pytest.fixture(scope="session")
+def three_nodes(services: Services) -> Iterator[tuple[Embedded, Services]]:
+    """Three Kafka nodes beside the session's PostgreSQL: three copies, two in step before an acknowledgement."""
+    folder = Path(tempfile.mkdtemp(prefix="order-ledger-three-"))
+    folder.chmod(0o711)
+    cache = Path(os.environ.get("ORDER_LEDGER_CACHE") or default_cache())
+    cluster = Embedded(folder / "home", cache, kafka_nodes=3, durable=False)
+    cluster.stop_with_me()
+    try:
+        found = cluster.up(postgres=False)
+        assert found.kafka is not None
+        yield (
+            cluster,
+            Services(
+                kafka_config={"bootstrap.servers": found.kafka},
+                postgres=services.postgres,
+                kafka_origin="configured",
+                postgres_origin=services.postgres_origin,
+            ),
+        )
+    finally:
+        cluster.destroy()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def three_node_env(three_nodes: tuple[Embedded, Services], tmp_path: Path) -> Iterator[LedgerEnv]:
+    """A world of its own on three nodes."""
+    with open_world(three_nodes[1], tmp_path, replication=3) as env:
+        yield env
+
+
+@pytest.fixture
+def fault_env(request: Any, tmp_path: Path) -> Iterator[LedgerEnv]:
+    """A world of its own: on three nodes in `make faults`, on the session's Kafka else."""
+    if int(os.environ.get("ORDER_LEDGER_TEST_NODES", "1")) == 3:
+        with open_world(request.getfixturevalue("three_nodes")[1], tmp_path, replication=3) as env:
+            yield env
+    else:
+        with open_world(request.getfixturevalue("services"), tmp_path) as env:
+            yield env

@@ -43,7 +43,8 @@ class Streams(NamedTuple):
     `conclude` is what the writer calls: the facts that `decide` gives and the state that `evolve` makes of them, in one
     go, for a decider that states several facts has evolved already.
 
-    `ids_kept_days` is how long command ids are remembered, in days of log time; None is for the life of the stream.
+    `ids_kept_days` is how long the ids of channels' commands are remembered, in days of log time; None is for the life
+    of the stream. Ids of the ledger's own commands are remembered for good either way.
     """
 
     begin: Callable[[str], Any]

@@ -8,6 +8,9 @@
 ourselves: nothing is flushed, nothing is said), `stop` (SIGSTOP: we stand still until somebody sends SIGCONT), `raise`
 (FailpointError), `hang` (this thread sleeps for ever), `skip` (from then on `reach` answers True: the caller leaves out
 what it was about to do). Without the variable a place costs one look into an empty dictionary.
+
+`ORDER_LEDGER_FAILPOINTS=@FILE`: the same text, in a file that is removed by whoever acts on it first. So a worker that
+its supervisor starts again, with the same environment, is not harmed a second time.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 VARIABLE = "ORDER_LEDGER_FAILPOINTS"
@@ -45,8 +48,21 @@ def parse(text: str) -> dict[str, Failpoint]:
     return found
 
 
-_failpoints: Mapping[str, Failpoint] = parse(os.environ.get(VARIABLE, ""))
+def _read(text: str) -> dict[str, Failpoint]:
+    if not text.startswith("@"):
+        return parse(text)
+    file = Path(text[1:])
+    return parse(file.read_text()) if file.exists() else {}
+
+
+_variable = os.environ.get(VARIABLE, "")
+_failpoints = _read(_variable)
 _visits: dict[str, int] = {}
+
+
+def armed(name: str) -> bool:
+    """Whether a test asked for something at this place."""
+    return name in _failpoints
 
 
 def reach(name: str) -> bool:
@@ -55,10 +71,13 @@ def reach(name: str) -> bool:
         return False
     visit = _visits[name] = _visits.get(name, 0) + 1
     wanted, action = _failpoints[name]
-    if action == "skip":
-        return visit >= wanted
-    if visit != wanted:
+    if visit < wanted or (visit > wanted and action != "skip"):
         return False
+    if visit == wanted and not _ours_to_act():
+        del _failpoints[name]
+        return False
+    if action == "skip":
+        return True
     if action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif action == "stop":
@@ -69,3 +88,14 @@ def reach(name: str) -> bool:
     else:
         raise FailpointError(f"{name}, visit {visit}")
     return False
+
+
+def _ours_to_act() -> bool:
+    """Whether nobody has acted on the file of failpoints yet; from now on somebody has."""
+    if not _variable.startswith("@"):
+        return True
+    try:
+        Path(_variable[1:]).unlink()
+    except FileNotFoundError:
+        return False
+    return True

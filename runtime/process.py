@@ -103,6 +103,15 @@ class Workers:
         """End one at once, as a crash would; for tests of what then happens."""
         self._kill_group(self._children[name])
 
+    def end(self, name: str) -> int:
+        """Ask one to drain and wait for it; killed after the deadline. Its exit status."""
+        child = self._children[name]
+        child.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(self.drain_seconds)
+        self._kill_group(child)
+        return child.returncode
+
     def ask_to_stop(self) -> None:
         """Make `wait` return; safe in a signal handler."""
         self._stop_asked.set()

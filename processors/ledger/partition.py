@@ -73,19 +73,27 @@ class Stream:
     """One stream as its writer holds it: its state, its version and the ids of commands it has answered.
 
     `answered` maps a digest of (channel, id) to a digest of the body, oldest first; `days` says how many were added on
-    which day of log time, so that old ones can be forgotten from the front.
+    which day of log time, so that old ones can be forgotten from the front. `for_good` holds digests of the ledger's own
+    commands where those of channels are forgotten: reactions may come back with any of them, however old, when their
+    positions are restored from a backup.
     """
 
-    __slots__ = ("answered", "days", "state", "version")
+    __slots__ = ("answered", "days", "for_good", "state", "version")
 
     def __init__(self, state: Any) -> None:
         self.state = state
         self.version = 0
         self.answered: dict[int, int] = {}
         self.days: list[list[int]] = []
+        self.for_good: set[int] = set()
 
-    def remember(self, command: int, body: int, day: int, kept_days: int | None) -> None:
-        """Remember an answered command; forget those of more than `kept_days` ago."""
+    def remember(self, command: int, body: int, day: int, kept_days: int | None, *, own: bool = False) -> None:
+        """Remember an answered command; forget those of more than `kept_days` ago, but none of the ledger's `own`."""
+        if own and kept_days is not None:
+            self.for_good.add(command)
+            return
+        if command in self.answered and self.answered[command] != body:
+            command = reused(command, body)
         if command in self.answered:
             return
         self.answered[command] = body
@@ -100,7 +108,11 @@ class Stream:
 
 
 class PartitionLedger:
-    """Decides the commands of one partition: `follows` is the last decision, `next_intake` the offset that is next."""
+    """Decides the commands of one partition: `follows` is the last decision, `next_intake` the offset that is next.
+
+    `facts` are all that were accepted: the sum of the streams' versions. `saved_offset` is the ledger offset of the
+    snapshot that is known to be stored, -1 for none; `changed` are the streams that it does not hold as they are.
+    """
 
     def __init__(self, intake_topic: str, partition: int, *, partitions: int, codec: Codec, epoch: int = 0) -> None:
         self.intake_topic = intake_topic
@@ -112,6 +124,8 @@ class PartitionLedger:
         self.next_intake = 0
         self.log_time = _EPOCH
         self.streams: dict[str, Stream] = {}
+        self.facts = 0
+        self.saved_offset = -1
         self.changed: set[str] = set()
         self._codec = codec
         self._kind = STREAMS[self.ledger_topic]
@@ -143,11 +157,13 @@ class PartitionLedger:
         about = About(record["channel"], record["occurred_at"], record["recorded_at"])
         stream.state = self._kind.evolve(stream.state, fact, about)
         stream.version = record["version"]
+        self.facts += 1
         stream.remember(
             _command_key(record["channel"], record["command_id"]),
             record["command_digest"],
             _day(record["recorded_at"]),
             self._kind.ids_kept_days,
+            own=record["channel"] == INTERNAL_CHANNEL,
         )
         self.changed.add(record["stream_id"])
 
@@ -217,8 +233,10 @@ class PartitionLedger:
         command_key = _command_key(channel, command_id)
         stream = self.stream(stream_id)
         known = stream.answered.get(command_key)
-        if known == body_digest:
+        if known == body_digest or command_key in stream.for_good:
             return Repeated()
+        if reused(command_key, body_digest) in stream.answered:
+            return Repeated()  # it was refused as that before
         if known is not None:
             answer: Any = Refused(
                 code="id_reused",
@@ -300,11 +318,23 @@ class PartitionLedger:
             encoded.append(EncodedFact(key, self._codec.encode_around(schema, envelope, part)))
         # Nothing above changed the stream: a rule that raises leaves everything as it was.
         stream.version += len(facts)
+        self.facts += len(facts)
         command_key = _command_key(command.channel, command.id)
-        stream.remember(command_key, body_digest, _day(command.recorded_at), self._kind.ids_kept_days)
+        stream.remember(
+            command_key,
+            body_digest,
+            _day(command.recorded_at),
+            self._kind.ids_kept_days,
+            own=command.channel == INTERNAL_CHANNEL,
+        )
         self.changed.add(stream_id)
         self.follows = decision
         return encoded
+
+
+def reused(command: int, body: int) -> int:
+    """The key under which the refusal of an id with another body is remembered: a repeat of that gets nothing new."""
+    return command ^ body
 
 
 def _command_key(channel: str, command_id: str) -> int:

@@ -23,12 +23,13 @@ from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS
 from events.chain import ChainReader, Link
 from processors.dead_letters import to_dead_letter
 from processors.ledger import snapshots
-from processors.ledger.partition import Decided, Forwarded, PartitionLedger, SetAside
+from processors.ledger.partition import Decided, EncodedFact, Forwarded, PartitionLedger, SetAside
 from processors.subjects import codec_for
 from processors.topics import ensure_topics
 from runtime import failpoints
 from runtime.errors import Fault
-from runtime.kafka import consumer, end_offsets, gapless_producer, start_offsets
+from runtime.instance import hold_instance
+from runtime.kafka import consumer, end_offsets, gapless_producer, is_fatal, start_offsets
 from runtime.logging import log
 from runtime.postgres import connect
 from runtime.services import Services
@@ -108,6 +109,7 @@ class LedgerWriter:
         self._producer: Producer = gapless_producer(services)
         self._side_sent = 0
         self._side_pending: set[int] = set()
+        self._held: list[tuple[_Owned, EncodedFact]] = []
         self._forwarded: Counter[tuple[str, str]] = Counter()
         self._decided = 0
 
@@ -115,7 +117,8 @@ class LedgerWriter:
         """Decide until stopped; then flush, commit, snapshot and leave."""
         ensure_topics(self._services, self._settings)
         self._with_database(snapshots.ensure_tables)
-        self._consumer = reader = consumer(self._services, self._group, on_commit=self._on_commit)
+        instance = hold_instance(self._settings.home, self._group)
+        self._consumer = reader = consumer(self._services, self._group, on_commit=self._on_commit, **instance.config())
         reader.subscribe(list(self._name), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         committed_at = snapshot_at = time.monotonic()
         snapshot_seconds = SNAPSHOT_SECONDS
@@ -144,6 +147,7 @@ class LedgerWriter:
         finally:
             gc.enable()
             reader.close()
+            instance.release()
         log.info("ledger_stopped", decided=self._decided)
 
     # Deciding
@@ -153,7 +157,7 @@ class LedgerWriter:
         for message in messages:
             error = message.error()
             if error is not None:
-                if error.fatal():
+                if is_fatal(error):
                     raise KafkaException(error)
                 log.warning("intake_read_failed", error=str(error))
                 continue
@@ -173,35 +177,52 @@ class LedgerWriter:
         for place in touched:
             owned = self._owned[place]
             owned.marks.append((owned.sent, self._side_sent, owned.ledger.next_intake))
+        self._send_held()
+
+    def _send_held(self) -> None:
+        """Facts behind a record that was set aside or forwarded go out when the broker has that one.
+
+        A takeover goes on after the last decision on the log: a crash in between would lose what came before it.
+        """
+        if not self._held:
+            return
+        self._producer.flush(FLUSH_SECONDS)
+        held, self._held = self._held, []
+        for owned, fact in held:
+            if self._side_pending:
+                owned.disturbed = owned.disturbed or "a record that was set aside is not acknowledged yet"
+            else:
+                self._produce_fact(owned, fact)
+
+    def _produce_fact(self, owned: _Owned, fact: EncodedFact) -> None:
+        topic = self._services.topic(owned.ledger.ledger_topic)
+        self._produce(topic, owned.ledger.partition, fact.key, fact.value, headers=None, delivered=owned.delivered)
 
     def _decide_one(self, owned: _Owned, message: Message, offset: int) -> None:
         ledger = owned.ledger
         value: Any = message.value()
         key: Any = message.key()
+        where: dict[str, Any] = {"topic": message.topic(), "partition": message.partition(), "offset": offset}
         try:
             failpoints.reach("ledger.decide")
             outcome = ledger.decide(offset, message.timestamp()[1], key, value)
         except Exception as error:  # noqa: BLE001 - our bug: the record is kept for a better build, the rest goes on
-            log.error(
-                "decision_failed", topic=message.topic(), partition=message.partition(), offset=offset, exc_info=error
-            )
+            log.error("decision_failed", **where, exc_info=error)
             outcome = SetAside("rule_raised", f"{type(error).__name__}: {error}")
         if isinstance(outcome, Decided):
-            topic = self._services.topic(ledger.ledger_topic)
-            for fact in outcome.facts:
+            for number, fact in enumerate(outcome.facts):
                 failpoints.reach("ledger.before_fact")
-                self._produce(topic, ledger.partition, fact.key, fact.value, headers=None, delivered=owned.delivered)
+                if number and failpoints.armed("ledger.torn_decision"):
+                    self._producer.flush(FLUSH_SECONDS)  # what a death here leaves behind is on the log, and cut
+                    failpoints.reach("ledger.torn_decision")
+                if self._side_pending or self._held:
+                    self._held.append((owned, fact))
+                else:
+                    self._produce_fact(owned, fact)
             owned.sent += len(outcome.facts)
             self._decided += 1
         elif isinstance(outcome, SetAside):
-            log.warning(
-                "record_set_aside",
-                topic=message.topic(),
-                partition=message.partition(),
-                offset=offset,
-                reason=outcome.reason,
-                detail=outcome.detail,
-            )
+            log.warning("record_set_aside", **where, reason=outcome.reason, detail=outcome.detail)
             dead_key, dead_value, headers = to_dead_letter(message, outcome.reason, outcome.detail)
             self._send_aside(self._services.topic(DEAD_LETTERS), -1, dead_key, dead_value, headers)
         elif isinstance(outcome, Forwarded):
@@ -225,10 +246,8 @@ class LedgerWriter:
     def _produce(self, topic: str, partition: int, key: Any, value: Any, *, headers: Any, delivered: Any) -> None:
         while True:
             try:
-                if headers is None:
-                    self._producer.produce(topic, value, key, partition, delivered)
-                else:
-                    self._producer.produce(topic, value, key, partition, delivered, headers=headers)
+                more = {} if headers is None else {"headers": headers}
+                self._producer.produce(topic, value, key, partition, delivered, **more)
                 return
             except BufferError:
                 self._producer.poll(0.1)
@@ -334,6 +353,7 @@ class LedgerWriter:
         if any("delivery failed" in str(owned.disturbed) for owned in disturbed.values()):
             # After a failure a gapless producer refuses all that follows: a new one begins a new sequence.
             self._producer = gapless_producer(self._services)
+            self._side_pending.clear()  # decided again, and set aside again
             disturbed = dict(self._owned)
         self._take_over(list(disturbed))
         for topic, partition in disturbed:
@@ -349,6 +369,8 @@ class LedgerWriter:
         intake_of: dict[tuple[str, int], tuple[str, int]] = {}
 
         def load(connection: psycopg.Connection[Any]) -> None:
+            # One moment for all: a position and streams of two moments would not fit, and be thrown away.
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             for topic, partition in places:
                 ledger = PartitionLedger(
                     self._name[topic],

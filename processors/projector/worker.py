@@ -10,6 +10,7 @@ nothing stored.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
@@ -25,7 +26,8 @@ from projections.catalogue import PROJECTIONS
 from projections.model import Projection
 from runtime import failpoints
 from runtime.errors import Fault
-from runtime.kafka import consumer, producer, topic_ids
+from runtime.instance import Instance, hold_instance
+from runtime.kafka import consumer, is_fatal, producer, topic_ids
 from runtime.logging import log
 from runtime.postgres import connect
 from runtime.services import Services
@@ -46,6 +48,11 @@ LINGER_SECONDS = 0.005
 #: Pauses between attempts while a service is away: short enough that a restart is hardly noticed, long enough not to
 #: hammer.
 BACKOFF_SECONDS_MIN, BACKOFF_SECONDS_MAX = 0.1, 5.0
+
+#: How often to ask PostgreSQL whether the partitions still stand where we left them: a database that crashed or was
+#: restored is behind, and on a quiet log no write would notice. Longer leaves old tables for as long, shorter is a
+#: query more.
+LOOK_BACK_SECONDS = 2.0
 
 #: A dead letter must be on the broker before its offset is passed. Shorter fails on a rolling restart.
 SET_ASIDE_SECONDS = 90.0
@@ -72,42 +79,50 @@ def run_projector(
 
     Raises Fault for a topic that was made anew or lost its beginning, and whatever a fold raises.
     """
-    del settings  # where the services are is all it needs; workers have one signature
+    instance = hold_instance(settings.home, GROUP)
     store = Store(lambda: connect(services, GROUP), schema)
     try:
         patiently(lambda: _make_tables(services, projections, schema), stop)
         codec = codec_for(services.schema_registry, services.topic_prefix)
         projector = Projector(store, codec, projections, dead_letters(services), services.topic_prefix)
-        _Worker(services, projector, store, stop).run()
+        _Worker(services, projector, store, stop, instance).run()
     except Stopped:
         log.info("projector_stopped_while_waiting")
     finally:
         store.close()
+        instance.release()
 
 
 class _Worker:
-    def __init__(self, services: Services, projector: Projector, store: Store, stop: threading.Event) -> None:
+    def __init__(
+        self, services: Services, projector: Projector, store: Store, stop: threading.Event, instance: Instance
+    ) -> None:
         self._services = services
         self._projector = projector
         self._store = store
         self._stop = stop
         # Below its beginning or above its end the log is another one than that which was read: never silently go
         # elsewhere.
-        self._consumer = consumer(services, GROUP, auto_offset_reset="error")
+        self._consumer = consumer(services, GROUP, auto_offset_reset="error", **instance.config())
 
     def run(self) -> None:
         topics = [self._services.topic(topic) for topic in LEDGER_TOPICS]
         try:
             self._consumer.subscribe(topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
+            looked_at = time.monotonic()
             while not self._stop.is_set():
                 messages = read(self._consumer, BATCH_RECORDS_MAX, IDLE_SECONDS)
                 if messages:
                     self._take(messages)
+                if time.monotonic() - looked_at >= LOOK_BACK_SECONDS:
+                    self._look_back()
+                    looked_at = time.monotonic()
         finally:
             self._consumer.close()
 
     def _take(self, messages: Sequence[Message]) -> None:
         records: Sequence[Message] = messages
+        pause = BACKOFF_SECONDS_MIN
         while True:
             try:
                 taken = self._projector.take(records)
@@ -122,10 +137,25 @@ class _Worker:
                 log.warning("projector_waits_for_postgres", detail=str(error).strip())
                 self._store.close()
                 patiently(self._probe, self._stop)
+                # It answers. That it takes what we write is not said: its disk may be full.
+                if self._stop.wait(pause):
+                    raise Stopped from error
+                pause = min(BACKOFF_SECONDS_MAX, pause * 2)
             else:
                 log.debug("batch_written", facts=taken.facts, rows=taken.rows, skipped=taken.skipped)
                 self._hint(taken)
                 return
+
+    def _look_back(self) -> None:
+        try:
+            agrees = self._projector.agrees()
+        except psycopg.OperationalError as error:  # asked again with the next look
+            log.warning("projector_waits_for_postgres", detail=str(error).strip())
+            self._store.close()
+            return
+        if not agrees:
+            log.warning("projector_overtaken", detail="the offsets in PostgreSQL are not those that were written last")
+            self._place_anew()
 
     def _probe(self) -> None:
         with connect(self._services, GROUP) as connection:
@@ -191,7 +221,7 @@ def read(client: Consumer, records_max: int, idle_seconds: float) -> list[Messag
                 error.str(),
                 "ledger topics are kept for ever: was it made anew, or were records deleted? bring the log back",
             )
-        elif error.fatal():
+        elif is_fatal(error):
             raise KafkaException(error)
         else:
             log.warning("projector_waits_for_kafka", detail=error.str())

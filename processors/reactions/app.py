@@ -32,8 +32,8 @@ FETCHES_BUFFERED_MAX = 16
 FETCHES_TOGETHER_MAX = 16
 FETCH_COMPANY_SECONDS = 0.01
 
-#: A copy that died is noticed after this. The broker allows no less than 6 s; 45 s (its default) is 45 s of silence
-#: for its partitions. Heartbeats come from a thread of their own, so a long batch does not look like death.
+#: A copy that died is noticed after this, unless the settings say otherwise. A broker allows no less than 6 s if it was
+#: not told to; 45 s (its default) is 45 s of silence for its partitions. Heartbeats come from a thread of their own, so a long batch does not look like death.
 SESSION_TIMEOUT_SECONDS = 6.0
 HEARTBEAT_SECONDS = 1.5
 
@@ -47,21 +47,24 @@ Handle = Callable[[list[Any]], Awaitable[None]]
 Ring = Callable[[], Awaitable[None]]
 
 
-def reactions_app(services: Services, handle: Handle, ring: Ring) -> ReactionsApp:
+def reactions_app(services: Services, handle: Handle, ring: Ring, instance: str | None = None) -> ReactionsApp:
     """A Faust app that passes each batch of fetches to `handle` (which acknowledges them itself) and calls `ring` by
     the clock.
 
-    Each event's value is (first offset, [(offset, bytes), ...]).
+    `instance` is a name that this copy keeps over restarts. Each value is (first offset, [(offset, bytes), ...]).
     """
+    session_ms = services.consumer_config.get("session.timeout.ms")
+    session_seconds = SESSION_TIMEOUT_SECONDS if session_ms is None else int(session_ms) / 1000
     app = ReactionsApp(
         id=services.group(GROUP),
         broker=[URL(address) for address in faust_broker(services).split(";")],
         broker_credentials=faust_credentials(services.kafka_config),
         broker_max_poll_records=FETCH_RECORDS_MAX,
-        broker_session_timeout=SESSION_TIMEOUT_SECONDS,
-        broker_heartbeat_interval=HEARTBEAT_SECONDS,
+        broker_session_timeout=session_seconds,
+        broker_heartbeat_interval=min(HEARTBEAT_SECONDS, session_seconds / 3),
         broker_commit_interval=COMMIT_SECONDS,
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=instance,
         stream_buffer_maxsize=FETCHES_BUFFERED_MAX,
         # On a stop Faust would wait for what is buffered to be worked off; it is read again instead.
         stream_wait_empty=False,

@@ -19,7 +19,7 @@ from aiokafka.errors import IllegalStateError
 from confluent_kafka import KafkaException
 from faust.types import TP
 
-from processors.reactions.app import LEDGER_TOPICS, reactions_app
+from processors.reactions.app import GROUP, LEDGER_TOPICS, reactions_app
 from processors.reactions.engine import Engine, Fetched
 from processors.reactions.lookups import ProjectionLookups
 from processors.reactions.patience import Patience, StoppedWaitingError
@@ -27,10 +27,11 @@ from processors.reactions.positions import Database, Partition, Positions
 from processors.reactions.reader import FactDecoder
 from processors.reactions.sender import Sender
 from processors.reactions.transport import ReactionsApp
-from processors.reactions.watchdog import watch
+from processors.reactions.watchdog import Signs, watch
 from processors.subjects import codec_for
 from runtime.errors import Fault
-from runtime.kafka import end_offsets, topic_ids
+from runtime.instance import Instance, hold_instance
+from runtime.kafka import admin, end_offsets, topic_ids
 from runtime.logging import log
 from runtime.services import Services
 from runtime.settings import Settings
@@ -42,6 +43,10 @@ FACTS_TOGETHER_MAX = 8_000
 #: The timers run in the copy that reads this partition: exactly one, whatever the number of copies.
 TIMER_PARTITION = 0
 
+#: How often to ask PostgreSQL whether the positions are still those that were saved: one that crashed or was restored
+#: is behind. Shorter is a query more; longer leaves what waits for the positions waiting.
+LOOK_BACK_SECONDS = 2.0
+
 #: How long a stop waits for the step at hand, and for Faust to leave its group. A step takes well under a second
 #: unless a service is away; waiting longer would meet the supervisor's SIGKILL.
 DRAIN_SECONDS = 10.0
@@ -51,14 +56,18 @@ LEAVE_SECONDS = 5.0
 CRASH_LOOK_SECONDS = 0.5
 
 
-def run_reactions(settings: Settings, services: Services) -> int:  # noqa: ARG001  # all processors are started alike
+def run_reactions(settings: Settings, services: Services) -> int:
     """Run the reactions in this process, in its main thread, until SIGTERM or SIGINT. 0 after a stop, 1 after an
     error.
     """
-    return asyncio.run(_serve(services))
+    instance = hold_instance(settings.home, GROUP)
+    try:
+        return asyncio.run(_serve(services, instance))
+    finally:
+        instance.release()
 
 
-async def _serve(services: Services) -> int:
+async def _serve(services: Services, instance: Instance) -> int:
     topics = [services.topic(name) for name in LEDGER_TOPICS]
     patience = Patience()
     database = Database(services, "reactions", patience)
@@ -70,7 +79,7 @@ async def _serve(services: Services) -> int:
     codec = codec_for(services.schema_registry, services.topic_prefix)
     engine = Engine(FactDecoder(codec), positions, ProjectionLookups(database), Sender(services, codec))
     worker = Worker(engine, services.topic(LEDGER_TOPICS[0]))
-    app = reactions_app(services, worker.handle, worker.ring)
+    app = reactions_app(services, worker.handle, worker.tick, instance.name)
     worker.app = app
     app.start_of = worker.start_of
     on_assigned: Any = worker.on_assigned  # Faust's type of a signal's receiver knows no names
@@ -81,9 +90,16 @@ async def _serve(services: Services) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.ended.set)
     await asyncio.to_thread(positions.create_table)
+    broker = admin(services)
     threading.Thread(
         target=watch,
-        args=(lambda: engine.next_offsets, lambda: end_offsets(services, topics), patience, stopped),
+        args=(
+            lambda: engine.next_offsets,
+            lambda: end_offsets(services, topics, broker),
+            worker.signs,
+            patience,
+            stopped,
+        ),
         name="watchdog",
         daemon=True,
     ).start()
@@ -141,8 +157,15 @@ class Worker:
         self._timer_partition = (timer_topic, TIMER_PARTITION)
         self._step = asyncio.Lock()
         self._draining = False
+        self._in_hand = 0
+        self._fetched = 0
+        self._look_back_at = 0.0
         self.ended = asyncio.Event()
         self.failure: BaseException | None = None
+
+    def signs(self) -> Signs:
+        """For the watchdog, which is another thread. Timers do not count: they ring in a silent reader, too."""
+        return Signs(busy=self._in_hand > 0 or self._draining or self.app.rebalancing, fetched=self._fetched)
 
     async def start_of(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         """Where to read the assigned partitions from: what PostgreSQL says, once the step at hand is finished."""
@@ -163,16 +186,21 @@ class Worker:
 
     async def handle(self, events: list[Any]) -> None:
         """One step for each `FACTS_TOGETHER_MAX` facts of these fetches; each is acknowledged when its step is done."""
-        step: list[Any] = []
-        facts = 0
-        for event in events:
-            step.append(event)
-            facts += len(event.value[1])
-            if facts >= FACTS_TOGETHER_MAX:
+        self._fetched += 1
+        self._in_hand += 1
+        try:
+            step: list[Any] = []
+            facts = 0
+            for event in events:
+                step.append(event)
+                facts += len(event.value[1])
+                if facts >= FACTS_TOGETHER_MAX:
+                    await self._handle(step)
+                    step, facts = [], 0
+            if step:
                 await self._handle(step)
-                step, facts = [], 0
-        if step:
-            await self._handle(step)
+        finally:
+            self._in_hand -= 1
 
     async def _handle(self, events: list[Any]) -> None:
         batch = [Fetched(e.message.topic, e.message.partition, e.value[0], e.value[1]) for e in events]
@@ -198,6 +226,29 @@ class Worker:
             except (IllegalStateError, TimeoutError):
                 # Taken away meanwhile: whoever gets it asks for its start.
                 log.info("reactions_seek_gone", topic=partition[0], partition=partition[1])
+
+    async def tick(self) -> None:
+        """By the clock: see whether the saved positions still stand, and send what is due."""
+        await self.look_back()
+        await self.ring()
+
+    async def look_back(self) -> None:
+        """Read again what the saved positions say is not done: PostgreSQL crashed, or was restored to an older state.
+
+        What that sends are repeats, which the ledger knows.
+        """
+        if time.monotonic() < self._look_back_at:
+            return
+        async with self._step:
+            if self._draining or self.failure is not None:
+                return
+            try:
+                again = await asyncio.to_thread(self._engine.look_back)
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is not Faust's to handle
+                self._fail(error)
+                return
+        self._look_back_at = time.monotonic() + LOOK_BACK_SECONDS
+        await self._seek(again)
 
     async def ring(self) -> None:
         """Send what timers have to send, in the one copy that is to."""

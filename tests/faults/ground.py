@@ -88,6 +88,10 @@ class Sending:
         except BaseException as error:  # noqa: BLE001  # told in `join`
             self._error = error
 
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
     def join(self) -> None:
         self._thread.join()
         if self._error is not None:

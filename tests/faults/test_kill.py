@@ -2,58 +2,127 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import time
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+import requests
 
-from tests.faults.ground import FIRST_SEED, Ground, load, open_ground
+from tests.faults.ground import FIRST_SEED, Ground, Sending, load, open_ground
+from tests.support.shop import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.faults]
 
 #: Where each worker dies; the number of the visit is drawn from the seed, up to so many.
 PLACES = {
-    "ledger.before_fact": 300,  # between two facts of one decision, too: most decisions have several
-    "ledger.before_commit": 5,
-    "ledger.after_commit": 5,
+    "ledger.torn_decision": 20,  # between two facts of one decision, the first of which are on the log
+    "ledger.before_fact": 300,
     "ledger.takeover": 1,
-    "projector.before_offsets": 5,
+    "ledger.before_commit": 4,
+    "ledger.after_commit": 4,
+    "ledger.before_flush": 1,
+    "ledger.before_snapshot": 1,
+    "ledger.after_snapshot": 1,
+    "projector.before_offsets": 4,
     "projector.before_rows": 30,
-    "projector.before_copy": 5,
-    "projector.after_copy": 5,
-    "projector.before_commit": 5,
-    "projector.after_commit": 5,
-    "projector.before_hint": 5,
+    "projector.before_copy": 3,
+    "projector.after_copy": 3,
+    "projector.before_commit": 4,
+    "projector.after_commit": 4,
+    "projector.before_hint": 4,
     "reactions.before_command": 100,
-    "reactions.before_flush": 5,
-    "reactions.before_position": 5,
-    "reactions.after_position": 5,
+    "reactions.before_flush": 4,
+    "reactions.before_position": 4,
+    "reactions.after_position": 4,
 }
 WORKERS = ("ledger", "reactions", "projector")
+#: Snapshots are taken every 30 seconds, and when a worker leaves: these places are reached by asking it to stop.
+REACHED_AT_THE_END = ("ledger.before_flush", "ledger.before_snapshot", "ledger.after_snapshot")
 
 
-def _armed(draw: Random, name: str, turn: int) -> str:
+def _place(draw: Random, name: str, turn: int) -> str:
     """A failpoint of this worker: the seeds go through all of them in turn."""
     places = [place for place in PLACES if place.startswith(name)]
     place = places[turn % len(places)]
-    return f"{place}:{draw.randint(1, PLACES[place])}=kill"
+    return f"{place}:{draw.randint(1, PLACES[place])}"
 
 
 def test_a_worker_killed_between_any_two_effects_leaves_no_trace(fault_env: Any, tmp_path: Path) -> None:
+    """Criterion: tables, commands and units as the oracle has them from the bytes, after each death.
+
+    Seen to fail: with the compare-and-set of the projector's offsets taken out and the offsets written in a transaction
+    of their own, a death between both left units counted twice ("order_lines …: the facts say …, the table …"). With
+    reactions that save their positions before they send, a death between both left lines open for ever. With a ledger
+    that takes over from Kafka's committed offset instead of the chain, commands were decided twice.
+    """
     with open_ground(fault_env, tmp_path, *WORKERS) as ground:
         for draw in ground.rounds():
-            turn = ground.seed - FIRST_SEED
-            armed = {name: _armed(draw, name, turn) for name in WORKERS}
+            armed = {name: _place(draw, name, ground.seed - FIRST_SEED) for name in WORKERS}
             for name in WORKERS:
                 ground.shop.workers.kill(name)
-                ground.shop.start(name, failpoints=armed[name])
-            sending = ground.send(load(draw, ground.prefix, orders=60))
-            ground.notes["killed"] = _restart_the_dead(ground, armed)
+                ground.shop.start(name, failpoints=f"{armed[name]}=kill")
+            sending = ground.send(load(draw, ground.prefix, orders=40))
+            died = _restart_the_dead(ground, sending)
             sending.join()
+            for name in WORKERS:
+                if name not in died and armed[name].startswith(REACHED_AT_THE_END):
+                    assert ground.shop.workers.end(name) == -signal.SIGKILL, armed[name]
+                    died.append(name)
+                elif name not in died:
+                    ground.shop.workers.kill(name)  # its place was not reached: it dies where it stands
+                    ground.notes.setdefault("not_reached", []).append(armed[name])
+                ground.shop.start(name) if name not in ground.shop.workers.alive() else None
+            ground.notes["killed_at"] = [armed[name] for name in died]
 
 
-def _restart_the_dead(ground: Ground, armed: dict[str, str]) -> list[str]:
-    """Start again, unharmed, whoever dies, until all have died once or the load is worked off; where they died."""
-    ...
+def _restart_the_dead(ground: Ground, sending: Sending) -> list[str]:
+    """Start again, unarmed, whoever has died, until all have or the load is worked off; who died."""
+    died: list[str] = []
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline and len(died) < len(WORKERS):
+        for ended in ground.shop.workers.ended():
+            assert ended.status == -signal.SIGKILL, (ended, ground.shop.tail())
+            died.append(ended.name)
+            ground.shop.start(ended.name)
+        if not sending.alive and ground.shop.gauge.look().in_flight == 0:
+            break
+        time.sleep(0.05)
+    return died
+
+
+def test_an_api_killed_in_the_middle_of_requests_answers_as_before(ledger_env: Any, tmp_path: Path) -> None:
+    """Criterion: after kill -9 a new process on the same port gives the same answers; the API keeps nothing itself."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with open_ground(ledger_env, tmp_path, *WORKERS) as ground:
+        for draw in ground.rounds():
+            ground.send(load(draw, ground.prefix, orders=10)).join()
+            ground.shop.settle()
+            url = f"http://127.0.0.1:{port}/v1/orders/{ground.prefix}-o1"
+            ground.shop.start("api", ORDER_LEDGER_API_PORT=str(port))
+            before = _answer(url)
+            ground.shop.workers.kill("api")
+            with pytest.raises(requests.ConnectionError):
+                requests.get(url, timeout=5)
+            ground.shop.start("api", ORDER_LEDGER_API_PORT=str(port))
+            assert _answer(url) == before
+            ground.shop.workers.end("api")
+
+
+def _answer(url: str) -> Any:
+    """What the API says, as soon as it is up."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            answer = requests.get(url, timeout=5)
+        except requests.ConnectionError:
+            assert time.monotonic() < deadline, "the API does not answer"
+            time.sleep(0.1)
+            continue
+        assert answer.status_code == 200, answer.text
+        return answer.json()

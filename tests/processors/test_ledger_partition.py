@@ -315,6 +315,20 @@ def test_ids_are_remembered_for_the_life_of_an_order_and_for_30_days_of_a_sku(
     assert intake.send(record(data, "second"), at_ms=later) == Repeated()
 
 
+def test_ids_of_the_ledgers_own_commands_are_never_forgotten() -> None:
+    """Reactions whose positions come from an old backup send commands of any age again: nothing may leave twice."""
+    intake = Intake("intake.stock")
+    intake.send(record(b.receive(5)))
+    own = record(b.ship(2), "o-1:1:ship", channel=INTERNAL_CHANNEL)
+    assert isinstance(intake.send(own), Decided)
+    later = NOW_MS + 400 * DAY_MS
+    intake.send(record(b.receive(1)), at_ms=later)
+    late = taken_over(intake)
+    for reader in (intake, late):
+        assert reader.send(own, at_ms=later) == Repeated()
+    assert late.ledger.streams["MUG"].for_good == intake.ledger.streams["MUG"].for_good != set()
+
+
 def test_an_answer_is_remembered_once() -> None:
     stream = Stream(None)
     for day in (1, 1, 2, 40):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +55,11 @@ def test_raise_raises_once() -> None:
 
 def test_skip_answers_true_from_then_on() -> None:
     assert run("here:2=skip").stdout == "1 False\n2 True\n3 True\n"
+
+
+def test_a_file_of_failpoints_is_acted_on_by_one_process_only(tmp_path: Path) -> None:
+    file = tmp_path / "failpoints"
+    file.write_text("here:2=skip")
+    assert run(f"@{file}").stdout == "1 False\n2 True\n3 True\n"
+    assert not file.exists()
+    assert run(f"@{file}").stdout == "1 False\n2 False\n3 False\n"

@@ -1,0 +1,53 @@
+"""A worker's name: the first that is free, the same after a restart, another for another copy or another home."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from runtime.instance import hold_instance
+
+HOLD = (
+    "import sys, time; from pathlib import Path; from runtime.instance import hold_instance\n"
+    "i = hold_instance(Path(sys.argv[1]), 'ledger'); print(i.name, flush=True); time.sleep(600)"
+)
+
+
+def test_copies_have_names_of_their_own_and_a_name_that_is_let_go_is_taken_again(tmp_path: Path) -> None:
+    first, second = hold_instance(tmp_path, "ledger"), hold_instance(tmp_path, "ledger")
+    assert first.name is not None
+    assert second.name is not None
+    assert (first.name[-9:], second.name[-9:]) == ("-ledger-1", "-ledger-2")
+    first.release()
+    again = hold_instance(tmp_path, "ledger")
+    assert again.name == first.name
+    assert again.config() == {"group_instance_id": first.name}
+
+
+def test_kinds_and_homes_do_not_meet(tmp_path: Path) -> None:
+    names = {
+        hold_instance(tmp_path / home, worker).name for home in ("one", "two") for worker in ("ledger", "projector")
+    }
+    assert len(names) == 4
+
+
+def test_a_killed_process_leaves_its_name_to_the_next(tmp_path: Path) -> None:
+    names = []
+    for _ in range(2):
+        child = subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=os.environ
+        )
+        assert child.stdout is not None
+        names.append(child.stdout.readline().strip())
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+    assert names[0] == names[1] != ""
+
+
+def test_where_nothing_can_be_written_a_worker_has_no_name_and_works_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    assert hold_instance(tmp_path / "file", "ledger").config() == {}

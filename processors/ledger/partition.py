@@ -73,9 +73,9 @@ class Stream:
     """One stream as its writer holds it: its state, its version and the ids of commands it has answered.
 
     `answered` maps a digest of (channel, id) to a digest of the body, oldest first; `days` says how many were added on
-    which day of log time, so that old ones can be forgotten from the front. `for_good` holds digests of the ledger's own
-    commands where those of channels are forgotten: reactions may come back with any of them, however old, when their
-    positions are restored from a backup.
+    which day of log time, so that old ones can be forgotten from the front. `for_good` holds digests of the ledger's
+    own commands where those of channels are forgotten: reactions may come back with any of them, however old, when
+    their positions are restored from a backup.
     """
 
     __slots__ = ("answered", "days", "for_good", "state", "version")

@@ -3,7 +3,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test year check format pins clean
+.PHONY: help setup demo test simulate year check format pins clean
 
 # Tools of the environment first; nothing of the caller's Python may leak into it.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -24,6 +24,9 @@ demo: setup ## see it run: services, orders, the story of one, KPIs (DATA=file F
 test: setup ## run all tests, on a real Kafka and a real PostgreSQL (ARGS="-k name" passes on)
 	@.venv/bin/python -m runtime.embedded.jars
 	@exec .venv/bin/python -m pytest $(ARGS)
+
+simulate: setup ## seeds of the whole system in memory, with faults, until one breaks a rule (SEED=1 RUNS=1000)
+	@exec .venv/bin/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") $(if $(RUNS),--runs "$(RUNS)") $(ARGS)
 
 year: setup ## the whole year of UCI Online Retail II through the ledger, against an oracle (minutes; DATA=file)
 	@ORDER_LEDGER_TEST_WHOLE_YEAR=1 $(if $(DATA),ORDER_LEDGER_TEST_DATA="$(DATA)") \

@@ -1,21 +1,22 @@
 """What is in `dead-letters`, seen by a person: each place once, why it is there, and the way back to its topic.
 
     for letter in read_letters(services): print(letter.first_place, letter.reason)
-    retry(services, None)     # all that were not sent again yet
+    retry(services, None)     # all that are open
+    close(services, place, "garbage of a test")       # done with: nobody has to look at it again
 
 Sending again is harmless: a command that was decided after all is known by its id and gets no second answer. A letter
 whose resent record died again counts as one letter, found at its first place, and is open again.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import KafkaException, Message, TopicPartition
 
 from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS
-from processors.dead_letters import ORIGINAL, RETRIED, RETRY_OF, Headers, Place, dead_letter_headers
+from processors.dead_letters import CLOSED, NOTES, ORIGINAL, RETRIED, RETRY_OF, Headers, Place, dead_letter_headers
 from runtime.errors import Fault
 from runtime.kafka import admin, consumer, end_offsets, producer, start_offsets
 from runtime.services import Services
@@ -36,7 +37,8 @@ HEXDUMP_BYTES_MAX = 2_048
 class Letter:
     """A record that died, by the place where it was first found. `places` are all places, `count` all dead letters.
 
-    `reason` and `detail` are those of the last death; `retried` are the places that were sent again since.
+    `reason` and `detail` are those of the last death; `retried` are the places that were sent again since, `closed`
+    those that a person has done with.
     """
 
     first_place: Place
@@ -46,11 +48,21 @@ class Letter:
     count: int = 0
     places: set[Place] = field(default_factory=set)
     retried: set[Place] = field(default_factory=set)
+    closed: set[Place] = field(default_factory=set)
+
+    @property
+    def open_places(self) -> set[Place]:
+        """Deaths that neither a retry nor a person's closing followed."""
+        return self.places - self.retried - self.closed
 
     @property
     def open(self) -> bool:
-        """Whether there is a death that no retry followed."""
-        return bool(self.places - self.retried)
+        return bool(self.open_places)
+
+    @property
+    def state(self) -> str:
+        """In a word or two: `open`, `closed` or `sent again`."""
+        return "open" if self.open else "closed" if self.closed else "sent again"
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -60,6 +72,7 @@ class Letter:
             "at": self.at,
             "count": self.count,
             "open": self.open,
+            "state": self.state,
             "found_again_at": sorted(str(place) for place in self.places - {self.first_place}),
         }
 
@@ -72,8 +85,8 @@ def read_letters(services: Services) -> list[Letter]:
         place = place_of(message, headers)
         first = _first_place(place, headers)
         letter = letters.setdefault(first, Letter(first))
-        if headers.get("reason") == RETRIED.encode():
-            letter.retried.add(place)
+        if _is_note(headers):
+            (letter.retried if _text(headers["reason"]) == RETRIED else letter.closed).add(place)
             continue
         letter.places.add(place)
         letter.count += 1
@@ -87,7 +100,7 @@ def find_message(services: Services, place: Place) -> Message:
     for message in _messages(services):
         headers = headers_of(message)
         at = place_of(message, headers)
-        if place in (at, _first_place(at, headers)) and headers.get("reason") != RETRIED.encode():
+        if place in (at, _first_place(at, headers)) and not _is_note(headers):
             found = message
     if found is None:
         raise Fault(f"There is no dead letter from {place}", "", "`order-ledger dead-letters list` names them")
@@ -124,27 +137,58 @@ def retry(services: Services, source: Place | None) -> list[dict[str, Any]]:
     One entry for each: `source`, `outcome` (sent, refused, failed), and `to` or `detail`. Only intake topics take
     records back: facts are written by the ledger alone.
     """
-    letters = {letter.first_place: letter for letter in read_letters(services)}
-    if source is not None:
-        wanted = {place for letter in letters.values() if source in letter.places for place in letter.places}
-        wanted = wanted - _retried(letters) or wanted
-        if not wanted:
-            raise Fault(f"There is no dead letter from {source}", "", "`order-ledger dead-letters list` names them")
-    else:
-        wanted = {place for letter in letters.values() for place in letter.places - letter.retried}
+    wanted = {place for letter in _chosen(services, source) for place in _places_of(letter, source)}
     # The bytes of one record are the same wherever it died: the newest death of each letter is sent, the others noted.
     sender = _Sender(services)
     for message in _messages(services):
         headers = headers_of(message)
         place = place_of(message, headers)
-        if place in wanted and headers.get("reason") != RETRIED.encode():
+        if place in wanted and not _is_note(headers):
             wanted.discard(place)
             sender.send(message, place, headers)
     return sender.finish()
 
 
-def _retried(letters: dict[Place, Letter]) -> set[Place]:
-    return {place for letter in letters.values() for place in letter.retried}
+def close(services: Services, source: Place | None, why: str) -> list[Place]:
+    """Note that a letter, or each that is open, is done with; the places that were open. Nothing is deleted.
+
+    A record that dies at another place later opens its letter again. Fault where there is no such letter.
+    """
+    first = {place: letter.first_place for letter in _chosen(services, source) for place in letter.open_places}
+    sender = producer(services, linger_ms=20)
+    failed: list[str] = []
+
+    def delivered(error: Any, _: Message) -> None:
+        if error is not None:
+            failed.append(str(error))
+
+    for place, origin in first.items():
+        note = dead_letter_headers(place, CLOSED, why, [(RETRY_OF, str(origin).encode())])
+        sender.produce(services.topic(DEAD_LETTERS), headers=dict(note), on_delivery=delivered)
+        sender.poll(0)
+    if sender.flush(_FLUSH_SECONDS) or failed:
+        raise Fault("Not all letters could be closed", failed[0] if failed else "Kafka does not answer", "close again")
+    return sorted(first)
+
+
+def _chosen(services: Services, source: Place | None) -> list[Letter]:
+    """The letter that knows the place, or all that are open. Fault where none knows it."""
+    letters = read_letters(services)
+    if source is None:
+        return [letter for letter in letters if letter.open]
+    found = [letter for letter in letters if source in letter.places]
+    if not found:
+        raise Fault(f"There is no dead letter from {source}", "", "`order-ledger dead-letters list` names them")
+    return found
+
+
+def _places_of(letter: Letter, source: Place | None) -> Collection[Place]:
+    """What is to be sent again of a letter: what is open; all of it where a person names one that is not."""
+    return letter.open_places or (letter.places if source is not None else ())
+
+
+def _is_note(headers: dict[str, bytes | None]) -> bool:
+    return _text(headers.get("reason")) in NOTES
 
 
 class _Sender:

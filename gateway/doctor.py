@@ -172,7 +172,8 @@ def _reachable(settings: Settings) -> Iterator[Check]:
                 service.name, "ok", f"{service.name} answers ({where}{process})", _version(service.name, settings)
             )
         elif service.address is None:
-            yield Check(service.name, "fail", f"{service.name} does not run", where, "`order-ledger up` starts it")
+            detail = f"{where}; {service.problem}" if service.problem else where
+            yield Check(service.name, "fail", f"{service.name} does not run", detail, "`order-ledger up` starts it")
         else:
             hint = (
                 f"look into {service.log}"
@@ -293,7 +294,7 @@ def _dead_letters(services: Services, _settings: Settings) -> Iterator[Check]:
     if not waiting:
         yield Check("dead-letters", "ok", "No dead letters wait")
     for reason, count in sorted(waiting.items()):
-        hint = "`order-ledger dead-letters list`, `show`, and `retry` when the cause is gone"
+        hint = "`order-ledger dead-letters list`, `show`; `retry` when the cause is gone, `close` when it never will be"
         yield Check("dead-letters", "warn", f"{count:,} dead letters: {reason}", "", hint)
 
 

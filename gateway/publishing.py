@@ -8,7 +8,7 @@ another order) it is held here, against what has been answered so far.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
@@ -28,6 +28,8 @@ from runtime.settings import Settings
 LINGER_MS = 50
 #: Acknowledgements of a whole file are waited for in steps of this, so that progress shows.
 FLUSH_SECONDS = 1.0
+#: Ids of commands that were not taken, in words; `NotTaken.ids` and `publish --json` have all.
+NAMED_MAX = 20
 #: Rows asked for at once when outcomes are looked up: fewer costs round trips, more builds long arrays.
 LOOKUP_ROWS = 5_000
 
@@ -71,6 +73,22 @@ class _Sent(NamedTuple):
     offset: int
 
 
+class NotTaken(Fault):
+    """Kafka did not acknowledge these commands; `ids` has all of them, in the order of sending.
+
+    Some may be there all the same: an answer can get lost. All others of the same call are acknowledged.
+    """
+
+    def __init__(self, ids: Sequence[str], reason: str) -> None:
+        more = f" and {len(ids) - NAMED_MAX:,} more" if len(ids) > NAMED_MAX else ""
+        super().__init__(
+            f"{len(ids)} commands were not taken by Kafka",
+            f"{reason}; ids: {', '.join(ids[:NAMED_MAX])}{more}",
+            "publish the same again: what was taken counts once",
+        )
+        self.ids = list(ids)
+
+
 class _Sender:
     """Encodes and sends; a failed delivery is kept and told at the end."""
 
@@ -79,13 +97,16 @@ class _Sender:
         self._services = services
         self._codec = codec_for(services.schema_registry, services.topic_prefix)
         self._producer: Producer = producer(services, linger_ms=LINGER_MS)
-        self.failed: list[str] = []
-        self.delivered = 0
+        self.failed: dict[int, tuple[str, KafkaError]] = {}
+        self.sent = self.delivered = 0
 
     def send(self, command: Parsed, on_delivered: Callable[[Message], None] | None = None) -> None:
+        self.sent += 1
+        number = self.sent
+
         def report(error: KafkaError | None, message: Message) -> None:
             if error is not None:
-                self.failed.append(f"{command.id}: {error}")
+                self.failed[number] = command.id, error
                 return
             self.delivered += 1
             if on_delivered is not None:
@@ -101,21 +122,18 @@ class _Sender:
         self._producer.poll(0)
 
     def finish(self) -> None:
-        """Wait until Kafka has answered for everything. Fault where it did not take a record."""
+        """Wait until Kafka has answered for everything. NotTaken names what it did not acknowledge."""
         while self._producer.flush(FLUSH_SECONDS):
             pass
         if self.failed:
-            raise Fault(
-                f"{len(self.failed)} commands were not taken by Kafka",
-                self.failed[0],
-                "publish the same file again: what was taken counts once",
-            )
+            failed = [self.failed[number] for number in sorted(self.failed)]  # they fail in any order
+            raise NotTaken([command_id for command_id, _ in failed], failed[0][1].str())
 
 
 def send_all(
     settings: Settings, services: Services, commands: Iterable[Mapping[str, Any]], on_sent: Callable[[int], None]
 ) -> int:
-    """Send generated commands in bulk; the number that Kafka acknowledged. BadCommandError for a malformed one."""
+    """Send generated commands in bulk; the number that Kafka acknowledged. BadCommandError, NotTaken."""
     sender = _Sender(settings, services)
     count = 0
     for document in commands:
@@ -137,7 +155,10 @@ def publish_lines(
     on_line: Callable[[int], None] = lambda _: None,
     on_sent: Callable[[], None] = lambda: None,
 ) -> Report:
-    """Publish NDJSON. Every line that is not empty gets one outcome; Fault where they are not decided in time."""
+    """Publish NDJSON. Every line that is not empty gets one outcome.
+
+    NotTaken where Kafka did not acknowledge all, Fault where they are not decided in time.
+    """
     sender = _Sender(settings, services)
     counts: Counter[str] = Counter()
     outcomes: list[Outcome] = []

@@ -12,9 +12,11 @@ What is known about them stands in the headers, so that the original bytes can b
 | detail | what a person wants to know |
 | at | when they were set aside, RFC 3339 in UTC |
 | original.NAME | a header of the record itself |
+| headers_left_out | stands there when the record had more headers than are kept |
 | retry_of | the place where the record was first found, when it had been sent again before |
 
-A letter that was sent again is followed by a note with the same source, the reason `retried` and no value.
+A letter that was sent again is followed by a note with the same source, the reason `retried` and no value; one that a
+person has closed by a note with the reason `closed`.
 
 A reader that takes over may set the same record aside twice: readers of this topic count places, not records.
 """
@@ -31,8 +33,18 @@ RETRY_OF = "retry_of"
 #: Reason of a record that is no letter but a note about one: it was sent to its topic again. Its value is null.
 RETRIED = "retried"
 
+#: Reason of a note about a letter that is done with: nothing will ever come of it. Its value is null.
+CLOSED = "closed"
+
+#: Reasons of records that are no letters.
+NOTES = frozenset({RETRIED, CLOSED})
+
 #: A detail longer than this is cut: headers count towards Kafka's limit for a record, which the value may fill.
 DETAIL_CHARS_MAX = 2_000
+
+#: Of the record's own headers so many bytes are kept, the first ones: each grows by a prefix, and thousands of tiny
+#: ones would grow beyond what the topic takes. Less would lose what a channel's tracing puts there.
+ORIGINAL_BYTES_MAX = 100_000
 
 Headers = list[tuple[str, bytes | None]]
 
@@ -81,8 +93,14 @@ def dead_letter_headers(
         ("detail", detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace")),
         ("at", (at or datetime.now(UTC)).isoformat().encode()),
     ]
+    room = ORIGINAL_BYTES_MAX
     for name, value in original:
-        headers.append((name if name == RETRY_OF else ORIGINAL + name, value))
+        kept = name if name == RETRY_OF else ORIGINAL + name
+        room -= len(kept.encode()) + len(value or b"")
+        if room < 0:
+            headers.append(("headers_left_out", b"true"))
+            break
+        headers.append((kept, value))
     return headers
 
 

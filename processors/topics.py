@@ -12,17 +12,28 @@ from runtime.settings import Settings
 INTAKE_KEPT_DAYS = 30
 _MS_PER_DAY = 86_400_000
 
-#: A record may be this large on the broker: the largest command (1 MB at our own edge) with its frame and headers.
-RECORD_BYTES_MAX = 1_200_000
+#: A command may be this large on the broker: the largest one at our own edge (1 MB) with its frame and headers.
+COMMAND_RECORD_BYTES_MAX = 1_200_000
+#: A fact may say each line of a large order several times (`FACT_BYTES_MAX` of `processors.ledger.partition` and its
+#: key). Smaller stops the ledger at such a command; larger only lets a mistake take more room.
+FACT_RECORD_BYTES_MAX = 6_000_000
+#: Whatever another topic holds must fit in here with what is said about it, else nobody can get past such a record.
+DEAD_LETTER_BYTES_MAX = 7_000_000
 
 
 def topic_specs(services: Services, settings: Settings) -> list[TopicSpec]:
     """All topics by their full names. The broker stamps commands: log time must not come from a channel."""
-    common = {"max.message.bytes": str(RECORD_BYTES_MAX), "cleanup.policy": "delete"}
-    intake = {**common, "message.timestamp.type": "LogAppendTime", "retention.ms": str(INTAKE_KEPT_DAYS * _MS_PER_DAY)}
-    for_ever = {**common, "retention.ms": "-1", "retention.bytes": "-1"}
+    intake = {
+        "cleanup.policy": "delete",
+        "max.message.bytes": str(COMMAND_RECORD_BYTES_MAX),
+        "message.timestamp.type": "LogAppendTime",
+        "retention.ms": str(INTAKE_KEPT_DAYS * _MS_PER_DAY),
+    }
+    for_ever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+    facts = {**for_ever, "max.message.bytes": str(FACT_RECORD_BYTES_MAX)}
+    letters = {**for_ever, "max.message.bytes": str(DEAD_LETTER_BYTES_MAX)}
     configs: Mapping[str, dict[str, str]] = (
-        dict.fromkeys(INTAKE_TOPICS, intake) | dict.fromkeys(LEDGER_TOPICS, for_ever) | {DEAD_LETTERS: for_ever}
+        dict.fromkeys(INTAKE_TOPICS, intake) | dict.fromkeys(LEDGER_TOPICS, facts) | {DEAD_LETTERS: letters}
     )
     return [
         TopicSpec(services.topic(name), settings.partitions, settings.replication, config)

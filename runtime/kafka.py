@@ -10,16 +10,19 @@ Topic names are full names everywhere: `services.topic("ledger.orders")`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]  # no __all__ there
 
 from runtime.errors import Fault
 from runtime.logging import client_logger
 from runtime.services import Services
+
+#: What is called with the broker's answer for a record: an error or None, and the record.
+Delivered = Callable[[KafkaError | None, Message | None], None]
 
 ADMIN_TIMEOUT_SECONDS = 30.0  # a controller election takes seconds; shorter fails on it, longer hides a dead cluster
 
@@ -51,6 +54,9 @@ _PRODUCER: dict[str, Any] = {
     # a process grow by a gigabyte while the broker is away.
     "queue.buffering.max.messages": 500_000,
     "queue.buffering.max.kbytes": 262_144,
+    # How large a record may be is for its topic to say. The client's own limit of 1 MB would stop the ledger at a
+    # record that its broker takes; above 8 MB the broker refuses.
+    "message.max.bytes": 8_000_000,
     # A minute of broker absence is ridden out; then the caller (an HTTP request, a CLI) hears that it is not sent.
     # Shorter fails on every rolling restart, longer keeps a person waiting.
     "delivery.timeout.ms": 60_000,
@@ -93,6 +99,17 @@ _CONSUMER: dict[str, Any] = {
     "enable.partition.eof": False,
 }
 
+#: What does not go with `group.protocol=consumer` (KIP-848). Time-outs and the assignor are the broker's there, and
+#: librdkafka refuses to be told. A static member that was killed keeps its name until its session is over: whoever
+#: comes back under it gets a fatal error (UNRELEASED_INSTANCE_ID, measured), where the classic protocol gives it its
+#: partitions back at once. So there every start is a new member.
+_OF_THE_CLASSIC_PROTOCOL = (
+    "session.timeout.ms",
+    "heartbeat.interval.ms",
+    "partition.assignment.strategy",
+    "group.instance.id",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
@@ -109,14 +126,75 @@ def producer(services: Services, **overrides: Any) -> Producer:
     return Producer(_config(services, _PRODUCER, overrides))
 
 
-def gapless_producer(services: Services, **overrides: Any) -> Producer:
+def gapless_producer(services: Services, **overrides: Any) -> GaplessProducer:
     """The ledger's producer: waits for its broker for ever, and never leaves a hole before a later record."""
-    return Producer(_config(services, _PRODUCER | _GAPLESS, overrides))
+    return GaplessProducer(_config(services, _PRODUCER | _GAPLESS, overrides))
+
+
+class GaplessProducer:
+    """Every failure is told by the deliveries, and by nothing else; `message` is None for a record that was not taken.
+
+    Where a broker lost a batch that it had acknowledged, the sequence is broken for good. The client then raises in
+    whatever is called next, once, and in each `produce` after: a dozen places, for what deliveries say anyway.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._producer = Producer(config)
+
+    def produce(  # noqa: PLR0917  # as the client's own
+        self,
+        topic: str,
+        value: Any,
+        key: Any,
+        partition: int = -1,
+        on_delivery: Delivered = lambda _error, _message: None,
+        headers: Any = None,
+    ) -> None:
+        """Raises BufferError when the local queue is full, KafkaException for a record that cannot be sent."""
+        more = {} if headers is None else {"headers": headers}
+        try:
+            self._producer.produce(topic, value, key, partition, on_delivery, **more)
+        except KafkaException as error:
+            if not is_fatal(error.args[0]):
+                raise
+            on_delivery(error.args[0], None)
+
+    def poll(self, timeout_seconds: float) -> int:
+        """Deliver what the broker has said, waiting so long for it to say something."""
+        return self._unless_fatal(lambda: self._producer.poll(timeout_seconds))
+
+    def flush(self, timeout_seconds: float) -> int:
+        """Wait so long until all is delivered or has failed; how many are still on their way."""
+        return self._unless_fatal(lambda: self._producer.flush(timeout_seconds))
+
+    @staticmethod
+    def _unless_fatal(work: Callable[[], int]) -> int:
+        try:
+            return work()
+        except KafkaException as error:
+            if not is_fatal(error.args[0]):
+                raise
+            return work()  # it is raised once only
 
 
 def consumer(services: Services, group: str, **overrides: Any) -> Consumer:
     """A reader that commits nothing by itself; `group` without prefix."""
-    return Consumer(_config(services, _CONSUMER | {"group.id": services.group(group)}, overrides))
+    config = _config(services, {**_CONSUMER, **services.consumer_config, "group.id": services.group(group)}, overrides)
+    if config.get("group.protocol", "classic") == "consumer":
+        for name in _OF_THE_CLASSIC_PROTOCOL:
+            config.pop(name, None)
+    else:
+        session_ms = int(config["session.timeout.ms"])
+        # Three heartbeats may get lost before a member counts as dead.
+        config["heartbeat.interval.ms"] = min(config["heartbeat.interval.ms"], session_ms // 3)
+    return Consumer(config)
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether the client that said so will never work again: another process has its name, or the broker will not have
+    it. A consumer delivers this once, as an event whose own `fatal()` is False, and is silent from then on.
+    """
+    return bool(error.fatal()) or error.code() == KafkaError._FATAL  # noqa: SLF001  # its public name
 
 
 def admin(services: Services, **overrides: Any) -> AdminClient:
@@ -153,7 +231,15 @@ def create_topics(services: Services, specs: Iterable[TopicSpec]) -> dict[str, s
                         "check the broker's rights and that it has as many nodes as ORDER_LEDGER_REPLICATION asks for",
                     ) from error
     _wait_for_leaders(client, wanted)
-    return topic_ids(services, wanted)
+    deadline = time.monotonic() + ADMIN_TIMEOUT_SECONDS
+    while True:
+        try:
+            return topic_ids(services, wanted)
+        except KafkaException as error:
+            # Of several brokers one may be asked that has not heard of a new topic yet.
+            if error.args[0].code() not in _MOVING or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def _wait_for_leaders(client: AdminClient, wanted: Mapping[str, TopicSpec]) -> None:

@@ -45,7 +45,7 @@ def setup_logging(level: str = "INFO", *, process: str | None = None, as_json: b
         wrapper_class=structlog.make_filtering_bound_logger(number),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _PatientHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
@@ -58,6 +58,34 @@ def setup_logging(level: str = "INFO", *, process: str | None = None, as_json: b
     logging.getLogger("order_ledger").setLevel(number)
     if process is not None:
         structlog.contextvars.bind_contextvars(process=process)
+
+
+class _PatientHandler(logging.StreamHandler[Any]):
+    """A log that cannot be written (its disk is full) costs lines, never the work that they tell of.
+
+    When lines can be written again, the second says how many are missing.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record) + self.terminator
+        except Exception:  # noqa: BLE001  # a line that cannot be put into words is told of as logging always does
+            self.handleError(record)
+            return
+        try:
+            # The last line may have been cut where the disk was full: this one begins anew.
+            self.stream.write(f"\n{line}" if self._lost else line)
+            self.flush()
+        except (OSError, ValueError):  # ValueError: the stream was closed
+            self._lost += 1
+            return
+        lost, self._lost = self._lost, 0
+        if lost:
+            log.warning("log_lines_missing", lines=lost, hint="the log could not be written: was its disk full?")
 
 
 class _Quiet(logging.Filter):

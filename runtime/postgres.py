@@ -22,6 +22,12 @@ CONNECT_TIMEOUT_SECONDS = 10  # for one attempt: below 3 fails on a busy server,
 # Half-open connections (a server that vanished) are noticed after 30 + 3 × 5 s, not after the kernel's two hours.
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
 
+# A process that stands still in a transaction (paused, swapped out, cut off) holds rows it touched, and whoever took
+# over its work waits for them. So the server ends such a transaction. Between two statements of ours lies the making of
+# one table's rows, well under a second: shorter than 5 s ends healthy work on a machine that swaps (it is done again),
+# longer makes a successor wait for as long.
+STILL_SECONDS_MAX = 10.0
+
 
 def conninfo(services: Services, application: str, database: str | None = None) -> str:
     """The connection string with our name in it, as `pg_stat_activity` shows it; for pools and for COPY tools."""
@@ -41,6 +47,15 @@ def connect(
     if not autocommit:
         connection.commit()
     return connection
+
+
+def let_go_when_still(connection: psycopg.Connection[Any]) -> None:
+    """The server rolls back a transaction of this connection that rests for STILL_SECONDS_MAX, and ends the connection.
+
+    The next statement then raises psycopg.errors.IdleInTransactionSessionTimeout, which is no OperationalError.
+    """
+    connection.execute(f"SET idle_in_transaction_session_timeout TO {round(STILL_SECONDS_MAX * 1000)}")
+    connection.commit()
 
 
 async def connect_async(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from runtime.embedded.cluster import Embedded
@@ -30,6 +31,8 @@ class Services:
     postgres_origin: Origin
     topic_prefix: str = ""
     schema_registry: str | None = None
+    #: librdkafka properties that producers and admin clients would complain of: group protocol, session time-out.
+    consumer_config: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def origin(self) -> Origin:
@@ -90,6 +93,7 @@ def find_services(
         postgres_origin=postgres[1],
         topic_prefix=settings.topic_prefix,
         schema_registry=settings.schema_registry,
+        consumer_config=settings.kafka_consumer_config(),
     )
 
 
@@ -132,6 +136,12 @@ def status(settings: Settings) -> list[ServiceStatus]:
     return [_kafka_status(settings), _postgres_status(settings)]
 
 
+def _not_running(name: str, origin: Origin, log: Path | None) -> ServiceStatus:
+    """An embedded service that does not run; `log` of one that nobody stopped."""
+    problem = None if log is None else f"has ended without being stopped; its log is {log}"
+    return ServiceStatus(name, origin, None, up=False, log=None if log is None else str(log), problem=problem)
+
+
 def _kafka_status(settings: Settings) -> ServiceStatus:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
@@ -140,7 +150,8 @@ def _kafka_status(settings: Settings) -> ServiceStatus:
     origin: Origin = "configured" if settings.kafka else "embedded"
     address = settings.kafka or servers.running().kafka
     if address is None:
-        return ServiceStatus("kafka", origin, None, up=False)
+        ended = servers.kafka.ended_by_itself()
+        return _not_running("kafka", origin, servers.kafka.log_file() if ended else None)
     config = settings.kafka_client_config() or {"bootstrap.servers": address}
     problem: str | None = None
     try:
@@ -161,7 +172,8 @@ def _postgres_status(settings: Settings) -> ServiceStatus:
     origin: Origin = "configured" if configured else "embedded"
     conninfo = configured or servers.running().postgres
     if conninfo is None:
-        return ServiceStatus("postgres", origin, None, up=False)
+        ended = servers.postgres.ended_by_itself()
+        return _not_running("postgres", origin, servers.postgres.log_file if ended else None)
     parts = conninfo_to_dict(conninfo)
     address = f"{parts.get('host', 'local')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
     problem: str | None = None

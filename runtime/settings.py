@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import Field, SecretStr
@@ -48,6 +49,16 @@ class Settings(BaseSettings):
     kafka_ssl_certificate_location: str | None = None
     kafka_ssl_key_location: str | None = None
     kafka_ssl_key_password: SecretStr | None = None
+    kafka_group_protocol: Literal["classic", "consumer"] = Field(
+        default="classic",
+        description="How ledger and projector share partitions; consumer is KIP-848. Reactions (Faust): always classic",
+    )
+    kafka_session_timeout_seconds: float | None = Field(
+        default=None,
+        ge=1,
+        le=300,
+        description="A worker that is not heard of for so long loses its partitions; unset: 10, reactions 6",
+    )
 
     postgres: SecretStr | None = Field(default=None, description="libpq connection string or URI; unset: embedded")
     schema_registry: str | None = Field(default=None, description="URL of a schema registry; unset: the ledger's own")
@@ -75,6 +86,15 @@ class Settings(BaseSettings):
                 config[field.removeprefix("kafka_").replace("_", ".")] = text
         return config
 
+    def kafka_consumer_config(self) -> dict[str, str]:
+        """librdkafka properties of consumers alone, whatever cluster they are on; empty when nothing is set."""
+        config: dict[str, str] = {}
+        if self.kafka_group_protocol != "classic":
+            config["group.protocol"] = self.kafka_group_protocol
+        if self.kafka_session_timeout_seconds is not None:
+            config["session.timeout.ms"] = str(round(self.kafka_session_timeout_seconds * 1000))
+        return config
+
     def postgres_conninfo(self) -> str | None:
         """The configured connection string, in the clear, for the driver only."""
         return self.postgres.get_secret_value() if self.postgres else None
@@ -91,4 +111,7 @@ class Settings(BaseSettings):
         return env
 
 
-_PASSED_THROUGH = tuple(name for name in Settings.model_fields if name.startswith("kafka_"))
+_OF_CONSUMERS = ("kafka_group_protocol", "kafka_session_timeout_seconds")
+_PASSED_THROUGH = tuple(
+    name for name in Settings.model_fields if name.startswith("kafka_") and name not in _OF_CONSUMERS
+)

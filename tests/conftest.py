@@ -18,12 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 
 from runtime.embedded.cluster import Embedded
 from runtime.postgres import drop_database, ensure_database
 from runtime.services import Services, find_services
 from runtime.settings import Settings, default_cache
+
+# A law does not become wrong because the machine is busy.
+hypothesis_settings.register_profile("unhurried", deadline=None)
+hypothesis_settings.load_profile("unhurried")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,12 @@ def evolve(
         case f.LineBackordered():
             line = _take_open(order.lines[fact.line_id], fact.quantity, under_way_first=True)
             waits = _add_wait(line.waits, Wait(fact.attempt, fact.quantity))
-            return _with(order, replace(line, waits=waits, excluded=(), answered=_newest(line, fact.stock_version)))
+            # A line that waits for another one only is called back by that one's offer, which says nothing of the
+            # places that refused this line: asked again there and then, it would be refused again, for ever.
+            excluded = () if fact.attempt else line.excluded
+            return _with(
+                order, replace(line, waits=waits, excluded=excluded, answered=_newest(line, fact.stock_version))
+            )
         case f.BackorderReopened():
             line = order.lines[fact.line_id]
             return _with(

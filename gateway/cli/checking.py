@@ -1,4 +1,4 @@
-"""`order-ledger verify | dead-letters list, show, retry | doctor`: is it right, what went wrong, is it well."""
+"""`order-ledger verify | dead-letters list, show, retry, close | doctor`: is it right, what went wrong, is it well."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from confluent_kafka import KafkaException
 
 from gateway.cli.context import fail, print_json
-from gateway.dead_letters import describe, find_message, hexdump, read_letters, retry
+from gateway.dead_letters import close, describe, find_message, hexdump, read_letters, retry
 from gateway.doctor import examine, healthy, running_services
 from processors.dead_letters import Place
 from processors.subjects import codec_for
@@ -33,6 +33,9 @@ def register(app: typer.Typer) -> None:
     letters.command("list", epilog="Example: order-ledger dead-letters list --json")(list_command)
     letters.command("show", epilog="Example: order-ledger dead-letters show intake.orders/3/17")(show_command)
     letters.command("retry", epilog="Example: order-ledger dead-letters retry --all")(retry_command)
+    letters.command("close", epilog="Example: order-ledger dead-letters close intake.orders/3/17 --why garbage")(
+        close_command
+    )
     app.add_typer(letters, name="dead-letters")
 
 
@@ -89,9 +92,9 @@ def list_command(*, as_json: Json = False) -> None:
         print_json({"dead_letters": [letter.as_json() for letter in letters], "open_by_reason": reasons})
         return
     for letter in letters:
-        state = "open" if letter.open else "sent again"
         typer.echo(
-            f"{letter.first_place!s:32} {letter.reason:16} {letter.count:>4}×  {state:10} {letter.at}  {letter.detail}"
+            f"{letter.first_place!s:32} {letter.reason:16} {letter.count:>4}×  {letter.state:10} {letter.at}  "
+            f"{letter.detail}"
         )
     if not letters:
         typer.echo("no dead letters", err=True)
@@ -137,6 +140,29 @@ def retry_command(
             typer.echo("nothing to send again", err=True)
     if any(outcome["outcome"] != "sent" for outcome in outcomes):
         raise typer.Exit(1)
+
+
+def close_command(
+    source: Annotated[
+        str | None, typer.Argument(metavar="[SOURCE]", help="One letter: topic/partition/offset.")
+    ] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All letters that are open.")] = False,
+    why: Annotated[str, typer.Option(help="Why nothing will come of it; kept with the letter.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Note that nothing will come of a letter: `doctor` is silent about it, `list` still shows it."""
+    if (source is None) != everything:
+        fail("say which letters to close", "", "name one as `dead-letters list` does, or say --all")
+    place = None if source is None else _place(source)
+    closed = _reading(lambda services: close(services, place, why))
+    if as_json:
+        print_json({"closed": [str(one) for one in closed]})
+        return
+    for one in closed:
+        typer.echo(f"{one}: closed")
+    if not closed:
+        typer.echo("nothing to close", err=True)
 
 
 def doctor_command(*, as_json: Json = False) -> None:

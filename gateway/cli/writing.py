@@ -48,7 +48,7 @@ def publish_command(
     as_json: Json = False,
 ) -> None:
     """Publish commands and tell what became of each: accepted, duplicate, rejected (and why) or dead."""
-    from gateway.publishing import publish_lines
+    from gateway.publishing import NotTaken, publish_lines
 
     if file != "-" and not Path(file).is_file():
         fail(
@@ -71,6 +71,10 @@ def publish_command(
                 on_line=bar.advance,
                 on_sent=lambda: bar.say("waiting for the ledger (`order-ledger run` starts the workers)"),
             )
+        except NotTaken as fault:
+            if as_json:
+                print_json({"not_taken": fault.ids})
+            raise
         finally:
             if file != "-":
                 source.close()

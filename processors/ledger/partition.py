@@ -29,6 +29,10 @@ _FACT_CLASSES = {name: row.data for name, row in FACTS.items()} | {"CommandRefus
 _SCHEMA_OF_FACT = {row.data: row.schema for row in FACTS.values()} | {CommandRefused: REFUSAL_SCHEMA}
 #: Characters quoted of what was wrong with a command. Less hides the field's name, more is nobody's reading.
 MESSAGE_MAX = 1000
+#: A larger fact is not written and its command refused: the topic takes no more (`FACT_RECORD_BYTES_MAX` of
+#: `processors.topics`), and a record that the broker refuses would stop the partition. Deciders of all writers must
+#: agree on it. Orders of tens of thousands of lines come near.
+FACT_BYTES_MAX = 5_000_000
 #: NUL as JSON writes it, and not an escaped backslash before "u0000".
 _NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _canonical = msgspec.json.Encoder(order="sorted").encode
@@ -278,7 +282,12 @@ class PartitionLedger:
         facts, state = answer
         if not facts:
             return Repeated()
-        encoded = self._state(facts, command, stream_id=stream_id, body_digest=body_digest, offset=offset)
+        about: dict[str, Any] = {"stream_id": stream_id, "body_digest": body_digest, "offset": offset}
+        try:
+            encoded = self._state(facts, command, **about)
+        except _TooLargeError as error:
+            state = stream.state
+            encoded = self._state([_too_large(kind, command, error.size)], command, **about)
         stream.state = state
         return Decided(encoded)
 
@@ -315,7 +324,10 @@ class PartitionLedger:
             envelope["event_id"] = f"{event}{index:04x}"
             envelope["version"] = stream.version + index
             envelope["index"] = index
-            encoded.append(EncodedFact(key, self._codec.encode_around(schema, envelope, part)))
+            value = self._codec.encode_around(schema, envelope, part)
+            if len(value) > FACT_BYTES_MAX:
+                raise _TooLargeError(len(value))
+            encoded.append(EncodedFact(key, value))
         # Nothing above changed the stream: a rule that raises leaves everything as it was.
         stream.version += len(facts)
         self.facts += len(facts)
@@ -335,6 +347,25 @@ class PartitionLedger:
 def reused(command: int, body: int) -> int:
     """The key under which the refusal of an id with another body is remembered: a repeat of that gets nothing new."""
     return command ^ body
+
+
+class _TooLargeError(Exception):
+    """A fact would have `size` bytes: more than its topic takes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+def _too_large(kind: CommandType, command: Command[Any], size: int) -> CommandRefused:
+    return CommandRefused(
+        command=kind.name,
+        code="limit",
+        what=f"{kind.name} {command.id} was refused",
+        detail=f"what follows from it takes {size:,} bytes, at most {FACT_BYTES_MAX:,} can be recorded",
+        hint="ask for fewer lines at once",
+        at_most=None,
+    )
 
 
 def _command_key(channel: str, command_id: str) -> int:

@@ -2,8 +2,8 @@
 
 It stands in PostgreSQL.
 
-A snapshot of a partition is a position on the ledger partition and, per stream, a state with its version. States may be
-newer than the position: folding skips versions that a state already has. An older writer never overwrites a newer one's.
+A snapshot of a partition is a position on the ledger partition and, per stream, a state with its version. Folding
+skips versions that a state already has. An older writer never overwrites a newer one's.
 
 A database can be restored to an older backup, in whole or table by table, while writers run or while none does. So a
 snapshot says how many facts its streams hold together: where they hold another number, it is no snapshot, and the log

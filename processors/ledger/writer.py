@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import psycopg
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS
 from events.chain import ChainReader, Link
@@ -71,10 +71,10 @@ class _Owned:
         self.committed = -1
         self.gap_seen = -1
 
-    def delivered(self, error: KafkaError | None, message: Message) -> None:
+    def delivered(self, error: KafkaError | None, message: Message | None) -> None:
         """The broker's answer for one fact, in order of sending."""
         self.acked += 1
-        if error is not None:
+        if error is not None or message is None:
             self.disturbed = f"delivery failed: {error}"
         elif message.offset() != self.next_offset:
             self.disturbed = self.disturbed or "somebody else wrote to the partition"
@@ -106,7 +106,7 @@ class LedgerWriter:
         self._name = {services.topic(name): name for name in INTAKE_TOPICS}
         self._owned: dict[tuple[str, int], _Owned] = {}
         self._consumer: Consumer | None = None
-        self._producer: Producer = gapless_producer(services)
+        self._producer = gapless_producer(services)
         self._side_sent = 0
         self._side_pending: set[int] = set()
         self._held: list[tuple[_Owned, EncodedFact]] = []
@@ -191,7 +191,7 @@ class LedgerWriter:
         for owned, fact in held:
             if self._side_pending:
                 owned.disturbed = owned.disturbed or "a record that was set aside is not acknowledged yet"
-            else:
+            if not owned.disturbed:
                 self._produce_fact(owned, fact)
 
     def _produce_fact(self, owned: _Owned, fact: EncodedFact) -> None:
@@ -224,30 +224,29 @@ class LedgerWriter:
         elif isinstance(outcome, SetAside):
             log.warning("record_set_aside", **where, reason=outcome.reason, detail=outcome.detail)
             dead_key, dead_value, headers = to_dead_letter(message, outcome.reason, outcome.detail)
-            self._send_aside(self._services.topic(DEAD_LETTERS), -1, dead_key, dead_value, headers)
+            self._send_aside(owned, self._services.topic(DEAD_LETTERS), -1, dead_key, dead_value, headers=headers)
         elif isinstance(outcome, Forwarded):
             topic = message.topic() or ""
             self._forwarded[outcome.channel, topic] += 1
-            self._send_aside(topic, outcome.partition, outcome.key, value, message.headers())
+            self._send_aside(owned, topic, outcome.partition, outcome.key, value, headers=message.headers())
 
-    def _send_aside(self, topic: str, partition: int, key: Any, value: Any, headers: Any) -> None:
+    def _send_aside(self, owned: _Owned, topic: str, partition: int, key: Any, value: Any, *, headers: Any) -> None:
         """A record that is no fact. Its acknowledgement, too, comes before the command's offset is committed."""
         self._side_sent += 1
         number = self._side_sent
         self._side_pending.add(number)
 
-        def delivered(error: KafkaError | None, _: Message) -> None:
-            if error is not None:
-                raise KafkaException(error)
+        def delivered(error: KafkaError | None, _: Message | None) -> None:
             self._side_pending.discard(number)
+            if error is not None:
+                owned.disturbed = f"delivery failed: {error}"
 
         self._produce(topic, partition, key, value, headers=headers, delivered=delivered)
 
     def _produce(self, topic: str, partition: int, key: Any, value: Any, *, headers: Any, delivered: Any) -> None:
         while True:
             try:
-                more = {} if headers is None else {"headers": headers}
-                self._producer.produce(topic, value, key, partition, delivered, **more)
+                self._producer.produce(topic, value, key, partition, delivered, headers)
                 return
             except BufferError:
                 self._producer.poll(0.1)
@@ -283,13 +282,16 @@ class LedgerWriter:
         failpoints.reach("ledger.after_commit")
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
-        """A commit that failed (the group was just being shared out anew) is tried again in the next round."""
+        """A commit that failed (the group was just being shared out anew) is made again in the next round.
+
+        So is one after which an older one succeeds: that one was delayed, and may have undone it.
+        """
         failed = [p for p in partitions if p.error is not None] if error is None else partitions
         if failed:
             log.warning("commit_failed", error=str(error or failed[0].error), partitions=len(failed))
-        for p in failed:
+        for p in partitions:
             owned = self._owned.get((p.topic, p.partition))
-            if owned is not None:
+            if owned is not None and (p in failed or p.offset != owned.committed):
                 owned.committed = -1
 
     def _snapshot(self, places: Iterable[tuple[str, int]]) -> None:

@@ -76,6 +76,12 @@ class Projector:
         self._positions.update(positions)
         return {partition: position.next_offset for partition, position in positions.items()}
 
+    def agrees(self) -> bool:
+        """Whether the store is where we believe it to be. If not, place anew: another process was faster, or the
+        database has lost its last moments in a crash, or it was restored to an older backup.
+        """
+        return self._store.agrees({partition: position.next_offset for partition, position in self._positions.items()})
+
     def forget(self, partitions: Collection[Partition]) -> None:
         """These partitions are somebody else's from now on; records of theirs that still come are passed over."""
         for partition in partitions:

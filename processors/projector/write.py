@@ -23,6 +23,7 @@ from projections.model import Projection, Table
 from projections.tables import ddl, unnest, upsert
 from runtime import failpoints
 from runtime.errors import Fault
+from runtime.postgres import let_go_when_still
 
 #: Below this many rows arrays and `unnest` win, above it COPY into a staging table (measured: they meet at about
 #: 5,000).
@@ -114,6 +115,14 @@ class Store:
                 found[topic, partition] = Position(row[0], ChainState(*row[1:4]))
         return found
 
+    def agrees(self, offsets: Mapping[Partition, int]) -> bool:
+        """Whether the table knows all these partitions at just these offsets."""
+        connection = self._open()
+        with connection.transaction():
+            rows = connection.execute("SELECT topic, partition, next_offset FROM projector_offsets").fetchall()
+        found = {(topic, partition): next_offset for topic, partition, next_offset in rows}
+        return all(found.get(partition) == offset for partition, offset in offsets.items())
+
     def write(
         self,
         rows: Sequence[tuple[Table, pl.DataFrame]],
@@ -124,21 +133,24 @@ class Store:
         off.
         """
         connection = self._open()
-        with connection.transaction():
-            failpoints.reach("projector.before_offsets")
-            self._move(connection, moves)
-            for table, frame in rows:
-                failpoints.reach("projector.before_rows")
-                _take_in(connection, table, frame)
-            for (topic, partition), reasons in sorted(skipped.items()):
-                for reason, skip in sorted(reasons.items()):
-                    connection.execute(
-                        "INSERT INTO skipped_facts AS t VALUES (%s, %s, %s, %s, %s, %s)"
-                        " ON CONFLICT (reader, topic, partition, reason)"
-                        " DO UPDATE SET count = t.count + excluded.count, last_offset = excluded.last_offset",
-                        [READER, topic, partition, reason, *skip],
-                    )
-            failpoints.reach("projector.before_commit")
+        try:
+            with connection.transaction():
+                failpoints.reach("projector.before_offsets")
+                self._move(connection, moves)
+                for table, frame in rows:
+                    failpoints.reach("projector.before_rows")
+                    _take_in(connection, table, frame)
+                for (topic, partition), reasons in sorted(skipped.items()):
+                    for reason, skip in sorted(reasons.items()):
+                        connection.execute(
+                            "INSERT INTO skipped_facts AS t VALUES (%s, %s, %s, %s, %s, %s)"
+                            " ON CONFLICT (reader, topic, partition, reason)"
+                            " DO UPDATE SET count = t.count + excluded.count, last_offset = excluded.last_offset",
+                            [READER, topic, partition, reason, *skip],
+                        )
+                failpoints.reach("projector.before_commit")
+        except psycopg.errors.IdleInTransactionSessionTimeout as error:
+            raise psycopg.OperationalError(f"we stood still in a transaction: {error}") from error
         failpoints.reach("projector.after_commit")
 
     def _move(self, connection: Connection, moves: Sequence[Move]) -> None:
@@ -166,7 +178,7 @@ class Store:
             # folded again. Waiting for its disk at each batch would cost a tenth of the speed.
             connection.execute("SET synchronous_commit TO off")
             connection.execute("SET jit TO off")  # compiling takes longer than any statement here
-            connection.commit()
+            let_go_when_still(connection)
             self._connection = connection
         return self._connection
 

@@ -32,8 +32,9 @@ FETCHES_BUFFERED_MAX = 16
 FETCHES_TOGETHER_MAX = 16
 FETCH_COMPANY_SECONDS = 0.01
 
-#: A copy that died is noticed after this, unless the settings say otherwise. A broker allows no less than 6 s if it was
-#: not told to; 45 s (its default) is 45 s of silence for its partitions. Heartbeats come from a thread of their own, so a long batch does not look like death.
+#: A copy that died is noticed after this, unless the settings say otherwise. A broker allows no less than 6 s unless it
+#: was told to; 45 s (its default) is 45 s of silence for its partitions. Heartbeats come from a thread of their own, so
+#: a long batch does not look like death.
 SESSION_TIMEOUT_SECONDS = 6.0
 HEARTBEAT_SECONDS = 1.5
 

@@ -99,6 +99,19 @@ class Engine:
         self._reading[partition] = PartitionReading(position, self._decoder)
         return position.next_offset
 
+    def look_back(self) -> dict[Partition, int]:
+        """Offsets to read again from, of partitions whose saved position is not the one that we saved last: another
+        copy has moved it, or the database crashed or was restored and is behind.
+        """
+        found = self._positions.load(list(self._saved)) if self._saved else {}
+        again = {}
+        for partition, position in found.items():
+            if position != self._saved[partition]:
+                self._saved[partition] = position
+                self._reading[partition] = PartitionReading(position, self._decoder)
+                again[partition] = position.next_offset
+        return again
+
     def handle(self, batch: Sequence[Fetched]) -> dict[Partition, int]:
         """Send what the batch asks for, then save the positions.
 

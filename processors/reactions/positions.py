@@ -14,7 +14,7 @@ import psycopg
 from processors.reactions.patience import Patience
 from processors.reactions.reader import Position
 from runtime.errors import Fault
-from runtime.postgres import connect
+from runtime.postgres import connect, let_go_when_still
 from runtime.services import Services
 
 Partition = tuple[str, int]
@@ -24,8 +24,11 @@ Result = TypeVar("Result")
 
 REACTION = "reactions"
 
-#: The server is not there, or its tables are not: the projector makes them when it starts first.
-_AWAY = (psycopg.OperationalError, psycopg.errors.UndefinedTable)
+#: The server is not there, or let us go because we stood still in a transaction.
+_CUT_OFF = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
+
+#: Or its tables are not there: the projector makes them when it starts first.
+_AWAY = (*_CUT_OFF, psycopg.errors.UndefinedTable)
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS reaction_offsets (
@@ -72,11 +75,12 @@ class Database:
     def _once(self, work: Callable[[psycopg.Connection[Any]], Result]) -> Result:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._services, self._application)
+            let_go_when_still(self._connection)
         connection = self._connection
         try:
             with connection.transaction():
                 return work(connection)
-        except psycopg.OperationalError:
+        except _CUT_OFF:
             connection.close()
             self._connection = None
             raise

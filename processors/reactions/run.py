@@ -7,6 +7,7 @@ compare-and-set.
 """
 
 import asyncio
+import contextvars
 import os
 import signal
 import threading
@@ -52,6 +53,9 @@ LOOK_BACK_SECONDS = 2.0
 DRAIN_SECONDS = 10.0
 LEAVE_SECONDS = 5.0
 
+#: How often the event loop shows the watchdog that it turns: more often than that looks, or it takes it for stuck.
+BEAT_SECONDS = 0.2
+
 #: How often to see whether Faust has crashed by itself.
 CRASH_LOOK_SECONDS = 0.5
 
@@ -91,9 +95,11 @@ async def _serve(services: Services, instance: Instance) -> int:
         loop.add_signal_handler(number, worker.ended.set)
     await asyncio.to_thread(positions.create_table)
     broker = admin(services)
+    worker.beat()
     threading.Thread(
-        target=watch,
+        target=contextvars.copy_context().run,  # its lines, too, say which process speaks
         args=(
+            watch,
             lambda: engine.next_offsets,
             lambda: end_offsets(services, topics, broker),
             worker.signs,
@@ -159,13 +165,20 @@ class Worker:
         self._draining = False
         self._in_hand = 0
         self._fetched = 0
+        self._beats = 0
         self._look_back_at = 0.0
         self.ended = asyncio.Event()
         self.failure: BaseException | None = None
 
     def signs(self) -> Signs:
         """For the watchdog, which is another thread. Timers do not count: they ring in a silent reader, too."""
-        return Signs(busy=self._in_hand > 0 or self._draining or self.app.rebalancing, fetched=self._fetched)
+        busy = self._in_hand > 0 or self._draining or self.app.rebalancing
+        return Signs(busy=busy, fetched=self._fetched, beats=self._beats)
+
+    def beat(self) -> None:
+        """Count that the event loop comes round, from now on."""
+        self._beats += 1
+        asyncio.get_running_loop().call_later(BEAT_SECONDS, self.beat)
 
     async def start_of(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         """Where to read the assigned partitions from: what PostgreSQL says, once the step at hand is finished."""

@@ -48,7 +48,20 @@ class Embedded:
         return Addresses(self.kafka.bootstrap_if_up(), self.postgres.conninfo_if_up())
 
     def up(self, *, kafka: bool = True, postgres: bool = True, say: Say | None = None) -> Addresses:
-        """Addresses of servers that answer; those that are wanted and not up are started, both at the same time."""
+        """Addresses of servers that answer; those that are wanted and not up are started, both at the same time.
+
+        Raises Fault where one does not start, or its folder cannot be written.
+        """
+        try:
+            return self._up(kafka=kafka, postgres=postgres, say=say)
+        except OSError as error:
+            raise Fault(
+                "The embedded services could not be started",
+                str(error),
+                f"is there room on the disk of {self.home}, and may it be written? Then `order-ledger up` again",
+            ) from error
+
+    def _up(self, *, kafka: bool, postgres: bool, say: Say | None) -> Addresses:
         tell = say or (lambda _text: None)
         found = self.running()
         if (found.kafka or not kafka) and (found.postgres or not postgres):

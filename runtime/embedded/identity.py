@@ -68,9 +68,13 @@ def recall(path: Path) -> Running | None:
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     """Replace a file so that a reader, or a crash, sees the old text or the new text and nothing between."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
-        file.write(text)
-    scratch.replace(path)
+    try:
+        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+            file.write(text)
+        scratch.replace(path)
+    except OSError:  # a full disk: the old text stands
+        scratch.unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager

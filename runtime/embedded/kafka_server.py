@@ -140,6 +140,11 @@ class KafkaServer:
         found = {n: recall(self._node(n) / "running.json") for n in self._numbers()}
         return {n: running.pid for n, running in found.items() if running}
 
+    def ended_by_itself(self) -> bool:
+        """Whether a node was started, never stopped, and is gone: a crash, a full disk, a reboot."""
+        records = [self._node(n) / "running.json" for n in self._numbers()]
+        return any(record.exists() and recall(record) is None for record in records)
+
     def log_file(self, number: int = 1) -> Path:
         return self._node(number) / "server.log"
 

@@ -140,6 +140,10 @@ class PostgresServer:
         running = recall(self._record)
         return running.pid if running else None
 
+    def ended_by_itself(self) -> bool:
+        """Whether it was started, never stopped, and is gone: a crash, a full disk, a reboot."""
+        return self._record.exists() and recall(self._record) is None
+
     @property
     def log_file(self) -> Path:
         return self.folder / "server.log"

@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 
 from events.orders import facts as f
+from events.orders.state import Wait
 from tests.events.builders import (
     amend,
     answer,
@@ -176,6 +177,18 @@ def test_an_order_waits_as_a_whole() -> None:
         like(f.LineBackordered, line_id="A", attempt=0),
     )
     assert all(line.backordered == line.ordered for line in story.state.lines.values())
+
+
+def test_a_line_that_only_waits_for_another_one_still_knows_who_refused_it() -> None:
+    """Found by the simulation (seed 69). When waiting for A made B forget that WH3 has only what is kept back from this
+    channel, B was asked of WH3 again after each offer for A, and the order went round for ever."""
+    story = whole(A=1, B=1).when(
+        reserved(1, line="A"), answers(answer("refused", 1, version=1, line="B", location="WH3"))
+    )
+    assert requested(story) == ["A"]
+    story.when(waiting(1, line="A", version=2))
+    assert story.state.lines["B"].waits == (Wait(0, 1),)
+    assert story.state.lines["B"].excluded == ("WH3",)
 
 
 def test_an_offer_reopens_the_whole_order_which_goes_on_line_by_line() -> None:

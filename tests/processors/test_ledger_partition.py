@@ -114,6 +114,30 @@ def test_a_repeat_gets_nothing_new_and_the_same_id_with_another_body_is_refused(
     assert intake.last()[0] == "OrderCancelled"
 
 
+def test_a_repeat_of_a_refused_reuse_gets_nothing_new() -> None:
+    """Found by the simulation (seed 12). Without `reused` the repeat was refused again, under the same event id."""
+    intake = Intake()
+    for lines in ({"1": 1}, {"1": 3}):
+        intake.send(record(b.place(lines)))
+    assert intake.refusal() == ("id_reused", None)
+    assert intake.send(record(b.place({"1": 3}))) == Repeated()
+    other = taken_over(intake)
+    assert other.send(record(b.place({"1": 3}))) == Repeated()
+    assert isinstance(other.send(record(b.place({"1": 4}))), Decided)
+
+
+def test_a_timer_that_rings_too_early_rings_again_under_the_same_id() -> None:
+    """Found by the simulation (seed 3551). When an early ring was refused, its id was used up, and the hold never
+    lapsed: the repeat was `Repeated()`."""
+    intake = Intake("intake.stock")
+    intake.send(record(b.receive(1), "1"))
+    intake.send(record(b.reserve(1, order="x", expires_at=NOW + timedelta(seconds=3)), "2"))
+    ring = record(b.expire(order="x"), "expire:x", channel=INTERNAL_CHANNEL)
+    assert intake.send(ring, at_ms=NOW_MS + 2_999) == Repeated()
+    assert isinstance(intake.send(ring, at_ms=NOW_MS + 3_000), Decided)
+    assert intake.last()[0] == "ReservationExpired"
+
+
 def test_a_refused_command_is_remembered_as_well() -> None:
     intake = Intake()
     intake.send(record(b.cancel()))

@@ -24,7 +24,6 @@ from processors.reactions.positions import Database, Move, Partition, Positions
 from processors.reactions.reader import FactDecoder, HoleError, PartitionReading, Position
 from processors.reactions.sourcing import Lookups
 from processors.reactions.timers import OrderDue, ReservationDue
-from processors.reactions.watchdog import Stillness, watch
 from runtime.errors import Fault
 from schemas.codec import Codec
 
@@ -243,29 +242,6 @@ def test_a_fact_nobody_reacts_to_is_read_only_as_far_as_its_place_in_the_chain()
 def test_a_hole_names_what_is_missing() -> None:
     with pytest.raises(HoleError, match="expected offset 5, found 7"):
         PartitionReading(Position(5), DECODER).read(7, [(7, b"")])
-
-
-def test_a_partition_stands_still_only_while_there_is_more_to_read() -> None:
-    still = Stillness()
-    assert still.look({STOCK: 5}, {STOCK: 9}, now=0.0) == 0.0
-    assert still.look({STOCK: 5}, {STOCK: 9}, now=7.0) == 7.0
-    assert still.look({STOCK: 6}, {STOCK: 9}, now=8.0) == 0.0
-    assert still.look({STOCK: 9}, {STOCK: 9}, now=99.0) == 0.0
-    assert still.look({STOCK: 9}, {STOCK: 10}, now=100.0) == 0.0
-    assert still.behind == {STOCK: 9}
-
-
-def test_the_watchdog_ends_a_process_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended: list[int] = []
-    stopped = threading.Event()
-
-    def end(status: int) -> None:
-        ended.append(status)
-        stopped.set()
-
-    monkeypatch.setattr("os._exit", end)
-    watch(lambda: {STOCK: 1}, lambda: {STOCK: 2}, Patience(), stopped, stall_seconds=0.05, look_seconds=0.01)
-    assert ended == [1]
 
 
 def test_a_service_that_is_away_is_waited_for_and_a_stop_ends_the_wait() -> None:

@@ -4,8 +4,8 @@
     World().run(moves)              # the same list, the same run, to the byte
     World().run(moves[:40])         # any part of it is a run, too: that is how a failure is made small
 
-The number in a move decides everything that is open when it comes to pass (which writer, how many records, which order),
-by remainders, so a move means something in whatever state it finds.
+The number in a move decides all that is open when it comes to pass (which writer, how many records, which order), by
+remainders, so a move means something in whatever state it finds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Thing = TypeVar("Thing")
 MOVE_BITS = 160
 
 #: Moves of a story. Fewer leave no room for faults in the middle of things, more only make seeds slow.
-MOVES_MIN, MOVES_MAX = 60, 130
+MOVES_MIN, MOVES_MAX = 60, 200
 
 
 class Move(NamedTuple):

@@ -19,4 +19,4 @@ class Crash(Exception):
 def must(holds: object, invariant: str, detail: object = "") -> None:
     """Raise Broken unless `holds`."""
     if not holds:
-        raise Broken(invariant, str(detail))
+        raise Broken(invariant, str(detail))  # the text is made only here: it costs more than the check

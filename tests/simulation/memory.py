@@ -4,8 +4,8 @@
     broker.append("intake.orders", 0, key, value, at)      # → offset; whoever listens is told
     database = Database()                                  # what a ledger writer's snapshots need
 
-`Producer` and `Consumer` stand where the writer's shell expects those of confluent_kafka. A produced record is on its way
-until the simulation says that the broker has it; acknowledgements come with `poll`, as they do in librdkafka.
+`Producer` and `Consumer` stand where the writer's shell expects those of confluent_kafka. A produced record is on its
+way until the simulation says that the broker has it; acknowledgements come with `poll`, as they do in librdkafka.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from confluent_kafka import KafkaError, TopicPartition
 
@@ -143,7 +143,7 @@ class Producer:
         #: How many records a flush still brings to the broker before it gives up; None: all of them.
         self.flush_reaches: int | None = None
 
-    def produce(
+    def produce(  # noqa: PLR0917 - the client's own signature
         self,
         topic: str,
         value: bytes | None,
@@ -253,7 +253,7 @@ class Database:
         if streams:
             self.streams = dict(backup.streams)
 
-    def __enter__(self) -> Database:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

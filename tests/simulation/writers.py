@@ -20,8 +20,10 @@ from unittest.mock import patch
 
 from confluent_kafka import KafkaException, TopicPartition
 
+from processors.ledger import snapshots
 from processors.ledger import writer as shell
 from processors.ledger.writer import LedgerWriter
+from processors.reactions import engine
 from tests.simulation.choices import Dice
 from tests.simulation.failure import Broken, Crash
 from tests.simulation.memory import Broker, Consumer, Database, Place, Producer, RememberingCodec
@@ -58,15 +60,19 @@ class _Log:
 @contextmanager
 def shell_in_memory() -> Iterator[None]:
     """The writer's shell meets the services in memory instead of the clients' libraries."""
-    with patch.multiple(
-        shell,
-        connect=lambda services, *_, **__: services.database,
-        consumer=lambda services, *_, **__: Consumer(services.broker),
-        gapless_producer=lambda services: Producer(services.broker),
-        end_offsets=lambda services, topics: services.broker.ends(topics),
-        start_offsets=lambda services, topics: dict.fromkeys(services.broker.places(topics), 0),
-        codec_for=lambda *_: _codec_of_the_run(),
-        log=_Log(),
+    with (
+        patch.object(engine, "log", _Log()),
+        patch.object(snapshots, "log", _Log()),
+        patch.multiple(
+            shell,
+            connect=lambda services, *_, **__: services.database,
+            consumer=lambda services, *_, **__: Consumer(services.broker),
+            gapless_producer=lambda services: Producer(services.broker),
+            end_offsets=lambda services, topics: services.broker.ends(topics),
+            start_offsets=lambda services, topics: dict.fromkeys(services.broker.places(topics), 0),
+            codec_for=lambda *_: _codec_of_the_run(),
+            log=_Log(),
+        ),
     ):
         yield
 

@@ -125,7 +125,10 @@ class Oracle:
         try:
             name, schema = self._contracts[int.from_bytes(value[1:5], "big")]
             assert value[0] == 0
-            record = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema)
+            body = io.BytesIO(value[5:])
+            record = fastavro.schemaless_reader(body, schema)
+            assert not body.read(1), "bytes behind the record"
+            assert ("follows" in record) == (place[0] in LEDGER), "a command among facts, or a fact among commands"
         except Exception:  # noqa: BLE001  # whatever makes bytes unreadable, they are unreadable
             self.unreadable += 1
             return

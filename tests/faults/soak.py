@@ -1,0 +1,464 @@
+"""The long run: load at a share of what the machine can do, a random fault every so often, judged every few minutes.
+
+    python -m tests.faults.soak --minutes 30 --seed 1 --report docs/soak.md
+
+First it measures how many commands a second this machine takes to the end (decided, reacted to, in the tables), then
+it sends `--load` of that. Of each worker two copies run: faults hit the second ones (kill -9, SIGSTOP, SIGTERM) and the
+services (PostgreSQL: connections cut, kill -9; Kafka: kill -9); the first ones live from the beginning to the end, and
+their memory is what is measured. Every few minutes the load pauses, everything settles, and an independent oracle
+compares. The verdict: equal each time, nothing acknowledged lost, memory flat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import psutil
+import psycopg
+from confluent_kafka import KafkaException
+
+from gateway.commands import check
+from processors.subjects import codec_for
+from runtime.embedded.cluster import Embedded
+from runtime.errors import Fault
+from runtime.kafka import producer
+from runtime.settings import default_cache
+from tests.conftest import LedgerEnv, open_world
+from tests.faults.chart import Line, chart
+from tests.support.oracle import Oracle
+from tests.support.shop import Shop, command, dispatch, open_shop, place, receive
+
+WORKERS = ("ledger", "reactions", "projector")
+SKUS = 400
+#: An order is dispatched, delivered and sometimes returned so many orders after it was placed.
+ORDERS_UNTIL_DISPATCH, ORDERS_UNTIL_DELIVERY, ORDERS_UNTIL_RETURN = 300, 600, 900
+#: Memory counts from here on: what every process loads once, and the caches that are filled, are not a leak.
+WARM_UP_SHARE = 0.4
+SLOPE_MAX = 0.01  # per hour
+SAMPLE_SECONDS = 5.0
+
+
+def season(draw: Random) -> Iterator[dict[str, Any]]:
+    """Orders without end, and what becomes of them; stock is refilled as it is sold."""
+    for number in range(SKUS):
+        yield receive(f"s{number}", f"WH{number % 3}", 1_000)
+    placed: deque[tuple[str, list[tuple[str, int]]]] = deque(maxlen=ORDERS_UNTIL_RETURN + 1)
+    number = 0
+    while True:
+        number += 1
+        order_id = f"o{number}"
+        lines = [(f"s{sku}", draw.randint(1, 3)) for sku in draw.sample(range(SKUS), draw.randint(1, 3))]
+        yield place(order_id, *lines, allocation=draw.choice(("ship_available", "ship_available", "all_or_nothing")))
+        for sku, quantity in lines:
+            if draw.random() < 0.1:
+                yield receive(sku, f"WH{int(sku[1:]) % 3}", 10 * quantity)
+        if draw.random() < 0.08:
+            yield command("CancelOrder", order_id=order_id, reason="changed mind")
+        placed.append((order_id, lines))
+        yield from _fates(draw, placed)
+
+
+def _fates(draw: Random, placed: deque[tuple[str, list[tuple[str, int]]]]) -> Iterator[dict[str, Any]]:
+    count = len(placed)
+    if count > ORDERS_UNTIL_DISPATCH:
+        order_id, lines = placed[-1 - ORDERS_UNTIL_DISPATCH]
+        goods = [(str(n), quantity) for n, (_, quantity) in enumerate(lines, start=1)]
+        yield dispatch(order_id, f"{order_id}-p", f"WH{int(lines[0][0][1:]) % 3}", *goods)
+    if count > ORDERS_UNTIL_DELIVERY:
+        order_id, _ = placed[-1 - ORDERS_UNTIL_DELIVERY]
+        yield command("RecordTracking", order_id=order_id, shipment_id=f"{order_id}-p", status="delivered")
+    if count > ORDERS_UNTIL_RETURN and draw.random() < 0.05:
+        order_id, lines = placed[0]
+        back = [{"line_id": "1", "quantity": lines[0][1], "disposition": "restock"}]
+        yield command("ReceiveReturn", order_id=order_id, return_id=f"{order_id}-r", location_id="WH0", lines=back)
+
+
+class Load:
+    """Sends a season at a pace, in a thread of its own. `acknowledged` are (channel, id) that Kafka has taken."""
+
+    def __init__(self, env: LedgerEnv, seed: int) -> None:
+        self._commands = season(Random(seed))
+        self._services = env.services
+        self._codec = codec_for(None, env.services.topic_prefix)
+        self._producer = producer(env.services, linger_ms=20, delivery_timeout_ms=120_000)
+        self.acknowledged: set[tuple[str, str]] = set()
+        self.failed = 0
+        self.sent = 0
+        self.per_second = 0.0
+        self._going = threading.Event()
+        self._stopped = threading.Event()
+        self._idle = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def burst(self, count: int) -> None:
+        """So many at once; returns when all are acknowledged."""
+        for _ in range(count):
+            self._send()
+        self._producer.flush(120)
+
+    def go(self, per_second: float) -> None:
+        self.per_second = per_second
+        self._idle.clear()
+        self._going.set()
+
+    def pause(self) -> None:
+        """Returns when all that was sent has its answer."""
+        self._going.clear()
+        self._idle.wait(150)
+        self._producer.flush(120)
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._going.set()
+        self._thread.join()
+
+    def _send(self) -> None:
+        document = next(self._commands)
+        parsed = check(document)
+        asked = (document["channel"], document["id"])
+
+        def delivered(error: Any, _message: Any) -> None:
+            if error is None:
+                self.acknowledged.add(asked)
+            else:
+                self.failed += 1
+
+        topic = self._services.topic(parsed.type.topic)
+        self._producer.produce(topic, parsed.encode(self._codec), parsed.key, on_delivery=delivered)
+        self.sent += 1
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            if not self._going.is_set():
+                self._idle.set()
+                self._going.wait(0.2)
+                continue
+            begun = time.monotonic()
+            for _ in range(max(1, round(self.per_second / 10))):
+                try:
+                    self._send()
+                except BufferError:
+                    break  # Kafka is away: what waits is enough
+            self._producer.poll(0)
+            time.sleep(max(0.0, begun + 0.1 - time.monotonic()))
+
+
+@dataclass
+class Samples:
+    """What was measured, one row per moment (seconds from the start)."""
+
+    at: list[float] = field(default_factory=list)
+    memory: dict[str, list[float]] = field(default_factory=dict)  # MB by process
+    lag: list[float] = field(default_factory=list)  # records between a command and the tables
+    sent: list[float] = field(default_factory=list)  # commands sent so far
+    facts: list[float] = field(default_factory=list)  # facts on the log so far
+
+
+class Soak:
+    """One run."""
+
+    def __init__(self, env: LedgerEnv, cluster: Embedded, shop: Shop, options: argparse.Namespace) -> None:
+        self.env = env
+        self.cluster = cluster
+        self.shop = shop
+        self.options = options
+        self.draw = Random(options.seed)
+        self.load = Load(env, options.seed)
+        self.oracle = Oracle(env)
+        self.samples = Samples()
+        self.faults: list[tuple[float, str]] = []
+        self.checks: list[tuple[float, int, str]] = []
+        self.began = time.monotonic()
+        self.capacity = 0.0
+        self.ended_by_themselves: list[str] = []
+        self._pids = {name: pid for name, pid in shop.workers.alive().items() if not name.endswith("-2")}
+
+    @property
+    def now(self) -> float:
+        return time.monotonic() - self.began
+
+    def run(self) -> dict[str, Any]:
+        self._measure_capacity()
+        self._check()
+        end = self.now + self.options.minutes * 60
+        next_fault = self.now + self.options.fault_seconds
+        next_check = self.now + self.options.check_minutes * 60
+        self.load.go(self.capacity * self.options.load)
+        while self.now < end:
+            self._sample()
+            self._tell(end)
+            if self.now > next_fault:
+                self._fault()
+                next_fault = self.now + self.draw.uniform(0.5, 1.5) * self.options.fault_seconds
+            if self.now > next_check:
+                self._check()
+                self.load.go(self.capacity * self.options.load)
+                next_check = self.now + self.options.check_minutes * 60
+            self._restart_the_dead()
+            time.sleep(SAMPLE_SECONDS)
+        self._check()
+        verified = self.shop.verify()
+        return self._result(verified.equal)
+
+    def _measure_capacity(self) -> None:
+        self.load.burst(2_000)
+        self._settled()
+        begun = time.monotonic()
+        self.load.burst(self.options.capacity_commands)
+        self._settled()
+        self.capacity = self.options.capacity_commands / (time.monotonic() - begun)
+        self._say(f"this machine takes {self.capacity:,.0f} commands/s to the end; {self.options.load:.0%} of that now")
+
+    def _settled(self) -> None:
+        from gateway.settling import settle
+
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
+            self._restart_the_dead()
+            try:
+                flight = settle(self.shop.gauge, 20)
+            except (psycopg.OperationalError, KafkaException, Fault) as error:
+                self._say(f"cannot look yet: {str(error).splitlines()[0]}")
+                self._reconnect()
+                continue
+            if flight.in_flight == 0:
+                return
+        raise AssertionError(f"never settled: {flight[:3]}\n{self.shop.tail()}")
+
+    def _reconnect(self) -> None:
+        from gateway.settling import Gauge
+        from runtime.postgres import connect
+
+        time.sleep(1)
+        self.shop.connection.close()
+        try:
+            self.shop.connection = connect(self.env.services, "soak", autocommit=True)
+        except psycopg.OperationalError:
+            return
+        self.shop.gauge = Gauge(self.env.services, self.shop.connection)
+
+    def _check(self) -> None:
+        self.load.pause()
+        self._settled()
+        self.oracle.check(self.shop.connection, self.load.acknowledged)
+        self.checks.append((self.now, self.oracle.facts, "equal"))
+        self._say(f"equal: {self.oracle.facts:,} facts, {self.oracle.ignored:,} passed over")
+
+    def _fault(self) -> None:
+        name = f"{self.draw.choice(WORKERS)}-2"
+        kind = self.draw.choice(
+            ("kill", "kill", "kill", "stop", "term", "cut connections", "kill postgres", "kill kafka")
+        )
+        self.faults.append((self.now, kind if kind.startswith(("cut", "kill ")) else f"{kind} {name}"))
+        self._say(f"fault: {self.faults[-1][1]}")
+        pid = self.shop.workers.alive().get(name)
+        if kind == "kill":
+            self.shop.workers.kill(name)
+            self.shop.start(name)
+        elif kind == "term":
+            self.shop.workers.end(name)
+            self.shop.start(name)
+        elif kind == "stop" and pid is not None:
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(self.draw.uniform(2, 15))
+            os.kill(pid, signal.SIGCONT)
+        elif kind == "cut connections":
+            with psycopg.connect(self.env.services.postgres, autocommit=True) as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE application_name LIKE 'order-ledger %' AND pid <> pg_backend_pid()"
+                )
+            self._reconnect()
+        elif kind == "kill postgres":
+            postgres = psutil.Process(self.cluster.postgres.pid())
+            for process in [postgres, *postgres.children(recursive=True)]:
+                process.kill()
+            psutil.wait_procs([postgres], 30)
+            time.sleep(self.draw.uniform(0, 3))
+            self.cluster.up()
+            self._reconnect()
+        elif kind == "kill kafka":
+            self.cluster.kafka.stop_node(1, signal.SIGKILL)
+            time.sleep(self.draw.uniform(0, 3))
+            self.cluster.up()
+
+    def _restart_the_dead(self) -> None:
+        """As the supervisor of `order-ledger run` does. A first copy that ends is told: its memory begins anew."""
+        for ended in self.shop.workers.ended():
+            self._say(f"{ended.name} ended by itself with status {ended.status}; started again")
+            self.ended_by_themselves.append(f"{ended.name} at {self.now:.0f} s: {ended.status}")
+            self.shop.start(ended.name)
+        self._pids = {name: pid for name, pid in self.shop.workers.alive().items() if not name.endswith("-2")}
+
+    def _sample(self) -> None:
+        try:
+            flight = self.shop.gauge.look()
+        except (psycopg.OperationalError, KafkaException, Fault):
+            self._reconnect()
+            return
+        self.samples.at.append(self.now)
+        self.samples.lag.append(flight.in_flight)
+        self.samples.sent.append(self.load.sent)
+        self.samples.facts.append(sum(end for place, end in flight.ends.items() if ".ledger." in f".{place[0]}"))
+        for name, pid in self._pids.items():
+            try:
+                resident = psutil.Process(pid).memory_info().rss / 1e6
+            except psutil.NoSuchProcess:
+                resident = float("nan")
+            self.samples.memory.setdefault(name, []).append(resident)
+
+    def _tell(self, end: float) -> None:
+        if not self.samples.at:
+            return
+        rate = self.load.sent / self.now
+        memory = " ".join(f"{name} {values[-1]:.0f}" for name, values in self.samples.memory.items())
+        lag = self.samples.lag[-1]
+        self._say(f"{rate:,.0f} commands/s, {lag:,.0f} in flight, MB: {memory}; {end - self.now:,.0f} s left")
+
+    def _say(self, text: str) -> None:
+        print(f"[{self.now:7.0f} s] {text}", file=sys.stderr, flush=True)
+
+    def _result(self, verified: bool) -> dict[str, Any]:
+        slopes = {name: self._slope(values) for name, values in self.samples.memory.items()}
+        flat = all(abs(slope) < SLOPE_MAX or slope < 0 for slope, _ in slopes.values())
+        return {
+            "seed": self.options.seed,
+            "minutes": self.options.minutes,
+            "capacity_commands_per_second": round(self.capacity),
+            "load": self.options.load,
+            "commands": self.load.sent,
+            "not_acknowledged": self.load.failed,
+            "facts": self.oracle.facts,
+            "passed_over": self.oracle.ignored,
+            "faults": len(self.faults),
+            "checks": len(self.checks),
+            "verified": verified,
+            "memory_slope_per_hour": {name: round(slope, 4) for name, (slope, _) in slopes.items()},
+            "memory_mb": {name: round(level) for name, (_, level) in slopes.items()},
+            "lag_median": statistics.median(self.samples.lag),
+            "lag_p99": sorted(self.samples.lag)[int(len(self.samples.lag) * 0.99)],
+            "ended_by_themselves": self.ended_by_themselves,
+            "flat": flat,
+            "verdict": "passed" if verified and flat else "failed",
+        }
+
+    def _slope(self, values: list[float]) -> tuple[float, float]:
+        """Relative growth per hour after the warm-up (Theil-Sen: the median of all slopes), and the median in MB."""
+        first = int(len(values) * WARM_UP_SHARE)
+        points = list(zip(self.samples.at[-len(values) :][first:], values[first:], strict=True))
+        level = statistics.median(value for _, value in points)
+        slopes = [
+            (later - before) / (at - since)
+            for index, (since, before) in enumerate(points)
+            for at, later in points[index + 1 :]
+            if at > since
+        ]
+        return statistics.median(slopes) * 3600 / level, level
+
+
+def report(soak: Soak, result: dict[str, Any], path: Path) -> None:
+    """The report as markdown, with a chart beside it."""
+    samples = soak.samples
+    image = path.with_suffix(".svg")
+    facts_per_second = [
+        (later - before) / max(1e-9, at - since)
+        for before, later, since, at in zip(samples.facts, samples.facts[1:], samples.at, samples.at[1:], strict=False)
+    ]
+    image.write_text(
+        chart(
+            "seconds",
+            [
+                ("memory, MB", [Line(name, samples.at, values) for name, values in samples.memory.items()]),
+                ("records in flight", [Line("in flight", samples.at, samples.lag)]),
+                ("facts per second", [Line("facts", samples.at[1:], facts_per_second)]),
+            ],
+            marks=[at for at, _ in soak.faults],
+        )
+    )
+    processor = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    rows = "\n".join(f"| {name} | {json.dumps(value)} |" for name, value in result.items())
+    faults = ", ".join(f"{what} at {at:.0f} s" for at, what in soak.faults)
+    checks = ", ".join(f"{at:.0f} s ({facts:,} facts)" for at, facts, _ in soak.checks)
+    path.write_text(
+        f"# Soak of {datetime.now(UTC).date()}: {result['verdict']}\n\n"
+        f"`make soak MINUTES={soak.options.minutes:g} SEED={soak.options.seed}` on {processor}; load generator, "
+        "Kafka, PostgreSQL, two copies of each worker and the oracle on the same machine.\n\n"
+        f"![memory, lag and throughput]({image.name})\n\n| measured | |\n|---|---|\n{rows}\n\n"
+        f"Equal at {checks}.\n\nFaults: {faults}.\n"
+    )
+
+
+@contextmanager
+def _services(folder: Path) -> Iterator[tuple[Embedded, LedgerEnv]]:
+    cache = Path(os.environ.get("ORDER_LEDGER_CACHE") or default_cache())
+    cluster = Embedded(folder / "home", cache)
+    cluster.stop_with_me()
+    try:
+        found = cluster.up()
+        assert found.kafka is not None
+        assert found.postgres is not None
+        from runtime.services import Services
+
+        services = Services({"bootstrap.servers": found.kafka}, found.postgres, "configured", "configured")
+        with open_world(services, folder) as env:
+            yield cluster, env
+    finally:
+        cluster.destroy()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Load, faults and checks for a long time.",
+        epilog="Example: python -m tests.faults.soak --minutes 30 --seed 1 --report docs/soak.md",
+    )
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--load", type=float, default=0.7, help="share of what the machine can do")
+    parser.add_argument("--fault-seconds", type=float, default=40, help="between two faults, on average")
+    parser.add_argument("--check-minutes", type=float, default=5)
+    parser.add_argument("--capacity-commands", type=int, default=20_000, help="for measuring what the machine can do")
+    parser.add_argument("--report", type=Path, help="markdown to write; a chart (.svg) is put beside it")
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="order-ledger-soak-"))
+    folder.chmod(0o711)
+    names = [name + suffix for suffix in ("", "-2") for name in WORKERS]
+    try:
+        with _services(folder) as (cluster, env), open_shop(env, *names, logs=folder / "logs") as shop:
+            for name in names[:3]:
+                shop.wait_for_line(name, "event")
+            soak = Soak(env, cluster, shop, options)
+            try:
+                result = soak.run()
+            finally:
+                soak.load.close()
+                soak.oracle.close()
+            if options.report:
+                report(soak, result, options.report)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(json.dumps(result) if options.json else "\n".join(f"{name:30} {value}" for name, value in result.items()))
+    sys.exit(result["verdict"] != "passed")
+
+
+if __name__ == "__main__":
+    main()

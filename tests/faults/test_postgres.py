@@ -1,0 +1,496 @@
+"""Fault 6: PostgreSQL dies, cuts connections, comes back as an older backup. The tables are right again by themselves.
+
+PostgreSQL holds nothing that the log does not say: tables and offsets stand in one transaction, positions of reactions
+may be behind, snapshots only save time. So whatever happens to it, workers wait, read again, and nobody edits a row.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+from confluent_kafka import KafkaException
+from fastapi.testclient import TestClient
+from psycopg import sql
+
+from gateway.api.app import create_app
+from gateway.commands import check
+from gateway.doctor import examine
+from gateway.publishing import send_all
+from gateway.settling import Gauge
+from processors.ledger import snapshots
+from processors.ledger.partition import Decided, PartitionLedger
+from processors.subjects import codec_for
+from runtime.embedded.cluster import Embedded
+from runtime.errors import Fault
+from runtime.postgres import connect, wait_for_postgres
+from runtime.services import Services
+from runtime.settings import default_cache
+from tests.conftest import LedgerEnv, open_world
+from tests.faults.ground import FIRST_SEED, Ground, Sending, load, open_ground
+from tests.support.shop import PATIENCE_SECONDS, receive
+
+pytestmark = [pytest.mark.faults]
+
+WORKERS = ("ledger", "reactions", "projector")
+
+#: What is restored: the whole database, or so much of it. A table of the projector without its offsets cannot be told
+#: from a right one by a worker: `verify` finds it, and that is not tried here.
+SCOPES = ("database", "projector", "reactions", "ledger", "ledger_positions", "ledger_streams")
+
+
+@pytest.fixture(scope="module")
+def own_postgres(services: Services) -> Iterator[tuple[Embedded, Services]]:
+    """A PostgreSQL that may be killed: with fsync, as the product starts it, beside the session's Kafka."""
+    folder = Path(tempfile.mkdtemp(prefix="order-ledger-postgres-"))
+    folder.chmod(0o711)
+    server = Embedded(folder / "home", Path(os.environ.get("ORDER_LEDGER_CACHE") or default_cache()))
+    server.stop_with_me()
+    try:
+        found = server.up(kafka=False)
+        assert found.postgres is not None
+        yield server, replace(services, postgres=found.postgres, postgres_origin="configured")
+    finally:
+        server.destroy()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def own_env(own_postgres: tuple[Embedded, Services], tmp_path: Path) -> Iterator[LedgerEnv]:
+    with open_world(own_postgres[1], tmp_path) as env:
+        yield env
+
+
+def send_without_postgres(ground: Ground, commands: Sequence[dict[str, Any]], pieces: int = 10) -> Sending:
+    """As a channel that speaks to Kafka alone: in the background, piece by piece."""
+
+    def work() -> None:
+        size = max(1, len(commands) // pieces)
+        for start in range(0, len(commands), size):
+            piece = commands[start : start + size]
+            _send_until_taken(ground, piece)
+            ground.acknowledged |= {(c["channel"], c["id"]) for c in piece}
+
+    return Sending(work)
+
+
+def _send_until_taken(ground: Ground, commands: Sequence[dict[str, Any]]) -> None:
+    """As a channel does while Kafka is away for long: the same again, which counts once."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            send_all(ground.shop.env.settings, ground.shop.env.services, commands, lambda _: None)
+        except (Fault, KafkaException):
+            if time.monotonic() > deadline:
+                raise
+            ground.notes["sent_again"] = ground.notes.get("sent_again", 0) + 1
+        else:
+            return
+
+
+def reconnect(ground: Ground) -> None:
+    """The test's own connection does not come back by itself."""
+    shop = ground.shop
+    shop.connection.close()
+    wait_for_postgres(shop.env.services)
+    shop.connection = connect(shop.env.services, "test", autocommit=True)
+    shop.gauge = Gauge(shop.env.services, shop.connection)
+
+
+def wait_until(condition: Callable[[], bool], what: str, ground: Ground) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"seed {ground.seed}: {what}\n{ground.shop.tail()}"
+        time.sleep(0.05)
+
+
+def nobody_died(ground: Ground) -> None:
+    assert ground.shop.workers.ended() == [], ground.shop.tail()
+
+
+# Killed
+
+
+def test_postgres_killed_and_started_again_is_caught_up_with(
+    own_postgres: tuple[Embedded, Services], own_env: LedgerEnv, tmp_path: Path
+) -> None:
+    """Given load, when every process of PostgreSQL is killed at once and started again, then meanwhile commands are
+    decided, no worker ends, and the tables are the oracle's.
+
+    Every second round is quiet: it is killed as soon as all stands in the tables, and nothing is sent after. What the
+    server had not yet on its disk (the projector does not wait for that) is missed, although nothing new comes.
+
+    Seen to fail: without the projector's look back (`_look_back` never called) 36 facts of a quiet round stayed out of
+    the tables: "(0, 0, 36)" in flight at the end of all patience.
+    """
+    server = own_postgres[0]
+    with open_ground(own_env, tmp_path, *WORKERS) as ground:
+        ground.shop.accepted(receive("first", "WH1", 1))
+        for draw in ground.rounds(partial(nobody_died, ground)):
+            quiet = (ground.seed - FIRST_SEED) % 2 == 1
+            ground.notes["quiet"], projected = quiet, 0
+            sending = send_without_postgres(ground, load(draw, ground.prefix, orders=30))
+            if quiet:
+                sending.join()
+                wait_until(partial(_all_done, ground), "not all in the tables", ground)
+                projected = sum(ground.shop.gauge.projected().values())
+                _kill_all(server)
+            else:
+                time.sleep(draw.uniform(0.0, 1.5))  # a moment of chance; nothing is waited for
+                _kill_all(server)
+                sending.join()
+                while_away = [receive(f"{ground.prefix}-away", "WH1", 1) for _ in range(3)]
+                send_without_postgres(ground, while_away).join()
+                wait_until(partial(answered, ground, while_away), "not decided without PostgreSQL", ground)
+            _start(server, ground)
+            if quiet:
+                ground.notes["facts_lost_by_the_tables"] = projected - sum(ground.shop.gauge.projected().values())
+
+
+def _all_done(ground: Ground) -> bool:
+    return ground.shop.gauge.look().in_flight == 0
+
+
+def _kill_all(server: Embedded) -> None:
+    pid = server.postgres.pid()
+    assert pid is not None
+    postmaster = psutil.Process(pid)
+    everyone = [postmaster, *postmaster.children(recursive=True)]
+    postmaster.suspend()  # else it sees its children die and says goodbye in order
+    for process in reversed(everyone):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(everyone, timeout=PATIENCE_SECONDS)
+
+
+def _start(server: Embedded, ground: Ground) -> None:
+    """As `order-ledger up` does."""
+    server.up(kafka=False)
+    reconnect(ground)
+
+
+def answered(ground: Ground, commands: Sequence[dict[str, Any]]) -> bool:
+    ground.oracle.read()
+    return all((c["channel"], c["id"]) in ground.oracle.answers for c in commands)
+
+
+def test_readiness_and_doctor_say_that_postgres_is_away(
+    own_postgres: tuple[Embedded, Services], own_env: LedgerEnv
+) -> None:
+    """Given PostgreSQL stopped, then /readyz is 503 and names it, `doctor` fails with a hint; both are well after."""
+    server = own_postgres[0]
+    with TestClient(create_app(own_env.settings, own_env.services)) as api:
+        assert api.get("/readyz").json() == {"kafka": "ok", "postgres": "ok"}
+        _kill_all(server)
+        away = api.get("/readyz")
+        assert (away.status_code, away.json()["kafka"]) == (503, "ok")
+        assert away.json()["postgres"] != "ok"
+        (found,) = [row for row in examine(own_env.settings) if row.name == "postgres"]
+        assert (found.verdict, bool(found.detail), bool(found.hint)) == ("fail", True, True), found
+        server.up(kafka=False)
+        wait_for_postgres(own_env.services)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while api.get("/readyz").status_code != 200:
+            assert time.monotonic() < deadline, api.get("/readyz").json()
+            time.sleep(0.2)
+        (found,) = [row for row in examine(own_env.settings) if row.name == "postgres"]
+        assert found.verdict == "ok", found
+
+
+# Cut off
+
+_OF_WORKERS = (
+    "FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'order-ledger %%'"
+    " AND application_name NOT LIKE 'order-ledger test%%'"
+)
+
+
+def test_connections_cut_in_the_middle_of_a_copy_or_at_any_moment_change_nothing(
+    fault_env: Any, tmp_path: Path
+) -> None:
+    """Given load, when connections are terminated (by turns: while the projector stands in the middle of a COPY, and
+    again and again for all workers), then no worker ends and the tables are the oracle's.
+    """
+    with open_ground(fault_env, tmp_path, *WORKERS) as ground:
+        ground.shop.accepted(receive("first", "WH1", 1))
+        for draw in ground.rounds(partial(nobody_died, ground)):
+            if (ground.seed - FIRST_SEED) % 2 == 0:
+                place = draw.choice(("projector.before_copy", "projector.after_copy"))
+                armed = f"{place}:{draw.randint(1, 3)}=stop"
+                ground.shop.workers.kill("projector")
+                ground.shop.start("projector", failpoints=armed)
+                sending = send_without_postgres(ground, load(draw, ground.prefix, orders=40))
+                process = psutil.Process(ground.shop.workers.alive()["projector"])
+                wait_until(partial(_stands_still, process), "the projector never copied", ground)
+                assert _terminate(ground, "projector") >= 1
+                process.resume()
+                sending.join()
+                ground.notes["cut"] = armed
+            else:
+                sending = send_without_postgres(ground, load(draw, ground.prefix, orders=40))
+                cut = 0
+                for _ in range(draw.randint(5, 20)):
+                    time.sleep(draw.uniform(0.0, 0.2))
+                    cut += _terminate(ground)
+                sending.join()
+                ground.notes["cut"] = cut
+
+
+def _stands_still(process: psutil.Process) -> bool:
+    return process.status() == psutil.STATUS_STOPPED
+
+
+def _terminate(ground: Ground, worker: str = "") -> int:
+    """End all connections of the workers, or of one of them; how many there were."""
+    rows = ground.shop.connection.execute(
+        f"SELECT pg_terminate_backend(pid) {_OF_WORKERS} AND application_name LIKE %s".encode(),
+        [f"order-ledger {worker}%"],
+    ).fetchall()
+    return len(rows)
+
+
+# Restored
+
+
+class Backup:
+    """A copy of a world's database as it is now, to go back to: in whole (a copy by PostgreSQL), or table by table."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self.name: str = ground.shop.connection.info.dbname
+        self._copy = f"{self.name}_{ground.seed}"
+        self._tables = ground.shop.connection
+        with self._closed() as server:
+            server.execute(_named("CREATE DATABASE {} TEMPLATE {}", self._copy, self.name))
+        reconnect(ground)
+        connection = ground.shop.connection
+        with connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            connection.execute("DROP SCHEMA IF EXISTS backup CASCADE")
+            connection.execute("CREATE SCHEMA backup")
+            for table in self._all_tables():
+                connection.execute(_named("CREATE TABLE backup.{} AS TABLE public.{}", table, table))
+
+    def restore(self, scope: str) -> None:
+        if scope == "database":
+            with self._closed() as server:
+                server.execute(_named("DROP DATABASE {} WITH (FORCE)", self.name))
+                server.execute(_named("CREATE DATABASE {} TEMPLATE {}", self.name, self._copy))
+            reconnect(self._ground)
+            return
+        tables = self._all_tables()
+        other = {"reaction_offsets", "ledger_positions", "ledger_streams", "forwarded_commands"}
+        chosen = {
+            "projector": [table for table in tables if table not in other],
+            "reactions": ["reaction_offsets"],
+            "ledger": ["ledger_positions", "ledger_streams"],
+        }.get(scope, [scope])
+        connection = self._ground.shop.connection
+        with connection.transaction():
+            if scope == "projector":  # as its own transactions begin: so neither is the victim of the other
+                connection.execute("LOCK TABLE projector_offsets IN ACCESS EXCLUSIVE MODE")
+            for table in chosen:
+                columns = self._plain_columns(table)
+                connection.execute(_named("TRUNCATE public.{}", table))
+                names = sql.SQL(", ").join(map(sql.Identifier, columns))
+                connection.execute(
+                    sql.SQL("INSERT INTO public.{} ({}) SELECT {} FROM backup.{}").format(
+                        sql.Identifier(table), names, names, sql.Identifier(table)
+                    )
+                )
+
+    def drop(self) -> None:
+        with connect(self._ground.shop.env.services, "test", autocommit=True, database="postgres") as server:
+            server.execute(_named("DROP DATABASE {} WITH (FORCE)", self._copy))
+
+    def _all_tables(self) -> list[str]:
+        rows = self._ground.shop.connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+        ).fetchall()
+        return [name for (name,) in rows]
+
+    def _plain_columns(self, table: str) -> list[str]:
+        rows = self._ground.shop.connection.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = %s"
+            " AND is_generated = 'NEVER' ORDER BY ordinal_position",
+            [table],
+        ).fetchall()
+        return [name for (name,) in rows]
+
+    @contextlib.contextmanager
+    def _closed(self) -> Iterator[psycopg.Connection[Any]]:
+        """The server, while nobody may be in our database: workers wait meanwhile."""
+        self._ground.shop.connection.close()
+        with connect(self._ground.shop.env.services, "test", autocommit=True, database="postgres") as server:
+            server.execute(_named("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name))
+            try:
+                deadline = time.monotonic() + PATIENCE_SECONDS
+                while server.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [self.name]
+                ).fetchall():
+                    assert time.monotonic() < deadline, "somebody does not leave the database"
+                    time.sleep(0.02)
+                yield server
+            finally:
+                server.execute(_named("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name))
+
+
+def _named(statement: str, *names: str) -> sql.Composed:
+    return sql.SQL(statement).format(*map(sql.Identifier, names))
+
+
+def test_a_database_restored_to_an_older_backup_is_right_again_by_itself(fault_env: Any, tmp_path: Path) -> None:
+    """Given a backup and much that happened since, when it is restored (by turns: all of it, the projector's tables,
+    the reactions' positions, the ledger's snapshots or half of these; while workers run, or while none does), then the
+    tables are the oracle's, also where no further command comes; and so they are after a takeover from what the ledger
+    then found or wrote, and more load.
+
+    Seen to fail: without the reactions' look back, after the whole database went back, 254 facts stayed unanswered:
+    "(0, 254, 0)" in flight at the end of all patience.
+    """
+    with open_ground(fault_env, tmp_path, *WORKERS) as ground:
+        ground.shop.accepted(receive("first", "WH1", 1))
+        for draw in ground.rounds(partial(nobody_died, ground)):
+            turn = ground.seed - FIRST_SEED
+            scope, running = SCOPES[turn % len(SCOPES)], draw.random() < 0.5
+            ground.notes |= {"restored": scope, "workers": "running" if running else "stopped"}
+            _work(ground, draw, "before")
+            _change_the_ledger(ground)  # it leaves a snapshot, which the backup then holds
+            backup = Backup(ground)
+            _work(ground, draw, "since")
+            if not running:
+                _end(ground, *reversed(WORKERS))
+            backup.restore(scope)
+            if not running:
+                ground.shop.start(*WORKERS)
+            ground.judge()
+            _work(ground, draw, "after", same_goods=True)
+            _change_the_ledger(ground)
+            _work(ground, draw, "at last", same_goods=True)
+            backup.drop()
+
+
+def _work(ground: Ground, draw: Random, when: str, *, same_goods: bool = False) -> None:
+    """Some load, settled. `same_goods`: more of the round's first streams, which a wrong state would show in."""
+    commands = load(draw, f"{ground.prefix}-{when}", orders=10, skus=4)
+    if same_goods:
+        commands += [
+            receive(f"{ground.prefix}-{word}-s{n}", "WH1", 1) for n in range(4) for word in ("before", "since")
+        ]
+    send_without_postgres(ground, commands, pieces=2).join()
+    ground.shop.settle()
+
+
+def _end(ground: Ground, *names: str) -> None:
+    for name in names:
+        assert ground.shop.workers.end(name) == 0, ground.shop.tail()
+
+
+def _change_the_ledger(ground: Ground) -> None:
+    """Another process takes over, from the snapshot that the one before leaves."""
+    _end(ground, "ledger")
+    ground.shop.start("ledger")
+
+
+# Snapshots, seen from near
+
+
+class Snapshots:
+    """Writers of one stock partition in turn, and the two tables that they leave to each other."""
+
+    def __init__(self, env: Any) -> None:
+        self.codec = codec_for(None, "")
+        self.connection = connect(env.services, "test", autocommit=True)
+        snapshots.ensure_tables(self.connection)
+        self.offset = 0
+        self.facts = 0
+
+    def writer(self) -> tuple[PartitionLedger, bool]:
+        """A writer that has loaded what there is, and whether there was anything."""
+        ledger = PartitionLedger("intake.stock", 0, partitions=1, codec=self.codec)
+        return ledger, snapshots.load(self.connection, "ledger.stock", ledger) is not None
+
+    def receive(self, ledger: PartitionLedger, sku: str) -> None:
+        parsed = check(receive(sku, "WH1", 1))
+        outcome = ledger.decide(self.offset, 1_795_000_000_000, None, parsed.encode(self.codec))
+        assert isinstance(outcome, Decided), outcome
+        self.offset += 1
+        self.facts += len(outcome.facts)
+
+    def save(self, ledger: PartitionLedger) -> None:
+        snapshots.save(self.connection, "ledger.stock", ledger, self.facts)
+
+    def keep(self) -> None:
+        for table in ("ledger_positions", "ledger_streams"):
+            self.connection.execute(_named("CREATE TABLE {} AS TABLE {}", f"{table}_kept", table))
+
+    def restore(self, *tables: str) -> None:
+        for table in tables:
+            self.connection.execute(_named("TRUNCATE {}", table))
+            self.connection.execute(_named("INSERT INTO {} TABLE {}", table, f"{table}_kept"))
+
+
+def test_a_writer_notices_that_its_snapshot_went_back_and_writes_all_of_it_again(ledger_env: Any) -> None:
+    """Given a writer that has saved twice, when the first of the two is restored and it saves once more, then the next
+    writer finds every stream as it is. (Saving only what changed since would leave an old stream under a new position.)
+
+    Seen to fail: without a look at the stored position in `snapshots.save`, and without the count of facts in `load`
+    (which would have thrown the snapshot away), the next writer found version 1 of a mug that has 2.
+    """
+    world = Snapshots(ledger_env)
+    first, _ = world.writer()
+    world.receive(first, "mug")
+    world.save(first)
+    world.keep()
+    world.receive(first, "mug")
+    world.save(first)
+    world.restore("ledger_positions", "ledger_streams")
+    world.receive(first, "hat")
+    world.save(first)
+
+    after, found = world.writer()
+
+    assert found
+    assert {name: stream.version for name, stream in after.streams.items()} == {"mug": 2, "hat": 1}
+
+
+@pytest.mark.parametrize("table", ["ledger_positions", "ledger_streams"])
+def test_a_snapshot_whose_halves_do_not_fit_is_not_used(ledger_env: Any, table: str) -> None:
+    """Given one of the two tables restored by itself, then a new writer takes nothing from them (it reads the log), and
+    what it saves after that is a whole snapshot again.
+
+    Seen to fail: without the count of facts in `snapshots.load` the writer used what did not fit ("assert not True").
+    """
+    world = Snapshots(ledger_env)
+    first, _ = world.writer()
+    world.receive(first, "mug")
+    world.save(first)
+    world.keep()
+    world.receive(first, "mug")
+    world.receive(first, "hat")
+    world.save(first)
+    world.restore(table)
+
+    second, found = world.writer()
+
+    assert not found
+    assert second.streams == {}
+    first.changed.update(first.streams)  # as one that has read the log from its beginning
+    first.saved_offset = -1
+    world.receive(first, "hat")
+    world.save(first)
+    third, found = world.writer()
+    assert found
+    assert {name: stream.version for name, stream in third.streams.items()} == {"mug": 2, "hat": 2}

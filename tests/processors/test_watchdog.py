@@ -1,0 +1,130 @@
+"""The watchdog ends a reader that is silent or stands still, and leaves alone one that works, waits or was paused."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from processors.reactions.patience import Patience
+from processors.reactions.watchdog import Partition, Signs, Silence, Stillness, watch
+
+STOCK = ("ledger.stock", 3)
+IDLE = Signs(busy=False, fetched=4, beats=0)
+
+
+def test_a_partition_stands_still_only_while_there_is_more_to_read() -> None:
+    still = Stillness()
+    assert still.look({STOCK: 5}, {STOCK: 9}, now=0.0) == 0.0
+    assert still.look({STOCK: 5}, {STOCK: 9}, now=7.0) == 7.0
+    assert still.look({STOCK: 6}, {STOCK: 9}, now=8.0) == 0.0
+    assert still.look({STOCK: 9}, {STOCK: 9}, now=99.0) == 0.0
+    assert still.look({STOCK: 9}, {STOCK: 10}, now=100.0) == 0.0
+    assert still.behind == {STOCK: 9}
+
+
+def test_a_reader_is_silent_only_while_it_is_idle_and_given_nothing() -> None:
+    silence = Silence()
+    assert silence.look(Signs(busy=False, fetched=4, beats=0), behind=True, now=0.0) == 0.0
+    assert silence.look(Signs(busy=False, fetched=4, beats=7), behind=True, now=7.0) == 7.0
+    assert silence.look(Signs(busy=False, fetched=5, beats=8), behind=True, now=8.0) == 0.0
+    assert silence.look(Signs(busy=True, fetched=5, beats=20), behind=True, now=20.0) == 0.0
+    assert silence.look(Signs(busy=False, fetched=5, beats=21), behind=True, now=21.0) == 0.0
+    assert silence.look(Signs(busy=False, fetched=5, beats=40), behind=False, now=40.0) == 0.0
+    assert silence.look(Signs(busy=False, fetched=5, beats=41), behind=True, now=41.0) == 0.0
+    assert silence.look(Signs(busy=False, fetched=5, beats=43), behind=True, now=43.0) == 2.0
+
+
+class Looks:
+    """A world without waiting: a clock, and the number of looks after which the test ends the watch."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, looks: int, seconds: Callable[[int], float]) -> None:
+        self.stopped = threading.Event()
+        self.ended_at: int | None = None
+        self.looks = 0
+        self.now = 0.0
+        self._looks_max = looks
+        self._seconds = seconds
+        monkeypatch.setattr(self.stopped, "wait", self._wait)
+        monkeypatch.setattr("os._exit", self._end)
+
+    def _wait(self, _seconds: float) -> bool:
+        self.looks += 1
+        self.now += self._seconds(self.looks)
+        return self.stopped.is_set() or self.looks > self._looks_max
+
+    def _end(self, status: int) -> None:
+        assert status == 1
+        self.ended_at = self.looks
+        self.stopped.set()
+
+    def watch(
+        self, signs: Callable[[], Signs], ends: Callable[[], dict[Partition, int]] = lambda: {STOCK: 2}
+    ) -> int | None:
+        """After how many looks the process was ended; None when it was left alone."""
+        watch(
+            lambda: {STOCK: 1},
+            ends,
+            signs,
+            Patience(),
+            self.stopped,
+            stall_seconds=60,
+            silence_seconds=10,
+            look_seconds=1,
+            clock=lambda: self.now,
+        )
+        return self.ended_at
+
+
+def test_a_silent_reader_is_ended_after_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Looks(monkeypatch, 30, lambda _: 1.0).watch(lambda: IDLE) == 11
+
+
+def test_a_reader_in_a_long_step_has_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = Looks(monkeypatch, 90, lambda _: 1.0)
+    assert looks.watch(lambda: Signs(busy=True, fetched=4, beats=looks.looks)) == 61
+
+
+def test_an_event_loop_that_stopped_turning_with_work_in_hand_is_ended_after_ten_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seen to fail: when being busy alone was enough to be left alone, a loop that hung in mid-step had a minute."""
+    looks = Looks(monkeypatch, 90, lambda _: 1.0)
+    assert looks.watch(lambda: Signs(busy=True, fetched=4, beats=min(looks.looks, 5))) == 16
+
+
+def test_a_reader_that_gets_something_now_and_then_has_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = Looks(monkeypatch, 90, lambda _: 1.0)
+    assert looks.watch(lambda: IDLE._replace(fetched=looks.looks // 5)) == 61
+
+
+def test_a_process_that_was_paused_is_not_ended_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen to fail: with the clock itself instead of counted looks it was ended at the third look."""
+    looks = Looks(monkeypatch, 9, lambda number: 300.0 if number == 3 else 1.0)
+    assert looks.watch(lambda: IDLE) is None
+
+
+def test_while_the_broker_does_not_answer_nobody_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = iter([True, False] * 50)
+
+    def ends() -> dict[Any, int]:
+        if next(away):
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return {STOCK: 2}
+
+    assert Looks(monkeypatch, 60, lambda _: 1.0).watch(lambda: IDLE, ends) is None
+
+
+def test_while_postgres_is_away_nobody_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = Looks(monkeypatch, 60, lambda _: 1.0)
+    patience = Patience()
+    patience.waiting_for = "postgres"
+
+    def offsets() -> Iterator[None]:
+        raise AssertionError("nothing is asked meanwhile")
+
+    watch(lambda: {STOCK: 1}, offsets, lambda: IDLE, patience, looks.stopped, clock=lambda: looks.now)  # type: ignore[arg-type]  # never called
+    assert looks.ended_at is None

@@ -1,0 +1,278 @@
+"""What shops, warehouses, carriers and people ask for: commands that fit the state that the ledger will reach.
+
+    channels = Channels(truth)
+    document = channels.ask("dispatch", number=17, dice=dice, now=now)      # as JSON, or None where nothing fits
+
+Most commands can be done; some ask for a unit too many, name what is not there or come from a place nobody planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.simulation.choices import Dice
+from tests.simulation.truth import Truth
+
+SKUS = ("apron", "bowl", "cup")
+LOCATIONS = ("WH1", "WH2")
+CASES = ("case-1", "case-2")
+_HOLDS = ("payment", "fraud")
+_SCANS = ("in_transit", "delivered", "delivered", "delivery_failed")
+
+Document = dict[str, Any]
+
+
+class Channels:
+    """`ask(kind, …)` makes one command of a kind of `choices.ASKING`."""
+
+    def __init__(self, truth: Truth) -> None:
+        self._truth = truth
+        self.orders: list[str] = []
+        self._held: list[Document] = []
+        self._kinds: dict[str, Callable[[int, Dice, datetime], tuple[str, Document] | None]] = {
+            "place": self._place, "receive": self._receive, "adjust": self._adjust, "move": self._move,
+            "count": self._count, "damage": self._damage, "policy": self._policy,
+            "hold_for_other": self._hold_for_other, "let_go_for_other": self._let_go_for_other, "amend": self._amend,
+            "cancel": self._cancel, "hold": self._hold, "unhold": self._unhold, "dispatch": self._dispatch,
+            "scan": self._scan, "ask_return": self._ask_return, "take_return": self._take_return,
+            "scan_return": self._scan_return, "refund": self._refund, "case": self._case, "location": self._location,
+        }  # fmt: skip
+
+    def ask(self, kind: str, number: int, dice: Dice, now: datetime) -> Document | None:
+        """A command as `gateway.commands.check` takes it; its clock may be off by a day."""
+        asked = self._kinds[kind](number, dice, now)
+        if asked is None:
+            return None
+        name, data = asked
+        wrong_clock = timedelta(seconds=dice.between(-86_400, 86_400)) if dice.once_in(4) else timedelta(0)
+        document = {
+            "command": name,
+            "id": f"c-{number}",
+            "channel": dice.one(("web", "store")),
+            "occurred_at": (now + wrong_clock).isoformat(),
+            "data": data,
+        }
+        if dice.once_in(16):
+            document["expected_version"] = 1 + dice.below(6)
+        return document
+
+    # Orders
+
+    def _place(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
+        order_id = f"o-{number}"
+        self.orders.append(order_id)
+        lines = [
+            {"line_id": str(line), "sku": dice.one(SKUS), "quantity": dice.between(1, 4), "unit_price_minor": 100}
+            for line in range(1, dice.between(1, 3) + 1)
+        ]
+        data: Document = {
+            "order_id": order_id, "customer_id": "someone", "currency": "EUR", "lines": lines,
+            "ship_to": {"country": "DE"},
+            "allocation": dice.one(("ship_available", "ship_available", "all_or_nothing")),
+        }  # fmt: skip
+        if dice.once_in(6):
+            data["release_at"] = (now + timedelta(seconds=dice.between(-60, 600))).isoformat()
+        if dice.once_in(4):
+            data["ship_to"] |= {"latitude": 52.5, "longitude": 13.4}
+        if dice.once_in(6):
+            data["charges"] = [{"code": "postage", "amount_minor": 50}]
+        if dice.once_in(4):
+            data["promised_by"] = "2026-12-01"
+        return "PlaceOrder", data
+
+    def _order(self, dice: Dice) -> Any:
+        """An order that is placed, or about to be."""
+        if not self.orders:
+            return None
+        return self._truth.state("ledger.orders", dice.one(self.orders))
+
+    def _amend(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        order = self._order(dice)
+        if order is None:
+            return None
+        line = dice.one(list(order.lines.values()))
+        lines = [{"line_id": line.line_id, "quantity": dice.between(0, 6)}]
+        return "AmendOrder", {"order_id": order.order_id, "lines": lines, "by": dice.one(("customer", "seller"))}
+
+    def _cancel(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        order = self._order(dice)
+        if order is None:
+            return None
+        lines = []
+        if dice.once_in(2):
+            line = dice.one(list(order.lines.values()))
+            lines = [{"line_id": line.line_id, "quantity": dice.between(1, max(1, line.unshipped))}]
+        return "CancelOrder", {"order_id": order.order_id, "reason": "changed mind", "lines": lines}
+
+    def _hold(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        order = self._order(dice)
+        return None if order is None else ("HoldOrder", {"order_id": order.order_id, "hold": dice.one(_HOLDS)})
+
+    def _unhold(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        order = self._order(dice)
+        if order is None:
+            return None
+        return "ReleaseHold", {"order_id": order.order_id, "hold": dice.one(order.holds or _HOLDS)}
+
+    def _dispatch(self, number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        order = self._order(dice)
+        if order is None:
+            return None
+        otherwise = dice.once_in(5)
+        places = [hold.location_id for line in order.lines.values() for hold in line.holds]
+        location_id = dice.one(LOCATIONS if otherwise or not places else places)
+        lines = []
+        for line in order.lines.values():
+            here = sum(hold.quantity for hold in line.holds if hold.location_id == location_id)
+            most = line.unshipped + dice.below(2) if otherwise else here
+            if most > 0 and not dice.once_in(4):
+                lines.append({"line_id": line.line_id, "quantity": dice.between(1, most)})
+        if not lines:
+            return None
+        data = {"order_id": order.order_id, "shipment_id": f"s-{number}", "location_id": location_id}
+        return "DispatchShipment", {**data, "carrier": "carrier", "service": "standard", "lines": lines}
+
+    def _scan(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        order = self._order(dice)
+        if order is None or not order.shipments:
+            return None
+        shipment_id = dice.one(list(order.shipments))
+        return "RecordTracking", {"order_id": order.order_id, "shipment_id": shipment_id, "status": dice.one(_SCANS)}
+
+    def _shipped_lines(self, order: Any, dice: Dice) -> list[tuple[str, int]]:
+        return [
+            (line.line_id, dice.between(1, line.shipped - line.returned))
+            for line in order.lines.values()
+            if line.shipped > line.returned and not dice.once_in(4)
+        ]
+
+    def _ask_return(self, number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        order = self._order(dice)
+        lines = [] if order is None else self._shipped_lines(order, dice)
+        if not lines:
+            return None
+        wanted = [{"line_id": line_id, "quantity": units, "reason": "too small"} for line_id, units in lines]
+        return "RequestReturn", {"order_id": order.order_id, "return_id": f"r-{number}", "lines": wanted}
+
+    def _take_return(self, number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        order = self._order(dice)
+        lines = [] if order is None else self._shipped_lines(order, dice)
+        if not lines:
+            return None
+        known = list(order.returns)
+        return_id = dice.one(known) if known and not dice.once_in(3) else f"r-{number}"
+        found = [
+            {
+                "line_id": line_id,
+                "quantity": units,
+                "disposition": dice.one(("restock", "damaged", "dispose", "inspect")),
+            }
+            for line_id, units in lines
+        ]
+        data = {"order_id": order.order_id, "return_id": return_id, "location_id": dice.one(LOCATIONS)}
+        return "ReceiveReturn", {**data, "lines": found}
+
+    def _scan_return(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        order = self._order(dice)
+        if order is None or not order.returns:
+            return None
+        data = {"order_id": order.order_id, "return_id": dice.one(list(order.returns)), "status": "in_transit"}
+        return "RecordReturnTracking", data
+
+    def _refund(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        order = self._order(dice)
+        if order is None:
+            return None
+        return "IssueRefund", {"order_id": order.order_id, "amount_minor": dice.between(1, 500), "reason": "goodwill"}
+
+    # Stock
+
+    def _receive(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
+        data = {"sku": dice.one(SKUS), "location_id": dice.one(LOCATIONS), "quantity": dice.between(1, 8)}
+        return "ReceiveStock", data
+
+    def _adjust(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
+        data = {"sku": dice.one(SKUS), "location_id": dice.one(LOCATIONS), "quantity_delta": dice.between(-4, 4)}
+        return "AdjustStock", {**data, "reason": "found"}
+
+    def _move(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
+        source, target = LOCATIONS if dice.once_in(2) else LOCATIONS[::-1]
+        data = {"sku": dice.one(SKUS), "from_location_id": source, "to_location_id": target}
+        return "MoveStock", {**data, "quantity": dice.between(1, 3)}
+
+    def _count(self, _number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
+        data: Document = {"sku": dice.one(SKUS), "location_id": dice.one(LOCATIONS), "counted": dice.below(9)}
+        if dice.once_in(2):
+            data["counted_at"] = (now - timedelta(seconds=dice.below(7200))).isoformat()
+        return "CountStock", data
+
+    def _damage(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
+        return "MarkDamaged", {
+            "sku": dice.one(SKUS),
+            "location_id": dice.one(LOCATIONS),
+            "quantity": dice.between(1, 2),
+        }
+
+    def _policy(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
+        data: Document = {"sku": dice.one(SKUS), "location_id": dice.one(LOCATIONS)}
+        if dice.once_in(2):
+            data["safety_stock"] = dice.below(4)
+        if dice.once_in(2):
+            data["reorder_point"] = dice.below(4)
+        if dice.once_in(2):
+            data["buffers"] = {dice.one(("*", "web")): dice.below(3)}
+        return "SetStockPolicy", data
+
+    def _hold_for_other(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
+        """Another system reserves for itself, some of it for a time only."""
+        data: Document = {
+            "sku": dice.one(SKUS), "location_id": dice.one(LOCATIONS), "quantity": dice.between(1, 3),
+            "order_id": "other", "line_id": "1", "attempt": number,
+        }  # fmt: skip
+        if dice.once_in(2):
+            data["expires_at"] = (now + timedelta(seconds=dice.between(1, 900))).isoformat()
+        self._held.append(data)
+        if dice.once_in(4):
+            # It changed its mind before it was heard: the release comes first.
+            return "ReleaseStock", {name: value for name, value in data.items() if name != "expires_at"}
+        return "ReserveStock", data
+
+    def _let_go_for_other(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document] | None:
+        """What another system holds, or will have asked for in a moment; now and then what an order holds."""
+        order = self._order(dice)
+        holds = [] if order is None else [(line, hold) for line in order.lines.values() for hold in line.holds]
+        if holds and dice.once_in(3):
+            line, hold = dice.one(holds)
+            data = {"sku": line.sku, "location_id": hold.location_id, "quantity": dice.between(1, hold.quantity)}
+            return "ReleaseStock", {
+                **data,
+                "order_id": order.order_id,
+                "line_id": line.line_id,
+                "attempt": hold.attempt,
+            }
+        if not self._held:
+            return None
+        held = dice.one(self._held)
+        return "ReleaseStock", {name: value for name, value in held.items() if name != "expires_at"}
+
+    # Service
+
+    def _case(self, number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
+        data: Document = {"case_id": dice.one(CASES)}
+        name = dice.one(("OpenCase", "AddCaseNote", "AssignCase", "ResolveCase", "ReopenCase"))
+        more: dict[str, Document] = {
+            "OpenCase": {"channel": "phone", "topic": "late", "urgency": "low"}, "AddCaseNote": {"note": f"{number}"},
+            "AssignCase": {"assignee": "desk"}, "ResolveCase": {"resolution": "sent"},
+            "ReopenCase": {"reason": "again"},
+        }  # fmt: skip
+        return name, data | more[name]
+
+    def _location(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
+        data = {"location_id": dice.one(LOCATIONS), "name": "a place", "kind": "warehouse"}
+        return "RegisterLocation", {
+            **data,
+            "latitude": float(dice.between(48, 54)),
+            "longitude": float(dice.between(8, 14)),
+        }

@@ -1,0 +1,226 @@
+"""Bugs on purpose, to see that the simulation finds them: each takes one protection of the product away, here only.
+
+    with PLANTED["ids_are_not_remembered"].plant():
+        …                                             # every run in this process has the bug
+
+The product has no switch for any of this: functions are replaced in the process of the simulation.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import msgspec
+
+from events.chain import ChainReader, Link
+from events.orders import evolve as order_evolve
+from events.stock import decide as stock_decide
+from processors.ledger import snapshots, writer
+from processors.ledger.partition import PartitionLedger, Stream
+from processors.projector import accept
+from processors.reactions import engine, movements, reader, release, wiring
+from processors.reactions.asked import Asked
+from tests.simulation.tables import MemoryStore
+
+
+class Bug(NamedTuple):
+    """`plant` takes the protection away while it is entered; `tables` says whether the projector must run to see it."""
+
+    what: str
+    plant: Callable[[], AbstractContextManager[Any]]
+    tables: bool = False
+
+
+def _forgets_ids() -> AbstractContextManager[Any]:
+    return patch.object(Stream, "remember", lambda *_, **__: None)
+
+
+def _forgets_own_ids() -> AbstractContextManager[Any]:
+    """As it was: reactions' ids on a SKU were forgotten after 30 days, like those of channels."""
+    remember = Stream.remember
+
+    def all_alike(self: Stream, *arguments: Any, own: bool = False) -> None:
+        del own
+        remember(self, *arguments)
+
+    return patch.object(Stream, "remember", all_alike)
+
+
+@contextmanager
+def _saves_before_it_sends() -> Iterator[None]:
+    handle = engine.Engine.handle
+
+    class Later:
+        def __init__(self) -> None:
+            self.batch: list[Asked] = []
+
+        def send(self, batch: Sequence[Asked]) -> None:
+            self.batch += batch
+
+    def handle_first(self: engine.Engine, batch: Any) -> Any:
+        later, sender = Later(), self._sender
+        self._sender = later
+        try:
+            again = handle(self, batch)
+        finally:
+            self._sender = sender
+        sender.send(later.batch)
+        return again
+
+    with patch.object(engine.Engine, "handle", handle_first):
+        yield
+
+
+def _no_fence() -> AbstractContextManager[Any]:
+    return patch.object(MemoryStore, "fence", lambda *_: None)
+
+
+class _Believer(ChainReader[Any]):
+    """A reader that takes every fact as it comes."""
+
+    __slots__ = ()
+
+    def read(self, link: Link, fact: Any, position: int = -1) -> Sequence[Any]:
+        del position
+        self._accept(link)
+        return (fact,)
+
+
+class _Piecemeal(ChainReader[Any]):
+    """A reader that follows the chain but does not wait for all facts of a decision."""
+
+    __slots__ = ()
+
+    def read(self, link: Link, fact: Any, position: int = -1) -> Sequence[Any]:
+        del position
+        if self.last not in (link.follows, link.decision):
+            return ()
+        self._accept(link)
+        return (fact,)
+
+
+def _instead(made: Callable[[Any], list[Asked]], other: Callable[[Any], list[Asked]]) -> AbstractContextManager[Any]:
+    """Another reaction in the place of one."""
+    return patch.object(wiring, "ALONE", {kind: other if do is made else do for kind, do in wiring.ALONE.items()})
+
+
+def _numbered(made: Callable[[Any], list[Asked]]) -> AbstractContextManager[Any]:
+    """A reaction whose commands get another id each time."""
+    numbers = itertools.count()
+
+    def anew(fact: Any) -> list[Asked]:
+        return [asked._replace(id=f"{asked.id}:{next(numbers)}") for asked in made(fact)]
+
+    return _instead(made, anew)
+
+
+def _doubled(made: Callable[[Any], list[Asked]]) -> AbstractContextManager[Any]:
+    """A reaction that asks for everything twice, under two ids."""
+    return _instead(made, lambda fact: [*made(fact), *(one._replace(id=f"{one.id}:again") for one in made(fact))])
+
+
+def _no_tombstone() -> AbstractContextManager[Any]:
+    released = stock_decide._release
+
+    def nothing_known(decision: Any, data: Any) -> Any:
+        attempt = stock_decide.Attempt(data.order_id, data.line_id, data.attempt)
+        return None if attempt not in decision.stock.answered else released(decision, data)
+
+    return patch.object(stock_decide, "_release", nothing_known)
+
+
+def _answers_again() -> AbstractContextManager[Any]:
+    return patch.object(order_evolve, "_newest", lambda *_: 0)
+
+
+def _looks_at_a_clock() -> AbstractContextManager[Any]:
+    decide = PartitionLedger.decide
+    ticks = itertools.count()
+
+    def by_clock(self: PartitionLedger, offset: int, timestamp_ms: int, key: Any, value: Any) -> Any:
+        return decide(self, offset, timestamp_ms + next(ticks) % 2, key, value)
+
+    return patch.object(PartitionLedger, "decide", by_clock)
+
+
+def _early_snapshot() -> AbstractContextManager[Any]:
+    """A snapshot of what is decided, whether or not it stands on the log."""
+
+    def at_once(self: writer.LedgerWriter, places: Any) -> None:
+        with writer.connect(self._services, "ledger") as connection:
+            for owned in (self._owned[place] for place in places):
+                snapshots.save(connection, owned.ledger.ledger_topic, owned.ledger, owned.next_offset)
+
+    return patch.object(writer.LedgerWriter, "_snapshot", at_once)
+
+
+def _asides_in_any_order() -> AbstractContextManager[Any]:
+    """As it was: facts did not wait for what was set aside before them."""
+
+    class Never(list[Any]):
+        def append(self, held: Any) -> None:
+            shell, owned, fact = self.shell, *held  # type: ignore[attr-defined]
+            shell._produce_fact(owned, fact)
+
+    begin = writer.LedgerWriter.__init__
+
+    def without_hold(self: writer.LedgerWriter, *arguments: Any, **named: Any) -> None:
+        begin(self, *arguments, **named)
+        self._held = Never()
+        self._held.shell = self  # type: ignore[attr-defined]
+
+    return patch.object(writer.LedgerWriter, "__init__", without_hold)
+
+
+def _promises_twice() -> AbstractContextManager[Any]:
+    """Units are reserved by what is on hand, not by what is free."""
+
+    def on_hand(self: Any, _channel: str | None) -> int:
+        return max(0, self.on_hand)
+
+    return patch.object(stock_decide.Stock.level.__globals__["Level"], "free", on_hand)
+
+
+def _keeps_holds_of_shipped() -> AbstractContextManager[Any]:
+    """A dispatch does not end the hold that it used up."""
+
+    def ship_only(fact: Any) -> list[Asked]:
+        return [row._replace(data=msgspec.structs.replace(row.data, consumed=())) for row in movements.ship(fact)]
+
+    return _instead(movements.ship, ship_only)
+
+
+PLANTED: Mapping[str, Bug] = {
+    "ids_are_not_remembered": Bug("a command that comes twice is decided twice", _forgets_ids),
+    "own_ids_are_forgotten": Bug("what reactions repeat after 30 days is done again", _forgets_own_ids),
+    "position_before_commands": Bug("reactions save how far they are before they have sent", _saves_before_it_sends),
+    "no_fence": Bug("the projector writes without looking who else did", _no_fence, tables=True),
+    "reactions_believe_all": Bug(
+        "reactions take every fact for one that counts", lambda: patch.object(reader, "ChainReader", _Believer)
+    ),
+    "reactions_read_piecemeal": Bug(
+        "reactions do not wait for whole decisions", lambda: patch.object(reader, "ChainReader", _Piecemeal)
+    ),
+    "projector_believes_all": Bug(
+        "the projector takes every fact for one that counts",
+        lambda: patch.object(accept, "ChainReader", _Believer),
+        tables=True,
+    ),
+    "takeover_believes_all": Bug(
+        "a writer that takes over believes whatever stands there",
+        lambda: patch.object(writer, "ChainReader", _Believer),
+    ),
+    "release_twice": Bug("a release is asked for twice", lambda: _doubled(release.release)),
+    "no_tombstone": Bug("a release that comes first is forgotten", _no_tombstone),
+    "answers_taken_again": Bug("an order takes an old answer again", _answers_again),
+    "ship_twice": Bug("a dispatch that is repeated moves stock again", lambda: _numbered(movements.ship)),
+    "decides_by_clock": Bug("a decision depends on when it is made", _looks_at_a_clock),
+    "snapshot_too_early": Bug("a snapshot holds what is not on the log", _early_snapshot),
+    "asides_in_any_order": Bug("facts overtake what was set aside before them", _asides_in_any_order),
+    "promises_twice": Bug("held units are promised again", _promises_twice),
+    "holds_of_shipped_stay": Bug("what was dispatched stays reserved", _keeps_holds_of_shipped),
+}

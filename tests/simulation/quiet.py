@@ -1,0 +1,96 @@
+"""What must be so when nothing is under way any more: between orders and stock, nothing is left hanging."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from tests.simulation.failure import must
+from tests.simulation.truth import Truth
+
+Holder = tuple[str, str, int, str]
+"""(order, line, attempt, location)."""
+
+
+def check_quiet(truth: Truth, now: datetime) -> None:
+    """Raise Broken where an order, a hold or a wait is not what the other side says."""
+    for place in truth.ledgers:
+        must(truth.complete(place), "every_command_is_answered", place)
+    orders, skus = truth.states("ledger.orders"), truth.states("ledger.stock")
+    for order in orders.values():
+        _check_answered(order)
+    _check_holds(orders, skus, now)
+    _check_waits(truth, orders, skus)
+    _check_goods(truth, orders)
+
+
+def _check_answered(order: Any) -> None:
+    for line in order.lines.values():
+        must(line.sourcing == 0, "every_question_of_an_order_is_answered", (order.order_id, line))
+        # What was added to an order that waits as a whole is asked for when the order is called.
+        called = order.as_a_whole and any(one.waits for one in order.lines.values())
+        must(not line.idle or not order.may_source or called, "no_unit_is_forgotten", (order.order_id, line))
+    if order.as_a_whole and order.may_source:
+        held = [line.line_id for line in order.lines.values() if line.holds]
+        waiting = [line.line_id for line in order.lines.values() if line.waits]
+        must(not (held and waiting), "all_or_nothing", order)
+
+
+def _check_holds(orders: dict[str, Any], skus: dict[str, Any], now: datetime) -> None:
+    """Each unit that an order has is held for it, and each unit that is held for an order is one it has."""
+    has: Counter[tuple[str, Holder]] = Counter()
+    for order in orders.values():
+        for line in order.lines.values():
+            for hold in line.holds:
+                has[line.sku, (order.order_id, line.line_id, hold.attempt, hold.location_id)] += hold.quantity
+    held: Counter[tuple[str, Holder]] = Counter()
+    for sku, stock in skus.items():
+        for attempt, by_location in stock.reservations.items():
+            for location_id, reservation in by_location.items():
+                holder = (*attempt, location_id)
+                if reservation.for_order:
+                    held[sku, holder] += reservation.quantity
+                due = reservation.expires_at
+                must(due is None or due > now, "no_hold_outlives_its_time", (sku, holder, due))
+    must(has == held, "orders_and_stock_agree_on_holds", f"orders: {has - held}, stock: {held - has}")
+
+
+def _check_waits(truth: Truth, orders: dict[str, Any], skus: dict[str, Any]) -> None:
+    """Who waits stands in a queue, and who stands in a queue waits; nobody waits for what is there."""
+    waits: Counter[tuple[str, str, str, int]] = Counter()
+    for order in orders.values():
+        placed = [wait.attempt for line in order.lines.values() for wait in line.waits]
+        must(not placed or any(placed), "who_waits_will_be_called", order)
+        for line in order.lines.values():
+            for wait in line.waits:
+                if wait.attempt:
+                    # A whole order's place is for all that it needs of the SKU.
+                    waits[line.sku, order.order_id, line.line_id, wait.attempt] += (
+                        0 if order.as_a_whole else wait.quantity
+                    )
+    queued: Counter[tuple[str, str, str, int]] = Counter()
+    for sku, stock in skus.items():
+        for attempt, waiting in stock.queue.items():
+            queued[sku, *attempt] += 0 if waiting.mode == "offer" else waiting.quantity
+            free = sum(level.free(waiting.for_channel) for level in stock.levels.values())
+            if waiting.mode == "grant" and sku not in truth.offered:
+                # What was once offered to an order that then did not take it is given with the next increase only.
+                must(free == 0, "nobody_waits_for_what_is_there", (sku, attempt, waiting, stock.levels))
+    # An order that goes as a whole leaves its place in a queue only when it is called (see docs/simulation.md).
+    offers = {
+        (sku, *attempt) for sku, stock in skus.items() for attempt, one in stock.queue.items() if one.mode == "offer"
+    }
+    differing = {key for key in waits.keys() | queued.keys() - offers if waits.get(key) != queued.get(key)}
+    must(not differing, "orders_and_stock_agree_on_waits", (differing, waits, queued))
+
+
+def _check_goods(truth: Truth, orders: dict[str, Any]) -> None:
+    """What an order has shipped and got back has left and reached the stock, once."""
+    shipped, returned = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for order in orders.values():
+        for line in order.lines.values():
+            shipped[order.order_id, line.line_id] += line.shipped
+            returned[order.order_id, line.line_id] += line.returned
+    must(+shipped == +truth.shipped, "goods_leave_once", (shipped - truth.shipped, truth.shipped - shipped))
+    must(+returned == +truth.returned, "goods_come_back_once", (returned - truth.returned, truth.returned - returned))

@@ -1,0 +1,83 @@
+"""Seeds of the whole system in memory, and that a seed is all there is to a run.
+
+More of them: `make simulate SEED=1 RUNS=10000`. A seed that fails there is run again by its number.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+
+import pytest
+
+from tests.simulation.__main__ import main
+from tests.simulation.choices import ASKING, FAILING, WORKING
+from tests.simulation.planted import PLANTED
+from tests.simulation.running import make_small, moves_of, run_moves, run_seeds
+from tests.simulation.writers import shell_in_memory
+
+pytestmark = pytest.mark.simulation
+
+#: So many that each kind of fault comes hundreds of times, and the whole takes some seconds.
+SEEDS = range(1, 241)
+
+
+def test_every_seed_keeps_every_rule() -> None:
+    figures: Counter[str] = Counter()
+    for outcome in run_seeds(SEEDS):
+        again = f"python -m tests.simulation --seed {outcome.seed} --runs 1"
+        assert outcome.broken is None, f"{outcome.broken} at {outcome.step}: {outcome.detail}\nagain: {again}"
+        figures += outcome.figures
+    # A simulation in which nothing happens would hold, too.
+    assert figures["facts"] > 30 * len(SEEDS), figures
+    assert figures["records"] > figures["facts"], "faults leave records that do not count"
+    print(f"seeds {SEEDS}: {dict(figures)}")
+
+
+def test_a_seed_is_all_there_is_to_a_run() -> None:
+    with shell_in_memory():
+        first: list[str] = []
+        second: list[str] = []
+        outcomes = [run_moves(moves_of(40), trace) for trace in (first, second)]
+    assert outcomes[0] == outcomes[1]
+    assert first == second
+
+
+def test_every_kind_of_move_comes_to_pass() -> None:
+    missing = {*ASKING, *WORKING, *FAILING}
+    with shell_in_memory():
+        for seed in SEEDS:
+            trace: list[str] = []
+            run_moves(moves_of(seed, tables=False), trace)
+            missing -= {line.partition(":")[0].split()[1] for line in trace}
+            if not missing:
+                return
+    raise AssertionError(f"never came to pass: {missing}")
+
+
+def test_a_failure_is_made_small_and_still_is_that_failure() -> None:
+    with shell_in_memory(), PLANTED["ids_are_not_remembered"].plant():
+        moves = moves_of(1, tables=False)
+        broken = run_moves(moves).broken
+        assert broken == "a_command_is_decided_once"
+        failure = make_small(moves, broken)
+        assert run_moves(failure.moves).broken == broken
+        for left_out in range(len(failure.moves)):
+            rest = [*failure.moves[:left_out], *failure.moves[left_out + 1 :]]
+            assert run_moves(rest).broken != broken, "every move that is left is needed"
+    assert len(failure.moves) <= 4, failure.trace
+
+
+def test_the_program_says_the_seed_the_rule_and_the_shortest_story(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seed", "1", "--runs", "5", "--planted", "ids_are_not_remembered"]) == 1
+    said = capsys.readouterr().out
+    assert "seed 1 breaks a_command_is_decided_once" in said
+    assert "--seed 1 --runs 1 --planted ids_are_not_remembered" in said
+    assert "ReceiveStock" in said
+    assert main(["--seed", "1", "--runs", "3", "--processes", "1"]) == 0
+    assert "3 seeds from 1 held" in capsys.readouterr().out
+
+
+def test_plans_differ_from_seed_to_seed() -> None:
+    assert len({tuple(move.chance for move in moves_of(seed)) for seed in range(1, 50)}) == 49
+    assert set(chain(ASKING, WORKING, FAILING)).isdisjoint({"tables"})

@@ -1,0 +1,221 @@
+"""What must be so: the ledger as a pure function of its intake, and what every order and every SKU obeys.
+
+    truth = Truth(codec, partitions=2)
+    truth.commanded(message)      # each intake record is decided at once, by a ledger that never crashes
+    truth.stated(message)         # each ledger record is read by the readers' rule: what counts must be those bytes
+
+Because what counts must be the same bytes at every moment, the rules about orders and stock need to be checked on these
+alone: after each decision, with the plain folds of `processors.verify`, which share no code with `events`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from events.catalogue import INTAKE_TOPICS, LEDGER_OF_INTAKE, LEDGER_TOPICS
+from events.chain import ChainReader, Link
+from processors.ledger.partition import Decided, Forwarded, PartitionLedger, SetAside
+from processors.verify.facts import Fact
+from processors.verify.orders import Orders
+from processors.verify.stock import Stocks
+from tests.simulation.failure import Broken, must
+from tests.simulation.memory import Message, Place, RememberingCodec
+
+#: An id that a SKU was sent so long ago is not recognised. What reactions repeat so late must do no harm all the same.
+STOCK_IDS_KEPT = timedelta(days=30)
+
+_UNITS = ("open", "backordered", "allocated", "shipped", "cancelled")
+_LEVEL = ("on_hand", "reserved", "damaged", "quality_hold", "available", "safety")
+
+
+class Truth:
+    """Follows both logs. `facts`: what counts by now, per ledger partition; `decided`: what will count."""
+
+    def __init__(self, codec: RememberingCodec, partitions: int) -> None:
+        self._codec = codec
+        self.ledgers: dict[Place, PartitionLedger] = {}
+        for topic in INTAKE_TOPICS:
+            for number in range(partitions):
+                ledger = PartitionLedger(topic, number, partitions=partitions, codec=codec)
+                self.ledgers[LEDGER_OF_INTAKE[topic], number] = ledger
+        self.decided: dict[Place, list[bytes]] = {place: [] for place in self.ledgers}
+        self.facts: dict[Place, list[Fact]] = {place: [] for place in self.ledgers}
+        self.last_after: dict[Place, list[int]] = {place: [0] for place in self.ledgers}
+        self._readers: dict[Place, ChainReader[bytes]] = {place: ChainReader() for place in self.ledgers}
+        self.orders, self.stocks = Orders(), Stocks()
+        self._handlers: dict[str, list[Callable[[Any, Any], None]]] = defaultdict(list)
+        for part in (self.orders, self.stocks):
+            for name, handler in part.handlers.items():
+                self._handlers[name].append(handler)
+        self._versions: Counter[tuple[str, str]] = Counter()
+        self._events: dict[str, datetime] = {}
+        self.answered: set[tuple[str, str]] = set()
+        self.asides: set[Place3] = set()
+        self.shipped: Counter[tuple[str, str]] = Counter()
+        self.returned: Counter[tuple[str, str]] = Counter()
+        self.offered: set[str] = set()
+        self._tombstones: dict[tuple[str, str, int], datetime] = {}
+
+    # What was asked, and what must follow from it
+
+    def commanded(self, message: Message) -> None:
+        """An intake record: decide it, and look at what follows."""
+        place = (LEDGER_OF_INTAKE[message.topic()], message.partition())
+        ledger = self.ledgers[place]
+        try:
+            outcome = ledger.decide(message.offset(), message.timestamp()[1], message.key(), message.value())
+        except Exception as error:
+            raise Broken("no_rule_raises", repr(error)) from error
+        match outcome:
+            case Decided(facts):
+                self.decided[place] += [fact.value for fact in facts]
+                named = [self._codec.decode(fact.value) for fact in facts]
+                self._look_at(place[0], ledger, [(contract.name, record) for contract, record in named])
+            case SetAside() | Forwarded():
+                self.asides.add((message.topic(), message.partition(), message.offset()))
+
+    def _look_at(self, topic: str, ledger: PartitionLedger, facts: list[tuple[str, dict[str, Any]]]) -> None:
+        first = facts[0][1]
+        self.answered.add((first["channel"], first["command_id"]))
+        levels = self._levels(facts) if topic == "ledger.stock" else {}
+        for name, record in facts:
+            self._once(topic, record)
+            if name == "StockReserved":
+                row = self.stocks.stock.row(record["data"]["sku"], record["data"]["location_id"])
+                must(row.available >= record["data"]["quantity"], "no_unit_is_promised_twice", record)
+                buried = self._tombstones.get(_attempt(record["data"]))
+                late = buried is None or record["recorded_at"] - buried >= STOCK_IDS_KEPT
+                must(late, "what_was_let_go_is_not_held", record)
+            elif name == "ReleaseTombstoned":
+                self._tombstones[_attempt(record["data"])] = record["recorded_at"]
+            for handler in self._handlers[name]:
+                handler(record, record["data"])
+            if name == "RefundIssued":
+                self._check_money(record["data"]["order_id"])
+            elif name == "StockShipped":
+                self.shipped[record["data"]["order_id"], record["data"]["line_id"]] += record["data"]["quantity"]
+            elif name == "StockOffered":
+                self.offered.add(record["stream_id"])
+            elif name == "StockReturned":
+                self.returned[record["data"]["order_id"], record["data"]["line_id"]] += record["data"]["quantity"]
+        state = ledger.streams[first["stream_id"]].state
+        if topic == "ledger.orders" and state is not None:
+            self._check_order(state)
+        elif topic == "ledger.stock":
+            self._check_stock(state, facts, levels)
+
+    def _once(self, topic: str, record: dict[str, Any]) -> None:
+        stream = (topic, record["stream_id"])
+        self._versions[stream] += 1
+        must(record["version"] == self._versions[stream], "versions_have_no_gap", record)
+        before = self._events.get(record["event_id"])
+        if before is not None:
+            forgotten = topic == "ledger.stock" and record["recorded_at"] - before >= STOCK_IDS_KEPT
+            must(forgotten, "a_command_is_decided_once", record)
+        self._events[record["event_id"]] = record["recorded_at"]
+
+    def _levels(self, facts: list[tuple[str, dict[str, Any]]]) -> dict[str, int]:
+        """Available units at each location before the decision."""
+        sku = facts[0][1]["stream_id"]
+        return {key[1]: row.available for key, row in self.stocks.stock.rows.items() if key[0] == sku}
+
+    def _check_order(self, order: Any) -> None:
+        for line_id, line in order.lines.items():
+            row = self.orders.lines.rows[order.order_id, line_id]
+            units = [getattr(row, name) for name in _UNITS]
+            must(row.ordered == sum(units) and min(units) >= 0, "every_unit_of_a_line_is_in_one_place", row)
+            must(0 <= row.returned <= row.delivered <= row.shipped, "delivered_and_returned_were_shipped", row)
+            same = all(getattr(line, name) == getattr(row, name) for name in (*_UNITS, "delivered", "returned"))
+            must(same, "decider_and_plain_fold_agree", (row, line))
+
+    def _check_stock(self, stock: Any, facts: list[tuple[str, dict[str, Any]]], before: dict[str, int]) -> None:
+        short = {record["data"]["location_id"] for name, record in facts if name == "StockShortfallFound"}
+        held: Counter[str] = Counter()
+        for by_location in stock.reservations.values():
+            for location_id, reservation in by_location.items():
+                must(reservation.quantity > 0, "a_hold_holds_something", by_location)
+                held[location_id] += reservation.quantity
+        for location_id, level in stock.levels.items():
+            row = self.stocks.stock.row(stock.sku, location_id)
+            must(
+                all(getattr(level, name) == getattr(row, name) for name in _LEVEL), "decider_and_plain_fold_agree",
+                (row, level),
+            )  # fmt: skip
+            parts = row.available + row.reserved + row.safety + row.damaged + row.quality_hold
+            must(row.on_hand == parts, "on_hand_is_the_sum_of_its_parts", row)
+            must(row.reserved == held[location_id], "reserved_is_what_holds_say", (row, stock.reservations))
+            must(min(row.reserved, row.damaged, row.quality_hold, row.safety) >= 0, "no_quantity_is_negative", row)
+            fell = row.available < min(0, before.get(location_id, 0))
+            must(not fell or location_id in short, "a_shortfall_is_said", (row, before))
+
+    def _check_money(self, order_id: str) -> None:
+        order = self.orders.orders.rows[order_id,]
+        lines = [row for key, row in self.orders.lines.rows.items() if key[0] == order_id]
+        value = sum(line.ordered * (line.unit_price_minor or 0) for line in lines) + order.charges_minor
+        must(order.refunded_minor <= value, "no_more_is_paid_back_than_was_asked", order)
+
+    # What was written, and what counts of it
+
+    def stated(self, message: Message) -> None:
+        """A ledger record: what counts with it must be what the intake says, to the byte."""
+        place = (message.topic(), message.partition())
+        value = message.value()
+        assert value is not None, "writers write facts"
+        _, record = self._codec.decode(value)
+        reader = self._readers[place]
+        for accepted in reader.read(link_of(record), value, message.offset()):
+            facts = self.facts[place]
+            number = len(facts)
+            decided = self.decided[place]
+            contract, record = self._codec.decode(accepted)
+            must(number < len(decided), "facts_are_a_function_of_the_intake", (place, number, record))
+            if accepted != decided[number]:
+                wanted = self._codec.decode(decided[number])[1]
+                raise Broken("facts_are_a_function_of_the_intake", f"{place} fact {number}: {record} not {wanted}")
+            facts.append(Fact(*place, message.offset(), contract.name, record))
+        self.last_after[place].append(reader.last)
+
+    def complete(self, place: Place) -> bool:
+        """Whether all that was asked of a partition has been answered on its log."""
+        return len(self.facts[place]) == len(self.decided[place])
+
+    def check_position(self, who: str, place: Place, next_offset: int, last_decision: int) -> None:
+        """A reader that is at `next_offset` must hold what counts before it."""
+        known = self.last_after[place]
+        same = next_offset < len(known) and known[next_offset] == last_decision
+        must(same, "readers_hold_one_history", (who, place, next_offset))
+
+    def state(self, topic: str, stream_id: str) -> Any:
+        """State of a stream after all that was asked; None where there is none."""
+        for (ledger_topic, _), ledger in self.ledgers.items():
+            if ledger_topic == topic and stream_id in ledger.streams:
+                return ledger.streams[stream_id].state
+        return None
+
+    def states(self, topic: str) -> dict[str, Any]:
+        """All streams of a topic."""
+        return {
+            stream_id: stream.state
+            for (ledger_topic, _), ledger in self.ledgers.items()
+            if ledger_topic == topic
+            for stream_id, stream in ledger.streams.items()
+            if stream.state is not None
+        }
+
+
+Place3 = tuple[str, int, int]
+"""(topic, partition, offset)."""
+
+assert set(LEDGER_OF_INTAKE.values()) == set(LEDGER_TOPICS)
+
+
+def _attempt(data: dict[str, Any]) -> tuple[str, str, int]:
+    return data["order_id"], data["line_id"], data["attempt"]
+
+
+def link_of(record: dict[str, Any]) -> Link:
+    """A fact's place in the chain."""
+    return Link(*(record[name] for name in Link._fields))

@@ -41,6 +41,6 @@ def topic_specs(services: Services, settings: Settings) -> list[TopicSpec]:
     ]
 
 
-def ensure_topics(services: Services, settings: Settings) -> dict[str, str]:
-    """Make the topics that are missing; topic id by full name. Fault where one has another number of partitions."""
-    return create_topics(services, topic_specs(services, settings))
+def ensure_topics(services: Services, settings: Settings) -> None:
+    """Make the topics that are missing. Fault where one has another number of partitions."""
+    create_topics(services, topic_specs(services, settings))

@@ -206,10 +206,11 @@ def faust_broker(services: Services) -> str:
     return ";".join(f"kafka://{address}" for address in services.bootstrap_servers.split(","))
 
 
-def create_topics(services: Services, specs: Iterable[TopicSpec]) -> dict[str, str]:
-    """Topic id by name, when all topics exist and can be used. Those that exist keep their settings as they are.
+def create_topics(services: Services, specs: Iterable[TopicSpec]) -> None:
+    """Return when all topics exist and can be used. Those that exist keep their settings as they are.
 
-    A topic with another partition count is a fault: keys would be looked for where they are not.
+    Where all exist nothing is asked of the controller: a sender needs none, and it may just be gone. A topic with another
+    partition count is a fault: keys would be looked for where they are not.
     """
     wanted = {spec.name: spec for spec in specs}
     client = admin(services)
@@ -231,15 +232,6 @@ def create_topics(services: Services, specs: Iterable[TopicSpec]) -> dict[str, s
                         "check the broker's rights and that it has as many nodes as ORDER_LEDGER_REPLICATION asks for",
                     ) from error
     _wait_for_leaders(client, wanted)
-    deadline = time.monotonic() + ADMIN_TIMEOUT_SECONDS
-    while True:
-        try:
-            return topic_ids(services, wanted)
-        except KafkaException as error:
-            # Of several brokers one may be asked that has not heard of a new topic yet.
-            if error.args[0].code() not in _MOVING or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 def _wait_for_leaders(client: AdminClient, wanted: Mapping[str, TopicSpec]) -> None:

@@ -3,11 +3,22 @@
 from datetime import datetime
 from typing import assert_never
 
+import immutables
 from msgspec.structs import replace
 
 from events.refusal import CommandRefused
 from events.stock import facts as f
-from events.stock.state import ATTEMPTS_KEPT_DAYS, MOVES_KEPT, Attempt, Level, Move, Reservation, Stock, Waiting
+from events.stock.state import (
+    ATTEMPTS_KEPT,
+    MOVES_KEPT,
+    TOMBSTONES_KEPT_DAYS,
+    Attempt,
+    Level,
+    Move,
+    Reservation,
+    Stock,
+    Waiting,
+)
 
 SECONDS_PER_DAY = 86_400
 
@@ -19,7 +30,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
             if fact.waited:
                 stock = _leave_queue(stock, attempt, fact.quantity)
-            stock = _heard_of(stock, attempt, recorded_at)
+            stock = _heard_of(stock, attempt)
             held = dict(stock.reservations.get(attempt, {}))
             before = held.get(fact.location_id)
             held[fact.location_id] = Reservation(
@@ -33,7 +44,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
                 stock = _unhold(stock, attempt, part.location_id, part.quantity)
             return _move(stock, fact.location_id, -fact.quantity, occurred_at, reserved=-fact.from_reserved)
         case f.ReservationRefused():
-            return _heard_of(stock, Attempt(fact.order_id, fact.line_id, fact.attempt), recorded_at)
+            return _heard_of(stock, Attempt(fact.order_id, fact.line_id, fact.attempt))
         case f.StockReceived():
             return _move(stock, fact.location_id, fact.quantity, occurred_at)
         case f.StockAdjusted():
@@ -58,10 +69,10 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
             waiting = Waiting(fact.quantity, fact.placed_at, fact.mode, fact.for_channel, fact.locations)
             stock = replace(stock, queue=stock.queue.set(attempt, waiting))
-            return _heard_of(stock, attempt, recorded_at)
+            return _heard_of(stock, attempt)
         case f.StockOffered():
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
-            return _heard_of(_leave_queue(stock, attempt, fact.quantity), attempt, recorded_at)
+            return _heard_of(_leave_queue(stock, attempt, fact.quantity), attempt)
         case f.WaitEnded():
             return _leave_queue(stock, Attempt(fact.order_id, fact.line_id, fact.attempt), fact.quantity)
         case f.StockReleased() | f.ReservationExpired():
@@ -70,7 +81,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             return _change(stock, fact.location_id, reserved=-fact.quantity)
         case f.ReleaseTombstoned():
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
-            return _heard_of(replace(stock, tombstones=stock.tombstones | {attempt}), attempt, recorded_at)
+            return _heard_of(_buried(stock, attempt, recorded_at), attempt)
         case f.StockReturned():
             if fact.disposition == "dispose":
                 return stock
@@ -141,20 +152,28 @@ def _leave_queue(stock: Stock, attempt: Attempt, quantity: int) -> Stock:
     return replace(stock, queue=queue)
 
 
-def _heard_of(stock: Stock, attempt: Attempt, recorded_at: datetime) -> Stock:
-    """Remember the attempt, and once a day forget those of long ago."""
-    day = int(recorded_at.timestamp()) // SECONDS_PER_DAY
-    if day > stock.day:
-        # What still holds or waits can still be let go of, so its attempt is remembered for as long as it does.
-        forgotten = {
-            old
-            for old, since in stock.answered.items()
-            if since < day - ATTEMPTS_KEPT_DAYS and old not in stock.reservations and old not in stock.queue
-        }
-        answered = stock.answered
-        for old in forgotten:
-            answered = answered.delete(old)
-        stock = replace(stock, answered=answered, tombstones=stock.tombstones - forgotten, day=day)
+def _heard_of(stock: Stock, attempt: Attempt) -> Stock:
+    """Remember the attempt; forget old ones now and then, for going through them takes as long as there are many."""
     if attempt in stock.answered:
         return stock
-    return replace(stock, answered=stock.answered.set(attempt, day))
+    heard = stock.heard + 1
+    answered = stock.answered.set(attempt, heard)
+    if heard - stock.forgot_at < max(ATTEMPTS_KEPT, len(answered)) // 2:
+        return replace(stock, answered=answered, heard=heard)
+    # What still holds or waits can still be let go of, so its attempt is remembered for as long as it does.
+    kept = {
+        one: number
+        for one, number in answered.items()
+        if number > heard - ATTEMPTS_KEPT or one in stock.reservations or one in stock.queue
+    }
+    return replace(stock, answered=immutables.Map(kept), heard=heard, forgot_at=heard)
+
+
+def _buried(stock: Stock, attempt: Attempt, recorded_at: datetime) -> Stock:
+    """Remember a release that came before its attempt; once a day forget those of long ago."""
+    day = int(recorded_at.timestamp()) // SECONDS_PER_DAY
+    tombstones = stock.tombstones
+    if day > stock.day:
+        first_day = day - TOMBSTONES_KEPT_DAYS
+        tombstones = immutables.Map({one: since for one, since in tombstones.items() if since >= first_day})
+    return replace(stock, tombstones=tombstones.set(attempt, day), day=max(day, stock.day))

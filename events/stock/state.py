@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 import immutables
 from msgspec import Struct
 
-#: How long a SKU remembers attempts it has answered, in days of log time.
-ATTEMPTS_KEPT_DAYS = 30
+#: Attempts that a SKU remembers besides those that hold or wait: so many at least, at most one half more. Repeats are
+#: known by their command ids; this only keeps another command from using an attempt again soon.
+ATTEMPTS_KEPT = 1_000
+#: How long a SKU remembers an attempt whose release came before it did, in days of log time.
+TOMBSTONES_KEPT_DAYS = 30
 #: Movements a location remembers for counts that are reported late. A count from before them is refused, never guessed.
 MOVES_KEPT = 256
 
@@ -87,12 +90,14 @@ class Waiting(NamedTuple):
 Reservations = immutables.Map[Attempt, Mapping[str, Reservation]]
 Queue = immutables.Map[Attempt, Waiting]
 Answered = immutables.Map[Attempt, int]
+Tombstones = immutables.Map[Attempt, int]
 
 
 class Stock(Struct, frozen=True, kw_only=True):
-    """One SKU. `reservations` is attempt → location → units; `answered` is attempt → day it was first heard of.
+    """One SKU. `reservations` is attempt → location → units; `answered` numbers the attempts in the order in which they
+    were first heard of, `heard` so far, when `forgot_at` of them were known the old ones were last forgotten.
 
-    `tombstones` are attempts whose release came before they did.
+    `tombstones` are attempts whose release came before they did, with the day of that; old ones went on `day`.
     """
 
     sku: str
@@ -100,7 +105,9 @@ class Stock(Struct, frozen=True, kw_only=True):
     reservations: Reservations
     queue: Queue
     answered: Answered
-    tombstones: frozenset[Attempt] = frozenset()
+    heard: int = 0
+    forgot_at: int = 0
+    tombstones: Tombstones = immutables.Map()
     day: int = 0
 
     def level(self, location_id: str) -> Level:
@@ -123,7 +130,9 @@ class StoredStock(Struct, frozen=True, array_like=True):
     reservations: list[tuple[Attempt, dict[str, Reservation]]]
     queue: list[tuple[Attempt, Waiting]]
     answered: list[tuple[Attempt, int]]
-    tombstones: list[Attempt]
+    heard: int
+    forgot_at: int
+    tombstones: list[tuple[Attempt, int]]
     day: int
 
 
@@ -135,7 +144,9 @@ def to_stored(stock: Stock) -> StoredStock:
         sorted(((attempt, dict(held)) for attempt, held in stock.reservations.items()), key=_by_attempt),
         sorted(stock.queue.items(), key=_by_attempt),
         sorted(stock.answered.items()),
-        sorted(stock.tombstones),
+        stock.heard,
+        stock.forgot_at,
+        sorted(stock.tombstones.items()),
         stock.day,
     )
 
@@ -148,7 +159,9 @@ def from_stored(stored: StoredStock) -> Stock:
         reservations=immutables.Map(stored.reservations),
         queue=immutables.Map(stored.queue),
         answered=immutables.Map(stored.answered),
-        tombstones=frozenset(stored.tombstones),
+        heard=stored.heard,
+        forgot_at=stored.forgot_at,
+        tombstones=immutables.Map(stored.tombstones),
         day=stored.day,
     )
 

@@ -8,7 +8,7 @@ No I/O: records go in, encoded facts come out, so that the same code runs on Kaf
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -24,6 +24,8 @@ from runtime.kafka import murmur2_partition
 from schemas.codec import Codec, UndecodableError
 
 SECONDS_PER_DAY = 86_400
+#: The code of a refusal because the id was another command's.
+REUSED = "id_reused"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FACT_CLASSES = {name: row.data for name, row in FACTS.items()} | {"CommandRefused": CommandRefused}
 _SCHEMA_OF_FACT = {row.data: row.schema for row in FACTS.values()} | {CommandRefused: REFUSAL_SCHEMA}
@@ -70,52 +72,75 @@ class Forwarded(NamedTuple):
     channel: str
 
 
+class Parsed(NamedTuple):
+    """A record that is a command of this topic, before anything is decided."""
+
+    kind: CommandType
+    envelope: dict[str, Any]
+    stream_id: str
+    command: int
+
+
 Outcome = Decided | Repeated | SetAside | Forwarded
 
 
-class Stream:
-    """One stream as its writer holds it: its state, its version and the ids of commands it has answered.
-
-    `answered` maps a digest of (channel, id) to a digest of the body, oldest first; `days` says how many were added on
-    which day of log time, so that old ones can be forgotten from the front. `for_good` holds digests of the ledger's
-    own commands where those of channels are forgotten: reactions may come back with any of them, however old, when
-    their positions are restored from a backup.
+class NotFetchedError(BaseException):
+    """A stream that may stand in the snapshot was asked for and is not in memory. A fault of ours: deciding on without
+    it would write another history, so it must not be taken for a rule that failed.
     """
 
-    __slots__ = ("answered", "days", "for_good", "state", "version")
+
+class Answer(NamedTuple):
+    """That a command was answered: a digest of who asked it of which stream, one of its body, and the day of log time
+    (`FOR_GOOD`: never to be forgotten). `reuse`: the command was refused because another body had the same id before.
+    """
+
+    command: int
+    body: int
+    day: int
+    reuse: bool
+
+    @property
+    def key(self) -> int:
+        """Under which it is looked for."""
+        return self.command ^ self.body if self.reuse else self.command
+
+
+#: The day of the ledger's own commands: reactions may come back with any of them, however old, when their positions are
+#: restored from a backup.
+FOR_GOOD = 2**31 - 1
+
+
+class Need(NamedTuple):
+    """What has to be fetched from the snapshot before a record is decided; None where it is here."""
+
+    stream_id: str | None
+    command: int | None
+
+
+class Stream:
+    """One stream as its writer holds it: its state and its version.
+
+    `answered` maps the key of each command that it has answered to a digest of the body. A stream that goes on for ever
+    (a SKU) has none: its answers are kept beside it, by the ledger.
+    """
+
+    __slots__ = ("answered", "state", "version")
 
     def __init__(self, state: Any) -> None:
         self.state = state
         self.version = 0
         self.answered: dict[int, int] = {}
-        self.days: list[list[int]] = []
-        self.for_good: set[int] = set()
-
-    def remember(self, command: int, body: int, day: int, kept_days: int | None, *, own: bool = False) -> None:
-        """Remember an answered command; forget those of more than `kept_days` ago, but none of the ledger's `own`."""
-        if own and kept_days is not None:
-            self.for_good.add(command)
-            return
-        if command in self.answered and self.answered[command] != body:
-            command = reused(command, body)
-        if command in self.answered:
-            return
-        self.answered[command] = body
-        if self.days and self.days[-1][0] >= day:
-            self.days[-1][1] += 1
-            return
-        self.days.append([day, 1])
-        while kept_days is not None and self.days[0][0] < day - kept_days:
-            _, count = self.days.pop(0)
-            for old in list(self.answered)[:count]:
-                del self.answered[old]
 
 
 class PartitionLedger:
     """Decides the commands of one partition: `follows` is the last decision, `next_intake` the offset that is next.
 
-    `facts` are all that were accepted: the sum of the streams' versions. `saved_offset` is the ledger offset of the
-    snapshot that is known to be stored, -1 for none; `changed` are the streams that it does not hold as they are.
+    `streams` are those in memory, the one touched last at the end; `facts` is the sum of their versions. `saved_offset`
+    is the ledger offset of the snapshot that is known to be stored, -1 for none; `changed` are the streams that it does
+    not hold as they are. `answers` are those of streams that go on for ever, by key, as far as the snapshot does not
+    hold them. Where there is a snapshot, a stream or an answer that is not in memory may stand there: `needs` says what
+    has to be fetched (`hold`, `look_up`) before a record is decided.
     """
 
     def __init__(self, intake_topic: str, partition: int, *, partitions: int, codec: Codec, epoch: int = 0) -> None:
@@ -131,15 +156,96 @@ class PartitionLedger:
         self.facts = 0
         self.saved_offset = -1
         self.changed: set[str] = set()
+        self.answers: dict[int, Answer] = {}
+        self._looked_up: Mapping[int, Sequence[Answer]] = {}
         self._codec = codec
         self._kind = STREAMS[self.ledger_topic]
 
     def stream(self, stream_id: str) -> Stream:
         """The stream, begun where there is none yet."""
-        stream = self.streams.get(stream_id)
+        stream = self.streams.pop(stream_id, None)
         if stream is None:
-            stream = self.streams[stream_id] = Stream(self._kind.begin(stream_id))
+            if self.saved_offset >= 0:
+                raise NotFetchedError(f"{self.ledger_topic}/{self.partition}: {stream_id}")
+            stream = self.begin(stream_id)
+        self.streams[stream_id] = stream  # at the end: it is what was touched last
         return stream
+
+    def begin(self, stream_id: str) -> Stream:
+        """A stream of which nothing is known: it has no fact yet."""
+        return Stream(self._kind.begin(stream_id))
+
+    def hold(self, stream_id: str, stream: Stream) -> None:
+        """Put a stream that was fetched (or begun, when nothing was found) into memory."""
+        self.streams[stream_id] = stream
+        self.facts += stream.version
+
+    def needs(self, what: "Parsed | SetAside") -> Need | None:
+        """What has to be fetched before this is decided; None where all is here that is needed."""
+        if self.saved_offset < 0 or isinstance(what, SetAside):
+            return None
+        command = None if self._kind.ids_kept_days is None else what.command
+        if what.stream_id in self.streams:
+            return None if command is None else Need(None, command)
+        return Need(what.stream_id, command) if self._at_home(what.stream_id) else None
+
+    def look_up(self, answers: Mapping[int, Sequence[Answer]]) -> None:
+        """What the snapshot holds of each command that will be asked for; none where it holds nothing."""
+        self._looked_up = answers
+
+    def saved(self, next_offset: int) -> None:
+        """All that changed is in the snapshot now, which reaches this ledger offset."""
+        self.saved_offset = next_offset
+        self.changed.clear()
+        self.answers.clear()
+        self._looked_up = {}
+
+    @property
+    def forgotten_before(self) -> int:
+        """Answers of days before this one count no more."""
+        kept_days = self._kind.ids_kept_days
+        return 0 if kept_days is None else _day(self.log_time) - kept_days
+
+    def _remember(self, stream: Stream, answer: Answer) -> None:
+        if self._kind.ids_kept_days is None:
+            stream.answered.setdefault(answer.key, answer.body)
+        else:
+            self.answers[answer.key] = answer
+
+    def _known(self, stream: Stream, command: int, body: int) -> bool | None:
+        """True where the command was answered before, False where its id was another one's, None where it is new."""
+        if self._kind.ids_kept_days is None:
+            known = stream.answered.get(command)
+            if known == body or command ^ body in stream.answered:
+                return True
+            return None if known is None else False
+        if self.saved_offset >= 0 and command not in self._looked_up:
+            raise NotFetchedError(f"{self.ledger_topic}/{self.partition}: an answer to {command}")
+        answers = {answer.key: answer for answer in self._looked_up.get(command, ())}
+        answers |= {key: self.answers[key] for key in (command, command ^ body) if key in self.answers}
+        first_day = self.forgotten_before
+        found = {key: answer for key, answer in answers.items() if answer.day >= first_day}
+        first = found.get(command)
+        if command ^ body in found or (first is not None and (first.body == body or first.day == FOR_GOOD)):
+            return True
+        return None if first is None else False
+
+    def _at_home(self, stream_id: str) -> bool:
+        return murmur2_partition(stream_id.encode(), self.partitions) == self.partition
+
+    def evict(self, facts_max: int) -> int:
+        """Let the streams go that were not touched for longest, until those left hold no more facts than that.
+
+        Only what the snapshot holds as it is can go. How many went.
+        """
+        gone = 0
+        for stream_id in list(self.streams):
+            if self.facts <= facts_max:
+                break
+            if self.saved_offset >= 0 and stream_id not in self.changed:
+                self.facts -= self.streams.pop(stream_id).version
+                gone += 1
+        return gone
 
     def take_over(self, name: str, record: dict[str, Any]) -> None:
         """Fold one accepted fact of the ledger partition; one that a snapshot already holds is skipped."""
@@ -162,12 +268,14 @@ class PartitionLedger:
         stream.state = self._kind.evolve(stream.state, fact, about)
         stream.version = record["version"]
         self.facts += 1
-        stream.remember(
-            _command_key(record["channel"], record["command_id"]),
-            record["command_digest"],
-            _day(record["recorded_at"]),
-            self._kind.ids_kept_days,
-            own=record["channel"] == INTERNAL_CHANNEL,
+        self._remember(
+            stream,
+            Answer(
+                _command_key(record["stream_id"], record["channel"], record["command_id"]),
+                record["command_digest"],
+                FOR_GOOD if record["channel"] == INTERNAL_CHANNEL else _day(record["recorded_at"]),
+                reuse=isinstance(fact, CommandRefused) and fact.code == REUSED,
+            ),
         )
         self.changed.add(record["stream_id"])
 
@@ -176,8 +284,10 @@ class PartitionLedger:
 
         The command's own field is its key; what the record was sent under does not matter.
         """
-        self.next_intake = offset + 1
-        self.log_time = max(self.log_time, _EPOCH + timedelta(milliseconds=timestamp_ms))
+        return self.answer(offset, timestamp_ms, self.parse(value))
+
+    def parse(self, value: bytes | None) -> Parsed | SetAside:
+        """The command in a record; nothing is decided or changed by it."""
         try:
             contract, record = self._codec.decode(value)
         except UndecodableError as error:
@@ -195,16 +305,20 @@ class PartitionLedger:
             text = envelope[name]
             if text is not None and (not 0 < len(text) <= 200 or "\0" in text):
                 return SetAside("invalid", f"{name} must be null or 1 to 200 characters without NUL")
-        if stream_id not in self.streams:  # a stream that is held here is at home
-            home = murmur2_partition(stream_id.encode(), self.partitions)
-            if home != self.partition:
-                return Forwarded(home, stream_id.encode(), channel)
-        return self._answer(kind, envelope, data, stream_id, offset)
+        return Parsed(kind, envelope, stream_id, _command_key(stream_id, channel, command_id))
 
-    def _answer(
-        self, kind: CommandType, envelope: dict[str, Any], data: dict[str, Any], stream_id: str, offset: int
-    ) -> Outcome:
-        channel, command_id = envelope["channel"], envelope["id"]
+    def answer(self, offset: int, timestamp_ms: int, what: Parsed | SetAside) -> Outcome:
+        """As `decide`, for a record that was parsed before, so that its stream could be fetched."""
+        self.next_intake = offset + 1
+        self.log_time = max(self.log_time, _EPOCH + timedelta(milliseconds=timestamp_ms))
+        if isinstance(what, SetAside):
+            return what
+        kind, envelope, stream_id, command_key = what
+        data, channel, command_id = envelope["data"], envelope["channel"], envelope["id"]
+        # A stream that is held here is at home.
+        if stream_id not in self.streams and not self._at_home(stream_id):
+            home = murmur2_partition(stream_id.encode(), self.partitions)
+            return Forwarded(home, stream_id.encode(), channel)
         try:
             command = Command(
                 id=command_id,
@@ -234,16 +348,13 @@ class PartitionLedger:
                 causation_id=envelope["causation_id"],
             )
         body_digest = _digest(kind.name.encode() + b"\0" + body)
-        command_key = _command_key(channel, command_id)
         stream = self.stream(stream_id)
-        known = stream.answered.get(command_key)
-        if known == body_digest or command_key in stream.for_good:
+        known = self._known(stream, command_key, body_digest)
+        if known:
             return Repeated()
-        if reused(command_key, body_digest) in stream.answered:
-            return Repeated()  # it was refused as that before
-        if known is not None:
+        if known is False:
             answer: Any = Refused(
-                code="id_reused",
+                code=REUSED,
                 what=f"{kind.name} {command_id} was refused",
                 detail=f"channel {channel} has sent this id before, with another body",
                 hint="give every command an id of its own; repeat a command only as it was",
@@ -331,22 +442,18 @@ class PartitionLedger:
         # Nothing above changed the stream: a rule that raises leaves everything as it was.
         stream.version += len(facts)
         self.facts += len(facts)
-        command_key = _command_key(command.channel, command.id)
-        stream.remember(
-            command_key,
-            body_digest,
-            _day(command.recorded_at),
-            self._kind.ids_kept_days,
-            own=command.channel == INTERNAL_CHANNEL,
+        self._remember(
+            stream,
+            Answer(
+                _command_key(stream_id, command.channel, command.id),
+                body_digest,
+                FOR_GOOD if command.channel == INTERNAL_CHANNEL else _day(command.recorded_at),
+                reuse=isinstance(facts[0], CommandRefused) and facts[0].code == REUSED,
+            ),
         )
         self.changed.add(stream_id)
         self.follows = decision
         return encoded
-
-
-def reused(command: int, body: int) -> int:
-    """The key under which the refusal of an id with another body is remembered: a repeat of that gets nothing new."""
-    return command ^ body
 
 
 class _TooLargeError(Exception):
@@ -368,12 +475,12 @@ def _too_large(kind: CommandType, command: Command[Any], size: int) -> CommandRe
     )
 
 
-def _command_key(channel: str, command_id: str) -> int:
-    return _digest(f"{channel}\0{command_id}".encode())
+def _command_key(stream_id: str, channel: str, command_id: str) -> int:
+    return _digest(f"{stream_id}\0{channel}\0{command_id}".encode())
 
 
 def _digest(text: bytes) -> int:
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big", signed=True) or 1  # 0 is nobody's
 
 
 def _day(moment: datetime) -> int:

@@ -1,16 +1,17 @@
 """What a ledger writer would otherwise have to read the whole log for. Losing it costs time, never truth.
 
-It stands in PostgreSQL.
+It stands in PostgreSQL. A snapshot of a partition is a position on the ledger partition; per stream, a state with its
+version; and the ids of commands that streams which go on for ever have answered. A writer keeps in memory what it has
+touched lately and fetches the rest from here, once per batch.
 
-A snapshot of a partition is a position on the ledger partition and, per stream, a state with its version. Folding
-skips versions that a state already has. An older writer never overwrites a newer one's.
-
-A database can be restored to an older backup, in whole or table by table, while writers run or while none does. So a
-snapshot says how many facts its streams hold together: where they hold another number, it is no snapshot, and the log
-is read instead. And a writer adds what has changed only to the snapshot that it knows to be there, else it writes all.
+A database can be restored to an older backup, in whole or table by table, while writers run or while none does. Then a
+state would be older than the log says, and a decision on it wrong for ever. So each of the tables tells which snapshot
+it holds (the ledger offset that it reaches; in `ledger_streams` and `ledger_answers` in a row that is about no stream
+and no command), every look into them sees one moment, and a writer uses nothing of a snapshot that is not the one it
+knows: it takes over anew. A takeover that finds the tables apart reads the log from its beginning.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import msgspec
 import psycopg
 
 from events.streams import STREAMS
-from processors.ledger.partition import PartitionLedger, Stream
+from processors.ledger.partition import FOR_GOOD, Answer, PartitionLedger, Stream
 from runtime.logging import log
 
 _TABLES = """
@@ -26,11 +27,16 @@ CREATE TABLE IF NOT EXISTS ledger_positions (
     topic text NOT NULL, partition integer NOT NULL, next_offset bigint NOT NULL, decision bigint NOT NULL,
     epoch bigint NOT NULL, next_intake bigint NOT NULL, log_time timestamptz NOT NULL,
     PRIMARY KEY (topic, partition));
-ALTER TABLE ledger_positions ADD COLUMN IF NOT EXISTS facts bigint NOT NULL DEFAULT -1;
 CREATE TABLE IF NOT EXISTS ledger_streams (
     topic text NOT NULL, partition integer NOT NULL, stream_id text NOT NULL, version bigint NOT NULL,
-    state bytea NOT NULL, PRIMARY KEY (topic, stream_id));
-CREATE INDEX IF NOT EXISTS ledger_streams_by_partition ON ledger_streams (topic, partition);
+    state bytea NOT NULL, PRIMARY KEY (topic, partition, stream_id));
+CREATE TABLE IF NOT EXISTS ledger_answers (
+    topic text NOT NULL, partition integer NOT NULL,
+    command bigint NOT NULL,     -- digest of stream, channel and id
+    reused_by bigint NOT NULL,   -- 0, or the digest of another body that came with the id and was refused for it
+    body bigint NOT NULL,        -- digest of the body that was answered
+    day integer NOT NULL,        -- of log time
+    PRIMARY KEY (topic, partition, command, reused_by));
 CREATE TABLE IF NOT EXISTS forwarded_commands (
     channel text NOT NULL, topic text NOT NULL, count bigint NOT NULL, last_at timestamptz NOT NULL,
     PRIMARY KEY (channel, topic));
@@ -39,13 +45,25 @@ CREATE TABLE IF NOT EXISTS forwarded_commands (
 _LOCK = 0x6C6564676572
 
 
+#: The rows that speak for all of a partition: their version, and their body, is the ledger offset that the table
+#: reaches. No stream has an empty name, and no command's digest is 0.
+_NO_STREAM = ""
+_NO_COMMAND = 0
+
+
+class SnapshotMovedError(Exception):
+    """The stored snapshot is not the one that a writer knows: a backup was restored, or somebody else keeps it now."""
+
+    def __init__(self, ledger: PartitionLedger, found: tuple[int, int]) -> None:
+        super().__init__(f"the snapshot reaches {found}, not {ledger.saved_offset}")
+        self.ledger = ledger
+
+
 class StoredStream(msgspec.Struct, frozen=True, array_like=True):
     """A stream as bytes; `state` is what its kind encodes."""
 
     state: bytes
     answered: list[tuple[int, int]]
-    days: list[list[int]]
-    for_good: tuple[int, ...] = ()
 
 
 class Position(NamedTuple):
@@ -69,41 +87,27 @@ def ensure_tables(connection: psycopg.Connection[Any]) -> None:
 
 
 def load(connection: psycopg.Connection[Any], full_topic: str, ledger: PartitionLedger) -> Position | None:
-    """Fill `ledger` with the partition's snapshot; None where there is none (the tail is then the whole partition)."""
+    """The position of the partition's snapshot, whose rows can be fetched from now on; None where there is none (the
+    tail is then the whole partition). To be called in a transaction that sees one moment.
+    """
     row = connection.execute(
-        "SELECT next_offset, decision, epoch, next_intake, log_time, facts FROM ledger_positions "
+        "SELECT next_offset, decision, epoch, next_intake, log_time FROM ledger_positions "
         "WHERE topic = %s AND partition = %s",
         (full_topic, ledger.partition),
     ).fetchone()
     if row is None:
         return None
-    position, facts = Position(*row[:5]), row[5]
-    decode = STREAMS[ledger.ledger_topic].decode
-    with connection.cursor(binary=True) as cursor:
-        cursor.execute(
-            "SELECT stream_id, version, state FROM ledger_streams WHERE topic = %s AND partition = %s",
-            (full_topic, ledger.partition),
-        )
-        for stream_id, version, state in cursor:
-            stored = _unpack(state)
-            stream = Stream(decode(stored.state))
-            stream.version = version
-            stream.answered = dict(stored.answered)
-            stream.days = stored.days
-            stream.for_good = set(stored.for_good)
-            ledger.streams[stream_id] = stream
-            ledger.facts += version
-    if ledger.facts != facts:
+    position = Position(*row)
+    reaches = _reaches(connection, [(full_topic, ledger.partition)])[full_topic, ledger.partition]
+    if reaches != (position.next_offset, position.next_offset):
         log.warning(
             "snapshot_does_not_fit",
             topic=full_topic,
             partition=ledger.partition,
-            facts=facts,
-            facts_in_streams=ledger.facts,
+            next_offset=position.next_offset,
+            streams_and_answers=reaches,
             hint="was a table restored by itself? nothing to do: the partition is read from its beginning",
         )
-        ledger.streams.clear()
-        ledger.facts = 0
         return None
     ledger.saved_offset = position.next_offset
     ledger.follows = position.decision
@@ -113,49 +117,141 @@ def load(connection: psycopg.Connection[Any], full_topic: str, ledger: Partition
     return position
 
 
+class Wanted(NamedTuple):
+    """What is to be fetched of one partition's snapshot: `topic` is the full one of its facts."""
+
+    topic: str
+    ledger: PartitionLedger
+    streams: Collection[str]
+    commands: Collection[int]
+
+
+def fetch(connection: psycopg.Connection[Any], wanted: Sequence[Wanted]) -> None:
+    """Put what is wanted into the ledgers' memory, as the snapshots have it: streams (or begun anew) and answers.
+
+    Raises SnapshotMovedError where one of the snapshots is not the one that its ledger knows; nothing is put anywhere
+    then.
+    """
+    with connection.transaction():
+        reaches = _reaches(connection, [(one.topic, one.ledger.partition) for one in wanted])
+        for one in wanted:
+            found = reaches[one.topic, one.ledger.partition]
+            if found != (one.ledger.saved_offset, one.ledger.saved_offset):
+                raise SnapshotMovedError(one.ledger, found)
+        streams = _streams(connection, wanted) if any(one.streams for one in wanted) else {}
+        answers = _answers(connection, wanted) if any(one.commands for one in wanted) else {}
+    for one in wanted:
+        place = (one.topic, one.ledger.partition)
+        for stream_id in one.streams:
+            row = streams.get((*place, stream_id))
+            one.ledger.hold(stream_id, one.ledger.begin(stream_id) if row is None else restored(one.ledger, *row))
+        one.ledger.look_up({command: answers.get((*place, command), ()) for command in one.commands})
+
+
+def _streams(
+    connection: psycopg.Connection[Any], wanted: Sequence[Wanted]
+) -> dict[tuple[str, int, str], tuple[int, bytes]]:
+    """Version and bytes of the streams that are there."""
+    asked = [(one.topic, one.ledger.partition, stream_id) for one in wanted for stream_id in one.streams]
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute(
+            "SELECT s.topic, s.partition, s.stream_id, s.version, s.state "
+            "FROM unnest(%s::text[], %s::integer[], %s::text[]) AS w (topic, partition, stream_id) "
+            "JOIN ledger_streams AS s USING (topic, partition, stream_id)",
+            [list(column) for column in zip(*asked, strict=True)],
+        )
+        return {(topic, partition, stream_id): (v, state) for topic, partition, stream_id, v, state in cursor}
+
+
+def _answers(connection: psycopg.Connection[Any], wanted: Sequence[Wanted]) -> dict[tuple[str, int, int], list[Answer]]:
+    """The answers to commands that are there."""
+    asked = [(one.topic, one.ledger.partition, command) for one in wanted for command in one.commands]
+    found: dict[tuple[str, int, int], list[Answer]] = {}
+    with connection.cursor(binary=True) as cursor:
+        cursor.execute(
+            "SELECT a.topic, a.partition, a.command, a.body, a.day, a.reused_by "
+            "FROM unnest(%s::text[], %s::integer[], %s::bigint[]) AS w (topic, partition, command) "
+            "JOIN ledger_answers AS a USING (topic, partition, command)",
+            [list(column) for column in zip(*asked, strict=True)],
+        )
+        for topic, partition, command, body, day, reused_by in cursor:
+            found.setdefault((topic, partition, command), []).append(Answer(command, body, day, reuse=reused_by != 0))
+    return found
+
+
 def save(connection: psycopg.Connection[Any], full_topic: str, ledger: PartitionLedger, next_offset: int) -> int:
-    """Write the streams that changed and the position; the number of streams written.
+    """Write what changed and the position; the number of streams written. Raises SnapshotMovedError where the stored
+    snapshot is not the one that the ledger knows.
 
     Only to be called when all that `ledger` decided stands on the log and was accepted.
     """
-    encode = STREAMS[ledger.ledger_topic].encode
+    place = (full_topic, ledger.partition)
     with connection.transaction(), connection.cursor() as cursor:
-        stored = cursor.execute(
-            "SELECT next_offset FROM ledger_positions WHERE topic = %s AND partition = %s FOR UPDATE",
-            (full_topic, ledger.partition),
-        ).fetchone()
-        gone_back = (-1 if stored is None else stored[0]) < ledger.saved_offset
-        changed = sorted(ledger.streams if gone_back else ledger.changed)
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", place)
+        if ledger.saved_offset < 0:
+            # All there is is in memory: this is the whole snapshot, whatever stood there.
+            for table in ("ledger_streams", "ledger_answers"):
+                cursor.execute(f"DELETE FROM {table} WHERE topic = %s AND partition = %s", place)
+        elif (reaches := _reaches(connection, [place])[place]) != (ledger.saved_offset, ledger.saved_offset):
+            raise SnapshotMovedError(ledger, reaches)
         cursor.executemany(
             "INSERT INTO ledger_streams (topic, partition, stream_id, version, state) VALUES (%s, %s, %s, %s, %s) "
-            "ON CONFLICT (topic, stream_id) DO UPDATE SET version = excluded.version, state = excluded.state, "
-            "partition = excluded.partition WHERE ledger_streams.version < excluded.version",
+            "ON CONFLICT (topic, partition, stream_id) "
+            "DO UPDATE SET version = excluded.version, state = excluded.state",
             [
-                (full_topic, ledger.partition, stream_id, stream.version, _stored(encode(stream.state), stream))
-                for stream_id, stream in ((stream_id, ledger.streams[stream_id]) for stream_id in changed)
-            ],
+                (*place, stream_id, ledger.streams[stream_id].version, stored(ledger, stream_id))
+                for stream_id in sorted(ledger.changed)
+            ]
+            + [(*place, _NO_STREAM, next_offset, b"")],
         )
+        answers = [*ledger.answers.values(), Answer(_NO_COMMAND, next_offset, FOR_GOOD, reuse=False)]
         cursor.execute(
-            "INSERT INTO ledger_positions "
-            "(topic, partition, next_offset, decision, epoch, next_intake, log_time, facts) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (topic, partition) DO UPDATE SET "
-            "next_offset = excluded.next_offset, decision = excluded.decision, epoch = excluded.epoch, "
-            "next_intake = excluded.next_intake, log_time = excluded.log_time, facts = excluded.facts "
-            "WHERE ledger_positions.next_offset < excluded.next_offset",
+            "INSERT INTO ledger_answers (topic, partition, command, reused_by, body, day) "
+            "SELECT %s, %s, a.* FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::integer[]) AS a "
+            "ON CONFLICT (topic, partition, command, reused_by) DO UPDATE SET body = excluded.body, day = excluded.day",
             (
-                full_topic,
-                ledger.partition,
-                next_offset,
-                ledger.follows,
-                ledger.epoch,
-                ledger.next_intake,
-                ledger.log_time,
-                ledger.facts,
+                *place,
+                [answer.command for answer in answers],
+                [answer.body if answer.reuse else 0 for answer in answers],
+                [answer.body for answer in answers],
+                [answer.day for answer in answers],
             ),
         )
-    ledger.changed.clear()
-    ledger.saved_offset = next_offset
-    return len(changed)
+        cursor.execute(
+            "INSERT INTO ledger_positions (topic, partition, next_offset, decision, epoch, next_intake, log_time) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (topic, partition) DO UPDATE SET "
+            "next_offset = excluded.next_offset, decision = excluded.decision, epoch = excluded.epoch, "
+            "next_intake = excluded.next_intake, log_time = excluded.log_time",
+            (*place, next_offset, ledger.follows, ledger.epoch, ledger.next_intake, ledger.log_time),
+        )
+    written = len(ledger.changed)
+    ledger.saved(next_offset)
+    return written
+
+
+def forget(connection: psycopg.Connection[Any], full_topic: str, ledger: PartitionLedger) -> int:
+    """Delete the answers that count no more; how many. Once a day is often enough."""
+    return connection.execute(
+        "DELETE FROM ledger_answers WHERE topic = %s AND partition = %s AND day < %s",
+        (full_topic, ledger.partition, ledger.forgotten_before),
+    ).rowcount
+
+
+def _reaches(
+    connection: psycopg.Connection[Any], places: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], tuple[int, int]]:
+    """Per (full topic, partition) the ledger offsets that the stored streams and answers reach; -1 where none are."""
+    found = dict.fromkeys(places, (-1, -1))
+    for topic, partition, streams, answers in connection.execute(
+        "SELECT w.topic, w.partition, coalesce(s.version, -1), coalesce(a.body, -1) "
+        "FROM unnest(%s::text[], %s::integer[]) AS w (topic, partition) "
+        "LEFT JOIN ledger_streams AS s ON (s.topic, s.partition, s.stream_id) = (w.topic, w.partition, %s) "
+        "LEFT JOIN ledger_answers AS a "
+        "ON (a.topic, a.partition, a.command, a.reused_by) = (w.topic, w.partition, %s, 0)",
+        ([topic for topic, _ in places], [number for _, number in places], _NO_STREAM, _NO_COMMAND),
+    ):
+        found[topic, partition] = (streams, answers)
+    return found
 
 
 def count_forwarded(connection: psycopg.Connection[Any], counts: Iterable[tuple[str, str, int]]) -> None:
@@ -169,5 +265,17 @@ def count_forwarded(connection: psycopg.Connection[Any], counts: Iterable[tuple[
         )
 
 
-def _stored(state: bytes, stream: Stream) -> bytes:
-    return _pack(StoredStream(state, list(stream.answered.items()), stream.days, tuple(stream.for_good)))
+def stored(ledger: PartitionLedger, stream_id: str) -> bytes:
+    """A stream of the ledger as it stands in the snapshot."""
+    stream = ledger.streams[stream_id]
+    state = STREAMS[ledger.ledger_topic].encode(stream.state)
+    return _pack(StoredStream(state, list(stream.answered.items())))
+
+
+def restored(ledger: PartitionLedger, version: int, state: bytes) -> Stream:
+    """The stream that was stored like this."""
+    found = _unpack(state)
+    stream = Stream(STREAMS[ledger.ledger_topic].decode(found.state))
+    stream.version = version
+    stream.answered = dict(found.answered)
+    return stream

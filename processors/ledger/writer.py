@@ -8,33 +8,32 @@ error, ends in a takeover: forget the partition, read it again by the readers' r
 decision.
 """
 
-import contextlib
 import gc
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import psycopg
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS
-from events.chain import ChainReader, Link
 from processors.dead_letters import to_dead_letter
 from processors.ledger import snapshots
-from processors.ledger.partition import Decided, EncodedFact, Forwarded, PartitionLedger, SetAside
+from processors.ledger.partition import Decided, EncodedFact, Forwarded, Need, Parsed, PartitionLedger, SetAside
+from processors.ledger.snapshots import SnapshotMovedError, Wanted
+from processors.ledger.takeover import Hands, take_over
 from processors.subjects import codec_for
 from processors.topics import ensure_topics
 from runtime import failpoints
-from runtime.errors import Fault
 from runtime.instance import hold_instance
-from runtime.kafka import consumer, end_offsets, gapless_producer, is_fatal, start_offsets
+from runtime.kafka import consumer, gapless_producer, is_fatal
 from runtime.logging import log
 from runtime.postgres import connect
 from runtime.services import Services
 from runtime.settings import Settings
-from schemas.codec import Codec, UndecodableError
+from schemas.codec import Codec
 
 GROUP = "ledger"
 
@@ -51,6 +50,10 @@ COMMIT_SECONDS = 0.1
 # In a bulk load, where each takes long, no more than one part in so many of the time goes into them.
 SNAPSHOT_SECONDS = 30.0
 SNAPSHOT_SHARE = 20
+# Streams in memory, counted in their facts (about 600 bytes each, measured on Online Retail II): those touched longest
+# ago are let go after a snapshot. Fewer makes more commands wait for a row of PostgreSQL, more is memory that a process
+# keeps for orders that nobody will touch again.
+FACTS_IN_MEMORY_MAX = 400_000
 # Waiting for the broker to take what is on its way, at a stop or before a snapshot; then it is left to the chain.
 FLUSH_SECONDS = 15.0
 # Between attempts while PostgreSQL or Kafka is away.
@@ -70,6 +73,7 @@ class _Owned:
         self.acked_intake = ledger.next_intake
         self.committed = -1
         self.gap_seen = -1
+        self.forgotten_before = 0
 
     def delivered(self, error: KafkaError | None, message: Message | None) -> None:
         """The broker's answer for one fact, in order of sending."""
@@ -106,6 +110,7 @@ class LedgerWriter:
         self._name = {services.topic(name): name for name in INTAKE_TOPICS}
         self._owned: dict[tuple[str, int], _Owned] = {}
         self._consumer: Consumer | None = None
+        self._lookup: psycopg.Connection[Any] | None = None
         self._producer = gapless_producer(services)
         self._side_sent = 0
         self._side_pending: set[int] = set()
@@ -144,22 +149,24 @@ class LedgerWriter:
                 if messages and self._on_batch is not None:
                     self._on_batch(len(messages))
             self._leave(list(self._owned))
+        except psycopg.OperationalError as error:
+            if not self._stop.is_set():
+                raise
+            log.info("ledger_stopped_while_waiting", error=str(error).strip())
         finally:
             gc.enable()
+            if self._lookup is not None:
+                self._lookup.close()
             reader.close()
             instance.release()
         log.info("ledger_stopped", decided=self._decided)
 
     # Deciding
 
-    def _decide(self, messages: Iterable[Message]) -> None:
+    def _decide(self, messages: Sequence[Message]) -> None:
         touched: set[tuple[str, int]] = set()
-        for message in messages:
-            error = message.error()
-            if error is not None:
-                if is_fatal(error):
-                    raise KafkaException(error)
-                log.warning("intake_read_failed", error=str(error))
+        for message, what in zip(messages, self._parse(messages), strict=True):
+            if what is None:
                 continue
             place = (message.topic() or "", message.partition() or 0)
             owned = self._owned.get(place)
@@ -173,11 +180,70 @@ class LedgerWriter:
                 owned.disturbed = f"intake goes from {owned.ledger.next_intake} to {offset}"
                 continue
             touched.add(place)
-            self._decide_one(owned, message, offset)
+            self._decide_one(owned, message, offset, what)
         for place in touched:
             owned = self._owned[place]
             owned.marks.append((owned.sent, self._side_sent, owned.ledger.next_intake))
         self._send_held()
+
+    def _parse(self, messages: Iterable[Message]) -> list[Parsed | SetAside | None]:
+        """Each record as a command, and all streams that are needed for them in memory; None for what is not ours."""
+        parsed: list[Parsed | SetAside | None] = []
+        needs: dict[tuple[str, int], list[Need]] = {}
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                if is_fatal(error):
+                    raise KafkaException(error)
+                log.warning("intake_read_failed", error=str(error))
+                parsed.append(None)
+                continue
+            place = (message.topic() or "", message.partition() or 0)
+            owned = self._owned.get(place)
+            if owned is None or owned.disturbed:
+                parsed.append(None)
+                continue
+            value: Any = message.value()
+            what = owned.ledger.parse(value)
+            parsed.append(what)
+            need = owned.ledger.needs(what)
+            if need is not None:
+                needs.setdefault(place, []).append(need)
+        while needs:
+            try:
+                self._fetch([(self._owned[place].ledger, all_of_it) for place, all_of_it in needs.items()])
+                break
+            except SnapshotMovedError as error:
+                place = next(p for p in needs if self._owned[p].ledger is error.ledger)
+                self._owned[place].disturbed = str(error)
+                del needs[place]
+        return parsed
+
+    def _fetch(self, needs: Iterable[tuple[PartitionLedger, Sequence[Need]]]) -> None:
+        """Bring from the snapshots into memory what is needed. Raises SnapshotMovedError."""
+        wanted = [
+            Wanted(
+                self._services.topic(ledger.ledger_topic),
+                ledger,
+                {need.stream_id for need in all_of_it if need.stream_id is not None},
+                {need.command for need in all_of_it if need.command is not None},
+            )
+            for ledger, all_of_it in needs
+        ]
+        while True:
+            try:
+                # A connection of its own that stays open: this is asked with every batch.
+                if self._lookup is None:
+                    self._lookup = connect(self._services, f"{GROUP} lookup", autocommit=True)
+                    self._lookup.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                return snapshots.fetch(self._lookup, wanted)
+            except psycopg.OperationalError as error:
+                log.warning("database_away", error=str(error).strip())
+                if self._lookup is not None:
+                    self._lookup.close()
+                    self._lookup = None
+                if self._stop.wait(RETRY_SECONDS):
+                    raise
 
     def _send_held(self) -> None:
         """Facts behind a record that was set aside or forwarded go out when the broker has that one.
@@ -198,14 +264,13 @@ class LedgerWriter:
         topic = self._services.topic(owned.ledger.ledger_topic)
         self._produce(topic, owned.ledger.partition, fact.key, fact.value, headers=None, delivered=owned.delivered)
 
-    def _decide_one(self, owned: _Owned, message: Message, offset: int) -> None:
+    def _decide_one(self, owned: _Owned, message: Message, offset: int, what: Parsed | SetAside) -> None:
         ledger = owned.ledger
         value: Any = message.value()
-        key: Any = message.key()
         where: dict[str, Any] = {"topic": message.topic(), "partition": message.partition(), "offset": offset}
         try:
             failpoints.reach("ledger.decide")
-            outcome = ledger.decide(offset, message.timestamp()[1], key, value)
+            outcome = ledger.answer(offset, message.timestamp()[1], what)
         except Exception as error:  # noqa: BLE001 - our bug: the record is kept for a better build, the rest goes on
             log.error("decision_failed", **where, exc_info=error)
             outcome = SetAside("rule_raised", f"{type(error).__name__}: {error}")
@@ -307,13 +372,27 @@ class LedgerWriter:
         try:
             with connect(self._services, GROUP, autocommit=True) as connection:
                 for topic, owned in ready:
-                    snapshots.save(connection, topic, owned.ledger, owned.next_offset)
+                    try:
+                        snapshots.save(connection, topic, owned.ledger, owned.next_offset)
+                        if owned.ledger.forgotten_before > owned.forgotten_before:  # once a day
+                            owned.forgotten_before = owned.ledger.forgotten_before
+                            snapshots.forget(connection, topic, owned.ledger)
+                    except SnapshotMovedError as error:
+                        owned.disturbed = str(error)
                 if forwarded:
                     snapshots.count_forwarded(connection, [(*place, count) for place, count in forwarded.items()])
         except psycopg.Error as error:  # costs a longer takeover, nothing else; the next one tries again
             log.warning("snapshot_failed", error=str(error))
             self._forwarded.update(forwarded)
+        self._evict()
         failpoints.reach("ledger.after_snapshot")
+
+    def _evict(self) -> None:
+        """Keep the streams in memory below their bound, each partition its share."""
+        facts = sum(owned.ledger.facts for owned in self._owned.values())
+        if facts > FACTS_IN_MEMORY_MAX:
+            gone = sum(o.ledger.evict(o.ledger.facts * FACTS_IN_MEMORY_MAX // facts) for o in self._owned.values())
+            log.info("streams_let_go", streams=gone, facts_in_memory=FACTS_IN_MEMORY_MAX)
 
     def _leave(self, places: list[tuple[str, int]]) -> None:
         """Hand over in good order: what was decided is acknowledged, committed and remembered."""
@@ -365,119 +444,19 @@ class LedgerWriter:
 
     def _take_over(self, places: list[tuple[str, int]]) -> None:
         started = time.monotonic()
-        ledgers: dict[tuple[str, int], PartitionLedger] = {}
-        starts: dict[tuple[str, int], int] = {}
-        readers: dict[tuple[str, int], ChainReader[tuple[str, dict[str, Any]]]] = {}
-        intake_of: dict[tuple[str, int], tuple[str, int]] = {}
-
-        def load(connection: psycopg.Connection[Any]) -> None:
-            # One moment for all: a position and streams of two moments would not fit, and be thrown away.
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            for topic, partition in places:
-                ledger = PartitionLedger(
-                    self._name[topic],
-                    partition,
-                    partitions=self._settings.partitions,
-                    codec=self._codec,
-                    epoch=self._settings.epoch,
-                )
-                full_ledger = self._services.topic(ledger.ledger_topic)
-                position = snapshots.load(connection, full_ledger, ledger)
-                tail = (full_ledger, partition)
-                ledgers[topic, partition] = ledger
-                intake_of[tail] = (topic, partition)
-                starts[tail] = position.next_offset if position else 0
-                readers[tail] = (
-                    ChainReader(position.decision, position.epoch, position.next_intake - 1)
-                    if position
-                    else ChainReader()
-                )
-
-        failpoints.reach("ledger.takeover")
-        self._with_database(load)
-        ends, read = self._read_tails(starts, readers, ledgers, intake_of)
-        self._check_intake(ledgers)
-        for tail, place in intake_of.items():
-            self._owned[place] = _Owned(ledgers[place], ends[tail])
+        taken = take_over(
+            {(topic, partition): self._name[topic] for topic, partition in places},
+            self._settings,
+            self._services,
+            self._codec,
+            Hands(self._with_database, self._fetch, self._stop),
+            group=self._group,
+        )
+        for place, ledger in taken.ledgers.items():
+            self._owned[place] = _Owned(ledger, taken.ends[place])
         if places:
             seconds = time.monotonic() - started
-            log.info("ledger_took_over", partitions=len(places), facts_read=read, seconds=round(seconds, 2))
-
-    def _read_tails(
-        self,
-        starts: dict[tuple[str, int], int],
-        readers: dict[tuple[str, int], ChainReader[tuple[str, dict[str, Any]]]],
-        ledgers: dict[tuple[str, int], PartitionLedger],
-        intake_of: dict[tuple[str, int], tuple[str, int]],
-    ) -> tuple[dict[tuple[str, int], int], int]:
-        """Fold what stands on the ledger partitions behind the snapshots; the end of each, and the facts read."""
-        tail_reader = consumer(self._services, f"{self._group}-takeover")
-        read = 0
-        try:
-            known = end_offsets(self._services, {topic for topic, _ in starts})
-            ends = {tail: known[tail] for tail in starts}
-            left = {tail for tail, start in starts.items() if start < ends[tail]}
-            tail_reader.assign([TopicPartition(*tail, starts[tail]) for tail in left])
-            while left and not self._stop.is_set():
-                for message in tail_reader.consume(BATCH_RECORDS_MAX, 0.1):
-                    if message.error() is not None:
-                        log.warning("ledger_read_failed", error=str(message.error()))
-                        continue
-                    tail = (message.topic() or "", message.partition() or 0)
-                    offset = message.offset() or 0
-                    if offset < ends[tail]:
-                        read += 1
-                        self._fold(readers[tail], ledgers[intake_of[tail]], message)
-                    if offset >= ends[tail] - 1:
-                        left.discard(tail)
-                # Records that nobody can see (markers of foreign transactions) end some partitions.
-                for tail, position in _positions(tail_reader, left):
-                    if position >= ends[tail]:
-                        left.discard(tail)
-        finally:
-            tail_reader.close()
-        return ends, read
-
-    def _fold(self, reader: ChainReader[tuple[str, dict[str, Any]]], ledger: PartitionLedger, message: Message) -> None:
-        value: Any = message.value()
-        try:
-            contract, record = self._codec.decode(value)
-        except UndecodableError as error:
-            log.warning("foreign_bytes_on_ledger", offset=message.offset(), reason=error.reason)
-            return
-        if not contract.is_fact:
-            return
-        link = Link(
-            record["decision"],
-            record["follows"],
-            record["index"],
-            record["count"],
-            record["epoch"],
-            record["intake_offset"],
-        )
-        for name, accepted in reader.read(link, (contract.name, record)):
-            ledger.take_over(name, accepted)
-
-    def _check_intake(self, ledgers: Mapping[tuple[str, int], PartitionLedger]) -> None:
-        """Fault where intake topics are not the ones that the ledger has answered."""
-        topics = {topic for topic, _ in ledgers}
-        firsts, ends = start_offsets(self._services, topics), end_offsets(self._services, topics)
-        for place, ledger in ledgers.items():
-            topic, partition = place
-            if ledger.next_intake > ends[place]:
-                raise Fault(
-                    f"{topic}/{partition} has {ends[place]} records, but the ledger has answered {ledger.next_intake}",
-                    "the intake topic was made anew, or records were lost on the broker",
-                    "where it was made anew on purpose, raise ORDER_LEDGER_EPOCH by one",
-                )
-            if firsts[place] > ledger.next_intake:
-                log.error(
-                    "intake_hole",
-                    topic=topic,
-                    partition=partition,
-                    unanswered=firsts[place] - ledger.next_intake,
-                    hint="retention deleted commands before they were decided; ask the channels to send them again",
-                )
+            log.info("ledger_took_over", partitions=len(places), facts_read=taken.facts_read, seconds=round(seconds, 2))
 
     def _with_database(self, work: Callable[[psycopg.Connection[Any]], None]) -> None:
         """Do it when PostgreSQL is there; a restart of it is waited for."""
@@ -490,15 +469,6 @@ class LedgerWriter:
                 log.warning("database_away", error=str(error).strip())
                 if self._stop.wait(RETRY_SECONDS):
                     raise
-
-
-def _positions(reader: Consumer, tails: Iterable[tuple[str, int]]) -> list[tuple[tuple[str, int], int]]:
-    asked = [TopicPartition(*tail) for tail in tails]
-    if not asked:
-        return []
-    with contextlib.suppress(KafkaException):  # not known yet: asked again in the next round
-        return [((p.topic, p.partition), p.offset) for p in reader.position(asked)]
-    return []
 
 
 def run_ledger(settings: Settings, services: Services, stop: threading.Event) -> None:

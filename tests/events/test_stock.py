@@ -8,7 +8,7 @@ import pytest
 
 from events.envelope import INTERNAL_CHANNEL
 from events.stock import facts as f
-from events.stock.state import ATTEMPTS_KEPT_DAYS, MOVES_KEPT, Attempt
+from events.stock.state import ATTEMPTS_KEPT, MOVES_KEPT, TOMBSTONES_KEPT_DAYS, Attempt
 from tests.events.builders import (
     adjust,
     amounts,
@@ -269,10 +269,19 @@ def test_goods_that_leave_where_none_were_on_record_are_a_shortfall() -> None:
 # Memory
 
 
-def test_attempts_are_forgotten_after_a_month_but_not_while_they_hold_something() -> None:
-    later = NOW + timedelta(days=ATTEMPTS_KEPT_DAYS + 1)
+def test_attempts_are_forgotten_when_many_came_after_them_but_not_while_they_hold_something() -> None:
     story = given(receive(5), reserve(2), reserve(1, attempt=2), release(1, attempt=2), release(1, attempt=3))
-    story.when(sent(reserve(1, attempt=9), at=later))
-    assert set(story.state.answered) == {Attempt("o-1", "1", 1), Attempt("o-1", "1", 9)}
-    assert not story.state.tombstones
-    story.when(sent(release(2), at=later)).then(like(f.StockReleased, quantity=2))
+    story.when(*(reserve(9, order=f"x{number}") for number in range(2 * ATTEMPTS_KEPT)))
+    answered = story.state.answered
+    assert len(answered) <= ATTEMPTS_KEPT * 3 // 2
+    assert Attempt("o-1", "1", 1) in answered, "it holds two units"
+    assert Attempt("o-1", "1", 2) not in answered
+    assert Attempt("o-1", "1", 3) in story.state.tombstones, "its reservation may still come"
+    story.when(release(2)).then(like(f.StockReleased, quantity=2))
+
+
+def test_a_tombstone_is_forgotten_after_a_month() -> None:
+    later = NOW + timedelta(days=TOMBSTONES_KEPT_DAYS + 1)
+    story = given(receive(5), release(1, attempt=3))
+    story.when(sent(release(1, attempt=4), at=later)).then(f.ReleaseTombstoned)
+    assert set(story.state.tombstones) == {Attempt("o-1", "1", 4)}

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from events.stock import facts as f
-from events.stock.state import ATTEMPTS_KEPT_DAYS
+from events.stock.state import TOMBSTONES_KEPT_DAYS
 from tests.events.builders import (
     adjust,
     at,
@@ -124,7 +124,7 @@ def test_an_attempt_waits_once() -> None:
 
 
 def test_a_wait_is_remembered_for_as_long_as_it_lasts() -> None:
-    later = NOW + timedelta(days=ATTEMPTS_KEPT_DAYS + 1)
+    later = NOW + timedelta(days=TOMBSTONES_KEPT_DAYS + 1)
     story = given(wait_for(2), sent(wait_for(1, order="b"), at=later))
     story.when(sent(release(2, location=""), at=later)).then(like(f.WaitEnded, quantity=2))
 

@@ -222,6 +222,9 @@ def test_connections_cut_in_the_middle_of_a_copy_or_at_any_moment_change_nothing
 ) -> None:
     """Given load, when connections are terminated (by turns: while the projector stands in the middle of a COPY, and
     again and again for all workers), then no worker ends and the tables are the oracle's.
+
+    Seen to fail: with the offsets in a transaction of their own before the rows, a cut in the middle of a COPY left
+    order lines with -1 open units where the facts say 0.
     """
     with open_ground(fault_env, tmp_path, *WORKERS) as ground:
         ground.shop.accepted(receive("first", "WH1", 1))

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from events.catalogue import COMMANDS, LEDGER_OF_INTAKE
 from events.chain import ChainReader, Link
 from events.envelope import INTERNAL_CHANNEL
-from processors.ledger.partition import Decided, EncodedFact, Forwarded, PartitionLedger, Repeated, SetAside, Stream
+from processors.ledger.partition import (
+    Answer,
+    Decided,
+    EncodedFact,
+    Forwarded,
+    NotFetchedError,
+    PartitionLedger,
+    Repeated,
+    SetAside,
+)
+from processors.ledger.snapshots import restored, stored
 from runtime.kafka import murmur2_partition
 from schemas.codec import Codec
 from tests.events import builders as b
@@ -350,15 +360,7 @@ def test_ids_of_the_ledgers_own_commands_are_never_forgotten() -> None:
     late = taken_over(intake)
     for reader in (intake, late):
         assert reader.send(own, at_ms=later) == Repeated()
-    assert late.ledger.streams["MUG"].for_good == intake.ledger.streams["MUG"].for_good != set()
-
-
-def test_an_answer_is_remembered_once() -> None:
-    stream = Stream(None)
-    for day in (1, 1, 2, 40):
-        stream.remember(7, 1, day, 30)
-    stream.remember(8, 1, 40, 30)
-    assert stream.answered == {8: 1}
+    assert late.ledger.answers == intake.ledger.answers
 
 
 # Whoever decides
@@ -437,6 +439,40 @@ def test_two_writers_write_the_same_bytes_and_one_that_takes_over_anywhere_goes_
         assert {key: stream.answered for key, stream in late.ledger.streams.items()} == {
             key: stream.answered for key, stream in whole.ledger.streams.items()
         }
+
+
+@given(st.data())
+def test_a_ledger_that_forgets_streams_and_fetches_them_again_writes_the_same_bytes(data: st.DataObject) -> None:
+    topic, log = data.draw(st.sampled_from([("intake.orders", ORDERS), ("intake.stock", list(STOCK) * 2)]))
+    whole = Intake(topic)
+    decide_all(whole, log)
+    forgetful, rows, answers = Intake(topic), dict[str, tuple[int, bytes]](), set[Answer]()
+    ledger = forgetful.ledger
+    for offset, value in enumerate(log):
+        if data.draw(st.booleans()):
+            rows |= {one: (ledger.streams[one].version, stored(ledger, one)) for one in ledger.changed}
+            answers |= set(ledger.answers.values())
+            ledger.saved(offset)
+        ledger.evict(data.draw(st.integers(0, 5)))
+        need = ledger.needs(ledger.parse(value))
+        if need is not None and need.stream_id is not None:
+            row = rows.get(need.stream_id)
+            ledger.hold(need.stream_id, ledger.begin(need.stream_id) if row is None else restored(ledger, *row))
+        if need is not None and need.command is not None:
+            ledger.look_up({need.command: [one for one in answers if one.command == need.command]})
+        forgetful.send(value, at_ms=NOW_MS + offset * DAY_MS)
+    assert forgetful.facts == whole.facts
+    assert ledger.facts == sum(stream.version for stream in ledger.streams.values())
+
+
+def test_what_is_not_in_the_snapshot_yet_is_never_forgotten_and_what_was_forgotten_never_begun_anew() -> None:
+    intake = Intake()
+    intake.send(record(b.place()))
+    assert intake.ledger.evict(0) == 0
+    intake.ledger.saved(2)
+    assert intake.ledger.evict(0) == 1
+    with pytest.raises(NotFetchedError):
+        intake.send(record(b.cancel(), "c"))
 
 
 def test_a_fact_that_a_snapshot_holds_already_is_skipped_and_a_missing_one_is_noticed() -> None:

@@ -234,24 +234,32 @@ class Consumer:
 
 
 class Database:
-    """The two tables of snapshots, behind the few calls that `processors.ledger.snapshots` makes of a connection."""
+    """The tables of snapshots, behind the few calls that `processors.ledger.snapshots` makes of a connection."""
+
+    isolation_level: Any = None
 
     def __init__(self) -> None:
         self.positions: dict[Place, tuple[Any, ...]] = {}
-        self.streams: dict[tuple[str, str], tuple[int, int, bytes]] = {}
+        self.streams: dict[Place, dict[str, tuple[int, bytes]]] = defaultdict(dict)
+        self.answers: dict[Place, dict[tuple[int, int], tuple[int, int]]] = defaultdict(dict)
         self._rows: list[tuple[Any, ...]] = []
+        self.rowcount = 0
 
     def copy(self) -> Database:
         """A backup."""
         backup = Database()
-        backup.positions, backup.streams = dict(self.positions), dict(self.streams)
+        backup.restore(self, streams=True)
         return backup
 
     def restore(self, backup: Database, *, streams: bool) -> None:
-        """Go back to a backup; without `streams` these stay as new as they are, which a snapshot may be."""
+        """Go back to a backup; without `streams` the other tables stay as they are: one was restored by itself."""
         self.positions = dict(backup.positions)
         if streams:
-            self.streams = dict(backup.streams)
+            self.streams = defaultdict(dict, {place: dict(rows) for place, rows in backup.streams.items()})
+            self.answers = defaultdict(dict, {place: dict(rows) for place, rows in backup.answers.items()})
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
     def __enter__(self) -> Self:
         return self
@@ -277,18 +285,38 @@ class Database:
             case "SELECT", "ledger_positions":
                 row = self.positions.get((values[0], values[1]))
                 self._rows = [] if row is None else [row]
+            case "SELECT", "ledger_streams" if "ledger_answers" in query:
+                places, streams, answers = zip(*values[:2], strict=True), self.streams, self.answers
+                self._rows = [
+                    (*place, streams[place].get("", (-1,))[0], answers[place].get((0, 0), (-1,))[0]) for place in places
+                ]
             case "SELECT", "ledger_streams":
                 self._rows = [
-                    (stream_id, version, state)
-                    for (topic, stream_id), (partition, version, state) in self.streams.items()
-                    if (topic, partition) == (values[0], values[1])
+                    (topic, partition, stream_id, *self.streams[topic, partition][stream_id])
+                    for topic, partition, stream_id in zip(*values, strict=True)
+                    if stream_id in self.streams[topic, partition]
+                ]
+            case "SELECT", "ledger_answers":
+                self._rows = [
+                    (topic, partition, command, body, day, reused_by)
+                    for topic, partition, wanted in zip(*values, strict=True)
+                    for (command, reused_by), (body, day) in self.answers[topic, partition].items()
+                    if command == wanted
                 ]
             case "INSERT", "ledger_positions":
                 topic, partition, *position = values
-                before = self.positions.get((topic, partition))
-                if before is None or before[0] < position[0]:
-                    self.positions[topic, partition] = tuple(position)
-            case "CREATE" | "SELECT", _:
+                self.positions[topic, partition] = tuple(position)
+            case "INSERT", "ledger_answers":
+                topic, partition, *columns = values
+                self.answers[topic, partition] |= {
+                    (command, reused_by): (body, day) for command, reused_by, body, day in zip(*columns, strict=True)
+                }
+            case "DELETE", "ledger_streams":
+                self.streams[values[0], values[1]].clear()
+            case "DELETE", "ledger_answers":
+                kept = self.answers[values[0], values[1]] if len(values) == 3 else {}
+                self.answers[values[0], values[1]] = {k: row for k, row in kept.items() if row[1] >= values[2]}
+            case (("CREATE" | "SELECT"), _):
                 self._rows = []
             case other:
                 raise NotImplementedError(f"the database in memory does not know {other}: {query}")
@@ -298,9 +326,7 @@ class Database:
         match _statement(query):
             case "INSERT", "ledger_streams":
                 for topic, partition, stream_id, version, state in rows:
-                    before = self.streams.get((topic, stream_id))
-                    if before is None or before[1] < version:
-                        self.streams[topic, stream_id] = (partition, version, state)
+                    self.streams[topic, partition][stream_id] = (version, state)
             case "INSERT", "forwarded_commands":
                 pass  # counted for people only
             case other:

@@ -9,6 +9,7 @@ The product has no switch for any of this: functions are replaced in the process
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
@@ -19,8 +20,8 @@ import msgspec
 from events.chain import ChainReader, Link
 from events.orders import evolve as order_evolve
 from events.stock import decide as stock_decide
-from processors.ledger import snapshots, writer
-from processors.ledger.partition import PartitionLedger, Stream
+from processors.ledger import partition, snapshots, takeover, writer
+from processors.ledger.partition import Answer, PartitionLedger, Stream
 from processors.projector import accept
 from processors.reactions import engine, movements, reader, release, wiring
 from processors.reactions.asked import Asked
@@ -36,18 +37,40 @@ class Bug(NamedTuple):
 
 
 def _forgets_ids() -> AbstractContextManager[Any]:
-    return patch.object(Stream, "remember", lambda *_, **__: None)
+    return patch.object(PartitionLedger, "_remember", lambda *_: None)
 
 
 def _forgets_own_ids() -> AbstractContextManager[Any]:
     """As it was: reactions' ids on a SKU were forgotten after 30 days, like those of channels."""
-    remember = Stream.remember
+    remember = PartitionLedger._remember
 
-    def all_alike(self: Stream, *arguments: Any, own: bool = False) -> None:
-        del own
-        remember(self, *arguments)
+    def all_alike(self: PartitionLedger, stream: Stream, answer: Answer) -> None:
+        day = int(self.log_time.timestamp()) // partition.SECONDS_PER_DAY
+        remember(self, stream, answer._replace(day=min(day, answer.day)))
 
-    return patch.object(Stream, "remember", all_alike)
+    return patch.object(PartitionLedger, "_remember", all_alike)
+
+
+def _does_not_look_up_ids() -> AbstractContextManager[Any]:
+    """Answers that were let go are not fetched again."""
+    look_up = PartitionLedger.look_up
+
+    def nothing_there(self: PartitionLedger, answers: Mapping[int, Any]) -> None:
+        look_up(self, dict.fromkeys(answers, ()))
+
+    return patch.object(PartitionLedger, "look_up", nothing_there)
+
+
+def _trusts_any_snapshot() -> AbstractContextManager[Any]:
+    """Streams are fetched from whatever snapshot is there, be it restored from a backup."""
+    reaches = snapshots._reaches
+
+    def as_known(connection: Any, places: Any) -> Any:
+        asked = sys._getframe(1).f_locals
+        known = {(one.topic, one.ledger.partition): one.ledger.saved_offset for one in asked.get("wanted", ())}
+        return reaches(connection, places) | {place: (offset, offset) for place, offset in known.items()}
+
+    return patch.object(snapshots, "_reaches", as_known)
 
 
 @contextmanager
@@ -197,6 +220,8 @@ def _keeps_holds_of_shipped() -> AbstractContextManager[Any]:
 PLANTED: Mapping[str, Bug] = {
     "ids_are_not_remembered": Bug("a command that comes twice is decided twice", _forgets_ids),
     "own_ids_are_forgotten": Bug("what reactions repeat after 30 days is done again", _forgets_own_ids),
+    "ids_are_not_fetched": Bug("ids that were let go of are not looked up", _does_not_look_up_ids),
+    "any_snapshot_will_do": Bug("a restored snapshot is taken for the one that was there", _trusts_any_snapshot),
     "position_before_commands": Bug("reactions save how far they are before they have sent", _saves_before_it_sends),
     "no_fence": Bug("the projector writes without looking who else did", _no_fence, tables=True),
     "reactions_believe_all": Bug(
@@ -212,7 +237,7 @@ PLANTED: Mapping[str, Bug] = {
     ),
     "takeover_believes_all": Bug(
         "a writer that takes over believes whatever stands there",
-        lambda: patch.object(writer, "ChainReader", _Believer),
+        lambda: patch.object(takeover, "ChainReader", _Believer),
     ),
     "release_twice": Bug("a release is asked for twice", lambda: _doubled(release.release)),
     "no_tombstone": Bug("a release that comes first is forgotten", _no_tombstone),

@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from processors.ledger import snapshots
+from processors.ledger import snapshots, takeover
 from processors.ledger import writer as shell
 from processors.ledger.writer import LedgerWriter
 from processors.reactions import engine
@@ -66,11 +66,16 @@ def shell_in_memory() -> Iterator[None]:
         patch.multiple(
             shell,
             connect=lambda services, *_, **__: services.database,
-            consumer=lambda services, *_, **__: Consumer(services.broker),
             gapless_producer=lambda services: Producer(services.broker),
+            codec_for=lambda *_: _codec_of_the_run(),
+            log=_Log(),
+            FACTS_IN_MEMORY_MAX=12,  # streams come and go all the time
+        ),
+        patch.multiple(
+            takeover,
+            consumer=lambda services, *_, **__: Consumer(services.broker),
             end_offsets=lambda services, topics: services.broker.ends(topics),
             start_offsets=lambda services, topics: dict.fromkeys(services.broker.places(topics), 0),
-            codec_for=lambda *_: _codec_of_the_run(),
             log=_Log(),
         ),
     ):

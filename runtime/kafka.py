@@ -209,8 +209,8 @@ def faust_broker(services: Services) -> str:
 def create_topics(services: Services, specs: Iterable[TopicSpec]) -> None:
     """Return when all topics exist and can be used. Those that exist keep their settings as they are.
 
-    Where all exist nothing is asked of the controller: a sender needs none, and it may just be gone. A topic with another
-    partition count is a fault: keys would be looked for where they are not.
+    Where all exist nothing is asked of the controller: a sender needs none, and it may just be gone.
+    A topic with another partition count is a fault: keys would be looked for where they are not.
     """
     wanted = {spec.name: spec for spec in specs}
     client = admin(services)

@@ -23,7 +23,7 @@ from runtime.errors import Fault
 from runtime.kafka import admin
 from runtime.postgres import connect
 from runtime.services import Services
-from tests.faults.ground import Ground, load, open_ground
+from tests.faults.ground import FIRST_SEED, Ground, load, open_ground
 from tests.support.shop import PATIENCE_SECONDS, place
 
 pytestmark = [pytest.mark.faults]
@@ -75,9 +75,15 @@ def _leaders_home(services: Services) -> None:
 def test_a_broker_that_dies_and_comes_back_is_hardly_noticed(
     three_node_env: Any, nodes: Embedded, tmp_path: Path
 ) -> None:
+    """Pass: settles, equal to the oracle; each acknowledged command once on the intake; no worker ended.
+
+    Seen to fail: with `ensure_topics` asking for topic ids (as it did), `publish` itself ended with "Timed out waiting
+    for controller" where the node that it took for the controller was the one that had died.
+    """
     with open_ground(three_node_env, tmp_path, *WORKERS) as ground:
         for draw in ground.rounds(lambda: _judge(ground)):
-            number, way = draw.choice((1, 2, 3)), draw.choice(WAYS)
+            turn = ground.seed - FIRST_SEED  # neighbouring seeds draw the same first numbers
+            number, way = turn % 3 + 1, WAYS[turn % len(WAYS)]
             ground.notes |= {"node": number, "way": way.name}
             first = ground.send(load(draw, ground.prefix, orders=40))
             nodes.kafka.stop_node(number, way)
@@ -91,11 +97,16 @@ def test_a_broker_that_dies_and_comes_back_is_hardly_noticed(
 def test_without_two_copies_nothing_is_acknowledged_and_senders_know(
     three_node_env: Any, nodes: Embedded, tmp_path: Path
 ) -> None:
+    """Pass: while one node of three is left, `publish` names every id as not taken; afterwards all resumes by itself.
+
+    Seen to fail: with `acks` 1 (and no idempotence, which goes with all) the node that was left acknowledged alone, and
+    `publish` named fewer ids than it was given: "Extra items in the right set: 't-55', 't-39', …".
+    """
     with open_ground(three_node_env, tmp_path, *WORKERS) as ground:
         for draw in ground.rounds(lambda: _judge(ground)):
             ground.send(load(draw, ground.prefix, orders=10)).join()
             ground.shop.settle()
-            left = draw.choice((1, 2, 3))
+            left = 3 - (ground.seed - FIRST_SEED) % 3
             for number in {1, 2, 3} - {left}:
                 nodes.kafka.stop_node(number, signal.SIGKILL)
             orders = [place(f"{ground.prefix}-late-{number}", (f"{ground.prefix}-s1", 1)) for number in range(30)]

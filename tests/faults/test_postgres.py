@@ -26,13 +26,9 @@ from fastapi.testclient import TestClient
 from psycopg import sql
 
 from gateway.api.app import create_app
-from gateway.commands import check
 from gateway.doctor import examine
 from gateway.publishing import send_all
 from gateway.settling import Gauge
-from processors.ledger import snapshots
-from processors.ledger.partition import Decided, PartitionLedger
-from processors.subjects import codec_for
 from runtime.embedded.cluster import Embedded
 from runtime.errors import Fault
 from runtime.postgres import connect, wait_for_postgres
@@ -48,7 +44,7 @@ WORKERS = ("ledger", "reactions", "projector")
 
 #: What is restored: the whole database, or so much of it. A table of the projector without its offsets cannot be told
 #: from a right one by a worker: `verify` finds it, and that is not tried here.
-SCOPES = ("database", "projector", "reactions", "ledger", "ledger_positions", "ledger_streams")
+SCOPES = ("database", "projector", "reactions", "ledger", "ledger_positions", "ledger_streams", "ledger_answers")
 
 
 @pytest.fixture(scope="module")
@@ -294,11 +290,12 @@ class Backup:
             reconnect(self._ground)
             return
         tables = self._all_tables()
-        other = {"reaction_offsets", "ledger_positions", "ledger_streams", "forwarded_commands"}
+        snapshot = ["ledger_positions", "ledger_streams", "ledger_answers"]
+        other = {"reaction_offsets", "forwarded_commands", *snapshot}
         chosen = {
             "projector": [table for table in tables if table not in other],
             "reactions": ["reaction_offsets"],
-            "ledger": ["ledger_positions", "ledger_streams"],
+            "ledger": snapshot,
         }.get(scope, [scope])
         connection = self._ground.shop.connection
         with connection.transaction():
@@ -356,9 +353,9 @@ def _named(statement: str, *names: str) -> sql.Composed:
 
 def test_a_database_restored_to_an_older_backup_is_right_again_by_itself(fault_env: Any, tmp_path: Path) -> None:
     """Given a backup and much that happened since, when it is restored (by turns: all of it, the projector's tables,
-    the reactions' positions, the ledger's snapshots or half of these; while workers run, or while none does), then the
-    tables are the oracle's, also where no further command comes; and so they are after a takeover from what the ledger
-    then found or wrote, and more load.
+    the reactions' positions, the ledger's snapshots or one of their tables; while workers run, or while none does),
+    then the tables are the oracle's, also where no further command comes; and so after a takeover from what it
+    found or wrote, and more load.
 
     Seen to fail: without the reactions' look back, after the whole database went back, 254 facts stayed unanswered:
     "(0, 254, 0)" in flight at the end of all patience.
@@ -405,95 +402,3 @@ def _change_the_ledger(ground: Ground) -> None:
     """Another process takes over, from the snapshot that the one before leaves."""
     _end(ground, "ledger")
     ground.shop.start("ledger")
-
-
-# Snapshots, seen from near
-
-
-class Snapshots:
-    """Writers of one stock partition in turn, and the two tables that they leave to each other."""
-
-    def __init__(self, env: Any) -> None:
-        self.codec = codec_for(None, "")
-        self.connection = connect(env.services, "test", autocommit=True)
-        snapshots.ensure_tables(self.connection)
-        self.offset = 0
-        self.facts = 0
-
-    def writer(self) -> tuple[PartitionLedger, bool]:
-        """A writer that has loaded what there is, and whether there was anything."""
-        ledger = PartitionLedger("intake.stock", 0, partitions=1, codec=self.codec)
-        return ledger, snapshots.load(self.connection, "ledger.stock", ledger) is not None
-
-    def receive(self, ledger: PartitionLedger, sku: str) -> None:
-        parsed = check(receive(sku, "WH1", 1))
-        outcome = ledger.decide(self.offset, 1_795_000_000_000, None, parsed.encode(self.codec))
-        assert isinstance(outcome, Decided), outcome
-        self.offset += 1
-        self.facts += len(outcome.facts)
-
-    def save(self, ledger: PartitionLedger) -> None:
-        snapshots.save(self.connection, "ledger.stock", ledger, self.facts)
-
-    def keep(self) -> None:
-        for table in ("ledger_positions", "ledger_streams"):
-            self.connection.execute(_named("CREATE TABLE {} AS TABLE {}", f"{table}_kept", table))
-
-    def restore(self, *tables: str) -> None:
-        for table in tables:
-            self.connection.execute(_named("TRUNCATE {}", table))
-            self.connection.execute(_named("INSERT INTO {} TABLE {}", table, f"{table}_kept"))
-
-
-def test_a_writer_notices_that_its_snapshot_went_back_and_writes_all_of_it_again(ledger_env: Any) -> None:
-    """Given a writer that has saved twice, when the first of the two is restored and it saves once more, then the next
-    writer finds every stream as it is. (Saving only what changed since would leave an old stream under a new position.)
-
-    Seen to fail: without a look at the stored position in `snapshots.save`, and without the count of facts in `load`
-    (which would have thrown the snapshot away), the next writer found version 1 of a mug that has 2.
-    """
-    world = Snapshots(ledger_env)
-    first, _ = world.writer()
-    world.receive(first, "mug")
-    world.save(first)
-    world.keep()
-    world.receive(first, "mug")
-    world.save(first)
-    world.restore("ledger_positions", "ledger_streams")
-    world.receive(first, "hat")
-    world.save(first)
-
-    after, found = world.writer()
-
-    assert found
-    assert {name: stream.version for name, stream in after.streams.items()} == {"mug": 2, "hat": 1}
-
-
-@pytest.mark.parametrize("table", ["ledger_positions", "ledger_streams"])
-def test_a_snapshot_whose_halves_do_not_fit_is_not_used(ledger_env: Any, table: str) -> None:
-    """Given one of the two tables restored by itself, then a new writer takes nothing from them (it reads the log), and
-    what it saves after that is a whole snapshot again.
-
-    Seen to fail: without the count of facts in `snapshots.load` the writer used what did not fit ("assert not True").
-    """
-    world = Snapshots(ledger_env)
-    first, _ = world.writer()
-    world.receive(first, "mug")
-    world.save(first)
-    world.keep()
-    world.receive(first, "mug")
-    world.receive(first, "hat")
-    world.save(first)
-    world.restore(table)
-
-    second, found = world.writer()
-
-    assert not found
-    assert second.streams == {}
-    first.changed.update(first.streams)  # as one that has read the log from its beginning
-    first.saved_offset = -1
-    world.receive(first, "hat")
-    world.save(first)
-    third, found = world.writer()
-    assert found
-    assert {name: stream.version for name, stream in third.streams.items()} == {"mug": 2, "hat": 2}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -259,11 +258,10 @@ def test_a_service_that_is_away_is_waited_for_and_a_stop_ends_the_wait() -> None
     assert seen == [None, "postgres", "postgres"]
     assert patience.waiting_for is None
     threading.Timer(0.1, patience.stop).start()
-    began = time.monotonic()
     failures.extend(psycopg.OperationalError("for ever") for _ in range(1000))
     with pytest.raises(StoppedWaitingError):
         patience.until_done("postgres", work, psycopg.OperationalError)
-    assert time.monotonic() - began < 2
+    assert failures, "it did not go through them all"
 
 
 def test_positions_move_on_only_from_where_they_stand(ledger_env: Any) -> None:

@@ -1,0 +1,126 @@
+"""Fault 6, seen from near: the ledger's snapshots go back to an older backup, together or table by table.
+
+A state that is older than the log says would make wrong decisions for ever. So a writer must notice, at the next look
+into the tables or at the next save, and a new writer must use nothing of tables that do not fit each other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from psycopg import sql
+
+from gateway.commands import check
+from processors.ledger import snapshots
+from processors.ledger.partition import Decided, PartitionLedger
+from processors.subjects import codec_for
+from runtime.postgres import connect
+from tests.support.shop import receive
+
+pytestmark = [pytest.mark.faults]
+
+TOPIC = "ledger.stock"
+TABLES = ("ledger_positions", "ledger_streams", "ledger_answers")
+
+
+class Snapshots:
+    """Writers of one stock partition in turn, and the tables that they leave to each other."""
+
+    def __init__(self, env: Any) -> None:
+        self.codec = codec_for(None, "")
+        self.connection = connect(env.services, "test", autocommit=True)
+        snapshots.ensure_tables(self.connection)
+        self.offset = 0
+        self.facts = 0
+
+    def writer(self) -> tuple[PartitionLedger, bool]:
+        """A writer that knows what there is, and whether there was anything."""
+        ledger = PartitionLedger("intake.stock", 0, partitions=1, codec=self.codec)
+        return ledger, snapshots.load(self.connection, TOPIC, ledger) is not None
+
+    def receive(self, ledger: PartitionLedger, sku: str) -> None:
+        """One more unit: fetched, where it must be, and decided."""
+        value = check(receive(sku, "WH1", 1)).encode(self.codec)
+        need = ledger.needs(ledger.parse(value))
+        if need is not None:
+            self.fetch(ledger, need.stream_id, need.command)
+        outcome = ledger.decide(self.offset, 1_795_000_000_000, None, value)
+        assert isinstance(outcome, Decided), outcome
+        self.offset += 1
+        self.facts += len(outcome.facts)
+
+    def fetch(self, ledger: PartitionLedger, stream_id: str | None, command: int | None = None) -> None:
+        streams = [] if stream_id is None else [stream_id]
+        commands = [] if command is None else [command]
+        snapshots.fetch(self.connection, [snapshots.Wanted(TOPIC, ledger, streams, commands)])
+
+    def save(self, ledger: PartitionLedger) -> None:
+        snapshots.save(self.connection, TOPIC, ledger, self.facts)
+
+    def keep(self) -> None:
+        for table in TABLES:
+            self.connection.execute(_named("CREATE TABLE {} AS TABLE {}", f"{table}_kept", table))
+
+    def restore(self, *tables: str) -> None:
+        for table in tables:
+            self.connection.execute(_named("TRUNCATE {}", table))
+            self.connection.execute(_named("INSERT INTO {} TABLE {}", table, f"{table}_kept"))
+
+
+def _named(statement: str, *names: str) -> sql.Composed:
+    return sql.SQL(statement).format(*map(sql.Identifier, names))
+
+
+def test_a_writer_notices_that_its_snapshot_went_back(ledger_env: Any) -> None:
+    """Given a writer that has saved twice, when the first of the two is restored, then it can neither look into it nor
+    add to it: it has to take over anew. (Saving what changed since would leave an old stream under a new position.)
+    """
+    world = Snapshots(ledger_env)
+    first, _ = world.writer()
+    world.receive(first, "mug")
+    world.save(first)
+    world.keep()
+    world.receive(first, "mug")
+    world.receive(first, "hat")
+    world.save(first)
+    world.restore(*TABLES)
+
+    with pytest.raises(snapshots.SnapshotMovedError):
+        world.receive(first, "cap")
+    with pytest.raises(snapshots.SnapshotMovedError):
+        world.save(first)
+
+    second, found = world.writer()
+    assert found
+    world.fetch(second, "mug")
+    assert second.streams["mug"].version == 1, "as it was in the backup: the log behind its position tells the rest"
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_snapshot_whose_tables_do_not_fit_is_not_used(ledger_env: Any, table: str) -> None:
+    """Given one of the tables restored by itself, then a new writer takes nothing from them (it reads the log), and
+    what a writer saves that has read all of the log is a whole snapshot again.
+    """
+    world = Snapshots(ledger_env)
+    first, _ = world.writer()
+    world.receive(first, "mug")
+    world.save(first)
+    world.keep()
+    world.receive(first, "mug")
+    world.receive(first, "hat")
+    world.save(first)
+    world.restore(table)
+
+    second, found = world.writer()
+
+    assert not found
+    assert second.streams == {}
+    for sku in ("mug", "mug", "hat"):  # stands for the log, read from its beginning
+        world.receive(second, sku)
+    world.save(second)
+    third, found = world.writer()
+    assert found
+    for sku, version in (("mug", 2), ("hat", 1)):
+        world.fetch(third, sku)
+        assert third.streams[sku].version == version

@@ -138,9 +138,10 @@ class PartitionLedger:
 
     `streams` are those in memory, the one touched last at the end; `facts` is the sum of their versions. `saved_offset`
     is the ledger offset of the snapshot that is known to be stored, -1 for none; `changed` are the streams that it does
-    not hold as they are. `answers` are those of streams that go on for ever, by key, as far as the snapshot does not
-    hold them. Where there is a snapshot, a stream or an answer that is not in memory may stand there: `needs` says what
-    has to be fetched (`hold`, `look_up`) before a record is decided.
+    not hold as they are; `last_offset` is that of the last record that counts. `answers` are those of streams that go
+    on for ever, by key, as far as the snapshot does not hold them. Where there is a snapshot, a stream or an answer
+    that is not in memory may stand there: `needs` says what has to be fetched (`hold`, `look_up`) before a record is
+    decided.
     """
 
     def __init__(self, intake_topic: str, partition: int, *, partitions: int, codec: Codec, epoch: int = 0) -> None:
@@ -155,6 +156,7 @@ class PartitionLedger:
         self.streams: dict[str, Stream] = {}
         self.facts = 0
         self.saved_offset = -1
+        self.last_offset = -1
         self.changed: set[str] = set()
         self.answers: dict[int, Answer] = {}
         self._looked_up: Mapping[int, Sequence[Answer]] = {}

@@ -24,7 +24,9 @@ from runtime.logging import log
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS ledger_positions (
-    topic text NOT NULL, partition integer NOT NULL, next_offset bigint NOT NULL, decision bigint NOT NULL,
+    topic text NOT NULL, partition integer NOT NULL, next_offset bigint NOT NULL,
+    last_offset bigint NOT NULL, -- of the last record that counts: a fact of `decision`
+    decision bigint NOT NULL,
     epoch bigint NOT NULL, next_intake bigint NOT NULL, log_time timestamptz NOT NULL,
     PRIMARY KEY (topic, partition));
 CREATE TABLE IF NOT EXISTS ledger_streams (
@@ -70,6 +72,7 @@ class Position(NamedTuple):
     """Where the tail begins that a snapshot does not cover, and the chain up to there."""
 
     next_offset: int
+    last_offset: int
     decision: int
     epoch: int
     next_intake: int
@@ -91,7 +94,7 @@ def load(connection: psycopg.Connection[Any], full_topic: str, ledger: Partition
     tail is then the whole partition). To be called in a transaction that sees one moment.
     """
     row = connection.execute(
-        "SELECT next_offset, decision, epoch, next_intake, log_time FROM ledger_positions "
+        "SELECT next_offset, last_offset, decision, epoch, next_intake, log_time FROM ledger_positions "
         "WHERE topic = %s AND partition = %s",
         (full_topic, ledger.partition),
     ).fetchone()
@@ -110,6 +113,7 @@ def load(connection: psycopg.Connection[Any], full_topic: str, ledger: Partition
         )
         return None
     ledger.saved_offset = position.next_offset
+    ledger.last_offset = position.last_offset
     ledger.follows = position.decision
     if position.epoch == ledger.epoch:
         ledger.next_intake = position.next_intake
@@ -218,11 +222,21 @@ def save(connection: psycopg.Connection[Any], full_topic: str, ledger: Partition
             ),
         )
         cursor.execute(
-            "INSERT INTO ledger_positions (topic, partition, next_offset, decision, epoch, next_intake, log_time) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (topic, partition) DO UPDATE SET "
-            "next_offset = excluded.next_offset, decision = excluded.decision, epoch = excluded.epoch, "
+            "INSERT INTO ledger_positions "
+            "(topic, partition, next_offset, last_offset, decision, epoch, next_intake, log_time) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (topic, partition) DO UPDATE SET "
+            "next_offset = excluded.next_offset, last_offset = excluded.last_offset, "
+            "decision = excluded.decision, epoch = excluded.epoch, "
             "next_intake = excluded.next_intake, log_time = excluded.log_time",
-            (*place, next_offset, ledger.follows, ledger.epoch, ledger.next_intake, ledger.log_time),
+            (
+                *place,
+                next_offset,
+                ledger.last_offset,
+                ledger.follows,
+                ledger.epoch,
+                ledger.next_intake,
+                ledger.log_time,
+            ),
         )
     written = len(ledger.changed)
     ledger.saved(next_offset)

@@ -57,10 +57,21 @@ class _Tail:
     def __init__(self, topic: str, ledger: PartitionLedger, position: snapshots.Position | None) -> None:
         self.topic = topic
         self.ledger = ledger
-        self.start = position.next_offset if position else 0
+        # A snapshot holds what the broker has acknowledged; should it have lost that again, the snapshot is of another
+        # history. So reading begins with the last record that the snapshot counts, which must be there.
+        self.start = position.last_offset if position else 0
+        self.expected = position.decision if position else None
         self.reader: _Reader = (
             ChainReader(position.decision, position.epoch, position.next_intake - 1) if position else ChainReader()
         )
+
+
+class _NotOnTheLogError(Exception):
+    """The record that a snapshot ends with is not on the log."""
+
+    def __init__(self, tail: _Tail) -> None:
+        super().__init__(f"the log of {tail.topic}/{tail.ledger.partition} does not hold what the snapshot ends with")
+        self.tail = tail
 
 
 def take_over(
@@ -70,6 +81,7 @@ def take_over(
     together.
     """
     tails: dict[Place, _Tail] = {}
+    distrusted: set[tuple[str, int]] = set()
 
     def load(connection: psycopg.Connection[Any]) -> None:
         # One moment for all: a position and streams of two moments would not fit, and be thrown away.
@@ -77,7 +89,9 @@ def take_over(
         for (topic, partition), name in places.items():
             ledger = PartitionLedger(name, partition, partitions=settings.partitions, codec=codec, epoch=settings.epoch)
             full_topic = services.topic(ledger.ledger_topic)
-            tails[topic, partition] = _Tail(full_topic, ledger, snapshots.load(connection, full_topic, ledger))
+            trusted = (full_topic, partition) not in distrusted
+            position = snapshots.load(connection, full_topic, ledger) if trusted else None
+            tails[topic, partition] = _Tail(full_topic, ledger, position)
 
     failpoints.reach("ledger.takeover")
     while True:
@@ -86,6 +100,10 @@ def take_over(
             ends, read = _read_tails(services, list(tails.values()), codec, hands, group)
         except snapshots.SnapshotMovedError as error:  # restored, or saved by a rival, in just this moment
             log.warning("takeover_begins_again", why=str(error))
+            continue
+        except _NotOnTheLogError as error:
+            log.error("snapshot_not_on_the_log", why=str(error), hint="did a broker lose what it had acknowledged?")
+            distrusted.add((error.tail.topic, error.tail.ledger.partition))
             continue
         ledgers = {place: tail.ledger for place, tail in tails.items()}
         _check_intake(services, ledgers)
@@ -103,6 +121,9 @@ def _read_tails(
         known = end_offsets(services, {tail.topic for tail in tails})
         ends = {place: known[place] for place in by_place}
         left = {place for place, tail in by_place.items() if tail.start < ends[place]}
+        for place, tail in by_place.items():
+            if tail.expected is not None and place not in left:
+                raise _NotOnTheLogError(tail)
         tail_reader.assign([TopicPartition(*place, by_place[place].start) for place in left])
         while left and not hands.stop.is_set():
             accepted: list[tuple[PartitionLedger, str, dict[str, Any]]] = []
@@ -112,10 +133,17 @@ def _read_tails(
                     continue
                 place = (message.topic() or "", message.partition() or 0)
                 offset = message.offset() or 0
-                if offset < ends[place]:
+                tail = by_place[place]
+                if tail.expected is not None:
+                    if (offset, _decision(codec, message)) != (tail.start, tail.expected):
+                        raise _NotOnTheLogError(tail)
+                    tail.expected = None
+                elif offset < ends[place]:
                     read += 1
-                    tail = by_place[place]
-                    accepted += ((tail.ledger, *fact) for fact in _accepted(codec, tail.reader, message))
+                    counted = _accepted(codec, tail.reader, message)
+                    if counted:
+                        tail.ledger.last_offset = offset
+                    accepted += ((tail.ledger, *fact) for fact in counted)
                 if offset >= ends[place] - 1:
                     left.discard(place)
             _fold(accepted, hands)
@@ -138,6 +166,16 @@ def _fold(accepted: Sequence[tuple[PartitionLedger, str, dict[str, Any]]], hands
         hands.fetch(list(needs.values()))
     for ledger, name, record in accepted:
         ledger.take_over(name, record)
+
+
+def _decision(codec: Codec, message: Message) -> int | None:
+    """The decision of the fact in this record."""
+    value: Any = message.value()
+    try:
+        contract, record = codec.decode(value)
+    except UndecodableError:
+        return None
+    return int(record["decision"]) if contract.is_fact else None
 
 
 def _accepted(codec: Codec, reader: _Reader, message: Message) -> Sequence[tuple[str, dict[str, Any]]]:

@@ -84,6 +84,7 @@ class _Owned:
             self.disturbed = self.disturbed or "somebody else wrote to the partition"
         else:
             self.next_offset += 1
+            self.ledger.last_offset = self.next_offset - 1
 
 
 class LedgerWriter:

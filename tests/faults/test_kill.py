@@ -55,10 +55,10 @@ def test_a_worker_killed_between_any_two_effects_leaves_no_trace(fault_env: Any,
     """Criterion: tables, commands and units as the oracle has them from the bytes, after each death.
 
     Seen to fail: with the projector's offsets written in a transaction of their own behind the rows, a death between
-    both counted units twice ("inventory …: the facts say …, the table …"). With reactions that saved their positions before
-    they sent, a death between both left "3 open units at rest". With a ledger whose takeover folded every fact instead
-    of following the chain, a cut decision counted, and what it wrote then was skipped by all: it never settled. (A
-    takeover that did not read the tail at all was harmless: it writes the same bytes again, which all readers skip.)
+    both counted units twice ("inventory …: the facts say …, the table …"). With reactions that saved their positions
+    before they sent, a death between both left "3 open units at rest". With a ledger whose takeover folded every fact
+    instead of following the chain, a cut decision counted, and what it wrote then was skipped by all: it never settled.
+    (A takeover that did not read the tail at all was harmless: it writes the same bytes again, which readers skip.)
     """
     with open_ground(fault_env, tmp_path, *WORKERS) as ground:
         for draw in ground.rounds():

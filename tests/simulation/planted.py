@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -171,14 +171,23 @@ def _looks_at_a_clock() -> AbstractContextManager[Any]:
 
 
 def _early_snapshot() -> AbstractContextManager[Any]:
-    """A snapshot of what is decided, whether or not it stands on the log."""
+    """A snapshot of what is decided, whether or not it stands on the log, and a takeover that does not look."""
+
+    class Trusting(takeover._Tail):
+        def __init__(self, topic: str, ledger: PartitionLedger, position: snapshots.Position | None) -> None:
+            super().__init__(topic, ledger, position)
+            self.start = 0 if position is None else position.next_offset
+            self.expected = None
 
     def at_once(self: writer.LedgerWriter, places: Any) -> None:
         with writer.connect(self._services, "ledger") as connection:
             for owned in (self._owned[place] for place in places):
                 snapshots.save(connection, owned.ledger.ledger_topic, owned.ledger, owned.next_offset)
 
-    return patch.object(writer.LedgerWriter, "_snapshot", at_once)
+    both = ExitStack()
+    both.enter_context(patch.object(writer.LedgerWriter, "_snapshot", at_once))
+    both.enter_context(patch.object(takeover, "_Tail", Trusting))
+    return both
 
 
 def _asides_in_any_order() -> AbstractContextManager[Any]:

@@ -445,14 +445,16 @@ class LedgerWriter:
 
     def _take_over(self, places: list[tuple[str, int]]) -> None:
         started = time.monotonic()
-        taken = take_over(
-            {(topic, partition): self._name[topic] for topic, partition in places},
-            self._settings,
-            self._services,
-            self._codec,
-            Hands(self._with_database, self._fetch, self._stop),
-            group=self._group,
-        )
+        names = {(topic, partition): self._name[topic] for topic, partition in places}
+        hands = Hands(self._with_database, self._fetch, self._stop)
+        while True:
+            try:
+                taken = take_over(names, self._settings, self._services, self._codec, hands, group=self._group)
+                break
+            except KafkaException as error:  # the broker went away in the middle: it is waited for
+                if is_fatal(error.args[0]) or self._stop.wait(RETRY_SECONDS):
+                    raise
+                log.warning("takeover_begins_again", why=str(error.args[0]))
         for place, ledger in taken.ledgers.items():
             self._owned[place] = _Owned(ledger, taken.ends[place])
         if places:

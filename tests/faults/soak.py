@@ -444,7 +444,7 @@ def main() -> None:
     names = [name + suffix for suffix in ("", "-2") for name in WORKERS]
     try:
         with _services(folder) as (cluster, env), open_shop(env, *names, logs=folder / "logs") as shop:
-            for name in names[:3]:
+            for name in ("ledger", "ledger-2", "reactions", "reactions-2"):
                 shop.wait_for_line(name, "event")
             soak = Soak(env, cluster, shop, options)
             try:

@@ -68,7 +68,12 @@ class Oracle:
 
     def __init__(self, env: Any) -> None:
         self._prefix = env.services.topic_prefix
-        config = {**env.services.kafka_config, "group.id": f"{self._prefix}oracle", "enable.auto.commit": False}
+        config = {
+            **env.services.kafka_config,
+            "group.id": f"{self._prefix}oracle",
+            "enable.auto.commit": False,
+            "log_level": 0,
+        }
         self._consumer = Consumer(config)
         self._contracts = contracts()
         self._at: dict[tuple[str, int], int] = {}

@@ -3,7 +3,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test simulate year check format pins clean
+.PHONY: help setup demo test simulate faults soak recovery year check format pins clean
 
 # Tools of the environment first; nothing of the caller's Python may leak into it.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -27,6 +27,18 @@ test: setup ## run all tests, on a real Kafka and a real PostgreSQL (ARGS="-k na
 
 simulate: setup ## seeds of the whole system in memory, with faults, until one breaks a rule (SEED=1 RUNS=1000)
 	@exec .venv/bin/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") $(if $(RUNS),--runs "$(RUNS)") $(ARGS)
+
+faults: setup ## every fault on three Kafka nodes, SEEDS=20 each from SEED=1 (hours; ARGS="-k zombie"; REPORT=file)
+	@.venv/bin/python -m runtime.embedded.jars
+	@ORDER_LEDGER_TEST_NODES=3 ORDER_LEDGER_TEST_SEEDS=$(or $(SEEDS),20) ORDER_LEDGER_TEST_SEED=$(or $(SEED),1) \
+		ORDER_LEDGER_TEST_REPORT="$(REPORT)" .venv/bin/python -m pytest tests/faults --timeout=7200 -s $(ARGS)
+
+soak: setup ## load and random faults for MINUTES=30, judged every few minutes (SEED=1 REPORT=file.md)
+	@.venv/bin/python -m tests.faults.soak --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) \
+		$(if $(REPORT),--report "$(REPORT)") $(ARGS)
+
+recovery: setup ## how long a worker that died with a backlog takes to be live again (ROUNDS=3)
+	@.venv/bin/python -m benchmarks.recovery --rounds $(or $(ROUNDS),3) $(ARGS)
 
 year: setup ## the whole year of UCI Online Retail II through the ledger, against an oracle (minutes; DATA=file)
 	@ORDER_LEDGER_TEST_WHOLE_YEAR=1 $(if $(DATA),ORDER_LEDGER_TEST_DATA="$(DATA)") \

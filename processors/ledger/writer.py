@@ -447,10 +447,10 @@ class LedgerWriter:
         started = time.monotonic()
         names = {(topic, partition): self._name[topic] for topic, partition in places}
         hands = Hands(self._with_database, self._fetch, self._stop)
-        while True:
+        taken = None
+        while taken is None:
             try:
                 taken = take_over(names, self._settings, self._services, self._codec, hands, group=self._group)
-                break
             except KafkaException as error:  # the broker went away in the middle: it is waited for
                 if is_fatal(error.args[0]) or self._stop.wait(RETRY_SECONDS):
                     raise

@@ -19,7 +19,12 @@ from runtime.settings import default_cache
 from tests.conftest import LedgerEnv, open_world
 
 
-@pytest.fixture(scope="session")
+#: `make faults` sets 3: then all faults are tried on three nodes.
+NODES = int(os.environ.get("ORDER_LEDGER_TEST_NODES", "1"))
+
+
+# Three Java machines cost the tests that do not need them a good part of two cores.
+@pytest.fixture(scope="session" if NODES == 3 else "module")
 def three_nodes(services: Services) -> Iterator[tuple[Embedded, Services]]:
     """Three Kafka nodes beside the session's PostgreSQL: three copies, two in step before an acknowledgement."""
     folder = Path(tempfile.mkdtemp(prefix="order-ledger-three-"))
@@ -54,7 +59,7 @@ def three_node_env(three_nodes: tuple[Embedded, Services], tmp_path: Path) -> It
 @pytest.fixture
 def fault_env(request: Any, tmp_path: Path) -> Iterator[LedgerEnv]:
     """A world of its own: on three nodes in `make faults`, on the session's Kafka else."""
-    if int(os.environ.get("ORDER_LEDGER_TEST_NODES", "1")) == 3:
+    if NODES == 3:
         with open_world(request.getfixturevalue("three_nodes")[1], tmp_path, replication=3) as env:
             yield env
     else:

@@ -65,6 +65,7 @@ class _Storm:
         self.blows: Counter[str] = Counter()
         self._draw = draw
         self._frozen: dict[str, float] = {}
+        self._leaving: set[str] = set()
         self._started = 0
         self._variables = {
             "ORDER_LEDGER_KAFKA_GROUP_PROTOCOL": protocol,
@@ -134,7 +135,8 @@ class _Storm:
         self.ground.shop.start(f"{kind}-{self.ground.seed}-{self._started}", **self._variables)
 
     def _copies(self, kind: str) -> list[str]:
-        return [name for name in self.ground.shop.workers.alive() if name.partition("-")[0] == kind]
+        alive = [name for name in self.ground.shop.workers.alive() if name not in self._leaving]
+        return [name for name in alive if name.partition("-")[0] == kind]
 
     def _thaw(self, now: float) -> None:
         for name in [name for name, until in self._frozen.items() if until <= now]:
@@ -143,6 +145,8 @@ class _Storm:
 
     def _signal(self, name: str, number: signal.Signals) -> None:
         pid = self.ground.shop.workers.alive().get(name)
+        if number == signal.SIGTERM:
+            self._leaving.add(name)  # it still lives for a while, but is nobody to count on
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):  # it has just ended
                 os.kill(pid, number)

@@ -29,7 +29,7 @@ from runtime.postgres import connect
 from runtime.process import Workers
 
 #: On a busy two-core machine a rebalance and a takeover take seconds; a hang must still end a test with a message.
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 180.0
 
 _numbers = itertools.count(1)
 

@@ -18,7 +18,6 @@ from runtime.services import Services
 from runtime.settings import default_cache
 from tests.conftest import LedgerEnv, open_world
 
-
 #: `make faults` sets 3: then all faults are tried on three nodes.
 NODES = int(os.environ.get("ORDER_LEDGER_TEST_NODES", "1"))
 

@@ -12,7 +12,7 @@ from processors.topics import COMMAND_RECORD_BYTES_MAX, DEAD_LETTER_BYTES_MAX, F
 from runtime.kafka import _PRODUCER
 from schemas.codec import Codec
 from tests.events import builders as b
-from tests.processors.test_ledger_partition import NOW_MS, record
+from tests.support.intake import NOW_MS, record
 
 CODEC = Codec()
 

@@ -2,87 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.catalogue import COMMANDS, LEDGER_OF_INTAKE
-from events.chain import ChainReader, Link
 from events.envelope import INTERNAL_CHANNEL
 from processors.ledger.partition import (
-    Answer,
     Decided,
-    EncodedFact,
     Forwarded,
-    NotFetchedError,
-    PartitionLedger,
     Repeated,
     SetAside,
 )
-from processors.ledger.snapshots import restored, stored
 from runtime.kafka import murmur2_partition
-from schemas.codec import Codec
 from tests.events import builders as b
-
-CODEC = Codec()
-NOW = datetime(2026, 11, 27, 18, tzinfo=UTC)
-NOW_MS = int(NOW.timestamp() * 1000)
-DAY_MS = 86_400_000
-
-
-def record(data: Any, command_id: str = "web-1", *, channel: str = "web", **envelope: Any) -> bytes:
-    """A command as a channel sends it; `data` may be changed to what no struct would hold."""
-    row = COMMANDS[type(data).__name__]
-    plain = with_defaults(data) | envelope.pop("hostile", {})
-    base = {
-        "id": command_id,
-        "channel": channel,
-        "actor": None,
-        "occurred_at": NOW,
-        "expected_version": None,
-        "correlation_id": None,
-        "causation_id": None,
-    }
-    return CODEC.encode(row.schema, base | envelope | {"data": plain})
-
-
-def with_defaults(value: Any) -> Any:
-    if isinstance(value, msgspec.Struct):
-        return {name: with_defaults(getattr(value, name)) for name in value.__struct_fields__}
-    return [with_defaults(one) for one in value] if isinstance(value, tuple) else value
-
-
-class Intake:
-    """An intake partition and the ledger that decides it; alone, it is home to all keys."""
-
-    def __init__(
-        self, topic: str = "intake.orders", *, partition: int = 0, partitions: int = 1, epoch: int = 0
-    ) -> None:
-        self.ledger = PartitionLedger(topic, partition, partitions=partitions, codec=CODEC, epoch=epoch)
-        self.facts: list[EncodedFact] = []
-
-    def send(self, value: bytes | None, *, at_ms: int = NOW_MS, key: bytes | None = b"k") -> Any:
-        outcome = self.ledger.decide(self.ledger.next_intake, at_ms, key, value)
-        if isinstance(outcome, Decided):
-            self.facts += outcome.facts
-        return outcome
-
-    def decoded(self) -> list[tuple[str, dict[str, Any]]]:
-        return [(contract.name, fact) for contract, fact in (CODEC.decode(fact.value) for fact in self.facts)]
-
-    def last(self) -> tuple[str, dict[str, Any]]:
-        return self.decoded()[-1]
-
-    def refusal(self) -> tuple[str, int | None]:
-        name, fact = self.last()
-        assert name == "CommandRefused", name
-        return fact["data"]["code"], fact["data"]["at_most"]
-
+from tests.support.intake import DAY_MS, NOW, NOW_MS, Intake, record, taken_over
 
 # Answers
 
@@ -361,159 +298,3 @@ def test_ids_of_the_ledgers_own_commands_are_never_forgotten() -> None:
     for reader in (intake, late):
         assert reader.send(own, at_ms=later) == Repeated()
     assert late.ledger.answers == intake.ledger.answers
-
-
-# Whoever decides
-
-
-def taken_over(intake: Intake, count: int | None = None) -> Intake:
-    """A new owner that has read the first `count` facts of the ledger partition by the reader's rule."""
-    ledger = intake.ledger
-    other = Intake(ledger.intake_topic, partition=ledger.partition, partitions=ledger.partitions, epoch=ledger.epoch)
-    reader: ChainReader[tuple[str, dict[str, Any]]] = ChainReader()
-    for name, fact in intake.decoded()[:count]:
-        for accepted in reader.read(Link(*(fact[field] for field in Link._fields)), (name, fact)):
-            other.ledger.take_over(*accepted)
-    other.facts = list(
-        intake.facts[: sum(fact["intake_offset"] < other.ledger.next_intake for _, fact in intake.decoded())]
-    )
-    return other
-
-
-ORDERS: Sequence[bytes] = [
-    record(b.place({"1": 5, "2": 1}), "1"),
-    record(b.place({"1": 5}, order_id="o-2", allocation="all_or_nothing"), "2"),
-    record(b.reserved(5), "3", channel=INTERNAL_CHANNEL),
-    record(b.hold(), "4"),
-    b"junk",
-    record(b.waiting(1, line="2"), "5", channel=INTERNAL_CHANNEL),
-    record(b.cancel({"1": 9}), "6"),
-    record(b.place(), "1"),
-    record(b.dispatch({"1": 2, "2": 1}), "7"),
-    record(b.scan(), "8"),
-    record(b.place({"1": 5, "2": 1}), "1"),
-    record(b.receive_return({"1": 2}), "9"),
-    record(b.refund(100), "10"),
-    record(b.release_hold(), "11"),
-    record(b.amend({"1": 9}), "12", expected_version=99),
-    record(b.amend({"1": 9}), "13"),
-]
-STOCK: Sequence[bytes] = [
-    record(b.wait_for(2), "1", channel=INTERNAL_CHANNEL),
-    record(b.receive(5), "2"),
-    record(b.policy(buffers={"web": 1}, safety_stock=1, reorder_point=4), "3"),
-    record(b.reserve(1, order="x", expires_at=NOW + timedelta(seconds=3)), "4"),
-    record(b.receive(5, sku="CUP"), "5"),
-    record(b.release(1, order="y"), "6"),
-    record(b.receive(5), "2"),
-    record(b.expire(order="x"), "7", channel=INTERNAL_CHANNEL),
-    record(b.count(3), "8"),
-    record(b.adjust(-9), "9"),
-    record(b.ship(2, (1, "WH1", 2)), "10", channel=INTERNAL_CHANNEL),
-]
-
-
-def decide_all(intake: Intake, log: Sequence[bytes]) -> None:
-    for offset in range(intake.ledger.next_intake, len(log)):
-        # A day passes with every record, so that ids are also forgotten.
-        intake.send(log[offset], at_ms=NOW_MS + offset * DAY_MS)
-
-
-@pytest.mark.parametrize(("topic", "log"), [("intake.orders", ORDERS), ("intake.stock", list(STOCK) * 4)])
-def test_two_writers_write_the_same_bytes_and_one_that_takes_over_anywhere_goes_on_with_them(
-    topic: str, log: Sequence[bytes]
-) -> None:
-    whole = Intake(topic)
-    decide_all(whole, log)
-    again = Intake(topic)
-    decide_all(again, log)
-    assert again.facts == whole.facts
-    for count in range(len(whole.facts) + 1):
-        late = taken_over(whole, count)
-        decide_all(late, log)
-        assert late.facts == whole.facts, count
-        # Log time is all that a record without facts may leave behind; it stands in no state.
-        assert {key: stream.state for key, stream in late.ledger.streams.items()} == {
-            key: stream.state for key, stream in whole.ledger.streams.items()
-        }
-        assert {key: stream.answered for key, stream in late.ledger.streams.items()} == {
-            key: stream.answered for key, stream in whole.ledger.streams.items()
-        }
-
-
-@given(st.data())
-def test_a_ledger_that_forgets_streams_and_fetches_them_again_writes_the_same_bytes(data: st.DataObject) -> None:
-    topic, log = data.draw(st.sampled_from([("intake.orders", ORDERS), ("intake.stock", list(STOCK) * 2)]))
-    whole = Intake(topic)
-    decide_all(whole, log)
-    forgetful, rows, answers = Intake(topic), dict[str, tuple[int, bytes]](), set[Answer]()
-    ledger = forgetful.ledger
-    for offset, value in enumerate(log):
-        if data.draw(st.booleans()):
-            rows |= {one: (ledger.streams[one].version, stored(ledger, one)) for one in ledger.changed}
-            answers |= set(ledger.answers.values())
-            ledger.saved(offset)
-        ledger.evict(data.draw(st.integers(0, 5)))
-        need = ledger.needs(ledger.parse(value))
-        if need is not None and need.stream_id is not None:
-            row = rows.get(need.stream_id)
-            ledger.hold(need.stream_id, ledger.begin(need.stream_id) if row is None else restored(ledger, *row))
-        if need is not None and need.command is not None:
-            ledger.look_up({need.command: [one for one in answers if one.command == need.command]})
-        forgetful.send(value, at_ms=NOW_MS + offset * DAY_MS)
-    assert forgetful.facts == whole.facts
-    assert ledger.facts == sum(stream.version for stream in ledger.streams.values())
-
-
-def test_what_is_not_in_the_snapshot_yet_is_never_forgotten_and_what_was_forgotten_never_begun_anew() -> None:
-    intake = Intake()
-    intake.send(record(b.place()))
-    assert intake.ledger.evict(0) == 0
-    intake.ledger.saved(2)
-    assert intake.ledger.evict(0) == 1
-    with pytest.raises(NotFetchedError):
-        intake.send(record(b.cancel(), "c"))
-
-
-def test_a_fact_that_a_snapshot_holds_already_is_skipped_and_a_missing_one_is_noticed() -> None:
-    intake = Intake()
-    for number, data in enumerate([b.place(), b.hold(), b.release_hold()]):
-        intake.send(record(data, str(number)))
-    facts = intake.decoded()
-    other = taken_over(intake)
-    other.ledger.take_over(*facts[1])
-    assert other.ledger.stream("o-1").version == 3
-    fresh = Intake()
-    fresh.ledger.take_over(*facts[0])
-    with pytest.raises(ValueError, match="facts are missing"):
-        fresh.ledger.take_over(*facts[2])
-
-
-def test_a_new_epoch_begins_its_intake_anew_and_an_old_writer_notices() -> None:
-    old = Intake()
-    old.send(record(b.place()))
-    new = Intake(epoch=1)
-    new.ledger.take_over(*old.last())
-    assert (new.ledger.next_intake, new.ledger.follows) == (0, old.ledger.follows)
-    new.send(record(b.cancel(), "c"))
-    with pytest.raises(ValueError, match="epoch"):
-        old.ledger.take_over(*new.last())
-
-
-def test_a_rule_that_raises_leaves_the_stream_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    intake = Intake()
-    intake.send(record(b.place()))
-    before = (intake.ledger.follows, intake.ledger.stream("o-1").state, intake.ledger.stream("o-1").version)
-
-    def broken(*_: Any) -> Any:
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr(intake.ledger, "_kind", intake.ledger._kind._replace(conclude=broken))
-    with pytest.raises(RuntimeError):
-        intake.send(record(b.cancel(), "c"))
-    assert (intake.ledger.follows, intake.ledger.stream("o-1").state, intake.ledger.stream("o-1").version) == before
-
-
-def test_every_intake_topic_has_its_ledger() -> None:
-    for topic, ledger in LEDGER_OF_INTAKE.items():
-        assert Intake(topic).ledger.ledger_topic == ledger

@@ -319,7 +319,7 @@ class Database:
             case (("CREATE" | "SELECT"), _):
                 self._rows = []
             case other:
-                raise NotImplementedError(f"the database in memory does not know {other}: {query}")
+                raise AssertionError(f"the database in memory does not know {other}: {query}")
         return self
 
     def executemany(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -330,7 +330,7 @@ class Database:
             case "INSERT", "forwarded_commands":
                 pass  # counted for people only
             case other:
-                raise NotImplementedError(f"the database in memory does not know {other}: {query}")
+                raise AssertionError(f"the database in memory does not know {other}: {query}")
 
 
 def _statement(query: str) -> tuple[str, str]:

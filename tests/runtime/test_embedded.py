@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -123,11 +122,13 @@ def test_after_a_crash_a_start_mends_everything_and_loses_nothing(embedded):
     writer = Producer({"bootstrap.servers": addresses.kafka, "acks": "all"})
     writer.produce("kept", b"still here")
     assert writer.flush(20) == 0
-    for pid in pids(embedded).values():
-        os.kill(pid, signal.SIGKILL)
-    for pid in psutil.pids():  # PostgreSQL's children end by themselves when they see their parent gone
-        if any(str(embedded.postgres._data) in argument for argument in command(pid)):
-            psutil.wait_procs([psutil.Process(pid)], timeout=5)
+    killed = [psutil.Process(pid) for pid in pids(embedded).values()]
+    # PostgreSQL's children end by themselves when they see their parent gone.
+    children = [child for process in killed for child in process.children(recursive=True)]
+    for process in killed:
+        process.kill()
+    _, left = psutil.wait_procs([*killed, *children], timeout=60)
+    assert not left
     # Another program, alive, now has the id in PostgreSQL's own lock file, as happens after a restart of a machine.
     lock = embedded.postgres._data / "postmaster.pid"
     lock.write_text("\n".join([str(os.getpid()), *lock.read_text().splitlines()[1:]]) + "\n")

@@ -145,13 +145,6 @@ def test_after_a_crash_a_start_mends_everything_and_loses_nothing(embedded):
     assert message.value() == b"still here"
 
 
-def command(pid):
-    try:
-        return psutil.Process(pid).cmdline()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return []
-
-
 def test_a_record_with_the_id_of_another_program_is_stale(tmp_path):
     mine = psutil.Process()
     record = {"pid": mine.pid, "started_at": mine.create_time(), "port": 1, "marker": str(tmp_path)}

@@ -12,9 +12,9 @@ So repeats, late writers, cut decisions and lost batches are harmless, and all r
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 Fact = TypeVar("Fact")
 
@@ -32,6 +32,13 @@ class Link(NamedTuple):
     count: int  # type: ignore[assignment]
     epoch: int
     intake_offset: int
+
+    @classmethod
+    def of(cls, fact: Mapping[str, Any]) -> "Link":
+        """The place that a decoded fact names for itself."""
+        return cls(
+            fact["decision"], fact["follows"], fact["index"], fact["count"], fact["epoch"], fact["intake_offset"]
+        )
 
 
 def digest(follows: int, epoch: int, intake_offset: int, facts: Sequence[tuple[str, bytes]]) -> int:

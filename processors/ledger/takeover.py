@@ -188,15 +188,7 @@ def _accepted(codec: Codec, reader: _Reader, message: Message) -> Sequence[tuple
         return ()
     if not contract.is_fact:
         return ()
-    link = Link(
-        record["decision"],
-        record["follows"],
-        record["index"],
-        record["count"],
-        record["epoch"],
-        record["intake_offset"],
-    )
-    return reader.read(link, (contract.name, record))
+    return reader.read(Link.of(record), (contract.name, record))
 
 
 def _check_intake(services: Services, ledgers: Mapping[tuple[str, int], PartitionLedger]) -> None:

@@ -87,7 +87,7 @@ class FactDecoder:
         frame = value[: FRAME.size]
         if frame in self._reacted_to:
             contract, record = self._codec.decode(value)
-            return _link(record), _Record(contract.name, record)
+            return Link.of(record), _Record(contract.name, record)
         schema = self._prefix.get(frame)
         if schema is None:
             self._codec.decode(value)  # says what is wrong, unless it is a command
@@ -98,24 +98,13 @@ class FactDecoder:
             start: Any = fastavro.schemaless_reader(body, schema, None)
         except Exception as error:  # fastavro raises a dozen types on hostile bytes; all mean the same here
             raise UndecodableError("bad_avro", f"{type(error).__name__}: {error}") from error
-        return _link(start), None
+        return Link.of(start), None
 
 
 def as_fact(record: _Record) -> AnyRecorded:
     """The struct that the reactions take. Raises msgspec.ValidationError for what the ledger would never write."""
     fact: AnyRecorded = msgspec.convert(record.fields, _STRUCTS[record.name])
     return fact
-
-
-def _link(record: Mapping[str, Any]) -> Link:
-    return Link(
-        record["decision"],
-        record["follows"],
-        record["index"],
-        record["count"],
-        record["epoch"],
-        record["intake_offset"],
-    )
 
 
 class PartitionReading:

@@ -58,6 +58,17 @@ class Snapshots:
     def save(self, ledger: PartitionLedger) -> None:
         snapshots.save(self.connection, TOPIC, ledger, self.facts)
 
+    def saved_twice(self) -> PartitionLedger:
+        """A writer that has saved twice; the first of the two is kept as a backup."""
+        first, _ = self.writer()
+        self.receive(first, "mug")
+        self.save(first)
+        self.keep()
+        self.receive(first, "mug")
+        self.receive(first, "hat")
+        self.save(first)
+        return first
+
     def keep(self) -> None:
         for table in TABLES:
             self.connection.execute(_named("CREATE TABLE {} AS TABLE {}", f"{table}_kept", table))
@@ -77,13 +88,7 @@ def test_a_writer_notices_that_its_snapshot_went_back(ledger_env: Any) -> None:
     add to it: it has to take over anew. (Saving what changed since would leave an old stream under a new position.)
     """
     world = Snapshots(ledger_env)
-    first, _ = world.writer()
-    world.receive(first, "mug")
-    world.save(first)
-    world.keep()
-    world.receive(first, "mug")
-    world.receive(first, "hat")
-    world.save(first)
+    first = world.saved_twice()
     world.restore(*TABLES)
 
     with pytest.raises(snapshots.SnapshotMovedError):
@@ -103,13 +108,7 @@ def test_a_snapshot_whose_tables_do_not_fit_is_not_used(ledger_env: Any, table: 
     what a writer saves that has read all of the log is a whole snapshot again.
     """
     world = Snapshots(ledger_env)
-    first, _ = world.writer()
-    world.receive(first, "mug")
-    world.save(first)
-    world.keep()
-    world.receive(first, "mug")
-    world.receive(first, "hat")
-    world.save(first)
+    world.saved_twice()
     world.restore(table)
 
     second, found = world.writer()

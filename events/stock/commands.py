@@ -16,6 +16,16 @@ class ReceiveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     purchase_order: Text | None = None
 
 
+class ExpectStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is still expected of a purchase order line."""
+
+    sku: Id
+    location_id: Id
+    purchase_order: Id
+    quantity: Natural
+    expected_at: UtcTime | None = None
+
+
 class AdjustStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Correct a quantity on hand."""
 
@@ -136,8 +146,15 @@ class ExpireReservation(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     attempt: Natural
 
 
+class CheckExpected(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The time at which goods were expected has come."""
+
+    sku: Id
+
+
 StockCommand = (
     ReceiveStock
+    | ExpectStock
     | AdjustStock
     | MoveStock
     | CountStock
@@ -149,4 +166,5 @@ StockCommand = (
     | ShipStock
     | ReturnStock
     | ExpireReservation
+    | CheckExpected
 )

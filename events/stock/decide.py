@@ -14,6 +14,7 @@ from typing import assert_never
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
 from events.stock import commands as c
 from events.stock import facts as f
+from events.stock import incoming
 from events.stock.decision import Decision
 from events.stock.state import MOVES_KEPT, Attempt, Stock, Waiting
 from events.values import Buffer, Consumed
@@ -31,6 +32,9 @@ def conclude(stock: Stock, command: Command[c.StockCommand]) -> tuple[Sequence[f
     refused = _answer(decision, command.data)
     if refused is not None:
         return refused
+    if decision.facts:
+        # Only then: a command of ours that states nothing rings again under the same id.
+        incoming.find_overdue(decision)
     decision.serve_queue()
     decision.report_levels()
     return decision.facts, decision.stock
@@ -49,14 +53,11 @@ def _answer(decision: Decision, data: c.StockCommand) -> Refused | None:
         case c.ExpireReservation():
             return _expire(decision, data)
         case c.ReceiveStock():
-            decision.add(
-                f.StockReceived(
-                    sku=data.sku,
-                    location_id=data.location_id,
-                    quantity=data.quantity,
-                    purchase_order=data.purchase_order,
-                )
-            )
+            incoming.receive(decision, data)
+        case c.ExpectStock():
+            return incoming.expect(decision, data)
+        case c.CheckExpected():
+            incoming.find_overdue(decision)
         case c.AdjustStock():
             return _adjust(decision, data)
         case c.MoveStock():

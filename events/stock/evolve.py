@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from events.refusal import CommandRefused
 from events.stock import facts as f
+from events.stock.expected import Expected, Source, expect, next_due
 from events.stock.state import (
     ATTEMPTS_KEPT,
     MOVES_KEPT,
@@ -47,6 +48,12 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             return _heard_of(stock, Attempt(fact.order_id, fact.line_id, fact.attempt))
         case f.StockReceived():
             return _move(stock, fact.location_id, fact.quantity, occurred_at)
+        case f.StockExpected():
+            source = Source("purchase_order", fact.purchase_order, fact.location_id)
+            return _expect(stock, source, Expected(fact.quantity, fact.expected_at, fact.overdue))
+        case f.ReceiptOverdue():
+            source = Source("purchase_order", fact.purchase_order or "", fact.location_id)
+            return _expect(stock, source, Expected(fact.quantity, fact.expected_at, overdue=True))
         case f.StockAdjusted():
             return _move(stock, fact.location_id, fact.quantity_delta, occurred_at)
         case f.StockMoved():
@@ -97,6 +104,11 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             return stock
         case _:
             assert_never(fact)
+
+
+def _expect(stock: Stock, source: Source, expected: Expected) -> Stock:
+    incoming = expect(stock.incoming, source, expected)
+    return replace(stock, incoming=incoming, next_due=next_due(incoming))
 
 
 def _with(stock: Stock, location_id: str, level: Level) -> Stock:

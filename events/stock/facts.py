@@ -14,6 +14,31 @@ class StockReceived(Struct, frozen=True, kw_only=True):
     purchase_order: Text | None = None
 
 
+class StockExpected(Struct, frozen=True, kw_only=True):
+    """What is still expected of a purchase order line, from now on."""
+
+    sku: Id
+    location_id: Id
+    purchase_order: Id
+    quantity: Natural
+    quantity_before: Natural
+    expected_at: UtcTime | None = None
+    expected_before: UtcTime | None = None
+    overdue: bool
+    cause: Text
+
+
+class ReceiptOverdue(Struct, frozen=True, kw_only=True):
+    """Goods did not arrive when they were expected; nothing is promised on them until they are amended."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    expected_at: UtcTime
+    purchase_order: Id | None = None
+    transfer_id: Id | None = None
+
+
 class StockAdjusted(Struct, frozen=True, kw_only=True):
     """A quantity on hand was corrected."""
 
@@ -204,6 +229,8 @@ class LowStockDetected(Struct, frozen=True, kw_only=True):
 
 StockFact = (
     StockReceived
+    | StockExpected
+    | ReceiptOverdue
     | StockAdjusted
     | StockMoved
     | StockCounted

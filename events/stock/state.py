@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import immutables
 from msgspec import Struct
 
+from events.stock.expected import Expected, Incoming, Source, next_due
+
 #: Attempts that a SKU remembers besides those that hold or wait: so many at least, at most one half more. Repeats are
 #: known by their command ids; this only keeps another command from using an attempt again soon.
 ATTEMPTS_KEPT = 1_000
@@ -98,6 +100,7 @@ class Stock(Struct, frozen=True, kw_only=True):
     were first heard of, `heard` so far, when `forgot_at` of them were known the old ones were last forgotten.
 
     `tombstones` are attempts whose release came before they did, with the day of that; old ones went on `day`.
+    `incoming` is what is on its way; at `next_due` some of it is overdue.
     """
 
     sku: str
@@ -109,6 +112,8 @@ class Stock(Struct, frozen=True, kw_only=True):
     forgot_at: int = 0
     tombstones: Tombstones = immutables.Map()
     day: int = 0
+    incoming: Incoming = {}
+    next_due: datetime | None = None
 
     def level(self, location_id: str) -> Level:
         return self.levels.get(location_id, NOTHING)
@@ -134,6 +139,7 @@ class StoredStock(Struct, frozen=True, array_like=True):
     forgot_at: int
     tombstones: list[tuple[Attempt, int]]
     day: int
+    incoming: list[tuple[Source, Expected]] = []
 
 
 def to_stored(stock: Stock) -> StoredStock:
@@ -148,11 +154,13 @@ def to_stored(stock: Stock) -> StoredStock:
         stock.forgot_at,
         sorted(stock.tombstones.items()),
         stock.day,
+        sorted(stock.incoming.items()),
     )
 
 
 def from_stored(stored: StoredStock) -> Stock:
     """The inverse of `to_stored`."""
+    incoming = dict(stored.incoming)
     return Stock(
         sku=stored.sku,
         levels=stored.levels,
@@ -163,6 +171,8 @@ def from_stored(stored: StoredStock) -> Stock:
         forgot_at=stored.forgot_at,
         tombstones=immutables.Map(stored.tombstones),
         day=stored.day,
+        incoming=incoming,
+        next_due=next_due(incoming),
     )
 
 

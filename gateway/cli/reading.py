@@ -13,7 +13,7 @@ from rich.table import Table
 from gateway.cli.context import fail, open_database, print_json
 from gateway.story import as_text, tell
 from projections.answers.reader import read_rejections
-from projections.inventory.reader import read_inventory
+from projections.inventory.reader import read_expected, read_inventory
 from projections.kpi.definitions import DEFINITIONS
 from projections.kpi.reader import kpi_orders_behind, kpis
 from projections.order_history.reader import read_history
@@ -82,9 +82,18 @@ def inventory_command(
     *,
     sku: Annotated[str | None, typer.Option(help="Only this SKU.")] = None,
     location: Annotated[str | None, typer.Option(help="Only this location.")] = None,
+    incoming: Annotated[bool, typer.Option("--incoming", help="Show what is on its way, and when it is expected.")] = (
+        False
+    ),
     as_json: Json = False,
 ) -> None:
-    """Show stock: on_hand = available + reserved + safety + damaged + quality_hold, for each SKU and location."""
+    """Show stock: on_hand = available + reserved + safety + damaged + quality_hold, for each SKU and location.
+
+    What is on its way (incoming) stands outside: nothing of it is available.
+    """
+    if incoming:
+        _show_incoming(sku, location, as_json=as_json)
+        return
     with open_database() as connection:
         rows = read_inventory(connection, sku, location)
     if as_json:
@@ -96,6 +105,19 @@ def inventory_command(
     table = _table("sku", "location", *numbers, right=numbers)
     for row in rows:
         table.add_row(row["sku"], row["location_id"], *(f"{row[name]:,}" for name in numbers))
+    _print(table)
+
+
+def _show_incoming(sku: str | None, location: str | None, *, as_json: bool) -> None:
+    with open_database() as connection:
+        rows = read_expected(connection, sku, location)
+    if as_json:
+        print_json({"rows": rows})
+        return
+    table = _table("sku", "location", "source", "reference", "quantity", "expected_at", "", right=("quantity",))
+    for row in rows:
+        cells = (row["sku"], row["location_id"], row["source"].replace("_", " "), row["reference"])
+        table.add_row(*cells, f"{row['quantity']:,}", row["expected_at"] or "-", "OVERDUE" if row["overdue"] else "")
     _print(table)
 
 

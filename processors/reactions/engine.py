@@ -15,7 +15,7 @@ from processors.reactions.asked import Asked
 from processors.reactions.positions import Move, Partition
 from processors.reactions.reader import FactDecoder, HoleError, PartitionReading, Position, Values
 from processors.reactions.sourcing import Lookups
-from processors.reactions.timers import OrderDue, ReservationDue, due
+from processors.reactions.timers import OrderDue, ReceiptDue, ReservationDue, due
 from processors.reactions.wiring import react, skus_to_look_up
 from runtime import failpoints
 from runtime.errors import Fault
@@ -50,7 +50,7 @@ class LookupSource(Protocol):
     """What `ProjectionLookups` is."""
 
     def read(self, skus: Collection[str]) -> Lookups: ...
-    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue]]: ...
+    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue]]: ...
 
 
 class CommandSender(Protocol):
@@ -179,13 +179,13 @@ class Engine:
 
     def ring(self, now: datetime, monotonic_seconds: float) -> int:
         """Send the commands of timers that are due at `now`; how many were sent."""
-        reservations, orders = self._lookups.due(now)
+        overdue = self._lookups.due(now)
         sent_lately = {
             command_id: at
             for command_id, at in self._timer_sent.items()
             if monotonic_seconds - at < TIMER_REPEAT_SECONDS
         }
-        asked = [row for row in due(reservations, orders, now) if row.id not in sent_lately]
+        asked = [row for row in due(*overdue, now) if row.id not in sent_lately]
         self._sender.send(asked)
         self._timer_sent = sent_lately | dict.fromkeys((row.id for row in asked), monotonic_seconds)
         return len(asked)

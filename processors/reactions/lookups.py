@@ -15,7 +15,7 @@ import psycopg
 from processors.reactions.plan import Place
 from processors.reactions.positions import Database
 from processors.reactions.sourcing import Lookups
-from processors.reactions.timers import OrderDue, ReservationDue
+from processors.reactions.timers import OrderDue, ReceiptDue, ReservationDue
 
 #: Locations change a few times a day. Shorter asks for them again and again; longer keeps a new location unknown.
 PLACES_KEPT_SECONDS = 5.0
@@ -64,13 +64,13 @@ class ProjectionLookups:
             self._places_until = self._clock() + PLACES_KEPT_SECONDS
         return self._places
 
-    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue]]:
-        """Holds and orders whose time has come by `now`, longest overdue first."""
+    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue]]:
+        """Holds, orders and expected goods whose time has come by `now`, longest overdue first."""
 
-        def ask(connection: psycopg.Connection[Any]) -> tuple[list[Any], list[Any]]:
-            made = "SELECT to_regclass('expiring_reservations') IS NOT NULL AND to_regclass('order_status') IS NOT NULL"
+        def ask(connection: psycopg.Connection[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+            made = "SELECT to_regclass('expected_receipts') IS NOT NULL AND to_regclass('order_status') IS NOT NULL"
             if connection.execute(made).fetchone() != (True,):
-                return [], []  # the projector has not started yet: nothing can be due
+                return [], [], []  # the projector has not started yet: nothing can be due
             reservations = connection.execute(
                 "SELECT sku, order_id, line_id, attempt, location_id, quantity, expires_at FROM expiring_reservations"
                 " WHERE quantity > 0 AND expires_at <= %s ORDER BY expires_at LIMIT %s",
@@ -81,7 +81,16 @@ class ProjectionLookups:
                 " WHERE NOT released AND release_at <= %s AND open > 0 ORDER BY release_at LIMIT %s",
                 [now, DUE_ROWS_MAX],
             ).fetchall()
-            return reservations, orders
+            receipts = connection.execute(
+                "SELECT sku, expected_at FROM expected_receipts"
+                " WHERE quantity > 0 AND NOT overdue AND expected_at <= %s ORDER BY expected_at LIMIT %s",
+                [now, DUE_ROWS_MAX],
+            ).fetchall()
+            return reservations, orders, receipts
 
-        reservations, orders = self._database.run(ask)
-        return [ReservationDue(*row) for row in reservations], [OrderDue(*row) for row in orders]
+        reservations, orders, receipts = self._database.run(ask)
+        return (
+            [ReservationDue(*row) for row in reservations],
+            [OrderDue(*row) for row in orders],
+            [ReceiptDue(*row) for row in receipts],
+        )

@@ -1,6 +1,6 @@
 """A time named in the log has come: a timer only sends the command that says so; the ledger decides.
 
-due([ReservationDue(expires_at=12:00, ...)], [], now=12:01) -> [ExpireReservation(...)]
+due([ReservationDue(expires_at=12:00, ...)], [], [], now=12:01) -> [ExpireReservation(...)]
 """
 
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from events.orders.commands import ReleaseOrder
-from events.stock.commands import ExpireReservation
+from events.stock.commands import CheckExpected, ExpireReservation
 from processors.reactions.asked import Asked
 
 ACTOR = "timers"
@@ -33,8 +33,19 @@ class OrderDue(NamedTuple):
     release_at: datetime
 
 
-def due(reservations: Iterable[ReservationDue], orders: Iterable[OrderDue], now: datetime) -> list[Asked]:
-    """ExpireReservation and ReleaseOrder for what is due at `now`; each says the due time, so a repeat is the same."""
+class ReceiptDue(NamedTuple):
+    """A SKU of which goods were expected at a time, in a row of table expected_receipts that is not overdue yet."""
+
+    sku: str
+    expected_at: datetime
+
+
+def due(
+    reservations: Iterable[ReservationDue], orders: Iterable[OrderDue], receipts: Iterable[ReceiptDue], now: datetime
+) -> list[Asked]:
+    """ExpireReservation, ReleaseOrder and CheckExpected for what is due at `now`; each says the due time, so a repeat
+    is the same.
+    """
     expired = [
         _at(
             row.expires_at,
@@ -55,8 +66,17 @@ def due(reservations: Iterable[ReservationDue], orders: Iterable[OrderDue], now:
         for row in orders
         if row.release_at <= now
     ]
-    return expired + released
+    checked = [
+        _at(
+            row.expected_at,
+            f"check-expected:{row.sku}:{row.expected_at.isoformat()}",
+            CheckExpected(sku=row.sku),
+        )
+        for row in dict.fromkeys(receipts)
+        if row.expected_at <= now
+    ]
+    return expired + released + checked
 
 
-def _at(due_at: datetime, command_id: str, data: ExpireReservation | ReleaseOrder) -> Asked:
+def _at(due_at: datetime, command_id: str, data: ExpireReservation | ReleaseOrder | CheckExpected) -> Asked:
     return Asked(command_id, data, ACTOR, due_at, correlation_id=None, causation_id=None)

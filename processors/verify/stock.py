@@ -56,6 +56,13 @@ class Hold(Row):
 
 
 @dataclass(slots=True)
+class Expectation(Row):
+    quantity: int = 0
+    expected_at: datetime | None = None
+    overdue: bool = False
+
+
+@dataclass(slots=True)
 class Location(Row):
     name: str | None = None
     kind: str | None = None
@@ -67,22 +74,25 @@ class Location(Row):
 
 
 class Stocks:
-    """Tables `inventory`, `expiring_reservations` and `locations`."""
+    """Tables `inventory`, `expiring_reservations`, `expected_receipts` and `locations`."""
 
     def __init__(self) -> None:
         self.stock = Table("inventory", ("sku", "location_id"), Stock)
         self.holds = Table("expiring_reservations", ("sku", "order_id", "line_id", "attempt", "location_id"), Hold)
+        self.expected = Table("expected_receipts", ("sku", "source", "reference", "location_id"), Expectation)
         self.locations = Table("locations", ("location_id",), Location)
 
     @property
     def tables(self) -> tuple[Expected, ...]:
-        return self.stock, self.holds, self.locations
+        return self.stock, self.holds, self.expected, self.locations
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """By name of the fact."""
         return {
             "StockReceived": self.received,
+            "StockExpected": self.goods_expected,
+            "ReceiptOverdue": self.goods_overdue,
             "StockAdjusted": self.adjusted,
             "StockMoved": self.moved,
             "StockCounted": self.counted,
@@ -102,6 +112,18 @@ class Stocks:
 
     def received(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).on_hand += data["quantity"]
+
+    def goods_expected(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        expectation = self.expected.row(data["sku"], "purchase_order", data["purchase_order"], data["location_id"])
+        # By how much less or more than was on record here, whatever the fact says stood there before.
+        self.at(data).incoming += data["quantity"] - expectation.quantity
+        expectation.quantity = data["quantity"]
+        expectation.expected_at = data["expected_at"]
+        expectation.overdue = data["overdue"]
+
+    def goods_overdue(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        key = ("purchase_order", data["purchase_order"])
+        self.expected.row(data["sku"], *key, data["location_id"]).overdue = True
 
     def adjusted(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).on_hand += data["quantity_delta"]

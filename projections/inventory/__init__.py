@@ -1,5 +1,5 @@
-"""Stock per SKU and location: on_hand = available + reserved + safety + damaged + quality_hold; and holds that
-expire.
+"""Stock per SKU and location: on_hand = available + reserved + safety + damaged + quality_hold; holds that
+expire, and goods on their way.
 """
 
 from projections.inventory.fold import fold
@@ -14,6 +14,7 @@ INVENTORY = Table(
         Column("reserved", "bigint", "sum"),
         Column("damaged", "bigint", "sum"),
         Column("quality_hold", "bigint", "sum"),
+        Column("incoming", "bigint", "sum"),
         Column("safety_stock", "bigint", "last"),
         Column("reorder_point", "bigint", "last"),
         Column("buffer", "bigint", "last"),
@@ -35,6 +36,20 @@ EXPIRING_RESERVATIONS = Table(
     born_with="expires_at",
 )
 
-PROJECTION = Projection("inventory", (INVENTORY, EXPIRING_RESERVATIONS), fold)
+#: Each fact is the whole row.
+EXPECTED_RECEIPTS = Table(
+    "expected_receipts",
+    (
+        Column("sku", "text", "key"),
+        Column("source", "text", "key"),
+        Column("reference", "text", "key"),
+        Column("location_id", "text", "key"),
+        Column("quantity", "bigint", "replace"),
+        Column("expected_at", "timestamptz", "replace"),
+        Column("overdue", "boolean", "replace"),
+    ),
+)
+
+PROJECTION = Projection("inventory", (INVENTORY, EXPIRING_RESERVATIONS, EXPECTED_RECEIPTS), fold)
 
 __all__ = ["PROJECTION"]

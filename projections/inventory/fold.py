@@ -18,8 +18,12 @@ _q = pl.col("quantity")
 
 
 def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
-    """Deltas for `inventory` and `expiring_reservations`."""
-    return {"inventory": _inventory(batch), "expiring_reservations": _expiring(batch)}
+    """Deltas for the tables of `inventory`."""
+    return {
+        "inventory": _inventory(batch),
+        "expiring_reservations": _expiring(batch),
+        "expected_receipts": _expected(batch),
+    }
 
 
 def _inventory(batch: FactBatch) -> pl.DataFrame:
@@ -31,6 +35,7 @@ def _inventory(batch: FactBatch) -> pl.DataFrame:
     return pl.concat(
         [
             batch.facts("StockReceived").select(*_KEY, on_hand=_q),
+            batch.facts("StockExpected").select(*_KEY, incoming=_q - pl.col("quantity_before")),
             batch.facts("StockAdjusted").select(*_KEY, on_hand="quantity_delta"),
             moved.select("sku", SEQUENCE, location_id="from_location_id", on_hand=-_q),
             moved.select("sku", SEQUENCE, location_id="to_location_id", on_hand=_q),
@@ -65,6 +70,18 @@ def _expiring(batch: FactBatch) -> pl.DataFrame:
             batch.facts("StockReleased").select(*key, quantity=-_q),
             batch.facts("ReservationExpired").select(*key, quantity=-_q),
             used.select(*key, quantity=-_q),
+        ],
+        how="diagonal",
+    )
+
+
+def _expected(batch: FactBatch) -> pl.DataFrame:
+    order = {"source": pl.lit("purchase_order"), "reference": pl.col("purchase_order")}
+    row = (*_KEY, "quantity", "expected_at")
+    return pl.concat(
+        [
+            batch.facts("StockExpected").select(*row, "overdue", **order),
+            batch.facts("ReceiptOverdue").select(*row, overdue=pl.lit(True), **order),
         ],
         how="diagonal",
     )

@@ -49,6 +49,25 @@ def read_low_stock(
     )
 
 
+def read_expected(
+    connection: psycopg.Connection[Any], sku: str | None = None, location_id: str | None = None
+) -> list[dict[str, Any]]:
+    """Goods on their way, soonest first: `sku`, `location_id`, `source` (purchase_order, transfer), `reference`,
+    `quantity`, `expected_at` (null: nobody said when), `overdue`.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            "SELECT sku, location_id, source, reference, quantity, expected_at, overdue FROM expected_receipts"
+            " WHERE quantity > 0 AND (%(sku)s::text IS NULL OR sku = %(sku)s)"
+            " AND (%(location)s::text IS NULL OR location_id = %(location)s)"
+            " ORDER BY expected_at NULLS LAST, sku, source, reference, location_id",
+            {"sku": sku, "location": location_id},
+        ).fetchall()
+    for row in rows:
+        row["expected_at"] = rfc3339(row["expected_at"])
+    return rows
+
+
 def _rows(connection: psycopg.Connection[Any], query: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(query.encode(), parameters).fetchall()

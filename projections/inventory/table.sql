@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS inventory (
     reserved        bigint NOT NULL DEFAULT 0,     -- of these, held for orders
     damaged         bigint NOT NULL DEFAULT 0,
     quality_hold    bigint NOT NULL DEFAULT 0,     -- came back and are being inspected
-    incoming        bigint NOT NULL DEFAULT 0,     -- on their way; no fact speaks of them yet
+    incoming        bigint NOT NULL DEFAULT 0,     -- on their way here; they stand outside, nothing of them is available
     safety_stock    bigint,                        -- units that the planner sets apart, as far as there are any
     reorder_point   bigint,                        -- at or below so many available units, stock is low
     buffer          bigint,                        -- the largest number of units kept back from a channel
@@ -65,3 +65,17 @@ CREATE TABLE IF NOT EXISTS expiring_reservations (
 );
 
 CREATE INDEX IF NOT EXISTS expiring_reservations_expires_at ON expiring_reservations (expires_at) WHERE quantity > 0;
+
+CREATE TABLE IF NOT EXISTS expected_receipts (
+    sku         text COLLATE "C" NOT NULL,
+    source      text COLLATE "C" NOT NULL,     -- purchase_order, transfer
+    reference   text COLLATE "C" NOT NULL,     -- its number
+    location_id text COLLATE "C" NOT NULL,     -- where the goods are to arrive
+    quantity    bigint NOT NULL DEFAULT 0,     -- units still on their way; 0 when it is over
+    expected_at timestamptz,                   -- null: nobody said when
+    overdue     boolean NOT NULL DEFAULT false, -- that time has passed without them
+    PRIMARY KEY (sku, source, reference, location_id)
+);
+
+CREATE INDEX IF NOT EXISTS expected_receipts_expected_at ON expected_receipts (expected_at)
+    WHERE quantity > 0 AND NOT overdue;

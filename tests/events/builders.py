@@ -133,8 +133,17 @@ def line_of(order: Order, line_id: str = "1") -> dict[str, int]:
 # Stock
 
 
-def receive(units: int, *, location: str = "WH1", sku: str = "MUG") -> s.ReceiveStock:
-    return s.ReceiveStock(sku=sku, location_id=location, quantity=units)
+def receive(units: int, *, location: str = "WH1", sku: str = "MUG", po: str | None = None) -> s.ReceiveStock:
+    return s.ReceiveStock(sku=sku, location_id=location, quantity=units, purchase_order=po)
+
+
+def expect(
+    units: int, expected_at: datetime | None = None, *, location: str = "WH1", po: str = "PO-1"
+) -> s.ExpectStock:
+    return s.ExpectStock(sku="MUG", location_id=location, purchase_order=po, quantity=units, expected_at=expected_at)
+
+
+CHECK_EXPECTED = s.CheckExpected(sku="MUG")
 
 
 def adjust(delta: int, *, location: str = "WH1") -> s.AdjustStock:

@@ -65,8 +65,12 @@ PLACED = st.builds(
 
 OWNERS = {"order": st.sampled_from(["x", "o-1"]), "line": st.just("1"), "attempt": st.integers(1, 4)}
 CHANNELS = st.none() | st.sampled_from(["web", "store"])
+ORDERED = st.sampled_from([None, "PO-1", "PO-2"])
+SOON = st.none() | st.integers(-2, 25).map(lambda seconds: NOW + timedelta(seconds=seconds))
 STOCK_COMMANDS = st.one_of(
-    st.builds(b.receive, UNITS, location=PLACES),
+    st.builds(b.receive, UNITS, location=PLACES, po=ORDERED),
+    st.builds(b.expect, st.integers(0, 6), SOON, location=PLACES, po=ORDERED.filter(bool)),
+    st.just(b.CHECK_EXPECTED),
     st.builds(b.adjust, st.integers(-4, 4)),
     st.builds(b.move, UNITS),
     st.builds(b.count, st.integers(0, 9)),

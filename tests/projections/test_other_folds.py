@@ -79,6 +79,19 @@ def test_a_hold_that_expires_is_followed_until_it_is_used():
     assert followed == [{**HELD, "quantity": 1, "expires_at": BEGINNING}]
 
 
+def test_what_is_expected_is_incoming_until_it_comes_and_its_newest_word_is_the_row():
+    def expected(units, before, **more):
+        return fact("StockExpected", **AT, purchase_order="PO-1", quantity=units, quantity_before=before, **more)
+
+    late = fact("ReceiptOverdue", **AT, purchase_order="PO-1", quantity=30, expected_at=BEGINNING)
+    tables = stock(expected(40, 0, expected_at=BEGINNING), expected(30, 40, expected_at=BEGINNING), late)
+    row = {"sku": "SKU-1", "source": "purchase_order", "reference": "PO-1", "location_id": "WH1"}
+    assert tables["inventory"] == [{**AT, "incoming": 30}]
+    assert tables["expected_receipts"] == [{**row, "quantity": 30, "expected_at": BEGINNING, "overdue": True}]
+    (over,) = stock(expected(40, 0), expected(0, 40))["expected_receipts"]
+    assert over == {**row, "overdue": False}  # units that are 0 are not shown here
+
+
 def test_the_newest_registration_of_a_location_is_the_whole_of_it():
     log = ChainLog("ledger.service")
     log.decide("WH1", LocationRegistered(location_id="WH1", name="Old", kind="store", daily_capacity=10))

@@ -11,7 +11,7 @@ import pytest
 from projections.answers import PROJECTION as ANSWERS
 from projections.answers.reader import read_rejections
 from projections.inventory import PROJECTION as INVENTORY
-from projections.inventory.reader import read_inventory, read_low_stock
+from projections.inventory.reader import read_expected, read_inventory, read_low_stock
 from projections.locations import PROJECTION as LOCATIONS
 from projections.locations.reader import read_locations
 from projections.order_history import PROJECTION as ORDER_HISTORY
@@ -20,7 +20,7 @@ from projections.order_status import PROJECTION as ORDER_STATUS
 from projections.order_status.reader import read_order
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services
-from tests.projections.fact_rows import Log, delivered, dispatched, fact, placed, returned
+from tests.projections.fact_rows import Log, at, delivered, dispatched, fact, placed, returned
 
 MORNING, NOON, EVENING = "2026-11-27T08:00Z", "2026-11-27T12:00Z", "2026-11-27T18:00Z"
 PROJECTIONS = [ORDER_STATUS, ORDER_HISTORY, INVENTORY, LOCATIONS, ANSWERS]
@@ -138,6 +138,23 @@ def test_a_history_has_every_fact_refusals_included(log, connection):
     assert (rejection["channel"], rejection["stream_id"]) == ("web", "o1")
     assert rejection["recorded_at"] == "2026-11-27T18:00:00Z"
     assert read_rejections(connection, channel="shop") == []
+
+
+def test_goods_on_their_way_are_read_soonest_first(log, connection):
+    def expected(order, units, when):
+        more = {"location_id": "WH1", "purchase_order": order, "quantity_before": 0, "overdue": False}
+        return fact(
+            "StockExpected", "MUG", MORNING, quantity=units, expected_at=when and at(when), cause="announced", **more
+        )
+
+    log.write(
+        expected("PO-1", 3, None), expected("PO-2", 4, EVENING), expected("PO-3", 5, NOON), expected("PO-4", 0, NOON)
+    )
+    rows = read_expected(connection)
+    assert [(row["reference"], row["quantity"]) for row in rows] == [("PO-3", 5), ("PO-2", 4), ("PO-1", 3)]
+    assert (rows[0]["expected_at"], rows[0]["source"]) == ("2026-11-27T12:00:00Z", "purchase_order")
+    assert read_inventory(connection)[0]["incoming"] == 12
+    assert read_expected(connection, "TRAY") == read_expected(connection, location_id="WH9") == []
 
 
 def test_stock_rows_keep_the_identity(log, connection):

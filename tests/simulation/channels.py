@@ -17,6 +17,7 @@ from tests.simulation.truth import Truth
 
 SKUS = ("apron", "bowl", "cup")
 LOCATIONS = ("WH1", "WH2")
+PURCHASE_ORDERS = ("PO-1", "PO-2")
 CASES = ("case-1", "case-2")
 _HOLDS = ("payment", "fraud")
 _SCANS = ("in_transit", "delivered", "delivered", "delivery_failed")
@@ -38,6 +39,7 @@ class Channels:
             "cancel": self._cancel, "hold": self._hold, "unhold": self._unhold, "dispatch": self._dispatch,
             "scan": self._scan, "ask_return": self._ask_return, "take_return": self._take_return,
             "scan_return": self._scan_return, "refund": self._refund, "case": self._case, "location": self._location,
+            "expect": self._expect,
         }  # fmt: skip
 
     def ask(self, kind: str, number: int, dice: Dice, now: datetime) -> Document | None:
@@ -191,7 +193,17 @@ class Channels:
 
     def _receive(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
         data = {"sku": dice.one(SKUS), "location_id": dice.one(LOCATIONS), "quantity": dice.between(1, 8)}
+        if dice.once_in(2):
+            data["purchase_order"] = dice.one(PURCHASE_ORDERS)
         return "ReceiveStock", data
+
+    def _expect(self, _number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
+        """A purchase order is announced, amended, called off; some should have come long ago."""
+        data = {"sku": dice.one(SKUS), "location_id": dice.one(LOCATIONS), "quantity": dice.below(8)}
+        data["purchase_order"] = dice.one(PURCHASE_ORDERS)
+        if not dice.once_in(4):
+            data["expected_at"] = (now + timedelta(seconds=dice.between(-300, 3000))).isoformat()
+        return "ExpectStock", data
 
     def _adjust(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
         data = {"sku": dice.one(SKUS), "location_id": dice.one(LOCATIONS), "quantity_delta": dice.between(-4, 4)}

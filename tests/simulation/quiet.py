@@ -53,6 +53,9 @@ def _check_holds(orders: dict[str, Any], skus: dict[str, Any], now: datetime) ->
                     held[sku, holder] += reservation.quantity
                 due = reservation.expires_at
                 must(due is None or due > now, "no_hold_outlives_its_time", (sku, holder, due))
+        for source, expected in stock.incoming.items():
+            late = expected.expected_at is not None and expected.expected_at <= now
+            must(expected.overdue == late, "what_did_not_come_in_time_is_overdue", (sku, source, expected))
     must(has == held, "orders_and_stock_agree_on_holds", f"orders: {has - held}, stock: {held - has}")
 
 

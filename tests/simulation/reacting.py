@@ -19,7 +19,7 @@ from processors.reactions.positions import Move
 from processors.reactions.reader import FactDecoder, Position
 from processors.reactions.sender import encode
 from processors.reactions.sourcing import Lookups
-from processors.reactions.timers import OrderDue, ReservationDue
+from processors.reactions.timers import OrderDue, ReceiptDue, ReservationDue
 from processors.verify.orders import Orders
 from processors.verify.stock import Stocks
 from runtime.kafka import murmur2_partition
@@ -75,7 +75,7 @@ class View:
         }
         return Lookups(sellable, available, places)
 
-    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue]]:
+    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue]]:
         holds = [
             ReservationDue(*key, row.quantity, row.expires_at)
             for key, row in self._stocks.holds.rows.items()
@@ -86,12 +86,22 @@ class View:
             for key, row in self._orders.orders.rows.items()
             if row.release_at is not None and not row.released and row.release_at <= now and row.open > 0
         ]
-        return holds, orders
+        receipts = [
+            ReceiptDue(key[0], row.expected_at)
+            for key, row in self._stocks.expected.rows.items()
+            if row.quantity > 0 and not row.overdue and row.expected_at is not None and row.expected_at <= now
+        ]
+        return holds, orders, receipts
 
     def next_due(self) -> datetime | None:
         """When the next timer rings."""
         times = [row.expires_at for row in self._stocks.holds.rows.values() if row.expires_at and row.quantity > 0]
         times += [row.release_at for row in self._orders.orders.rows.values() if row.release_at and not row.released]
+        times += [
+            row.expected_at
+            for row in self._stocks.expected.rows.values()
+            if row.expected_at and row.quantity > 0 and not row.overdue
+        ]
         return min(times, default=None)
 
 

@@ -148,8 +148,14 @@ class Truth:
             must(row.on_hand == parts, "on_hand_is_the_sum_of_its_parts", row)
             must(row.reserved == held[location_id], "reserved_is_what_holds_say", (row, stock.reservations))
             must(min(row.reserved, row.damaged, row.quality_hold, row.safety) >= 0, "no_quantity_is_negative", row)
+            coming = sum(one.quantity for source, one in stock.incoming.items() if source.location_id == location_id)
+            must(row.incoming == coming >= 0, "incoming_is_what_is_expected", (row, stock.incoming))
             fell = row.available < min(0, before.get(location_id, 0))
             must(not fell or location_id in short, "a_shortfall_is_said", (row, before))
+
+        rows = {key[1:]: row for key, row in self.stocks.expected.rows.items() if key[0] == stock.sku and row.quantity}
+        expected = {key: (row.quantity, row.expected_at, row.overdue) for key, row in rows.items()}
+        must(stock.incoming == expected, "decider_and_plain_fold_agree", (stock.incoming, expected))
 
     def _check_money(self, order_id: str) -> None:
         order = self.orders.orders.rows[order_id,]

@@ -13,6 +13,8 @@ from events.locations import facts as locations_facts
 from events.orders import commands as orders_commands
 from events.orders import facts as orders_facts
 from events.refusal import CommandRefused
+from events.routing import commands as routing_commands
+from events.routing import facts as routing_facts
 from events.stock import commands as stock_commands
 from events.stock import facts as stock_facts
 from schemas.contracts import COMMAND_NAMESPACE, FACT_NAMESPACE
@@ -89,6 +91,7 @@ _COMMANDS = (
     CommandType(stock_commands.ExpireReservation, "intake.stock", "sku", internal=True),
     CommandType(stock_commands.CheckExpected, "intake.stock", "sku", internal=True),
     CommandType(locations_commands.RegisterLocation, "intake.service", "location_id"),
+    CommandType(routing_commands.SetRoutingRules, "intake.service", "rules_id"),
     CommandType(cases_commands.OpenCase, "intake.service", "case_id"),
     CommandType(cases_commands.AddCaseNote, "intake.service", "case_id"),
     CommandType(cases_commands.AssignCase, "intake.service", "case_id"),
@@ -141,6 +144,7 @@ _FACTS = (
     FactType(stock_facts.StockShortfallFound, "ledger.stock", "sku"),
     FactType(stock_facts.LowStockDetected, "ledger.stock", "sku"),
     FactType(locations_facts.LocationRegistered, "ledger.service", "location_id"),
+    FactType(routing_facts.RoutingRulesSet, "ledger.service", "rules_id"),
     FactType(cases_facts.CaseOpened, "ledger.service", "case_id"),
     FactType(cases_facts.CaseNoteAdded, "ledger.service", "case_id"),
     FactType(cases_facts.CaseAssigned, "ledger.service", "case_id"),

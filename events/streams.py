@@ -1,6 +1,6 @@
 """The streams of each ledger topic: how their states begin, decide and evolve, and how they are written to a snapshot.
 
-One row per topic. `ledger.service` holds two kinds of streams under one key space; their state keeps both apart.
+One row per topic. `ledger.service` holds several kinds of streams under one key space; their state keeps them apart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from events.cases import commands as case_commands
 from events.cases import facts as case_facts
@@ -23,6 +24,11 @@ from events.orders.decide import decide as decide_order
 from events.orders.evolve import evolve as evolve_order
 from events.orders.state import Order
 from events.refusal import CommandRefused
+from events.routing import commands as routing_commands
+from events.routing import facts as routing_facts
+from events.routing.decide import RoutingRules
+from events.routing.decide import decide as decide_routing
+from events.routing.decide import evolve as evolve_routing
 from events.stock.decide import conclude as conclude_stock
 from events.stock.decide import decide as decide_stock
 from events.stock.evolve import evolve as evolve_stock
@@ -61,6 +67,7 @@ class Service(msgspec.Struct, frozen=True):
 
     case: Case | None = None
     location: Location | None = None
+    routing: RoutingRules | None = None
 
 
 _CASE_COMMANDS = (
@@ -82,6 +89,8 @@ _CASE_FACTS = (
 def _decide_service(state: Service, command: AnyCommand) -> Sequence[Any] | Refused:
     if isinstance(command.data, _CASE_COMMANDS):
         return decide_case(state.case, command)
+    if isinstance(command.data, routing_commands.RoutingCommand):
+        return decide_routing(state.routing, command)
     return decide_location(state.location, command)
 
 
@@ -98,8 +107,10 @@ def _evolve_service(state: Service, fact: Any, _: About) -> Service:
     if isinstance(fact, CommandRefused):
         return state
     if isinstance(fact, _CASE_FACTS):
-        return Service(evolve_case(state.case, fact), state.location)
-    return Service(state.case, evolve_location(state.location, fact))
+        return replace(state, case=evolve_case(state.case, fact))
+    if isinstance(fact, routing_facts.RoutingFact):
+        return replace(state, routing=evolve_routing(state.routing, fact))
+    return replace(state, location=evolve_location(state.location, fact))
 
 
 _pack = msgspec.msgpack.Encoder().encode

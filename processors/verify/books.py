@@ -6,6 +6,7 @@ from processors.verify.facts import Fact, Handler
 from processors.verify.journals import Fetch, answers, answers_command, history
 from processors.verify.kpi import Kpis
 from processors.verify.orders import Orders
+from processors.verify.routing import Routing
 from processors.verify.rows import Expected
 from processors.verify.stock import Stocks
 
@@ -21,8 +22,9 @@ class Books:
         self._history = history()
         self._answers = answers()
         self._stocks = Stocks()
+        self._routing = Routing()
         self._handlers: dict[str, list[Handler]] = defaultdict(list)
-        for part in (self._orders, self._stocks, self._kpis):
+        for part in (self._orders, self._stocks, self._kpis, self._routing):
             for name, handler in part.handlers.items():
                 self._handlers[name].append(handler)
 
@@ -30,7 +32,7 @@ class Books:
     def tables(self) -> dict[str, Expected]:
         """Every table that is checked, by name."""
         journals: tuple[Expected, ...] = (self._history, self._answers)
-        tables = (*self._orders.tables, *self._stocks.tables, *self._kpis.tables, *journals)
+        tables = (*self._orders.tables, *self._stocks.tables, *self._kpis.tables, *self._routing.tables, *journals)
         return {table.name: table for table in tables}
 
     def fetch_with(self, fetch: Fetch) -> None:
@@ -47,5 +49,7 @@ class Books:
         if fact.topic == "ledger.orders":
             self._orders.touched(record, refused=fact.name == _REFUSAL)
             self._history.add(fact)
+        if fact.name == "ShipmentDispatched":
+            self._routing.dispatched(fact.partition, record)
         if answers_command(fact):
             self._answers.add(fact)

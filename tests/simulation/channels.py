@@ -22,6 +22,23 @@ CASES = ("case-1", "case-2")
 _HOLDS = ("payment", "fraud")
 _SCANS = ("in_transit", "delivered", "delivered", "delivery_failed")
 
+#: Rules that a planner publishes in the middle of things: few parcels, or cheap ones from nearby.
+RULES = (
+    'name = "few"\n[[rules]]\nname = "all"\ncriteria = ["parcels", "cost"]',
+    """name = "near"
+    [[rules]]
+    name = "web"
+    when = { channels = ["web"] }
+    filters = { distance_km_max = 300, locations = ["WH1"] }
+    objective = { cost = 1, distance = 0.5, stock_out = 2 }
+    limits = { parcels_max = 1 }
+    fallbacks = ["relax distance_km_max", "backorder"]
+    [[rules]]
+    name = "rest"
+    criteria = ["late_days", "parcels", "distance"]
+    limits = { split_from_minor = 400 }""",
+)
+
 Document = dict[str, Any]
 
 
@@ -40,6 +57,7 @@ class Channels:
             "scan": self._scan, "ask_return": self._ask_return, "take_return": self._take_return,
             "scan_return": self._scan_return, "refund": self._refund, "case": self._case, "location": self._location,
             "expect": self._expect,
+            "rules": self._rules,
         }  # fmt: skip
 
     def ask(self, kind: str, number: int, dice: Dice, now: datetime) -> Document | None:
@@ -288,3 +306,8 @@ class Channels:
             "latitude": float(dice.between(48, 54)),
             "longitude": float(dice.between(8, 14)),
         }
+
+    def _rules(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
+        """Rules that can be used, and now and then a text that cannot."""
+        text = dice.one(RULES) if not dice.once_in(4) else "name = 1"
+        return "SetRoutingRules", {"rules_id": dice.one(("routing", "draft")), "text": text}

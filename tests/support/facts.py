@@ -40,7 +40,7 @@ def order_placed(
     )
 
 
-def fact(name: str, **data: Any) -> tuple[str, dict[str, Any]]:
+def fact(name: str, /, **data: Any) -> tuple[str, dict[str, Any]]:
     """A fact as name and data, fields that are left out being null, 0, empty or false."""
     fields = newest(full_name_of(name)).schema["fields"][-1]["type"]["fields"]
     return name, {field["name"]: data.get(field["name"], _nothing(field["type"])) for field in fields}

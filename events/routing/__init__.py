@@ -1,0 +1,1 @@
+"""Rules by which orders are routed: a text that a planner writes, versioned as facts."""

@@ -1,0 +1,38 @@
+"""Routing rules: each text that can be read becomes the next version; one that cannot changes nothing."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from events.envelope import Command, Refused
+from events.refusal import CommandRefused
+from events.routing import commands as c
+from events.routing import facts as f
+from events.routing.rules import RulesError, read_rules
+
+
+class RoutingRules(Struct, frozen=True, kw_only=True):
+    """The newest version of a set of rules."""
+
+    rules_id: str
+    number: int
+
+
+def decide(state: RoutingRules | None, command: Command[c.RoutingCommand]) -> Sequence[f.RoutingFact] | Refused:
+    """The next version; refused with the place in the text where it is wrong."""
+    data = command.data
+    try:
+        book = read_rules(data.text)
+    except RulesError as error:
+        return Refused(
+            code="invalid", what=f"routing rules {data.rules_id} were not set", detail=error.detail, hint=error.hint
+        )
+    number = 1 if state is None else state.number + 1
+    return (f.RoutingRulesSet(rules_id=data.rules_id, number=number, name=book.name, text=data.text),)
+
+
+def evolve(state: RoutingRules | None, fact: f.RoutingFact | CommandRefused) -> RoutingRules | None:
+    """The rules after the fact."""
+    if isinstance(fact, CommandRefused):
+        return state
+    return RoutingRules(rules_id=fact.rules_id, number=fact.number)

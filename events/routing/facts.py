@@ -1,0 +1,17 @@
+"""What can happen to routing rules."""
+
+from msgspec import Struct
+
+from events.values import Id, Quantity, Text
+
+
+class RoutingRulesSet(Struct, frozen=True, kw_only=True):
+    """Rules that orders are routed by from now on."""
+
+    rules_id: Id
+    number: Quantity
+    name: Text
+    text: str
+
+
+RoutingFact = RoutingRulesSet

@@ -1,0 +1,127 @@
+"""The words of a rule file: what may stand in it, as types. What they mean stands in docs/routing.md.
+
+Numbers have limits so that sums of them stay exact: a weight has at most three decimals that count.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from events.values import Id, Natural, Text
+
+Kind = Literal["warehouse", "store", "third_party", "supplier"]
+ServiceLevel = Literal["standard", "express", "same_day"]
+Patterns = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...], Meta(min_length=1, max_length=500)]
+Country = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+Countries = Annotated[tuple[Country, ...], Meta(min_length=1)]
+
+#: What a plan can be judged by. The first ones count once for each location that is used, the last two for each unit.
+Measure = Literal[
+    "parcels", "cost", "distance", "days", "late_days", "wait_days", "backlog", "priority", "stock_out", "markdown"
+]
+Weight = Annotated[float, Meta(ge=0, le=1_000_000)]
+Group = Measure | Annotated[dict[Measure, Weight], Meta(min_length=1)]
+
+
+class _Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    pass
+
+
+class When(_Part, frozen=True, kw_only=True):
+    """Which orders a rule is for; all that is given must hold."""
+
+    channels: Patterns | None = None
+    service_levels: tuple[ServiceLevel, ...] | None = None
+    countries: Countries | None = None
+    regions: Patterns | None = None
+    value_from_minor: Natural | None = None
+    value_below_minor: Natural | None = None
+    skus: Patterns | None = None
+    only_skus: Patterns | None = None
+
+
+class Filters(_Part, frozen=True, kw_only=True):
+    """Which locations may be used; all that is given must hold."""
+
+    kinds: tuple[Kind, ...] | None = None
+    not_kinds: tuple[Kind, ...] | None = None
+    locations: Patterns | None = None
+    not_locations: Patterns | None = None
+    countries: Countries | None = None
+    same_country: bool = False
+    distance_km_max: Natural | None = None
+    wait_days_max: Natural | None = None
+    supply_weeks_min: Annotated[float, Meta(ge=0, le=1000)] | None = None
+
+
+class Limits(_Part, frozen=True, kw_only=True):
+    """What a plan may come to."""
+
+    parcels_max: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    split: bool = True
+    split_from_minor: Natural | None = None
+
+
+class Rule(_Part, frozen=True, kw_only=True):
+    """How the orders that it is for are routed."""
+
+    name: Id
+    when: When = When()
+    filters: Filters = Filters()
+    criteria: Annotated[tuple[Group, ...], Meta(min_length=1, max_length=10)] | None = None
+    objective: Annotated[dict[Measure, Weight], Meta(min_length=1)] | None = None
+    priority: Patterns | None = None
+    limits: Limits = Limits()
+    fallbacks: tuple[Text, ...] = ("backorder",)
+
+
+class Leg(_Part, frozen=True, kw_only=True):
+    """Days on the road up to a distance; without one, farther and where nobody knows."""
+
+    days: Annotated[int, Meta(ge=0, le=365)]
+    km: Natural | None = None
+
+
+Legs = Annotated[tuple[Leg, ...], Meta(min_length=1)]
+
+
+class Transit(_Part, frozen=True, kw_only=True):
+    """Days on the road by service level."""
+
+    standard: Legs = (Leg(km=300, days=1), Leg(km=1000, days=2), Leg(days=4))
+    express: Legs = (Leg(km=1500, days=1), Leg(days=2))
+    same_day: Legs = (Leg(km=50, days=0), Leg(days=1))
+
+
+class Markdown(_Part, frozen=True, kw_only=True):
+    """Stock that is sold off: the more percent off, the sooner it is taken."""
+
+    percent: Annotated[int, Meta(ge=1, le=100)]
+    skus: Patterns | None = None
+    locations: Patterns | None = None
+
+
+class Supply(_Part, frozen=True, kw_only=True):
+    """How long stock should last, in weeks of what has been sent from there lately."""
+
+    weeks_target: Annotated[float, Meta(gt=0, le=1000)] = 4.0
+
+
+class RuleBook(_Part, frozen=True, kw_only=True):
+    """A whole rule file. The first rule that is for an order routes it."""
+
+    name: Id
+    rules: Annotated[tuple[Rule, ...], Meta(min_length=1, max_length=500)]
+    description: Text = ""
+    transit: Transit = Transit()
+    markdowns: tuple[Markdown, ...] = ()
+    supply: Supply = Supply()
+
+    def rule_named(self, name: str) -> Rule:
+        """The rule of that name. KeyError where there is none."""
+        for rule in self.rules:
+            if rule.name == name:
+                return rule
+        raise KeyError(name)

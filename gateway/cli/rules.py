@@ -1,0 +1,154 @@
+"""`order-ledger rules check | publish | show`: the rules by which orders are routed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from events.routing.commands import RULES_TEXT_MAX
+from events.routing.language import RuleBook
+from events.routing.rules import RulesError, groups_of, read_rules
+from gateway.cli.context import fail, open_database, print_json
+from processors.routing.default import IN_FORCE, default_text
+from projections.routing.reader import read_rules_rows
+from runtime.postgres import connect
+from runtime.services import find_services
+from runtime.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+File = Annotated[Path, typer.Argument(help="Rule file (TOML).")]
+RulesId = Annotated[str, typer.Option("--as", help="Their id: `routing` is in force, others are drafts.")]
+
+#: The channel of what people send from the command line.
+_CHANNEL = "command-line"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    rules = typer.Typer(help="The rules by which orders are routed to locations.", no_args_is_help=True)
+    rules.command("check", epilog="Example: order-ledger rules check peak.toml")(check_command)
+    rules.command("publish", epilog="Example: order-ledger rules publish peak.toml")(publish_command)
+    rules.command("show", epilog="Example: order-ledger rules show --json")(show_command)
+    app.add_typer(rules, name="rules")
+
+
+def check_command(file: File, *, as_json: Json = False) -> None:
+    """Read a rule file and say what it does, or what is wrong with it and where. Needs no services."""
+    book, _ = read_file(file)
+    if as_json:
+        print_json({"valid": True, **as_document(book)})
+        return
+    typer.echo(f"{file}: can be used")
+    describe(book)
+
+
+def publish_command(
+    file: File,
+    *,
+    rules_id: RulesId = IN_FORCE,
+    actor: Annotated[str | None, typer.Option(help="Who publishes them.")] = None,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the decision.")] = 120.0,
+    as_json: Json = False,
+) -> None:
+    """Put the rules of a file in force: orders that are placed from now on are routed by them."""
+    from gateway.publishing import publish_lines
+
+    _, text = read_file(file)
+    command = {
+        "command": "SetRoutingRules",
+        "id": f"rules-{uuid.uuid4()}",
+        "channel": _CHANNEL,
+        "occurred_at": datetime.now(UTC).isoformat(),
+        "data": {"rules_id": rules_id, "text": text},
+    }
+    if actor is not None:
+        command["actor"] = actor
+    settings = Settings()
+    services = find_services(settings)
+    with connect(services, "rules") as connection:
+        line = msgspec.json.encode(command)
+        report = publish_lines(settings, services, connection, [line], wait=True, timeout_seconds=timeout)
+    for row in report.outcomes:
+        fail(row.what, row.detail, row.hint)
+    with open_database() as reading:
+        rows = read_rules_rows(reading, rules_id)
+    number = rows[0]["number"] if rows else 1
+    if as_json:
+        print_json({"rules_id": rules_id, "number": number, "in_force": rules_id == IN_FORCE})
+    else:
+        what = "in force" if rules_id == IN_FORCE else "kept as a draft"
+        typer.echo(f"{rules_id} version {number}: {what}")
+
+
+def show_command(
+    *,
+    rules_id: RulesId = IN_FORCE,
+    text: Annotated[bool, typer.Option("--text", help="Print the rule file itself.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the rules in force: their version, since when, and what they do."""
+    with open_database() as connection:
+        rows = read_rules_rows(connection, rules_id)
+    if not rows and rules_id != IN_FORCE:
+        fail(f"no rules {rules_id}", "nobody has published them", "`order-ledger rules publish FILE --as ID` does")
+    source = rows[0]["text"] if rows else default_text()
+    known = {key: rows[0][key] if rows else None for key in ("number", "set_at", "set_by")}
+    book = read_rules(source)
+    if as_json:
+        print_json({"rules_id": rules_id, "shipped": not rows, **known, **as_document(book), "text": source})
+    elif text:
+        typer.echo(source, nl=not source.endswith("\n"))
+    else:
+        since = f"version {known['number']}, set {known['set_at']} by {known['set_by']}" if rows else "as shipped"
+        typer.echo(f"{rules_id}: {since}")
+        describe(book)
+
+
+def read_file(file: Path) -> tuple[RuleBook, str]:
+    """The rules of a file and its text; ends the command where they cannot be used."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file} cannot be read", str(error), "name a rule file (TOML, UTF-8)")
+    if len(text) > RULES_TEXT_MAX:
+        fail(f"{file} is too long", f"it has {len(text):,} characters: at most {RULES_TEXT_MAX:,}", "write fewer rules")
+    try:
+        return read_rules(text), text
+    except RulesError as error:
+        fail(f"{file} cannot be used", error.detail, error.hint)
+
+
+def as_document(book: RuleBook) -> dict[str, Any]:
+    """The rules as JSON, without what is left at its default."""
+    document: dict[str, Any] = msgspec.to_builtins(book)
+    return document
+
+
+def describe(book: RuleBook) -> None:
+    """Print each rule: for which orders, from where, judged by what, and what happens where nothing fits."""
+    typer.echo(f"{book.name}: {book.description}" if book.description else book.name)
+    for rule in book.rules:
+        parts = {name: msgspec.to_builtins(getattr(rule, name)) for name in ("when", "filters", "limits")}
+        typer.echo(f"  rule {rule.name}")
+        typer.echo(f"    for        {_words(parts['when']) or 'every order'}")
+        typer.echo(f"    from       {_words(parts['filters']) or 'every location'}")
+        typer.echo(f"    best is    {', then '.join(_group(group) for group in groups_of(rule))}")
+        if parts["limits"]:
+            typer.echo(f"    at most    {_words(parts['limits'])}")
+        typer.echo(f"    otherwise  {', then '.join(rule.fallbacks) or 'backorder'}")
+
+
+def _words(part: dict[str, Any]) -> str:
+    return "; ".join(
+        f"{name} {', '.join(value) if isinstance(value, (list, tuple)) else value}" for name, value in part.items()
+    )
+
+
+def _group(group: Mapping[Any, float]) -> str:
+    return " + ".join(name if weight == 1 else f"{weight:g} × {name}" for name, weight in group.items())

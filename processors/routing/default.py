@@ -1,0 +1,22 @@
+"""The rules that ship with the product."""
+
+from functools import cache
+from pathlib import Path
+
+from events.routing.language import RuleBook
+from events.routing.rules import read_rules
+
+#: The id of the rules that orders are routed by.
+IN_FORCE = "routing"
+
+
+@cache
+def default_text() -> str:
+    """The rule file that ships with the product."""
+    return (Path(__file__).parent / "default.toml").read_text(encoding="utf-8")
+
+
+@cache
+def default_rules() -> RuleBook:
+    """What it says: in force until others are published."""
+    return read_rules(default_text())

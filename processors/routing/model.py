@@ -1,0 +1,117 @@
+"""What routing speaks of: what is wanted, what the world looks like, and the plan.
+
+World(stock={"MUG": {"WH1": 5}}, places={"WH1": Place("WH1", 52.5, 13.4, 400)})
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import NamedTuple
+
+Coordinates = tuple[float, float]
+"""Degrees north and east."""
+
+Availability = Mapping[str, Mapping[str, int]]
+"""Units by SKU and location. What is zero or less counts as none."""
+
+
+class Need(NamedTuple):
+    """Units of a line that need a location."""
+
+    line_id: str
+    sku: str
+    quantity: int
+
+
+class Place(NamedTuple):
+    """A location: degrees, minor units of money for a parcel from there (None: not told, taken as 0), parcels a day
+    (None: as many as wanted).
+    """
+
+    location_id: str
+    latitude: float | None = None
+    longitude: float | None = None
+    cost_minor_per_parcel: int | None = None
+    kind: str | None = None
+    country: str | None = None
+    daily_capacity: int | None = None
+
+
+class Part(NamedTuple):
+    """Units of a line from one location."""
+
+    line_id: str
+    sku: str
+    location_id: str
+    quantity: int
+
+
+class Plan(NamedTuple):
+    """`parts` in the order of the lines, best location first; `short` is what has no location.
+
+    `gap` is 0 for a plan that is proved to be the best one; else, what it may cost too much at most, in the problem's
+    own figures (see `optimum`).
+    """
+
+    parts: tuple[Part, ...]
+    short: tuple[Need, ...]
+    gap: int = 0
+
+
+class Wanted(NamedTuple):
+    """An order, or what is left of it, to be routed. `at` is the moment of the plan, by the channel's clock.
+
+    `excluded` are (line_id, location_id) that have just refused: the location is left out for the line's SKU
+    altogether, for another line of the SKU would be served from the same shelf.
+    """
+
+    order_id: str
+    needs: tuple[Need, ...]
+    at: datetime
+    channel: str = ""
+    service_level: str = "standard"
+    country: str = ""
+    region: str | None = None
+    value_minor: int = 0
+    destination: Coordinates | None = None
+    due_by: datetime | None = None
+    excluded: tuple[tuple[str, str], ...] = ()
+
+
+class World(NamedTuple):
+    """What routing knows. Everything may be a moment old: the stock streams decide against the truth.
+
+    `waiting`: parcels that are planned and have not left, by location. `sent`: parcels that left, by location and day.
+    `weekly`: units that leave in a week, by SKU and location.
+    """
+
+    stock: Availability
+    places: Mapping[str, Place]
+    waiting: Mapping[str, int] = {}
+    sent: Mapping[tuple[str, date], int] = {}
+    weekly: Mapping[str, Mapping[str, float]] = {}
+
+
+class Problem(NamedTuple):
+    """Which locations are to be used, in whole numbers.
+
+    `stock[s][l]` units of SKU s at location l, at most `demand[s]`; `fixed[l]` for using l at all; `per_unit[s][l]`
+    for each unit, or None where units cost the same everywhere; at most `parcels_max` locations. Locations are sorted
+    by (fixed, name): the first is the best.
+    """
+
+    locations: tuple[str, ...]
+    skus: tuple[str, ...]
+    demand: tuple[int, ...]
+    stock: tuple[tuple[int, ...], ...]
+    fixed: tuple[int, ...]
+    per_unit: tuple[tuple[int, ...], ...] | None = None
+    parcels_max: int | None = None
+
+
+class Solution(NamedTuple):
+    """`chosen` locations (numbers, ascending), units filled, and the sum of what they cost. `gap` as in `Plan`."""
+
+    chosen: tuple[int, ...]
+    filled: int
+    cost: int
+    gap: int = 0

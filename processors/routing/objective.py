@@ -1,0 +1,208 @@
+"""From a rule and the world to a problem in whole numbers.
+
+Every candidate location is measured once; a criterion becomes a sum of measures, and criteria that are compared one
+after the other become one number: each is multiplied by more than all after it can ever come to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import asin, ceil, cos, radians, sin, sqrt
+from typing import NamedTuple
+
+from events.routing.language import Measure
+from processors.routing.book import ReadyRule, Router
+from processors.routing.model import Coordinates, Place, Problem, Wanted, World
+
+#: Stands for "nobody knows how far": more than half of the Earth's circumference (20,037 km), so farther than any
+#: place.
+UNKNOWN_KM = 99_999
+
+#: Stands for "never": a location that can send no parcel at all.
+NEVER_DAYS = 9_999
+
+_EARTH_KM = 2 * 6371.0088
+_DAY_SECONDS = 86_400
+_TENTHS = 10
+
+
+class Measured(NamedTuple):
+    """What a location comes to for an order, each as docs/routing.md says."""
+
+    parcels: int
+    cost: int
+    distance: int
+    days: int
+    late_days: int
+    wait_days: int
+    backlog: int
+    priority: int
+
+
+class Scene(NamedTuple):
+    """An order before its rules and the world. `stock` is what may be planned with: units above zero, none excluded."""
+
+    router: Router
+    wanted: Wanted
+    world: World
+    stock: Mapping[str, Mapping[str, int]]
+
+
+class Posed(NamedTuple):
+    """A problem, and where its numbers come from. `failures`: location → filter that keeps it out.
+
+    `failed_units`: (SKU, location) → filter, where it is about the SKU's stock there. `vectors`: each location's value
+    per criterion.
+    """
+
+    problem: Problem
+    measured: Mapping[str, Measured]
+    failures: Mapping[str, str]
+    failed_units: Mapping[tuple[str, str], str]
+    vectors: tuple[tuple[int, ...], ...]
+
+
+def kilometres(place: Place, destination: Coordinates | None) -> int:
+    """Whole kilometres along the surface, so that a metre does not outweigh the cost; `UNKNOWN_KM` where unknown."""
+    if destination is None or place.latitude is None or place.longitude is None:
+        return UNKNOWN_KM
+    here, there = radians(place.latitude), radians(destination[0])
+    up = sin((there - here) / 2)
+    along = sin(radians(destination[1] - place.longitude) / 2)
+    return round(_EARTH_KM * asin(sqrt(up * up + cos(here) * cos(there) * along * along)))
+
+
+def wait_days(place: Place, wanted: Wanted, world: World) -> int:
+    """Days until the location can send one more parcel: what waits there goes first, as many a day as it can."""
+    capacity = place.daily_capacity
+    if capacity is None:
+        return 0
+    if capacity == 0:
+        return NEVER_DAYS
+    before = world.waiting.get(place.location_id, 0) + world.sent.get((place.location_id, wanted.at.date()), 0)
+    return min(NEVER_DAYS, before // capacity)
+
+
+def measure(router: Router, rule: ReadyRule, wanted: Wanted, world: World, place: Place) -> Measured:
+    """All measures of a location for an order."""
+    km = kilometres(place, wanted.destination)
+    waits = wait_days(place, wanted, world)
+    days = waits + router.days_on_the_road(wanted.service_level, km)
+    late = 0
+    if wanted.due_by is not None:
+        left_seconds = (wanted.due_by - wanted.at).total_seconds()
+        late = max(0, ceil(days - left_seconds / _DAY_SECONDS))
+    capacity = place.daily_capacity
+    backlog = 100 * world.waiting.get(place.location_id, 0) // capacity if capacity else 0
+    rank = rule.rank(place.location_id) if "priority" in rule.measures else 0
+    return Measured(1, place.cost_minor_per_parcel or 0, km, days, late, waits, backlog, rank)
+
+
+def pose(scene: Scene, rule: ReadyRule) -> Posed:
+    """The problem of an order under a rule."""
+    router, wanted, world, stock = scene
+    demand: dict[str, int] = {}
+    for need in wanted.needs:
+        demand[need.sku] = demand.get(need.sku, 0) + need.quantity
+    filters = rule.filters
+    weeks_min = filters.supply_weeks_min
+    failures: dict[str, str] = {}
+    failed_units: dict[tuple[str, str], str] = {}
+    measured: dict[str, Measured] = {}
+    seen: set[str] = set()
+    for sku in demand:
+        for location_id in stock[sku]:
+            if location_id in seen:
+                continue
+            seen.add(location_id)
+            place = world.places.get(location_id) or Place(location_id)
+            failure = rule.place_failure(place, wanted.country)
+            if failure is None:
+                found = measure(router, rule, wanted, world, place)
+                measured[location_id] = found
+                if filters.distance_km_max is not None and found.distance > filters.distance_km_max:
+                    failure = "distance_km_max"
+                elif filters.wait_days_max is not None and found.wait_days > filters.wait_days_max:
+                    failure = "wait_days_max"
+                elif found.wait_days == NEVER_DAYS:
+                    failure = "daily_capacity"
+            if failure is not None:
+                failures[location_id] = failure
+    names = sorted(seen - failures.keys())
+    skus = tuple(demand)
+    rows: list[list[int]] = []
+    for sku in skus:
+        held = stock[sku]
+        row = [min(held.get(name, 0), demand[sku]) for name in names]
+        if weeks_min is not None:
+            for number, name in enumerate(names):
+                weeks = supply_weeks(world, sku, name, held.get(name, 0))
+                if row[number] and weeks is not None and weeks < weeks_min:
+                    failed_units[sku, name] = "supply_weeks_min"
+                    row[number] = 0
+        rows.append(row)
+    vectors, fixed, per_unit = _values(scene, rule, names, demand, measured)
+    order = sorted(range(len(names)), key=lambda number: (fixed[number], names[number]))
+    problem = Problem(
+        locations=tuple(names[number] for number in order),
+        skus=skus,
+        demand=tuple(demand.values()),
+        stock=tuple(tuple(row[number] for number in order) for row in rows),
+        fixed=tuple(fixed[number] for number in order),
+        per_unit=None if per_unit is None else tuple(tuple(row[number] for number in order) for row in per_unit),
+        parcels_max=rule.parcels_max(wanted.value_minor),
+    )
+    return Posed(problem, measured, failures, failed_units, tuple(vectors[number] for number in order))
+
+
+def supply_weeks(world: World, sku: str, location_id: str, units: int) -> float | None:
+    """Weeks that the units last at the pace of late; None where none has left there."""
+    pace = world.weekly.get(sku, {}).get(location_id, 0)
+    return units / pace if pace > 0 else None
+
+
+def unit_measure(name: Measure, scene: Scene, sku: str, location_id: str) -> int:
+    """`stock_out` or `markdown` of a unit."""
+    if name == "markdown":
+        return 100 - scene.router.percent_off(sku, location_id)
+    weeks = supply_weeks(scene.world, sku, location_id, scene.stock[sku].get(location_id, 0))
+    return 0 if weeks is None else max(0, ceil(_TENTHS * (scene.router.book.supply.weeks_target - weeks)))
+
+
+def _values(
+    scene: Scene, rule: ReadyRule, names: list[str], demand: Mapping[str, int], measured: Mapping[str, Measured]
+) -> tuple[list[tuple[int, ...]], list[int], list[list[int]] | None]:
+    """Each location's value per criterion, all criteria as one number, and the same of units where they differ."""
+    columns: list[list[int]] = []
+    unit_tables: list[list[list[int]] | None] = []
+    ceilings: list[int] = []
+    for group in rule.groups:
+        column = [
+            sum([weight * getattr(measured[name], measure_name) for measure_name, weight in group.per_location])
+            for name in names
+        ]
+        highest = sum(column)
+        table = None
+        if group.per_unit:
+            table = [
+                [sum(w * unit_measure(m, scene, sku, name) for m, w in group.per_unit) for name in names]
+                for sku in demand
+            ]
+            highest += sum(wanted * max(row, default=0) for wanted, row in zip(demand.values(), table, strict=True))
+        columns.append(column)
+        unit_tables.append(table)
+        ceilings.append(highest)
+    fixed = [0] * len(names)
+    per_unit: list[list[int]] | None = None
+    scale = 1
+    for column, table, highest in zip(reversed(columns), reversed(unit_tables), reversed(ceilings), strict=True):
+        if highest:
+            fixed = [have + scale * more for have, more in zip(fixed, column, strict=True)]
+            if table is not None:
+                before = per_unit or [[0] * len(names) for _ in demand]
+                per_unit = [
+                    [have + scale * more for have, more in zip(row, extra, strict=True)]
+                    for row, extra in zip(before, table, strict=True)
+                ]
+        scale *= highest + 1
+    return list(zip(*columns, strict=True)), fixed, per_unit

@@ -1,0 +1,403 @@
+"""The cheapest set of locations that fills as many units as can be filled.
+
+    solve(Problem(locations, skus, demand, stock, fixed)) -> Solution(chosen=(0, 2), filled=3, cost=10)
+
+First units, then cost: `fixed` of each location that is used, and `per_unit` of each unit, which comes from the
+cheapest of the chosen. Three ways, each exact:
+
+1. Locations that have all or nothing of each SKU (the usual order): a table over sets of SKUs.
+2. Few locations or scarce stock: branch and bound over locations. A node is left when even the dual bound of what is
+   still needed (a price for each unit such that no location is worth more than it costs) cannot beat the best so far.
+3. Beyond `NODES_MAX` nodes the search ends with the best that was found, and `gap` says by how much it may be too dear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from processors.routing.model import Problem, Solution
+
+#: SKUs up to which the table over sets is used: 2^10 sets for each location. More take longer than branch and bound
+#: needs on the same orders.
+TABLE_SKUS_MAX = 10
+#: The same where units have costs of their own: the table then looks at every part of every set, 3^5.
+TABLE_SKUS_MAX_PER_UNIT = 5
+
+#: Nodes of branch and bound, some 3 µs each: an order is never planned for longer than about 0.1 s. Fewer leave more
+#: plans unproved; more hold up the orders behind.
+NODES_MAX = 30_000
+
+#: Candidates that are compared pair by pair before the search, and that the search goes down into one by one (each is a
+#: level of recursion). Fewer would leave exact plans unproved; more take long before the first node.
+LOCATIONS_COMPARED_MAX = 200
+LOCATIONS_SEARCHED_MAX = 300
+
+
+def solve(problem: Problem) -> Solution:
+    """The best set; ties go to the locations that come first."""
+    if not problem.locations or not problem.skus:
+        return Solution((), 0, 0)
+    target = [min(wanted, sum(row)) for wanted, row in zip(problem.demand, problem.stock, strict=True)]
+    if not any(target):
+        return Solution((), 0, 0)
+    if problem.per_unit is None:
+        single = _one_for_all(problem, target)
+        if single is not None:
+            return single
+    masks = _masks(problem, target)
+    if masks is not None:
+        most = TABLE_SKUS_MAX if problem.per_unit is None else TABLE_SKUS_MAX_PER_UNIT
+        found = _by_table(problem, target, masks, most)
+        if found is not None:
+            return found
+    return _Search(problem, target).run()
+
+
+def units(problem: Problem, chosen: Sequence[int]) -> list[list[int]]:
+    """Units of each SKU from each chosen location: the cheapest first, then those that come first."""
+    allotted = []
+    for number, (wanted, row) in enumerate(zip(problem.demand, problem.stock, strict=True)):
+        order = chosen if problem.per_unit is None else sorted(chosen, key=problem.per_unit[number].__getitem__)
+        left = wanted
+        given = dict.fromkeys(chosen, 0)
+        for location in order:
+            given[location] = min(left, row[location])
+            left -= given[location]
+        allotted.append([given[location] for location in chosen])
+    return allotted
+
+
+def cost_of(problem: Problem, chosen: Sequence[int]) -> tuple[int, int]:
+    """Units that the set fills and what that costs."""
+    filled, cost = 0, sum(problem.fixed[location] for location in chosen)
+    for number, given in enumerate(units(problem, chosen)):
+        filled += sum(given)
+        if problem.per_unit is not None:
+            prices = problem.per_unit[number]
+            cost += sum(count * prices[location] for count, location in zip(given, chosen, strict=True))
+    return filled, cost
+
+
+def _one_for_all(problem: Problem, target: list[int]) -> Solution | None:
+    """The first location that has everything, where no set of cheaper ones can beat it."""
+    fixed = problem.fixed
+    rows = list(zip(target, problem.stock, strict=True))
+    for location, price in enumerate(fixed):
+        if all(row[location] >= wanted for wanted, row in rows):
+            # Any other set is a location that comes later, or has two or more: no cheaper than the two cheapest.
+            if len(fixed) == 1 or location == 0 or fixed[0] + fixed[1] >= price:
+                return Solution((location,), sum(target), price)
+            return None
+    return None
+
+
+def _masks(problem: Problem, target: list[int]) -> list[int] | None:
+    """Of each location, the SKUs that it has all of, as bits; None where some location has a part of a SKU."""
+    masks = [0] * len(problem.locations)
+    bit = 1
+    for wanted, row in zip(target, problem.stock, strict=True):
+        for location, there in enumerate(row):
+            if there >= wanted:
+                if wanted:
+                    masks[location] |= bit
+            elif there:
+                return None
+        bit <<= 1
+    return masks
+
+
+def _by_table(problem: Problem, target: list[int], masks: list[int], skus_max: int) -> Solution | None:
+    limit = problem.parcels_max
+    sums = list(target)
+    prices = problem.per_unit
+    if prices is None and len(target) > 1:
+        masks, sums = _merged(masks, sums)
+    if len(sums) > skus_max:
+        return None
+    # The cheapest of those that have the same, and none that a cheaper one makes superfluous. They come in that order.
+    entries: list[tuple[int, int, int]] = []
+    for location, mask in enumerate(masks):
+        if mask and not (prices is None and any(mask | other == other for other, _, _ in entries)):
+            entries.append((mask, problem.fixed[location], location))
+    layers = None if limit is None or limit >= len(sums) else limit
+    if prices is None:
+        best = _cover(entries, layers)
+    else:
+        best = _cover_by_unit(entries, [[t * p for p in row] for t, row in zip(target, prices, strict=True)], layers)
+    left, cost, bits = min(
+        (-sum(s for i, s in enumerate(sums) if mask >> i & 1), price, bits) for mask, (price, bits) in best.items()
+    )
+    return Solution(tuple(i for i in range(len(problem.locations)) if bits >> i & 1), -left, cost)
+
+
+def _merged(masks: list[int], sums: list[int]) -> tuple[list[int], list[int]]:
+    """SKUs that the same locations have are one: an order of fifty lines then is one of a few."""
+    where: dict[int, int] = {}
+    merged: list[int] = []
+    number = [0] * len(sums)
+    for sku in range(len(sums)):
+        column = 0
+        for location, mask in enumerate(masks):
+            column |= (mask >> sku & 1) << location
+        number[sku] = where.setdefault(column, len(where))
+        if number[sku] == len(merged):
+            merged.append(0)
+        merged[number[sku]] += sums[sku]
+    if len(merged) == len(sums):
+        return masks, sums
+    fewer = [0] * len(masks)
+    for location, mask in enumerate(masks):
+        for sku, to in enumerate(number):
+            fewer[location] |= (mask >> sku & 1) << to
+    return fewer, merged
+
+
+_Table = dict[int, tuple[int, int]]
+"""SKUs (bits) → (cost, locations as bits): the cheapest way to have at least these."""
+
+
+def _cover(entries: list[tuple[int, int, int]], layers: int | None) -> _Table:
+    if layers is None:
+        best: _Table = {0: (0, 0)}
+        for mask, price, location in entries:
+            bit = 1 << location
+            for have, (cost, bits) in list(best.items()):
+                both = have | mask
+                if both != have:
+                    offer = (cost + price, bits | bit)
+                    known = best.get(both)
+                    if known is None or offer < known:
+                        best[both] = offer
+        return best
+    best = {0: (0, 0)}
+    last = best
+    for _ in range(layers):
+        layer: _Table = {}
+        for have, (cost, bits) in last.items():
+            for mask, price, location in entries:
+                both = have | mask
+                if both != have:
+                    offer = (cost + price, bits | 1 << location)
+                    known = layer.get(both)
+                    if known is None or offer < known:
+                        layer[both] = offer
+        for both, offer in layer.items():
+            if both not in best or offer < best[both]:
+                best[both] = offer
+        last = layer
+    return best
+
+
+def _cover_by_unit(entries: list[tuple[int, int, int]], prices: list[list[int]], layers: int | None) -> _Table:
+    """As `_cover`, where each SKU also costs something that depends on the location that gives it."""
+    tables: list[_Table] = [{0: (0, 0)}]
+    for mask, price, location in entries:
+        parts = []
+        part = mask
+        while part:
+            extra = sum(row[location] for sku, row in enumerate(prices) if part >> sku & 1)
+            parts.append((part, price + extra))
+            part = (part - 1) & mask
+        for count in range(len(tables) - 1, -1, -1):
+            if layers is not None and count == layers:
+                continue
+            known = tables[count]
+            to = count if layers is None else count + 1
+            if to == len(tables):
+                tables.append({})
+            table = tables[to]
+            for have, (cost, bits) in list(known.items()):
+                for part, extra in parts:
+                    if not have & part:
+                        offer = (cost + extra, bits | 1 << location)
+                        other = table.get(have | part)
+                        if other is None or offer < other:
+                            table[have | part] = offer
+    best: _Table = {}
+    for table in tables:
+        for have, offer in table.items():
+            if have not in best or offer < best[have]:
+                best[have] = offer
+    return best
+
+
+class _Search:
+    """Branch and bound. A set is worth (units it leaves) x `dear` + its cost, so that units come first."""
+
+    def __init__(self, problem: Problem, target: list[int]) -> None:
+        self.problem = problem
+        self.target = target
+        self.prices = problem.per_unit
+        skus = range(len(target))
+        self.rows = [[min(there, target[sku]) for there in problem.stock[sku]] for sku in skus]
+        self.fixed = problem.fixed
+        most = sum(problem.fixed)
+        if self.prices is not None:
+            most += sum(wanted * max(row) for wanted, row in zip(target, self.prices, strict=True))
+        self.dear = most + 1
+        useful = [sum(row[location] for row in self.rows) for location in range(len(self.fixed))]
+        self.useful = useful
+        # Many units for little first: good sets are found early, and what is left out is found to be needed early.
+        self.order = sorted(
+            (location for location in range(len(self.fixed)) if useful[location]),
+            key=lambda location: (self.fixed[location] / useful[location], location),
+        )
+        self._leave_out()
+        self.limit = len(self.order) if problem.parcels_max is None else min(problem.parcels_max, len(self.order))
+        self.columns = [[row[location] for row in self.rows] for location in range(len(self.fixed))]
+        self.after = self._suffix_sums()
+        self.largest = self._suffix_largest()
+        self.price = self._dual()
+        self.base = 0 if self.prices is None else self._cheapest_units()
+        self.nodes = 0
+        self.best: tuple[int, int] = (sum(target) * self.dear, 0)
+
+    def _leave_out(self) -> None:
+        """Locations that a cheaper one makes superfluous: it has all that is wanted of everything that they have."""
+        if len(self.order) > LOCATIONS_COMPARED_MAX:
+            return
+        kept: list[int] = []
+        for location in sorted(self.order):
+            has = [sku for sku, row in enumerate(self.rows) if row[location]]
+            if not any(self._replaces(other, location, has) for other in kept):
+                kept.append(location)
+        known = set(kept)
+        self.order = [location for location in self.order if location in known]
+
+    def _replaces(self, other: int, location: int, has: list[int]) -> bool:
+        if any(self.rows[sku][other] < self.target[sku] for sku in has):
+            return False
+        return self.prices is None or all(self.prices[sku][other] <= self.prices[sku][location] for sku in has)
+
+    def _suffix_sums(self) -> list[list[int]]:
+        sums = [[0] * len(self.target)]
+        for location in reversed(self.order):
+            sums.append([have + more for have, more in zip(sums[-1], self.columns[location], strict=True)])
+        return sums[::-1]
+
+    def _suffix_largest(self) -> list[int]:
+        largest = [0]
+        for location in reversed(self.order):
+            largest.append(max(largest[-1], self.useful[location]))
+        return largest[::-1]
+
+    def _dual(self) -> list[int]:
+        """Prices of units at which no location is worth more than it costs, raised one SKU after the other.
+
+        Sums of these are bounds from below: whole numbers rounded down stay bounds.
+        """
+        price = [0] * len(self.target)
+        slack = list(self.fixed)
+        each = min((self.fixed[location] // self.useful[location] for location in self.order), default=0)
+        for sku in range(len(self.target)):
+            price[sku] = each
+        for location in self.order:
+            slack[location] -= each * self.useful[location]
+        scarce = sorted(range(len(self.target)), key=lambda sku: sum(1 for there in self.rows[sku] if there))
+        for sku in scarce:
+            row = self.rows[sku]
+            more = min((slack[location] // row[location] for location in self.order if row[location]), default=0)
+            if more > 0:
+                price[sku] += more
+                for location in self.order:
+                    slack[location] -= more * row[location]
+        return price
+
+    def _cheapest_units(self) -> int:
+        """What the units cost at least, wherever they come from."""
+        assert self.prices is not None
+        total = 0
+        for wanted, row, prices in zip(self.target, self.rows, self.prices, strict=True):
+            left = wanted
+            for price, there in sorted(zip(prices, row, strict=True)):
+                given = min(left, there)
+                total += given * price
+                left -= given
+        return total
+
+    def run(self) -> Solution:
+        for chosen in (self._greedy(), self.order if self.limit >= len(self.order) else []):
+            self._offer(sum(1 << location for location in chosen))
+        need = list(self.target)
+        root = self._bound(0, need, 0, 0)
+        complete = len(self.order) <= LOCATIONS_SEARCHED_MAX and self._descend(0, need, 0, 0, 0)
+        complete = complete or self.best[0] <= root
+        value, bits = self.best
+        chosen_now = tuple(location for location in range(len(self.fixed)) if bits >> location & 1)
+        filled, cost = cost_of(self.problem, chosen_now)
+        return Solution(chosen_now, filled, cost, 0 if complete else max(0, value - root))
+
+    def _greedy(self) -> list[int]:
+        """Most new units for the money each time; then leave out what turned out to be superfluous."""
+        need = list(self.target)
+        taken: list[int] = []
+        left = list(self.order)
+        while len(taken) < self.limit and any(need):
+            best, ratio = -1, 0.0
+            for location in left:
+                gain = sum(min(n, c) for n, c in zip(need, self.columns[location], strict=True))
+                if gain and (best < 0 or gain / (self.fixed[location] + 1) > ratio):
+                    best, ratio = location, gain / (self.fixed[location] + 1)
+            if best < 0:
+                break
+            left.remove(best)
+            taken.append(best)
+            need = [max(0, n - c) for n, c in zip(need, self.columns[best], strict=True)]
+        short = sum(need)
+        for location in sorted(taken, reverse=True):
+            fewer = [other for other in taken if other != location]
+            if self._short(fewer) == short:
+                taken = fewer
+        return taken
+
+    def _short(self, chosen: Sequence[int]) -> int:
+        return sum(
+            max(0, wanted - sum(row[location] for location in chosen))
+            for wanted, row in zip(self.target, self.rows, strict=True)
+        )
+
+    def _offer(self, bits: int) -> None:
+        chosen = [location for location in range(len(self.fixed)) if bits >> location & 1]
+        filled, cost = cost_of(self.problem, chosen)
+        value = ((sum(self.target) - filled) * self.dear + cost, bits)
+        self.best = min(self.best, value)
+
+    def _bound(self, place: int, need: list[int], cost: int, count: int) -> int:
+        """No set that goes on from here is worth less."""
+        left = self.limit - count
+        reach = 0
+        priced = 0
+        short = 0
+        for wanted, there, price in zip(need, self.after[place], self.price, strict=True):
+            if wanted:
+                can = min(wanted, there)
+                reach += can
+                priced += can * price
+                short += wanted - can
+        most = left * self.largest[place]
+        if reach > most:
+            # Fewer units than are priced may be filled: only the shortage counts.
+            return (short + reach - most) * self.dear + cost
+        return short * self.dear + cost + priced + (0 if short else self.base)
+
+    def _descend(self, place: int, need: list[int], cost: int, count: int, bits: int) -> bool:
+        """Look at all sets that go on from here; False where the nodes ran out."""
+        self.nodes += 1
+        if self.nodes > NODES_MAX:
+            return False
+        if not any(need):
+            self._offer(bits)
+            if self.prices is None:
+                return True
+        if place == len(self.order) or count == self.limit:
+            self._offer(bits)
+            return True
+        if self._bound(place, need, cost, count) >= self.best[0]:
+            return True
+        location = self.order[place]
+        column = self.columns[location]
+        complete = True
+        if self.prices is not None or any(n and c for n, c in zip(need, column, strict=True)):
+            rest = [n - c if n > c else 0 for n, c in zip(need, column, strict=True)]
+            complete = self._descend(place + 1, rest, cost + self.fixed[location], count + 1, bits | 1 << location)
+        return self._descend(place + 1, need, cost, count, bits) and complete

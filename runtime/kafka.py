@@ -136,10 +136,14 @@ class GaplessProducer:
 
     Where a broker lost a batch that it had acknowledged, the sequence is broken for good. The client then raises in
     whatever is called next, once, and in each `produce` after: a dozen places, for what deliveries say anyway.
+
+    Where that error comes among deliveries, the client sets its exception and goes on calling: what a callback does
+    then seems to have failed, with a SystemError out of any line of it. So each begins with catching that.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._producer = Producer(config)
+        self._broke_among_deliveries = False
 
     def produce(  # noqa: PLR0917  # as the client's own
         self,
@@ -152,8 +156,16 @@ class GaplessProducer:
     ) -> None:
         """Raises BufferError when the local queue is full, KafkaException for a record that cannot be sent."""
         more = {} if headers is None else {"headers": headers}
+
+        def delivered(error: KafkaError | None, message: Message | None) -> None:
+            try:
+                format(error)  # looked at when it returns: the exception that was set before it comes out, in some form
+            except Exception:  # noqa: BLE001  # SystemError, TypeError …: formatting itself does not fail
+                self._broke_among_deliveries = True
+            on_delivery(error, message)
+
         try:
-            self._producer.produce(topic, value, key, partition, on_delivery, **more)
+            self._producer.produce(topic, value, key, partition, delivered, **more)
         except KafkaException as error:
             if not is_fatal(error.args[0]):
                 raise
@@ -167,14 +179,16 @@ class GaplessProducer:
         """Wait so long until all is delivered or has failed; how many are still on their way."""
         return self._unless_fatal(lambda: self._producer.flush(timeout_seconds))
 
-    @staticmethod
-    def _unless_fatal(work: Callable[[], int]) -> int:
+    def _unless_fatal(self, work: Callable[[], int]) -> int:
         try:
             return work()
         except KafkaException as error:
             if not is_fatal(error.args[0]):
                 raise
-            return work()  # it is raised once only
+        except SystemError:  # it has no exception left to raise: we took it
+            if not self._broke_among_deliveries:
+                raise
+        return work()  # it is raised once only
 
 
 def consumer(services: Services, group: str, **overrides: Any) -> Consumer:

@@ -3,19 +3,24 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import psycopg
 from fastapi import APIRouter, HTTPException, Query
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from projections.inventory.reader import read_inventory
+from projections.kpi.definitions import OPENABLE, Dimension
+from projections.kpi.opening import behind
 from projections.kpi.reader import kpis
 from projections.order_history.reader import read_history
 from projections.order_status.reader import read_order
 
 #: Rows of one answer: a page that a client can hold; a retailer's whole stock is read with SQL, not with HTTP.
 INVENTORY_ROWS_MAX = 10_000
+
+#: Rows of each list behind a figure: what spoils it comes first, so a page holds what somebody wants to look at.
+KPI_ROWS_MAX = 10_000
 
 
 def problem(status: int, what: str, detail: str, hint: str) -> HTTPException:
@@ -71,10 +76,27 @@ def reading_router(pool: ConnectionPool) -> APIRouter:
     def key_figures(
         from_: Annotated[date | None, Query(alias="from")] = None,
         to: date | None = None,
-        by: Literal["channel", "region", "location", "carrier", "day"] | None = None,
+        by: Dimension | None = None,
     ) -> dict[str, Any]:
         with connection() as database:
             return kpis(database, from_=from_, to=to, by=by)
+
+    @router.get("/kpis/{name}/orders")
+    def orders_behind(  # noqa: PLR0917 - the parameters of an address have names, not places
+        name: str,
+        from_: Annotated[date | None, Query(alias="from")] = None,
+        to: date | None = None,
+        by: Dimension | None = None,
+        group: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=KPI_ROWS_MAX)] = KPI_ROWS_MAX,
+    ) -> dict[str, Any]:
+        if name not in OPENABLE:
+            raise problem(404, "no such figure", f"{name!r} is none of {', '.join(OPENABLE)}", "choose one of them")
+        with connection() as database:
+            try:
+                return behind(database, name, from_=from_, to=to, by=by, group=group, limit=limit)
+            except ValueError as error:
+                raise problem(422, "these rows cannot be shown", str(error), "see docs/kpis.md") from error
 
     return router
 

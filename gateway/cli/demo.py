@@ -200,7 +200,7 @@ def _counts(connection: psycopg.Connection[Any]) -> dict[str, Any]:
 
 
 def _tell(shown: dict[str, Any]) -> None:
-    from gateway.cli.reading import show_figures
+    from gateway.cli.figures import show_figures
 
     done, out = shown["in"], shown["out"]
     _title(f"What went in: {done['source']}")

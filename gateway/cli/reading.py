@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from enum import StrEnum
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from gateway.cli.context import fail, open_database, print_json
+from gateway.cli.figures import register as add_kpi
+from gateway.cli.tables import grid, print_grid
 from gateway.story import as_text, tell
 from projections.answers.reader import read_rejections
 from projections.inventory.reader import read_expected, read_inventory
-from projections.kpi.definitions import DEFINITIONS
-from projections.kpi.reader import kpi_orders_behind, kpis
 from projections.order_history.reader import read_history
 from projections.order_status.reader import read_order
-
-#: Columns of a table that goes to a file or a pipe: fewer would break ids in two, which no `grep` finds again.
-PIPE_WIDTH_COLUMNS = 160
 
 #: Rows that are shown unless more are asked for: what fits a few screens.
 REJECTIONS_SHOWN = 50
@@ -29,22 +22,12 @@ OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order's id
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
-class By(StrEnum):
-    """What the figures can be grouped by."""
-
-    channel = "channel"
-    region = "region"
-    location = "location"
-    carrier = "carrier"
-    day = "day"
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("order", epilog="Example: order-ledger order order-1 --json")(order_command)
     app.command("story", epilog="Example: order-ledger story order-1")(story_command)
     app.command("inventory", epilog="Example: order-ledger inventory --sku MUG-1 --location WH1")(inventory_command)
-    app.command("kpi", epilog="Example: order-ledger kpi --from 2026-11-27 --to 2026-11-30 --by channel")(kpi_command)
+    add_kpi(app)
     rejections = typer.Typer(help="Commands that were understood and refused.", no_args_is_help=True)
     rejections.command("list", epilog="Example: order-ledger rejections list --limit 10 --json")(rejections_command)
     # With a callback a single command keeps its name: `rejections list`, not `rejections`.
@@ -102,10 +85,10 @@ def inventory_command(
     numbers = (
         "on_hand", "available", "reserved", "safety", "damaged", "quality_hold", "incoming", "sellable",
     )  # fmt: skip
-    table = _table("sku", "location", *numbers, right=numbers)
+    table = grid("sku", "location", *numbers, right=numbers)
     for row in rows:
         table.add_row(row["sku"], row["location_id"], *(f"{row[name]:,}" for name in numbers))
-    _print(table)
+    print_grid(table)
 
 
 def _show_incoming(sku: str | None, location: str | None, *, as_json: bool) -> None:
@@ -114,36 +97,11 @@ def _show_incoming(sku: str | None, location: str | None, *, as_json: bool) -> N
     if as_json:
         print_json({"rows": rows})
         return
-    table = _table("sku", "location", "source", "reference", "quantity", "expected_at", "", right=("quantity",))
+    table = grid("sku", "location", "source", "reference", "quantity", "expected_at", "", right=("quantity",))
     for row in rows:
         cells = (row["sku"], row["location_id"], row["source"].replace("_", " "), row["reference"])
         table.add_row(*cells, f"{row['quantity']:,}", row["expected_at"] or "-", "OVERDUE" if row["overdue"] else "")
-    _print(table)
-
-
-def kpi_command(
-    *,
-    from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (UTC).")] = None,
-    to: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC), included.")] = None,
-    by: Annotated[By | None, typer.Option(help="Also for each channel, region, location, carrier or day.")] = None,
-    orders: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Show what a figure counted, what spoils it first.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Show the six figures with what they were counted from, and whether they are as good as they should be at peak."""
-    first, last = _day(from_), _day(to)
-    if first and last and last < first:
-        fail("the days are the wrong way round", f"--from {first} is after --to {last}", "exchange them")
-    if orders is not None:
-        _show_behind(orders, first, last, as_json=as_json)
-        return
-    with open_database() as connection:
-        figures = kpis(connection, from_=first, to=last, by=by.value if by else None)
-    if as_json:
-        print_json(figures)
-    else:
-        show_figures(figures)
+    print_grid(table)
 
 
 def rejections_command(
@@ -177,10 +135,6 @@ def _no_such_order(order_id: str) -> NoReturn:
     )
 
 
-def _day(value: datetime | None) -> date | None:
-    return value.date() if value else None
-
-
 def _show_order(order: dict[str, Any]) -> None:
     holds = f", on hold: {', '.join(order['holds'])}" if order["holds"] else ""
     typer.echo(f"Order {order['order_id']}: {order['status']} (version {order['version']}{holds})")
@@ -188,11 +142,11 @@ def _show_order(order: dict[str, Any]) -> None:
     if order["promised_by"]:
         typer.echo(f"  promised  {order['promised_by']}")
     counters = ("ordered", "open", "backordered", "allocated", "shipped", "delivered", "cancelled", "returned")
-    table = _table("line", "sku", *counters, "locations", right=counters)
+    table = grid("line", "sku", *counters, "locations", right=counters)
     for line in order["lines"]:
         places = ", ".join(f"{place} {quantity}" for place, quantity in sorted(line["locations"].items()))
         table.add_row(line["line_id"], line["sku"], *(f"{line[name]:,}" for name in counters), places)
-    _print(table)
+    print_grid(table)
     for parcel in order["shipments"]:
         came_from = f"from {parcel['location_id']} with {parcel['carrier']}"
         contents = _contents(parcel["lines"], "quantity")
@@ -204,61 +158,3 @@ def _show_order(order: dict[str, Any]) -> None:
 
 def _contents(lines: list[dict[str, Any]], quantity: str) -> str:
     return ", ".join(f"{line[quantity]:,} × {line['sku']}" for line in lines)
-
-
-def show_figures(figures: dict[str, Any]) -> None:
-    """Print the figures as a table, each with what it was counted from and its ideal range."""
-    group_column = ("group",) if "groups" in figures else ()
-    table = _table(*group_column, "figure", "value", "counted", "ideal", "", right=("value", "counted"))
-    for group, several in figures.get("groups", {}).items():
-        for name, figure in several.items():
-            table.add_row(group, name, *_figure_cells(figure))
-    for name, figure in figures["kpis"].items():
-        table.add_row(*(["all"] if "groups" in figures else []), name, *_figure_cells(figure))
-    _print(table)
-    typer.echo(f"as of {figures['as_of'] or 'nothing yet'}", err=True)
-
-
-def _figure_cells(figure: dict[str, Any]) -> tuple[str, ...]:
-    low, high = figure["ideal"]
-    if figure["unit"] == "ratio":
-        value = "-" if figure["value"] is None else f"{figure['value'] * 100:.1f} %"
-        counted = f"{figure['numerator']:,} / {figure['denominator']:,}"
-        ideal = f"{low * 100:g}-{high * 100:g} %" if low else f"< {high * 100:g} %"
-    else:
-        value = "-" if figure["value"] is None else f"{figure['value']:.2f} h"
-        if figure.get("p90") is not None:
-            value += f" (p50 {figure['p50']:.2f}, p90 {figure['p90']:.2f})"
-        counted = f"{figure['numerator']:,.1f} h / {figure['denominator']:,}"
-        ideal = f"< {high:g} h"
-    mark = {None: "nothing counted", True: "ok", False: "MISSED"}[figure["ideal_met"]]
-    return value, counted, ideal, mark
-
-
-def _show_behind(name: str, first: date | None, last: date | None, *, as_json: bool) -> None:
-    if name not in DEFINITIONS:
-        fail(f"no figure {name}", f"there are {', '.join(DEFINITIONS)}", "choose one of them")
-    with open_database() as connection:
-        rows = kpi_orders_behind(connection, name, from_=first, to=last)
-    if as_json:
-        print_json({"kpi": DEFINITIONS[name].label, "rows": rows})
-        return
-    table = _table("id", "at", "counts", "why", right=("counts",))
-    for row in rows:
-        counts = f"{row['hours']:.2f} h" if "hours" in row else ("yes" if row["good"] else "no")
-        table.add_row(row["id"], row["at"], counts, row["why"])
-    _print(table)
-
-
-def _table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    return table
-
-
-def _print(table: Table) -> None:
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=PIPE_WIDTH_COLUMNS)
-    console.print(table)

@@ -1,4 +1,4 @@
-"""The rows that the KPIs are counted from: orders, holds, deliveries, counts, cases, and how far the log is."""
+"""The rows that the KPIs are counted from: orders, promises, holds, parcels, counts, cases, how far the log is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from typing import Any
 from processors.verify.facts import Handler
 from processors.verify.rows import Expected, Row, Table
 
-_DELIVERY = ("location_id", "carrier", "delivered_at", "due_by", "on_time")
 _COUNT = ("location_id", "counted_at", "counted", "variance", "tolerance", "accurate")
 _LOST = ("lost", "returned_to_sender")
 
@@ -20,20 +19,30 @@ class KpiOrder(Row):
     region: str | None = None
     placed_at: datetime | None = None
     release_at: datetime | None = None
-    due_by: datetime | None = None
+    promised_by: datetime | None = None
     ordered: int = 0
     cancelled: int = 0
-    cancelled_before_release: int = 0
-    cancelled_after_release: int = 0
     removed_by_seller: int = 0
+    removed_by_customer: int = 0
+    withdrawn_version: int | None = None
+    released_version: int | None = None
     shipped: int = 0
     delivered: int = 0
+    inferred: int = 0
     returned: int = 0
-    errors: int = 0
+    damaged: int = 0
+    deviations: int = 0
+    failures: int = 0
     first_shipped_at: datetime | None = None
     last_shipped_at: datetime | None = None
-    first_location_id: str | None = None
     delivered_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class KpiPromise(Row):
+    moved_at: datetime | None = None
+    by_seller: bool | None = None
+    due_by: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -43,12 +52,13 @@ class KpiHold(Row):
 
 
 @dataclass(slots=True)
-class KpiDelivery(Row):
+class KpiParcel(Row):
     location_id: str | None = None
     carrier: str | None = None
+    units: int = 0
+    dispatched_at: datetime | None = None
+    failed: str | None = None
     delivered_at: datetime | None = None
-    due_by: datetime | None = None
-    on_time: bool | None = None
 
 
 @dataclass(slots=True)
@@ -84,15 +94,16 @@ class Kpis:
 
     def __init__(self) -> None:
         self.orders = Table("kpi_orders", ("order_id",), KpiOrder)
+        self.promises = Table("kpi_promises", ("order_id", "version"), KpiPromise)
         self.holds = Table("kpi_holds", ("order_id", "version"), KpiHold)
-        self.deliveries = Table("kpi_deliveries", ("order_id", "shipment_id"), KpiDelivery)
+        self.parcels = Table("kpi_parcels", ("order_id", "shipment_id"), KpiParcel)
         self.counts = Table("kpi_counts", ("sku", "version"), KpiCount)
         self.cases = Table("kpi_cases", ("case_id",), KpiCase)
         self.watermarks = Table("kpi_watermarks", ("topic", "partition"), Watermark)
 
     @property
     def tables(self) -> tuple[Expected, ...]:
-        return self.orders, self.holds, self.deliveries, self.counts, self.cases, self.watermarks
+        return self.orders, self.promises, self.holds, self.parcels, self.counts, self.cases, self.watermarks
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -101,6 +112,7 @@ class Kpis:
             "OrderPlaced": self.placed,
             "OrderAmended": self.amended,
             "OrderCancelled": self.cancelled,
+            "LineAllocated": self.allocated,
             "OrderHeld": self.held,
             "HoldReleased": self.hold_released,
             "ShipmentDispatched": self.dispatched,
@@ -128,30 +140,40 @@ class Kpis:
         row.region = data["ship_to"]["region"]
         row.placed_at = fact["occurred_at"]
         row.release_at = data["release_at"]
-        row.due_by = data["promised_by"]
+        row.promised_by = data["promised_by"]
         row.ordered += sum(line["quantity"] for line in data["lines"])
 
-    def amended(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def amended(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.orders.row(data["order_id"])
-        by_seller = data["by"] == "seller"
-        if data["promised_by"] is not None and not by_seller:
-            row.due_by = data["promised_by"]
+        if data["promised_by"] is not None:
+            promise = self.promises.row(data["order_id"], fact["version"])
+            promise.moved_at = fact["occurred_at"]
+            promise.by_seller = data["by"] == "seller"
+            promise.due_by = data["promised_by"]
         for line in data["lines"]:
             change = line["ordered"] - line["ordered_before"]
             row.ordered += change
-            if by_seller and change < 0:
-                row.removed_by_seller -= change
+            if change < 0:
+                self.removed(fact, data, -change)
 
-    def cancelled(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def cancelled(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        for line in data["lines"]:
+            self.orders.row(data["order_id"]).cancelled += line["quantity"]
+            self.removed(fact, data, line["quantity"])
+
+    def removed(self, fact: Mapping[str, Any], data: Mapping[str, Any], units: int) -> None:
+        """Units that somebody does not want to be shipped any more."""
         row = self.orders.row(data["order_id"])
-        units = sum(line["quantity"] for line in data["lines"])
-        row.cancelled += units
         if data["by"] == "seller":
             row.removed_by_seller += units
-        elif data["before_allocation"]:
-            row.cancelled_before_release += units
-        else:
-            row.cancelled_after_release += units
+        elif units:
+            row.removed_by_customer += units
+            row.withdrawn_version = fact["version"]
+
+    def allocated(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.orders.row(data["order_id"])
+        if row.released_version is None:
+            row.released_version = fact["version"]
 
     def held(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.hold(fact, data, held=True)
@@ -166,31 +188,38 @@ class Kpis:
             row.held = held
 
     def dispatched(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.allocated(fact, data)
         row = self.orders.row(data["order_id"])
-        row.shipped += sum(line["quantity"] for line in data["lines"])
+        units = sum(line["quantity"] for line in data["lines"])
+        row.shipped += units
         left_at = fact["occurred_at"]
         if row.first_shipped_at is None or left_at < row.first_shipped_at:
             row.first_shipped_at = left_at
         row.last_shipped_at = _later(row.last_shipped_at, left_at)
-        if row.first_location_id is None:
-            row.first_location_id = data["location_id"]
+        parcel = self.parcels.row(data["order_id"], data["shipment_id"])
+        parcel.units += units
+        if parcel.dispatched_at is None:
+            parcel.location_id = data["location_id"]
+            parcel.carrier = data["carrier"]
+            parcel.dispatched_at = left_at
 
     def differed(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        self.orders.row(data["order_id"]).errors += 1
+        self.orders.row(data["order_id"]).deviations += 1
 
     def tracked(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if data["status"] in _LOST:
-            self.orders.row(data["order_id"]).errors += 1
+            self.orders.row(data["order_id"]).failures += 1
+            self.parcels.row(data["order_id"], data["shipment_id"]).failed = data["status"]
 
     def shipment_delivered(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.arrived(data, data["delivered_at"])
-        row = self.deliveries.row(data["order_id"], data["shipment_id"])
-        for name in _DELIVERY:
-            if getattr(row, name) is None:
-                setattr(row, name, data[name])
+        parcel = self.parcels.row(data["order_id"], data["shipment_id"])
+        if parcel.delivered_at is None:
+            parcel.delivered_at = data["delivered_at"]
 
     def delivery_inferred(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.arrived(data, fact["occurred_at"])
+        self.orders.row(data["order_id"]).inferred += sum(line["quantity"] for line in data["lines"])
 
     def arrived(self, data: Mapping[str, Any], at: datetime) -> None:
         row = self.orders.row(data["order_id"])
@@ -198,7 +227,11 @@ class Kpis:
         row.delivered_at = _later(row.delivered_at, at)
 
     def return_received(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        self.orders.row(data["order_id"]).returned += sum(line["quantity"] for line in data["lines"])
+        row = self.orders.row(data["order_id"])
+        for line in data["lines"]:
+            row.returned += line["quantity"]
+            if line["disposition"] == "damaged":
+                row.damaged += line["quantity"]
 
     def counted(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.counts.row(data["sku"], fact["version"])

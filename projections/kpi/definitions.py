@@ -1,12 +1,7 @@
-"""The six definitions: which rows a figure counts, and what makes a row a success. Source: the product's vocabulary.
+"""The definitions: how a figure is made of the rows of `cases`. Source: the product's vocabulary.
 
-A definition is a query that yields one row for each thing counted, its *case* (an order due, a parcel delivered, a
-count):
-
-    id | at (the moment whose day it belongs to) | channel, region, location, carrier | good or hours | why
-
-The figure is a sum over these rows and nothing else, so it always opens to exactly what it counted. Whoever changes
-what a figure means raises its `version`; `docs/kpis.md` says all of this in words.
+Whoever changes what a figure means raises its `version`; `docs/kpis.md` says in words what each one counts, and what
+changed from version to version.
 """
 
 from __future__ import annotations
@@ -14,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, LiteralString
+
+from projections.kpi import cases
 
 Unit = Literal["ratio", "hours"]
 Dimension = Literal["channel", "region", "location", "carrier", "day"]
@@ -24,125 +21,50 @@ DIMENSIONS: tuple[Dimension, ...] = ("channel", "region", "location", "carrier",
 class Definition:
     """How a figure is made.
 
-    `cases`: SQL with the columns above; a ratio has `good` (boolean), an hours figure `hours` (numeric). `ideal`: the
-    range at peak; `better` says on which side of it is still good. `applies_to`: dimensions that a case has one value
-    of. `extras`: further aggregates over the cases, by the name they get in JSON.
+    `cases`: one of the queries of `cases`; a ratio has `good` (boolean), an hours figure `seconds` (numeric). `ideal`:
+    the range at peak, if the vocabulary names one; `better` says on which side of it is still good. `applies_to`:
+    dimensions that a case has one value of. `left_out`: the reasons for which a row is not counted. `extras`: further
+    aggregates over the rows that are counted, by the name they get in JSON.
     """
 
     name: str
     version: int
     unit: Unit
-    ideal: tuple[float, float]
+    ideal: tuple[float, float] | None
     better: Literal["higher", "lower"]
     applies_to: frozenset[Dimension]
     cases: LiteralString
+    left_out: tuple[LiteralString, ...] = ()
     extras: Mapping[LiteralString, LiteralString] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
-        """Name and version, as figures carry it: `return_rate/1`."""
+        """Name and version, as figures carry it: `return_rate/2`."""
         return f"{self.name}/{self.version}"
 
     def meets(self, value: float | None) -> bool | None:
-        """Whether a value is as good as the ideal asks, or better; null without a value."""
-        if value is None:
+        """Whether a value is as good as the ideal asks, or better; null without a value or an ideal."""
+        if value is None or self.ideal is None:
             return None
         low, high = self.ideal
         return value >= low if self.better == "higher" else value < high
 
 
-# A region may be left out of an address; then the country stands for it.
-_ORDER_REGION: LiteralString = "coalesce(nullif(o.region, ''), o.country)"
-
-_FULFILMENT: LiteralString = f"""
-    SELECT o.order_id AS id, o.due_by AS at, o.channel, {_ORDER_REGION} AS region,
-           v.why = 'in time' AS good, v.why
-    FROM kpi_orders AS o
-    CROSS JOIN LATERAL (SELECT CASE
-        WHEN o.removed_by_seller > 0 THEN 'cancelled by the seller'
-        WHEN o.shipped = 0 AND o.ordered = o.cancelled THEN 'cancelled by the customer after release'
-        WHEN o.shipped < o.ordered - o.cancelled THEN 'not shipped complete'
-        WHEN o.errors > 0 THEN 'fulfilment error'
-        WHEN o.last_shipped_at > o.due_by THEN 'late'
-        ELSE 'in time' END AS why) AS v
-    WHERE o.due_by <= (SELECT as_of FROM clock)
-      -- Nothing was left to fulfil before anything was set apart for it: such an order was never due.
-      AND NOT (o.cancelled_before_release = o.ordered AND o.removed_by_seller = 0)"""
-
-_PROCESSING: LiteralString = f"""
-    SELECT o.order_id AS id, o.first_shipped_at AS at, o.channel, {_ORDER_REGION} AS region,
-           o.first_location_id AS location,
-           (extract(epoch FROM
-               o.first_shipped_at - o.placed_at - r.waited - coalesce(h.held, interval '0')) / 3600) AS hours,
-           (extract(epoch FROM o.first_shipped_at - o.placed_at) / 3600) AS elapsed_hours,
-           (extract(epoch FROM coalesce(h.held, interval '0')) / 3600) AS held_hours,
-           (extract(epoch FROM r.waited) / 3600) AS waited_hours,
-           CASE WHEN h.held > interval '0' AND r.waited > interval '0' THEN 'less a hold and the time before release'
-                WHEN h.held > interval '0' THEN 'less the time on a customer''s hold'
-                WHEN r.waited > interval '0' THEN 'less the time before release'
-                ELSE 'placed to first shipment' END AS why
-    FROM kpi_orders AS o
-    CROSS JOIN LATERAL (
-        SELECT greatest(interval '0',
-            least(coalesce(o.release_at, o.placed_at), o.first_shipped_at) - o.placed_at) AS waited) AS r
-    LEFT JOIN (
-        -- Each hold from its setting to its lifting, cut to the time between release and first shipment, so that
-        -- no minute is taken off twice and a hold that nobody lifted ends with the shipment.
-        SELECT s.order_id, sum(greatest(interval '0',
-                   least(s.until, p.first_shipped_at) - greatest(s.changed_at, p.placed_at, p.release_at))) AS held
-        FROM (SELECT order_id, held, changed_at,
-                     lead(changed_at) OVER (PARTITION BY order_id ORDER BY version) AS until
-              FROM kpi_holds) AS s
-        JOIN kpi_orders AS p USING (order_id)
-        WHERE s.held AND p.first_shipped_at IS NOT NULL
-        GROUP BY s.order_id) AS h USING (order_id)
-    WHERE o.first_shipped_at IS NOT NULL"""
-
-_ACCURACY: LiteralString = """
-    SELECT c.sku || ' at ' || c.location_id AS id, c.counted_at AS at, c.location_id AS location,
-           c.accurate AS good, abs(c.variance) AS off_by, c.counted,
-           CASE WHEN c.accurate THEN 'within tolerance'
-                ELSE 'off by ' || c.variance || ', tolerance ' || c.tolerance END AS why
-    FROM kpi_counts AS c"""
-
-_ON_TIME: LiteralString = f"""
-    SELECT d.order_id || ' ' || d.shipment_id AS id, d.delivered_at AS at, o.channel, {_ORDER_REGION} AS region,
-           d.location_id AS location, d.carrier, d.on_time AS good,
-           CASE WHEN d.on_time THEN 'on time'
-                ELSE 'late by ' || round(extract(epoch FROM d.delivered_at - d.due_by) / 3600, 1) || ' h' END AS why
-    FROM kpi_deliveries AS d JOIN kpi_orders AS o USING (order_id)
-    WHERE d.on_time IS NOT NULL"""
-
-_CASES: LiteralString = """
-    SELECT c.case_id AS id, c.resolved_at AS at, c.channel,
-           (extract(epoch FROM c.resolved_at - c.opened_at) / 3600) AS hours, c.reopened,
-           CASE WHEN c.reopened > 0 THEN 'reopened ' || c.reopened || ' times: to its last resolution'
-                ELSE 'opened to resolved' END AS why
-    FROM kpi_cases AS c
-    WHERE c.resolved_version > coalesce(c.reopened_version, 0)"""
-
-_RETURNS: LiteralString = f"""
-    SELECT o.order_id AS id, o.delivered_at AS at, o.channel, {_ORDER_REGION} AS region,
-           o.returned > 0 AS good, o.returned AS units_returned, o.delivered AS units_delivered,
-           o.returned || ' of ' || o.delivered || ' units came back' AS why
-    FROM kpi_orders AS o
-    -- The statuses delivered, partially_returned and returned, as order_status derives them.
-    WHERE o.shipped > 0 AND o.shipped = o.ordered - o.cancelled AND (o.delivered = o.shipped OR o.returned > 0)"""
-
 _PERCENTILES: Mapping[LiteralString, LiteralString] = {
-    "p50": "percentile_cont(0.5) WITHIN GROUP (ORDER BY hours)",
-    "p90": "percentile_cont(0.9) WITHIN GROUP (ORDER BY hours)",
+    "p50": "(percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE counted)) / 3600",
+    "p90": "(percentile_cont(0.9) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE counted)) / 3600",
 }
 
 _DEFINITIONS = (
     Definition(
         "order_fulfillment_rate",
-        1,
+        2,
         "ratio",
         (0.98, 0.99),
         "higher",
         frozenset({"channel", "region", "day"}),
-        _FULFILMENT,
+        cases.FULFILMENT,
+        cases.NOT_DUE,
         {
             "late": "count(*) FILTER (WHERE why = 'late')",
             "incomplete": "count(*) FILTER (WHERE why = 'not shipped complete')",
@@ -160,12 +82,13 @@ _DEFINITIONS = (
         (0.0, 24.0),
         "lower",
         frozenset({"channel", "region", "location", "day"}),
-        _PROCESSING,
+        cases.PROCESSING,
+        cases.NOT_PROCESSED,
         {
             **_PERCENTILES,
-            "elapsed_hours": "avg(elapsed_hours)",
-            "customer_hold_hours": "avg(held_hours)",
-            "before_release_hours": "avg(waited_hours)",
+            "elapsed_hours": "avg(elapsed_seconds) FILTER (WHERE counted) / 3600",
+            "customer_hold_hours": "avg(held_seconds) FILTER (WHERE counted) / 3600",
+            "before_release_hours": "avg(waited_seconds) FILTER (WHERE counted) / 3600",
         },
     ),
     Definition(
@@ -175,17 +98,25 @@ _DEFINITIONS = (
         (0.995, 1.0),
         "higher",
         frozenset({"location", "day"}),
-        _ACCURACY,
-        {"units_counted": "coalesce(sum(counted), 0)", "units_off": "coalesce(sum(off_by), 0)"},
+        cases.ACCURACY,
+        (),
+        {"units_counted": "coalesce(sum(units), 0)", "units_off": "coalesce(sum(off_by), 0)"},
     ),
     Definition(
         "on_time_delivery_rate",
-        1,
+        2,
         "ratio",
         (0.95, 0.97),
         "higher",
         frozenset({"channel", "region", "location", "carrier", "day"}),
-        _ON_TIME,
+        cases.ON_TIME,
+        cases.NOT_ON_TIME,
+        {
+            "early_hours": "avg(early_seconds) FILTER (WHERE counted AND good) / 3600",
+            "late_hours": "avg(-early_seconds) FILTER (WHERE counted AND NOT good) / 3600",
+            "orders": "count(DISTINCT order_id) FILTER (WHERE counted)",
+            "orders_with_a_late_parcel": "count(DISTINCT order_id) FILTER (WHERE counted AND NOT good)",
+        },
     ),
     Definition(
         "case_resolution_hours",
@@ -194,23 +125,55 @@ _DEFINITIONS = (
         (0.0, 2.0),
         "lower",
         frozenset({"channel", "day"}),
-        _CASES,
-        {**_PERCENTILES, "reopened": "count(*) FILTER (WHERE reopened > 0)"},
+        cases.CASES,
+        cases.NOT_RESOLVED,
+        {**_PERCENTILES, "reopened": "count(*) FILTER (WHERE counted AND reopened > 0)"},
     ),
     Definition(
         "return_rate",
-        1,
+        2,
         "ratio",
         (0.0, 0.05),
         "lower",
         frozenset({"channel", "region", "day"}),
-        _RETURNS,
+        cases.RETURNS,
+        cases.NOT_DELIVERED,
         {
-            "units_returned": "coalesce(sum(units_returned), 0)",
-            "units_delivered": "coalesce(sum(units_delivered), 0)",
+            "units_returned": "coalesce(sum(units_returned) FILTER (WHERE counted), 0)",
+            "units_delivered": "coalesce(sum(units_delivered) FILTER (WHERE counted), 0)",
         },
     ),
 )
 
-#: By name, in the order in which they are shown.
+#: The six, by name, in the order in which they are shown.
 DEFINITIONS: Mapping[str, Definition] = {definition.name: definition for definition in _DEFINITIONS}
+
+#: What makes an order perfect, as far as facts can tell. Whether its documents were right no fact says.
+COMPONENTS: tuple[LiteralString, ...] = ("complete", "on_time", "undamaged", "accurate")
+NOT_KNOWN: tuple[str, ...] = ("documentation",)
+
+
+def _perfect_order(name: str) -> Definition:
+    return Definition(
+        name,
+        1,
+        "ratio",
+        None,
+        "higher",
+        frozenset({"channel", "region", "day"}),
+        cases.PERFECT,
+        cases.NOT_DUE,
+        {component: f"count(*) FILTER (WHERE counted AND {component})" for component in COMPONENTS},
+    )
+
+
+#: Beside the six: per order, and as the product of the components' rates.
+PERFECT_ORDER_RATE = _perfect_order("perfect_order_rate")
+PERFECT_ORDER_INDEX = _perfect_order("perfect_order_index")
+
+#: Everything that opens to what it counted.
+OPENABLE: Mapping[str, Definition] = {
+    **DEFINITIONS,
+    PERFECT_ORDER_RATE.name: PERFECT_ORDER_RATE,
+    PERFECT_ORDER_INDEX.name: PERFECT_ORDER_INDEX,
+}

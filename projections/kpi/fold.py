@@ -1,7 +1,8 @@
-"""KPI base rows: what the six figures are made of, one row per order, delivery, count, hold change and case.
+"""KPI base rows: what the figures are made of, one row per order, parcel, count, case, and change of hold or promise.
 
     OrderPlaced (2 units), ShipmentDispatched (2 units)
         → kpi_orders: ordered 2, shipped 2, first_shipped_at = last_shipped_at = when it left
+        → kpi_parcels: 2 units of that order, by whom, from where
 
 No figure is folded: a mean or a percentile of deltas cannot be added up, and a definition may change. `definitions.py`
 says how a figure is made of these rows, and so each figure opens to the very rows it counted.
@@ -18,7 +19,7 @@ import polars as pl
 
 from projections.model import SEQUENCE, Column, Deltas, FactBatch, Projection, Table
 
-#: Carrier's words for a parcel that will not reach the customer: a fulfilment error, whatever is sent later instead.
+#: Carrier's words for a parcel that will not reach the customer: an error, whatever is sent later instead.
 PARCEL_FAILURES = ("lost", "returned_to_sender")
 
 #: The hold that stops the clock of order_processing_hours; the others (payment, fraud …) are ours to be quick about.
@@ -33,21 +34,36 @@ ORDERS = Table(
         Column("region", "text", "first"),
         Column("placed_at", "timestamptz", "first"),
         Column("release_at", "timestamptz", "first"),
-        Column("due_by", "timestamptz", "last"),
+        Column("promised_by", "timestamptz", "first"),
         Column("ordered", "bigint", "sum"),
         Column("cancelled", "bigint", "sum"),
-        Column("cancelled_before_release", "bigint", "sum"),
-        Column("cancelled_after_release", "bigint", "sum"),
         Column("removed_by_seller", "bigint", "sum"),
+        Column("removed_by_customer", "bigint", "sum"),
+        Column("withdrawn_version", "bigint", "max"),
+        Column("released_version", "bigint", "min"),
         Column("shipped", "bigint", "sum"),
         Column("delivered", "bigint", "sum"),
+        Column("inferred", "bigint", "sum"),
         Column("returned", "bigint", "sum"),
-        Column("errors", "bigint", "sum"),
+        Column("damaged", "bigint", "sum"),
+        Column("deviations", "bigint", "sum"),
+        Column("failures", "bigint", "sum"),
         Column("first_shipped_at", "timestamptz", "min"),
         Column("last_shipped_at", "timestamptz", "max"),
-        Column("first_location_id", "text", "first"),
         Column("delivered_at", "timestamptz", "max"),
     ),
+)
+
+PROMISES = Table(
+    "kpi_promises",
+    (
+        Column("order_id", "text", "key"),
+        Column("version", "bigint", "key"),
+        Column("moved_at", "timestamptz", "first"),
+        Column("by_seller", "boolean", "first"),
+        Column("due_by", "timestamptz", "first"),
+    ),
+    insert_only=True,
 )
 
 HOLDS = Table(
@@ -61,16 +77,17 @@ HOLDS = Table(
     insert_only=True,
 )
 
-DELIVERIES = Table(
-    "kpi_deliveries",
+PARCELS = Table(
+    "kpi_parcels",
     (
         Column("order_id", "text", "key"),
         Column("shipment_id", "text", "key"),
         Column("location_id", "text", "first"),
         Column("carrier", "text", "first"),
+        Column("units", "bigint", "sum"),
+        Column("dispatched_at", "timestamptz", "first"),
+        Column("failed", "text", "last"),
         Column("delivered_at", "timestamptz", "first"),
-        Column("due_by", "timestamptz", "first"),
-        Column("on_time", "boolean", "first"),
     ),
 )
 
@@ -116,11 +133,12 @@ WATERMARKS = Table(
 
 
 def fold(batch: FactBatch) -> Deltas:
-    """Deltas for the six tables of this folder."""
+    """Deltas for the tables of this folder."""
     return {
         ORDERS.name: _orders(batch),
+        PROMISES.name: _promises(batch),
         HOLDS.name: _holds(batch),
-        DELIVERIES.name: _deliveries(batch),
+        PARCELS.name: _parcels(batch),
         COUNTS.name: _counts(batch),
         CASES.name: _cases(batch),
         WATERMARKS.name: _watermarks(batch),
@@ -132,8 +150,9 @@ def _orders(batch: FactBatch) -> pl.DataFrame:
         _placed(batch),
         _amended(batch),
         _cancelled(batch),
+        _released(batch),
         _dispatched(batch),
-        _failed(batch),
+        _deviated(batch),
         _delivered(batch),
         _returned(batch),
     )
@@ -147,38 +166,60 @@ def _placed(batch: FactBatch) -> pl.DataFrame:
         address.field("country").alias("country"),
         address.field("region").alias("region"),
         "release_at",
+        "promised_by",
         channel="meta_channel",
         placed_at="meta_occurred_at",
-        due_by="promised_by",
         ordered=_units("quantity"),
     )
 
 
 def _amended(batch: FactBatch) -> pl.DataFrame:
-    """A promise that the seller moves does not re-base; units that it takes out are as good as cancelled by it."""
-    by_seller = pl.col("by") == "seller"
-    grown = _units("ordered") - _units("ordered_before")
+    """Units that an amendment takes out are as good as cancelled by who asked for it."""
     taken_out = _sum_of(pl.max_horizontal(_field("ordered_before") - _field("ordered"), 0))
-    return batch.facts("OrderAmended").select(
-        "order_id",
-        SEQUENCE,
-        due_by=pl.when(~by_seller).then("promised_by"),
-        ordered=grown,
-        removed_by_seller=pl.when(by_seller).then(taken_out).otherwise(0),
+    amended = batch.facts("OrderAmended").with_columns(taken_out=taken_out)
+    return amended.select(
+        "order_id", SEQUENCE, *_removed("taken_out"), ordered=_units("ordered") - _units("ordered_before")
     )
 
 
 def _cancelled(batch: FactBatch) -> pl.DataFrame:
-    by_seller = pl.col("by") == "seller"
-    released = ~pl.col("before_allocation")
-    units = _units("quantity")
-    return batch.facts("OrderCancelled").select(
-        "order_id",
-        SEQUENCE,
-        cancelled=units,
-        cancelled_before_release=pl.when(~by_seller & ~released).then(units).otherwise(0),
-        cancelled_after_release=pl.when(~by_seller & released).then(units).otherwise(0),
-        removed_by_seller=pl.when(by_seller).then(units).otherwise(0),
+    cancelled = batch.facts("OrderCancelled").with_columns(cancelled=_units("quantity"))
+    return cancelled.select("order_id", SEQUENCE, "cancelled", *_removed("cancelled"))
+
+
+def _removed(units: str) -> tuple[pl.Expr, ...]:
+    """Whose removal it was, and when the customer's last one was: by place in the order's history, as release is."""
+    by_seller, count = pl.col("by") == "seller", pl.col(units)
+    return (
+        pl.when(by_seller).then(count).otherwise(0).alias("removed_by_seller"),
+        pl.when(by_seller).then(0).otherwise(count).alias("removed_by_customer"),
+        pl.when(~by_seller & (count > 0)).then("meta_version").alias("withdrawn_version"),
+    )
+
+
+def _released(batch: FactBatch) -> pl.DataFrame:
+    """The first unit set aside for an order releases it; so does the first that leaves without."""
+    return _together(
+        *(
+            batch.facts(name).select("order_id", SEQUENCE, released_version="meta_version")
+            for name in ("LineAllocated", "ShipmentDispatched")
+        )
+    )
+
+
+def _promises(batch: FactBatch) -> pl.DataFrame:
+    """Promises that were moved, by whom and when: which one counts depends on the moment that is judged."""
+    return (
+        batch.facts("OrderAmended")
+        .filter(pl.col("promised_by").is_not_null())
+        .select(
+            "order_id",
+            SEQUENCE,
+            by_seller=pl.col("by") == "seller",
+            version="meta_version",
+            moved_at="meta_occurred_at",
+            due_by="promised_by",
+        )
     )
 
 
@@ -189,29 +230,37 @@ def _dispatched(batch: FactBatch) -> pl.DataFrame:
         shipped=_units("quantity"),
         first_shipped_at="meta_occurred_at",
         last_shipped_at="meta_occurred_at",
-        first_location_id="location_id",
+    )
+
+
+def _deviated(batch: FactBatch) -> pl.DataFrame:
+    """Parcels that left otherwise than planned; parcels that were lost or came back to the sender."""
+    one = pl.lit(1, pl.Int64)
+    return _together(
+        batch.facts("DispatchDiffered").select("order_id", SEQUENCE, deviations=one),
+        _failed(batch).select("order_id", SEQUENCE, failures=one),
     )
 
 
 def _failed(batch: FactBatch) -> pl.DataFrame:
-    """Parcels that left otherwise than planned, were lost, or came back to the sender."""
-    tracked = batch.facts("ShipmentTracked").filter(pl.col("status").is_in(PARCEL_FAILURES))
-    error = pl.lit(1, pl.Int64).alias("errors")
-    return _together(
-        *(facts.select("order_id", SEQUENCE, error) for facts in (batch.facts("DispatchDiffered"), tracked))
-    )
+    return batch.facts("ShipmentTracked").filter(pl.col("status").is_in(PARCEL_FAILURES))
 
 
 def _delivered(batch: FactBatch) -> pl.DataFrame:
     units = _units("quantity").alias("delivered")
     return _together(
         batch.facts("ShipmentDelivered").select("order_id", SEQUENCE, "delivered_at", units),
-        batch.facts("DeliveryInferred").select("order_id", SEQUENCE, units, delivered_at="meta_occurred_at"),
+        batch.facts("DeliveryInferred").select(
+            "order_id", SEQUENCE, units, inferred=_units("quantity"), delivered_at="meta_occurred_at"
+        ),
     )
 
 
 def _returned(batch: FactBatch) -> pl.DataFrame:
-    return batch.facts("ReturnReceived").select("order_id", SEQUENCE, returned=_units("quantity"))
+    damaged = pl.when(_field("disposition") == "damaged").then(_field("quantity")).otherwise(0)
+    return batch.facts("ReturnReceived").select(
+        "order_id", SEQUENCE, returned=_units("quantity"), damaged=_sum_of(damaged)
+    )
 
 
 def _holds(batch: FactBatch) -> pl.DataFrame:
@@ -224,9 +273,14 @@ def _holds(batch: FactBatch) -> pl.DataFrame:
     return _together(*changes)
 
 
-def _deliveries(batch: FactBatch) -> pl.DataFrame:
-    return batch.facts("ShipmentDelivered").select(
-        "order_id", "shipment_id", SEQUENCE, "location_id", "carrier", "delivered_at", "due_by", "on_time"
+def _parcels(batch: FactBatch) -> pl.DataFrame:
+    key = ("order_id", "shipment_id", SEQUENCE)
+    return _together(
+        batch.facts("ShipmentDispatched").select(
+            *key, "location_id", "carrier", units=_units("quantity"), dispatched_at="meta_occurred_at"
+        ),
+        _failed(batch).select(*key, failed="status"),
+        batch.facts("ShipmentDelivered").select(*key, "delivered_at"),
     )
 
 
@@ -286,4 +340,4 @@ def _together(*frames: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(several, how="diagonal")
 
 
-PROJECTION = Projection("kpi", (ORDERS, HOLDS, DELIVERIES, COUNTS, CASES, WATERMARKS), fold)
+PROJECTION = Projection("kpi", (ORDERS, PROMISES, HOLDS, PARCELS, COUNTS, CASES, WATERMARKS), fold)

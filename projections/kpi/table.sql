@@ -8,21 +8,33 @@ CREATE TABLE IF NOT EXISTS kpi_orders (
     region text,
     placed_at timestamptz,
     release_at timestamptz,
-    due_by timestamptz,                 -- the promise that counts: as placed, or as the customer moved it
+    promised_by timestamptz,            -- as placed; for later ones see kpi_promises
     ordered bigint NOT NULL DEFAULT 0,
     cancelled bigint NOT NULL DEFAULT 0,
-    cancelled_before_release bigint NOT NULL DEFAULT 0,  -- by the customer, while nothing was allocated or shipped
-    cancelled_after_release bigint NOT NULL DEFAULT 0,   -- by the customer, later
-    removed_by_seller bigint NOT NULL DEFAULT 0,         -- cancelled or amended away by the seller
+    removed_by_seller bigint NOT NULL DEFAULT 0,     -- cancelled or amended away
+    removed_by_customer bigint NOT NULL DEFAULT 0,
+    withdrawn_version bigint,           -- the customer's last removal
+    released_version bigint,            -- the first unit that was set aside, or left without
     shipped bigint NOT NULL DEFAULT 0,
     delivered bigint NOT NULL DEFAULT 0,
+    inferred bigint NOT NULL DEFAULT 0, -- of the delivered units: came back though no scan had shown their arrival
     returned bigint NOT NULL DEFAULT 0,
-    errors bigint NOT NULL DEFAULT 0,   -- dispatches that differed from the plan, parcels lost or sent back
+    damaged bigint NOT NULL DEFAULT 0,  -- of the returned units
+    deviations bigint NOT NULL DEFAULT 0,   -- dispatches that differed from the plan
+    failures bigint NOT NULL DEFAULT 0,     -- scans that say lost or returned_to_sender
     first_shipped_at timestamptz,
     last_shipped_at timestamptz,
-    first_location_id text,
     delivered_at timestamptz            -- the last unit that reached the customer
 ) WITH (fillfactor = 70);               -- room for HOT updates: an order is updated a dozen times
+
+CREATE TABLE IF NOT EXISTS kpi_promises (
+    order_id text COLLATE "C",
+    version bigint,
+    moved_at timestamptz NOT NULL,
+    by_seller boolean NOT NULL,
+    due_by timestamptz NOT NULL,        -- what is promised from here on
+    PRIMARY KEY (order_id, version)
+);
 
 CREATE TABLE IF NOT EXISTS kpi_holds (
     order_id text COLLATE "C",
@@ -32,16 +44,17 @@ CREATE TABLE IF NOT EXISTS kpi_holds (
     PRIMARY KEY (order_id, version)
 );
 
-CREATE TABLE IF NOT EXISTS kpi_deliveries (
+CREATE TABLE IF NOT EXISTS kpi_parcels (
     order_id text COLLATE "C",
     shipment_id text COLLATE "C",
     location_id text,
     carrier text,
+    units bigint NOT NULL DEFAULT 0,
+    dispatched_at timestamptz,
+    failed text,                        -- lost or returned_to_sender, if a carrier said so
     delivered_at timestamptz,
-    due_by timestamptz,
-    on_time boolean,                    -- null: nothing was promised
     PRIMARY KEY (order_id, shipment_id)
-);
+) WITH (fillfactor = 85);               -- a parcel is updated once, when it arrives
 
 CREATE TABLE IF NOT EXISTS kpi_counts (
     sku text COLLATE "C",

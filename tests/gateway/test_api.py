@@ -99,6 +99,7 @@ def test_what_the_tables_say_is_read_over_http(api: httpx.Client) -> None:
     assert api.get("/v1/inventory", params={"location": "nowhere"}).json() == {"rows": []}
     figures = api.get("/v1/kpis", params={"from": "2026-11-27", "by": "channel"}).json()
     assert figures["kpis"]["order_processing_hours"]["denominator"] == 0
+    assert figures["perfect_order"]["perfect_order_index"]["value"] is None
     assert figures["by"] == "channel"
 
     missing = api.get("/v1/orders/order-9")
@@ -195,3 +196,13 @@ def test_it_listens_on_this_machine_alone_unless_told_otherwise(monkeypatch: pyt
 
 def test_the_application_can_be_made_without_serving_it(ledger_env: Any) -> None:
     assert create_app(ledger_env.settings, ledger_env.services).title == "order-ledger"
+
+
+def test_a_figure_opens_to_its_rows(api: httpx.Client) -> None:
+    document = api.get("/v1/kpis/return_rate/orders", params={"by": "channel", "group": "web", "limit": 5}).json()
+    assert (document["kpi"], document["rows"]) == ("return_rate/2", [])
+    assert {row["group"] for row in document["left_out"]} == {"web"}
+    assert api.get("/v1/kpis/speed/orders").status_code == 404
+    wrong = api.get("/v1/kpis/return_rate/orders", params={"by": "carrier"})
+    assert wrong.status_code == 422
+    assert "not counted by carrier" in wrong.json()["detail"]["detail"]

@@ -346,12 +346,51 @@ def test_kpi_marks_what_is_out_of_its_range(run):
 
 def test_a_figure_opens_to_the_orders_behind_it(run):
     document = json.loads(run("kpi", "--orders", "on_time_delivery_rate", "--json").stdout)
-    assert document["kpi"] == "on_time_delivery_rate/1"
+    assert document["kpi"] == "on_time_delivery_rate/2"
     assert [(row["id"], row["why"]) for row in document["rows"]] == [("o1 P1", "late by 1.0 h")]
     assert "late by 1.0 h" in run("kpi", "--orders", "on_time_delivery_rate").stdout
     wrong = run("kpi", "--orders", "speed")
     assert wrong.exit_code == 1
     assert "no figure speed" in wrong.stderr
+
+
+def test_the_perfect_order_stands_beneath_the_six(run):
+    document = json.loads(run("kpi", "--json").stdout)["perfect_order"]
+    assert document["perfect_order_rate"]["numerator"] == 0
+    assert document["components"]["undamaged"] == {"value": 1.0, "numerator": 1, "denominator": 1}
+    shown = run("kpi").stdout.splitlines()
+    (at,) = [number for number, line in enumerate(shown) if line.startswith("perfect_order_rate")]
+    assert [line.split()[0] for line in shown[at:]] == [
+        "perfect_order_rate", "complete", "on_time", "undamaged", "accurate", "perfect_order_index",
+    ]  # fmt: skip
+    assert "the four multiplied" in shown[-1]
+    (row,) = json.loads(run("kpi", "--orders", "perfect_order_index", "--json").stdout)["rows"]
+    assert (row["order_id"], row["good"], row["complete"], row["on_time"]) == ("o1", False, True, False)
+
+
+def test_a_figure_opens_to_one_group_and_to_what_it_left_out(run):
+    words = ("kpi", "--orders", "on_time_delivery_rate", "--by", "carrier")
+    (row,) = json.loads(run(*words, "--group", "DHL", "--json").stdout)["rows"]
+    assert (row["id"], row["order_id"], row["group"]) == ("o1 P1", "o1", "DHL")
+    assert json.loads(run(*words, "--group", "UPS", "--json").stdout)["rows"] == []
+    assert "1 rows counted, 0 left out" in run(*words, "--limit", "1").stderr
+    left_out = run("kpi", "--orders", "order_fulfillment_rate").stdout
+    assert "left out" not in left_out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--group", "web"), "--group needs --orders"),
+        (("--limit", "1"), "--limit needs --orders"),
+        (("--orders", "return_rate", "--group", "web"), "name the dimension as well"),
+        (("--orders", "return_rate", "--by", "carrier"), "not counted by carrier"),
+    ],
+)
+def test_rows_that_cannot_be_shown_say_why(run, words, says):
+    result = run("kpi", *words)
+    assert result.exit_code == 1
+    assert says in result.stderr
 
 
 def test_days_the_wrong_way_round_are_an_error(run):

@@ -45,7 +45,7 @@ class Log:
     """Writes facts to the tables of some projections, numbering streams and places as the ledger does."""
 
     def __init__(self, connection: psycopg.Connection[Any], projections: Sequence[Projection]) -> None:
-        self._connection = connection
+        self.connection = connection
         self._projections = projections
         self._versions: Counter[str] = Counter()
         self._written = 0
@@ -63,7 +63,7 @@ class Log:
                 if table.insert_only:
                     self._insert(table.name, [column.name for column in table.columns], columns)
                 else:
-                    self._connection.execute(upsert(table, unnest(table)).encode(), columns)
+                    self.connection.execute(upsert(table, unnest(table)).encode(), columns)
 
     def write_one_by_one(self, *facts: Fact) -> None:
         """Each fact as a batch of its own: the tables must come out the same."""
@@ -72,7 +72,7 @@ class Log:
 
     def _insert(self, table: str, names: list[str], columns: list[list[Any]]) -> None:
         places = ", ".join(["%s"] * len(names))
-        with self._connection.cursor() as cursor:
+        with self.connection.cursor() as cursor:
             cursor.executemany(
                 f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})".encode(), list(zip(*columns, strict=True))
             )
@@ -144,6 +144,25 @@ def dispatched(
     )
 
 
+def allocated(order_id: str, when: str, *, units: int = 2, location: str = "WH1", attempt: int = 1) -> Fact:
+    """Units that were open are set aside: the order is released."""
+    return fact(
+        "LineAllocated",
+        order_id,
+        when,
+        **_line(units),
+        location_id=location,
+        attempt=attempt,
+        from_open=units,
+        from_backordered=0,
+    )
+
+
+def scanned(order_id: str, when: str, status: str, *, parcel: str = "P1") -> Fact:
+    """A carrier's scan that is no delivery."""
+    return fact("ShipmentTracked", order_id, when, shipment_id=parcel, status=status)
+
+
 def delivered(
     order_id: str,
     when: str,
@@ -169,16 +188,16 @@ def delivered(
     )
 
 
-def returned(order_id: str, when: str, *, units: int = 1) -> Fact:
+def returned(order_id: str, when: str, *, units: int = 1, disposition: str = "restock") -> Fact:
     """A return that was announced and opened."""
-    line = _line(units) | {"disposition": "restock"}
+    line = _line(units) | {"disposition": disposition}
     return fact(
         "ReturnReceived", order_id, when, return_id="R1", rma="RMA-1", location_id="WH1", announced=True, lines=[line]
     )
 
 
-def cancelled(order_id: str, when: str, *, by: str, units: int = 2, before_allocation: bool = True) -> Fact:
-    """Units that were open are cancelled."""
+def cancelled(order_id: str, when: str, *, by: str, units: int = 2) -> Fact:
+    """Units are cancelled; whether before anything was set aside, the facts before this one say."""
     line = _line(units) | {"from_open": units, "from_backordered": 0, "from_allocated": 0}
     return fact(
         "OrderCancelled",
@@ -188,7 +207,7 @@ def cancelled(order_id: str, when: str, *, by: str, units: int = 2, before_alloc
         reason="changed mind",
         lines=[line],
         releases=[],
-        before_allocation=before_allocation,
+        before_allocation=True,
     )
 
 

@@ -1,0 +1,124 @@
+"""What stands behind a figure: each row that it counted, what it left out and why.
+
+behind(connection, "return_rate", by="channel", group="web")["rows"][0]
+    → {"id": "A-1001", "order_id": "A-1001", "at": "2026-12-01T10:00:00Z", "counted": true, "good": true, "why": …}
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from projections.kpi.definitions import COMPONENTS, OPENABLE, Definition, Dimension
+from projections.times import rfc3339
+
+#: Digits after the point: a microsecond in hours has ten, nobody acts on more than the sixth.
+DIGITS = 6
+
+CLOCK = sql.SQL("WITH clock AS MATERIALIZED (SELECT max(as_of) AS as_of FROM kpi_watermarks) ")
+
+IN_RANGE = sql.SQL(
+    "WHERE (%(from)s::timestamptz IS NULL OR at >= %(from)s) AND (%(until)s::timestamptz IS NULL OR at < %(until)s)"
+)
+
+
+def behind(
+    connection: psycopg.Connection[Any],
+    name: str,
+    *,
+    from_: date | None = None,
+    to: date | None = None,
+    by: Dimension | None = None,
+    group: str | None = None,
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """`rows`: what a figure counted, what spoils it first; `left_out`: what it did not count, by day. Of one moment.
+
+    A row has `id` (an order, "order parcel", "sku at location" or a case), `order_id` where there is one, `at`, `good`
+    or `hours` with the exact `seconds`, and `why`; with `by` also `group`; for the perfect order its components. Over
+    all rows, the number of good ones, or the sum of hours, is the figure's numerator, their number its denominator.
+    `group` keeps one group, `limit` so many rows of each list. KeyError for an unknown figure, ValueError for a
+    dimension that does not apply to it, or a group of none.
+    """
+    definition = OPENABLE[name]
+    if by is not None and by not in definition.applies_to:
+        raise ValueError(f"{name} is not counted by {by}: {', '.join(sorted(definition.applies_to))}")
+    if group is not None and by is None:
+        raise ValueError("a group is one of a dimension: name the dimension as well")
+    hours = definition.unit == "hours"
+    spoils = "NOT good" if definition.better == "higher" else "good"
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(
+            CLOCK
+            + sql.SQL(
+                "SELECT * FROM (SELECT {columns}, row_number() OVER (PARTITION BY counted ORDER BY {order}, at, id)"
+                " AS place FROM (SELECT {grp} AS grp, c.* FROM ({cases}) AS c {where}) AS g"
+                " WHERE %(group)s::text IS NULL OR grp = %(group)s) AS h"
+                " WHERE %(limit)s::bigint IS NULL OR place <= %(limit)s ORDER BY counted DESC, place"
+            ).format(
+                columns=sql.SQL(", ").join(_columns(definition, by)),
+                order=sql.SQL("CASE WHEN counted THEN seconds END DESC" if hours else f"(counted AND {spoils}) DESC"),
+                grp=group_of(definition, by),
+                cases=sql.SQL(definition.cases),
+                where=IN_RANGE,
+            ),
+            bounds(from_, to) | {"group": group, "limit": limit},
+        )
+        found = cursor.fetchall()
+    rows, left_out = [], []
+    for row in found:
+        del row["place"]
+        if row.pop("counted"):
+            rows.append(_case(definition, row))
+        else:
+            left_out.append({key: plain(row[key]) for key in row if key not in _JUDGED})
+    return {"kpi": definition.label, "rows": rows, "left_out": left_out}
+
+
+_JUDGED = frozenset({"good", "seconds", *COMPONENTS})
+
+
+def _columns(definition: Definition, by: Dimension | None) -> list[sql.Composable]:
+    names = ["id", "order_id", "at", "counted", "seconds" if definition.unit == "hours" else "good", "why"]
+    if definition.extras.keys() >= set(COMPONENTS):
+        names += COMPONENTS
+    columns: list[sql.Composable] = [sql.Identifier(name) for name in names]
+    return [*columns, sql.SQL('grp AS "group"')] if by is not None else columns
+
+
+def _case(definition: Definition, row: dict[str, Any]) -> dict[str, Any]:
+    if definition.unit == "hours":
+        row["hours"] = row["seconds"] / 3600
+    return {key: plain(value) for key, value in row.items()}
+
+
+def group_of(definition: Definition, by: Dimension | None) -> sql.Composable:
+    """The value of a dimension that a case belongs to, as SQL; 'unknown' where it has none."""
+    if by is None or by not in definition.applies_to:
+        return sql.SQL("NULL::text")
+    if by == "day":
+        return sql.SQL("(at AT TIME ZONE 'UTC')::date::text")
+    return sql.SQL("coalesce({}::text, 'unknown')").format(sql.Identifier(by))
+
+
+def bounds(from_: date | None, to: date | None) -> dict[str, Any]:
+    """Values for `IN_RANGE`."""
+    return {"from": _midnight(from_) if from_ else None, "until": _midnight(to + timedelta(days=1)) if to else None}
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def plain(value: Any) -> Any:
+    """A value of a row as JSON has it."""
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, Decimal | float):
+        return round(float(value), DIGITS)
+    return value

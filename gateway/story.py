@@ -93,10 +93,10 @@ def _likeness(fact: Fact) -> object:
     match name:
         case "LineAllocated" | "LineBackordered":
             return "sourcing"
-        case "BackorderReopened" | "ReservationSurrendered" | "DispatchDiffered":
+        case "ReservationSurrendered" | "DispatchDiffered":
             return name
-        case "LineDeallocated":
-            return name, data["reason"]
+        case "LineDeallocated" | "BackorderReopened":
+            return name, data.get("reason")
         case "ShipmentTracked":
             return name, data["shipment_id"]
         case "ReturnTracked":
@@ -183,7 +183,8 @@ def _cancelled(run: Sequence[Fact]) -> str:
 
 def _held(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
-    return f"The order was put on hold ({data['hold']}){_because(data.get('reason'))}{_by(run[0])}."
+    text = f"The order was put on hold ({data['hold']}){_because(data.get('reason'))}{_by(run[0])}."
+    return text + (" What was set aside is let go." if data.get("stock") == "release" else "")
 
 
 def _hold_released(run: Sequence[Fact]) -> str:
@@ -215,13 +216,21 @@ def _allocated(run: Sequence[Fact]) -> str:
 
 
 def _reopened(run: Sequence[Fact]) -> str:
-    return f"Stock was offered: a location is sought again for {units([fact['data'] for fact in run])}."
+    goods = units([fact["data"] for fact in run])
+    match run[0]["data"].get("reason", "offered"):
+        case "hold":
+            return f"While the order is held, it does not wait for {goods}."
+        case "changed":
+            return f"The order has changed: a location is sought again for {goods}."
+        case _:
+            return f"Stock was offered: a location is sought again for {goods}."
 
 
 _DEALLOCATED: Mapping[str, str] = {
     "expired": "the reservation lapsed",
     "released": "the stock was let go",
     "all_or_nothing": "the order leaves whole or not at all",
+    "hold": "the order is held",
 }
 
 

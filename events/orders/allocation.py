@@ -10,6 +10,7 @@ line has to wait, the whole order waits, and it tries again as a whole when stoc
 from events.envelope import Refused
 from events.orders import commands as c
 from events.orders import facts as f
+from events.orders import holding
 from events.orders.decision import Decision
 from events.orders.state import Line
 
@@ -39,6 +40,7 @@ def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
         if decision.order.as_a_whole:
             decision.reopen_orphans()
             _go_on_as_a_whole(decision, refused=answer.outcome == "refused")
+        holding.stand_still(decision)
     if not decision.order.as_a_whole:
         decision.source_idle()
     return None
@@ -147,8 +149,7 @@ def _go_on_as_a_whole(decision: Decision, *, refused: bool) -> None:
         return
     # In the first round all lines ask at once: an idle one was refused, whichever answer came last.
     if refused or decision.order.round == 1:
-        for line in lines:
-            _let_go(decision, line)
+        decision.let_go_of_all("all_or_nothing")
     decision.source_idle()
 
 
@@ -156,40 +157,17 @@ def _only_waits_were_asked(decision: Decision) -> bool:
     """In its first round an order that goes as a whole asks for all lines at once, or only for places in queues. Once
     one of those is answered nothing else is under way, even where the line that it was for is gone.
     """
-    return decision.order.as_a_whole and decision.order.round == 1
+    order = decision.order
+    return order.as_a_whole and order.round == 1 and any(line.sourcing for line in order.lines.values())
 
 
 def _wait_as_a_whole(decision: Decision) -> None:
     if not decision.order.as_a_whole:
         return
-    for line in decision.order.lines.values():
-        _let_go(decision, line)
+    decision.let_go_of_all("all_or_nothing")
     for line in decision.order.lines.values():
         if line.open:
             _backorder(decision, line, line.open, WHOLE_ORDER, None)
-
-
-def _let_go(decision: Decision, line: Line) -> None:
-    for hold in line.holds:
-        release = f.Release(
-            line_id=line.line_id,
-            sku=line.sku,
-            attempt=hold.attempt,
-            location_id=hold.location_id,
-            quantity=hold.quantity,
-        )
-        decision.add(
-            f.LineDeallocated(
-                order_id=decision.order.order_id,
-                line_id=line.line_id,
-                sku=line.sku,
-                location_id=hold.location_id,
-                quantity=hold.quantity,
-                attempt=hold.attempt,
-                reason="all_or_nothing",
-                releases=(release,),
-            )
-        )
 
 
 def _backorder(decision: Decision, line: Line, quantity: int, attempt: int, stock_version: int | None) -> None:

@@ -98,6 +98,7 @@ class HoldOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     order_id: Id
     hold: Literal["payment", "fraud", "address", "stock", "customer", "other"]
     reason: Text | None = None
+    stock: Literal["keep", "release"] = "keep"
 
 
 class ReleaseHold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -103,6 +103,44 @@ class Decision:
                 )
             )
 
+    def leave_queues(self, reason: str) -> None:
+        """All places in queues end; what waited is open again."""
+        for line in self.order.lines.values():
+            if line.waits:
+                self.add(
+                    f.BackorderReopened(
+                        order_id=self.order.order_id,
+                        line_id=line.line_id,
+                        sku=line.sku,
+                        quantity=line.backordered,
+                        releases=tuple(
+                            _release(line, wait.attempt, "", wait.quantity) for wait in line.waits if wait.attempt
+                        ),
+                        reason=reason,
+                    )
+                )
+
+    def let_go_of_all(self, reason: str) -> None:
+        """Nothing is held for the order any more; what was is open again."""
+        for line in self.order.lines.values():
+            self.let_go(line, reason)
+
+    def let_go(self, line: Line, reason: str) -> None:
+        """Nothing is held for the line any more."""
+        for hold in line.holds:
+            self.add(
+                f.LineDeallocated(
+                    order_id=self.order.order_id,
+                    line_id=line.line_id,
+                    sku=line.sku,
+                    location_id=hold.location_id,
+                    quantity=hold.quantity,
+                    attempt=hold.attempt,
+                    reason=reason,
+                    releases=(_release(line, hold.attempt, hold.location_id, hold.quantity),),
+                )
+            )
+
     def _request(self, lines: list[Line]) -> None:
         order = self.order
         self.add(

@@ -84,9 +84,11 @@ def evolve(
         case f.OrderAmended():
             return _amended(order, fact)
         case f.OrderHeld():
-            return replace(order, holds=(*order.holds, fact.hold))
+            releasing = (*order.releasing, fact.hold) if fact.stock == "release" else order.releasing
+            return replace(order, holds=(*order.holds, fact.hold), releasing=releasing)
         case f.HoldReleased():
-            return replace(order, holds=tuple(hold for hold in order.holds if hold != fact.hold))
+            releasing = _without(order.releasing, fact.hold)
+            return replace(order, holds=_without(order.holds, fact.hold), releasing=releasing)
         case f.ShipmentDelivered():
             shipment = replace(order.shipments[fact.shipment_id], delivered=True)
             order = replace(order, shipments={**order.shipments, fact.shipment_id: shipment})
@@ -178,6 +180,10 @@ def _returned(order: Order, fact: f.ReturnReceived) -> Order:
         received[arrived.line_id] = received.get(arrived.line_id, 0) + arrived.quantity
         order = _with(order, replace(line, returned=line.returned + arrived.quantity))
     return replace(order, returns={**order.returns, fact.return_id: replace(known, received=received)})
+
+
+def _without(holds: tuple[str, ...], gone: str) -> tuple[str, ...]:
+    return tuple(hold for hold in holds if hold != gone)
 
 
 def _with(order: Order, line: Line) -> Order:

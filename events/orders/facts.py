@@ -155,6 +155,7 @@ class OrderHeld(Struct, frozen=True, kw_only=True):
     order_id: Id
     hold: Text
     reason: Text | None = None
+    stock: Text = "keep"
 
 
 class HoldReleased(Struct, frozen=True, kw_only=True):
@@ -206,7 +207,7 @@ class LineBackordered(Struct, frozen=True, kw_only=True):
 
 
 class BackorderReopened(Struct, frozen=True, kw_only=True):
-    """Units that waited are to be sourced again, because stock was offered."""
+    """Units that waited wait no more: stock was offered, or the order does not ask for stock now."""
 
     order_id: Id
     line_id: Id
@@ -214,6 +215,7 @@ class BackorderReopened(Struct, frozen=True, kw_only=True):
     quantity: Quantity
     releases: tuple[Release, ...]
     stock_version: Quantity | None = None
+    reason: Text = "offered"
 
 
 class LineDeallocated(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,12 @@
-"""Holds: an order that is held is not sourced. Several may be set at once; the order goes on when all are gone."""
+"""Holds: an order that is held asks for no stock and stands in no queue. It goes on when the last of its holds is gone.
+
+    hold(order that has 1 and waits for 1)  -> OrderHeld, BackorderReopened(reason=hold, releases its place)
+    release_hold                            -> HoldReleased, SourcingRequested
+
+Queues go by the time of the order, so after its hold it stands where it stood.
+
+What was asked before the hold is kept when it is answered, unless a hold says that stock is to be released.
+"""
 
 from events.envelope import Refused
 from events.orders import commands as c
@@ -23,8 +31,22 @@ def hold(decision: Decision, data: c.HoldOrder) -> Refused | None:
             detail="nothing of it is left to hold: every unit is shipped or cancelled",
             hint="a hold only keeps what has not left yet",
         )
-    decision.add(f.OrderHeld(order_id=order.order_id, hold=data.hold, reason=data.reason))
+    decision.add(f.OrderHeld(order_id=order.order_id, hold=data.hold, reason=data.reason, stock=data.stock))
+    stand_still(decision)
     return None
+
+
+def stand_still(decision: Decision) -> None:
+    """While a hold is set: no place in a queue; no stock where a hold says so, nor part of an order that goes whole."""
+    order = decision.order
+    if not order.holds:
+        return
+    decision.leave_queues("hold")
+    lines = decision.order.lines.values()
+    if order.releasing:
+        decision.let_go_of_all("hold")
+    elif order.as_a_whole and any(line.idle for line in lines) and not any(line.sourcing for line in lines):
+        decision.let_go_of_all("all_or_nothing")
 
 
 def release_hold(decision: Decision, data: c.ReleaseHold) -> Refused | None:

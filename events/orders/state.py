@@ -80,7 +80,7 @@ class Return(Struct, frozen=True, kw_only=True):
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """A placed order. Before it is placed there is no state (None)."""
+    """A placed order. Before it is placed there is no state (None). `releasing` are the holds that let go of stock."""
 
     order_id: str
     currency: str
@@ -98,6 +98,7 @@ class Order(Struct, frozen=True, kw_only=True):
     released: bool
     round: int = 1
     holds: tuple[str, ...] = ()
+    releasing: tuple[str, ...] = ()
     shipments: Mapping[str, Shipment] = {}
     returns: Mapping[str, Return] = {}
     refunded_minor: int = 0

@@ -282,7 +282,10 @@ def _ship(decision: Decision, data: c.ShipStock) -> Refused | None:
 
 
 def _end_wait(decision: Decision, attempt: Attempt, quantity: int) -> None:
+    """Units leave the queue; the place of an order that goes as a whole is one thing and ends whole."""
     waiting = decision.stock.queue[attempt]
+    if waiting.mode == "offer":
+        quantity = waiting.quantity
     decision.add(
         f.WaitEnded(
             sku=decision.stock.sku,

@@ -47,8 +47,8 @@ def amend(lines: dict[str, int] | None = None, **more: Any) -> o.AmendOrder:
     return o.AmendOrder(order_id="o-1", lines=wanted, **more)
 
 
-def hold(name: Any = "payment") -> o.HoldOrder:
-    return o.HoldOrder(order_id="o-1", hold=name)
+def hold(name: Any = "payment", **more: Any) -> o.HoldOrder:
+    return o.HoldOrder(order_id="o-1", hold=name, **more)
 
 
 def release_hold(name: Any = "payment") -> o.ReleaseHold:

@@ -237,8 +237,8 @@ def test_an_offer_that_comes_when_the_order_has_gone_on_changes_nothing() -> Non
 
 def test_an_order_on_hold_does_not_try_again_until_the_hold_is_released() -> None:
     story = whole(A=1, B=1).when(waiting(1, line="B"), hold())
-    story.when(answers(answer("offered", 1, version=2, line="B", attempt=1999)))
-    story.then(f.BackorderReopened, f.BackorderReopened)
+    story.then(f.OrderHeld, f.BackorderReopened, f.BackorderReopened)
+    story.when(answers(answer("offered", 1, version=2, line="B", attempt=1999))).then(f.AllocationAnswered)
     story.when(release_hold()).then(f.HoldReleased, f.SourcingRequested)
     assert requested(story) == ["A"]
 

@@ -128,7 +128,10 @@ class Channels:
 
     def _hold(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
         order = self._order(dice)
-        return None if order is None else ("HoldOrder", {"order_id": order.order_id, "hold": dice.one(_HOLDS)})
+        if order is None:
+            return None
+        stock = dice.one(("keep", "keep", "release"))
+        return "HoldOrder", {"order_id": order.order_id, "hold": dice.one(_HOLDS), "stock": stock}
 
     def _unhold(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
         order = self._order(dice)

@@ -31,10 +31,14 @@ def _check_answered(order: Any) -> None:
         # What was added to an order that waits as a whole is asked for when the order is called.
         called = order.as_a_whole and any(one.waits for one in order.lines.values())
         must(not line.idle or not order.may_source or called, "no_unit_is_forgotten", (order.order_id, line))
-    if order.as_a_whole and order.may_source:
-        held = [line.line_id for line in order.lines.values() if line.holds]
-        waiting = [line.line_id for line in order.lines.values() if line.waits]
-        must(not (held and waiting), "all_or_nothing", order)
+    held = [line.line_id for line in order.lines.values() if line.holds]
+    waiting = [line.line_id for line in order.lines.values() if line.waits]
+    if order.as_a_whole:
+        open_units = [line.line_id for line in order.lines.values() if line.open]
+        must(not (held and (waiting or open_units)), "all_or_nothing", order)
+    if order.holds:
+        must(not waiting, "who_is_held_stands_in_no_queue", order)
+        must(not (order.releasing and held), "who_is_held_keeps_stock_by_policy_only", order)
 
 
 def _check_holds(orders: dict[str, Any], skus: dict[str, Any], now: datetime) -> None:

@@ -220,6 +220,8 @@ def _reopened(run: Sequence[Fact]) -> str:
     match run[0]["data"].get("reason", "offered"):
         case "hold":
             return f"While the order is held, it does not wait for {goods}."
+        case "queued":
+            return f"While a person decides, the order does not wait for {goods}."
         case "changed":
             return f"The order has changed: a location is sought again for {goods}."
         case _:
@@ -342,6 +344,28 @@ def _refunded(run: Sequence[Fact]) -> str:
     return f"{money(data['amount_minor'], data['currency'])} was paid back{source}{_because(data['reason'])}."
 
 
+_UNQUEUED: Mapping[str, str] = {
+    "retry": "a location is looked for again",
+    "cancel": "what could not be sent is cancelled",
+    "leave": "it stays as it is",
+}
+
+
+def _queued(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    stuck = units(data["lines"])
+    return f"A person is to decide about {stuck} (queue {data['queue'].replace('_', ' ')}): {data['detail']}"
+
+
+def _unqueued(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    queue = data["queue"].replace("_", " ")
+    if data["resolution"] == "over":
+        return f"Nobody needs to decide any more (queue {queue}): nothing of it is open."
+    decided = _UNQUEUED.get(data["resolution"], data["resolution"])
+    return f"It was decided (queue {queue}): {decided}{_because(data.get('reason'))}{_by(run[0])}."
+
+
 def _refused(run: Sequence[Fact]) -> str:
     fact, data = run[-1], run[-1]["data"]
     times = f" ({len(run)} times)" if len(run) > 1 else ""
@@ -372,6 +396,8 @@ _TELLERS: Mapping[str, Callable[[Sequence[Fact]], str]] = {
     "ReturnReceived": _return_received,
     "ReturnDiffered": _return_differed,
     "RefundIssued": _refunded,
+    "OrderQueued": _queued,
+    "OrderUnqueued": _unqueued,
     "CommandRefused": _refused,
 }
 

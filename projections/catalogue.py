@@ -10,9 +10,10 @@ from projections.model import Projection
 from projections.order_history import PROJECTION as ORDER_HISTORY
 from projections.order_status import PROJECTION as ORDER_STATUS
 from projections.routing import PROJECTION as ROUTING
+from projections.work_queue import PROJECTION as WORK_QUEUE
 
 #: By name, in the order in which they are folded and written.
 PROJECTIONS: Mapping[str, Projection] = {
     projection.name: projection
-    for projection in (ORDER_STATUS, ORDER_HISTORY, INVENTORY, ANSWERS, LOCATIONS, KPI, ROUTING)
+    for projection in (ORDER_STATUS, ORDER_HISTORY, INVENTORY, ANSWERS, LOCATIONS, KPI, ROUTING, WORK_QUEUE)
 }

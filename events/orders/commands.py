@@ -185,6 +185,25 @@ class ReleaseOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     order_id: Id
 
 
+class QueueOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The rules know no way on for units of an order: a person is to decide."""
+
+    order_id: Id
+    queue: Id
+    reason: Text
+    detail: Text
+    lines: tuple[LineQuantity, ...] = ()
+
+
+class ResolveQueued(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A person decides about an order in a queue."""
+
+    order_id: Id
+    queue: Id
+    resolution: Literal["retry", "cancel", "leave"]
+    reason: Text | None = None
+
+
 OrderCommand = (
     PlaceOrder
     | AmendOrder
@@ -199,4 +218,6 @@ OrderCommand = (
     | IssueRefund
     | RecordAllocation
     | ReleaseOrder
+    | QueueOrder
+    | ResolveQueued
 )

@@ -4,14 +4,15 @@
     decide(order, cancel_of_a_shipped_unit) -> Refused(at_most=0)
 
 The answers of the stock streams are in `allocation`, what happens to goods in `goods`, what people change their minds
-about in `amending`, `cancelling` and `holding`, how an order begins in `placing`; here is the rest.
+about in `amending`, `cancelling` and `holding`, how an order begins in `placing`, what people decide where the rules
+know no way in `queueing`; here is the rest.
 """
 
 from collections.abc import Sequence
 from typing import Any, assert_never
 
 from events.envelope import Command, Refused
-from events.orders import allocation, amending, cancelling, goods, holding, placing
+from events.orders import allocation, amending, cancelling, goods, holding, placing, queueing
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
@@ -46,8 +47,10 @@ def conclude(
     refused = _answer(decision, data)
     if refused is not None:
         return refused
-    if isinstance(data, c.CancelOrder | c.AmendOrder | c.DispatchShipment):
+    if isinstance(data, c.CancelOrder | c.AmendOrder | c.DispatchShipment | c.ResolveQueued):
         decision.go_on_in_turn()
+    if decision.order.queues:
+        queueing.end_what_is_over(decision)
     if decision.order.fully_allocated and not order.fully_allocated:
         held = [hold for line in decision.order.lines.values() for hold in line.holds]
         decision.add(
@@ -86,6 +89,10 @@ def _answer(decision: Decision, data: Any) -> Refused | None:
             return goods.receive_return(decision, data)
         case c.IssueRefund():
             return _refund(decision, data)
+        case c.QueueOrder():
+            return queueing.queue(decision, data)
+        case c.ResolveQueued():
+            return queueing.resolve(decision, data)
         case _:
             assert_never(data)
 

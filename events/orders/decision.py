@@ -63,7 +63,7 @@ class Decision:
         """Ask for locations for all idle units, where the order may; one that goes as a whole asks line by line."""
         if not self.order.may_source:
             return
-        idle = [line for line in self.order.lines.values() if line.idle]
+        idle = self._idle()
         if not idle:
             return
         if self.order.as_a_whole:
@@ -76,7 +76,7 @@ class Decision:
 
     def release(self) -> None:
         """The order's release_at has come; its first request goes out unless a hold is set."""
-        lines = [] if self.order.holds else [line for line in self.order.lines.values() if line.idle]
+        lines = [] if self.order.holds else self._idle()
         if lines and self.order.as_a_whole:
             lines = [first_in_turn(lines)]
         self._request(lines)
@@ -140,6 +140,11 @@ class Decision:
                     releases=(_release(line, hold.attempt, hold.location_id, hold.quantity),),
                 )
             )
+
+    def _idle(self) -> list[Line]:
+        """Lines with units that a location may be sought for; who stands in a queue of people waits for a person."""
+        idle = [line for line in self.order.lines.values() if line.idle]
+        return [line for line in idle if not self.order.in_a_queue(line.line_id)] if self.order.queues else idle
 
     def _request(self, lines: list[Line]) -> None:
         order = self.order

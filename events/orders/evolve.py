@@ -6,7 +6,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from events.orders import facts as f
-from events.orders.state import Hold, Line, Order, Return, Shipment, Wait
+from events.orders.state import Hold, Line, Order, Queued, Return, Shipment, Wait
 from events.refusal import CommandRefused
 
 
@@ -59,20 +59,7 @@ def evolve(
                 order, replace(line, idle=line.idle + fact.quantity, answered=_newest(line, fact.stock_version))
             )
         case f.AllocationAnswered():
-            line = order.lines[fact.line_id]
-            excluded = line.excluded
-            if fact.outcome == "refused" and fact.location_id not in excluded:
-                excluded = (*excluded, fact.location_id)
-            return _with(
-                order,
-                replace(
-                    line,
-                    idle=line.idle + fact.quantity,
-                    sourcing=line.sourcing - fact.quantity,
-                    excluded=excluded,
-                    answered=_newest(line, fact.stock_version),
-                ),
-            )
+            return _answered(order, fact)
         case f.ReservationSurrendered():
             line = order.lines[fact.line_id]
             return _with(order, replace(line, answered=_newest(line, fact.stock_version)))
@@ -102,6 +89,10 @@ def evolve(
             return _returned(order, fact)
         case f.RefundIssued():
             return replace(order, refunded_minor=order.refunded_minor + fact.amount_minor)
+        case f.OrderQueued():
+            return _queued(order, fact)
+        case f.OrderUnqueued():
+            return _unqueued(order, fact)
         case _:
             assert_never(fact)
 
@@ -133,6 +124,23 @@ def _placed(fact: f.OrderPlaced, channel: str, occurred_at: datetime) -> Order:
         lines=lines,
         charges_minor=sum(charge.amount_minor for charge in fact.charges),
         released=fact.sourcing,
+    )
+
+
+def _answered(order: Order, fact: f.AllocationAnswered) -> Order:
+    line = order.lines[fact.line_id]
+    excluded = line.excluded
+    if fact.outcome == "refused" and fact.location_id not in excluded:
+        excluded = (*excluded, fact.location_id)
+    return _with(
+        order,
+        replace(
+            line,
+            idle=line.idle + fact.quantity,
+            sourcing=line.sourcing - fact.quantity,
+            excluded=excluded,
+            answered=_newest(line, fact.stock_version),
+        ),
     )
 
 
@@ -184,6 +192,27 @@ def _returned(order: Order, fact: f.ReturnReceived) -> Order:
 
 def _without(holds: tuple[str, ...], gone: str) -> tuple[str, ...]:
     return tuple(hold for hold in holds if hold != gone)
+
+
+def _queued(order: Order, fact: f.OrderQueued) -> Order:
+    known = order.queues.get(fact.queue)
+    names = dict.fromkeys(() if known is None else known.lines)
+    for stuck in fact.lines:
+        names[stuck.line_id] = None
+        line = order.lines[stuck.line_id]
+        units = stuck.from_sourcing
+        order = _with(order, replace(line, idle=line.idle + units, sourcing=line.sourcing - units))
+    return replace(order, queues={**order.queues, fact.queue: Queued(reason=fact.reason, lines=tuple(names))})
+
+
+def _unqueued(order: Order, fact: f.OrderUnqueued) -> Order:
+    entry = order.queues[fact.queue]
+    if fact.resolution == "leave":
+        return replace(order, queues={**order.queues, fact.queue: replace(entry, left=True)})
+    if fact.resolution == "retry":
+        for line_id in entry.lines:
+            order = _with(order, replace(order.lines[line_id], excluded=()))
+    return replace(order, queues={name: one for name, one in order.queues.items() if name != fact.queue})
 
 
 def _with(order: Order, line: Line) -> Order:

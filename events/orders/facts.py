@@ -366,6 +366,34 @@ class RefundIssued(Struct, frozen=True, kw_only=True):
     reason: Text
 
 
+class QueuedLine(Struct, frozen=True, kw_only=True):
+    """A line that cannot go on by itself."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    from_sourcing: Natural
+
+
+class OrderQueued(Struct, frozen=True, kw_only=True):
+    """Units of an order stand in a queue that a person works; nobody looks for a location for them."""
+
+    order_id: Id
+    queue: Id
+    reason: Text
+    detail: Text
+    lines: tuple[QueuedLine, ...]
+
+
+class OrderUnqueued(Struct, frozen=True, kw_only=True):
+    """An order is no longer in a queue."""
+
+    order_id: Id
+    queue: Id
+    resolution: Literal["retry", "cancel", "leave", "over"]
+    reason: Text | None = None
+
+
 OrderFact = (
     OrderPlaced
     | OrderAmended
@@ -390,4 +418,6 @@ OrderFact = (
     | ReturnReceived
     | ReturnDiffered
     | RefundIssued
+    | OrderQueued
+    | OrderUnqueued
 )

@@ -79,6 +79,14 @@ class Return(Struct, frozen=True, kw_only=True):
     received: Mapping[str, int]
 
 
+class Queued(Struct, frozen=True, kw_only=True):
+    """Lines that stand in a queue of people; `left`: somebody took them off the list and left them as they are."""
+
+    reason: str
+    lines: tuple[str, ...]
+    left: bool = False
+
+
 class Order(Struct, frozen=True, kw_only=True):
     """A placed order. Before it is placed there is no state (None). `releasing` are the holds that let go of stock."""
 
@@ -102,6 +110,7 @@ class Order(Struct, frozen=True, kw_only=True):
     shipments: Mapping[str, Shipment] = {}
     returns: Mapping[str, Return] = {}
     refunded_minor: int = 0
+    queues: Mapping[str, Queued] = {}
 
     @property
     def as_a_whole(self) -> bool:
@@ -112,6 +121,12 @@ class Order(Struct, frozen=True, kw_only=True):
     def may_source(self) -> bool:
         """Whether locations may be looked for now."""
         return self.released and not self.holds
+
+    def in_a_queue(self, line_id: str) -> bool:
+        """Whether a person is to decide about the line (about the whole order, where it goes as a whole)."""
+        if self.as_a_whole:
+            return bool(self.queues)
+        return any(line_id in entry.lines for entry in self.queues.values())
 
     @property
     def fully_allocated(self) -> bool:

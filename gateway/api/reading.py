@@ -9,12 +9,13 @@ import psycopg
 from fastapi import APIRouter, HTTPException, Query
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from gateway.orders import order_document
 from projections.inventory.reader import read_inventory
 from projections.kpi.definitions import OPENABLE, Dimension
 from projections.kpi.opening import behind
 from projections.kpi.reader import kpis
 from projections.order_history.reader import read_history
-from projections.order_status.reader import read_order
+from projections.work_queue.reader import read_queue
 
 #: Rows of one answer: a page that a client can hold; a retailer's whole stock is read with SQL, not with HTTP.
 INVENTORY_ROWS_MAX = 10_000
@@ -58,7 +59,7 @@ def reading_router(pool: ConnectionPool) -> APIRouter:
     @router.get("/orders/{order_id:path}")
     def order(order_id: str) -> dict[str, Any]:
         with connection() as database:
-            found = read_order(database, order_id)
+            found = order_document(database, order_id)
         if found is None:
             raise _no_such_order(order_id)
         return found
@@ -71,6 +72,11 @@ def reading_router(pool: ConnectionPool) -> APIRouter:
     ) -> dict[str, Any]:
         with connection() as database:
             return {"rows": read_inventory(database, sku, location, limit=limit)}
+
+    @router.get("/queue")
+    def work_queue(queue: str | None = None) -> dict[str, Any]:
+        with connection() as database:
+            return {"rows": read_queue(database, queue)}
 
     @router.get("/kpis")
     def key_figures(

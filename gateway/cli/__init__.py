@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from gateway.cli.checking import register as add_checking
 from gateway.cli.context import wrong_setting
 from gateway.cli.demo import register as add_demo
+from gateway.cli.queue import register as add_queue
 from gateway.cli.reading import register as add_reading
 from gateway.cli.rules import register as add_rules
 from gateway.cli.running import register as add_running
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for add in (add_services, add_demo, add_writing, add_running, add_reading, add_rules, add_checking):
+for add in (add_services, add_demo, add_writing, add_running, add_reading, add_queue, add_rules, add_checking):
     add(app)
 
 

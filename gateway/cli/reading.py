@@ -9,11 +9,11 @@ import typer
 from gateway.cli.context import fail, open_database, print_json
 from gateway.cli.figures import register as add_kpi
 from gateway.cli.tables import grid, print_grid
+from gateway.orders import order_document
 from gateway.story import as_text, tell
 from projections.answers.reader import read_rejections
 from projections.inventory.reader import read_expected, read_inventory
 from projections.order_history.reader import read_history
-from projections.order_status.reader import read_order
 
 #: Rows that are shown unless more are asked for: what fits a few screens.
 REJECTIONS_SHOWN = 50
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 def order_command(order_id: OrderId, *, as_json: Json = False) -> None:
     """Show an order as it is now: status, lines, where they are, shipments, returns."""
     with open_database() as connection:
-        order = read_order(connection, order_id)
+        order = order_document(connection, order_id)
     if order is None:
         _no_such_order(order_id)
     if as_json:
@@ -154,6 +154,9 @@ def _show_order(order: dict[str, Any]) -> None:
     for one in order["returns"]:
         contents = _contents(one["lines"], "received")
         typer.echo(f"  return {one['return_id']} ({one['rma']}): {one['status']} ({contents} came)")
+    for one in order["queues"]:
+        if one["state"] == "open":
+            typer.echo(f"  in queue {one['queue']} since {one['since']}, for a person to decide: {one['detail']}")
 
 
 def _contents(lines: list[dict[str, Any]], quantity: str) -> str:

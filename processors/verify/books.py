@@ -6,6 +6,7 @@ from processors.verify.facts import Fact, Handler
 from processors.verify.journals import Fetch, answers, answers_command, history
 from processors.verify.kpi import Kpis
 from processors.verify.orders import Orders
+from processors.verify.queues import Queues
 from processors.verify.routing import Routing
 from processors.verify.rows import Expected
 from processors.verify.stock import Stocks
@@ -23,8 +24,10 @@ class Books:
         self._answers = answers()
         self._stocks = Stocks()
         self._routing = Routing()
+        self._queues = Queues()
         self._handlers: dict[str, list[Handler]] = defaultdict(list)
-        for part in (self._orders, self._stocks, self._kpis, self._routing):
+        self._parts = (self._orders, self._stocks, self._kpis, self._routing, self._queues)
+        for part in self._parts:
             for name, handler in part.handlers.items():
                 self._handlers[name].append(handler)
 
@@ -32,7 +35,7 @@ class Books:
     def tables(self) -> dict[str, Expected]:
         """Every table that is checked, by name."""
         journals: tuple[Expected, ...] = (self._history, self._answers)
-        tables = (*self._orders.tables, *self._stocks.tables, *self._kpis.tables, *self._routing.tables, *journals)
+        tables = (*(table for part in self._parts for table in part.tables), *journals)
         return {table.name: table for table in tables}
 
     def fetch_with(self, fetch: Fetch) -> None:

@@ -102,6 +102,8 @@ def test_what_the_tables_say_is_read_over_http(api: httpx.Client) -> None:
     assert figures["perfect_order"]["perfect_order_index"]["value"] is None
     assert figures["by"] == "channel"
 
+    assert order["queues"] == api.get("/v1/queue").json()["rows"] == []
+
     missing = api.get("/v1/orders/order-9")
     assert missing.status_code == 404
     assert missing.json()["detail"]["what"] == "no such order"

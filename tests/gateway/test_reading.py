@@ -20,6 +20,7 @@ from projections.kpi import PROJECTION as KPI
 from projections.kpi.definitions import DEFINITIONS
 from projections.order_history import PROJECTION as ORDER_HISTORY
 from projections.order_status import PROJECTION as ORDER_STATUS
+from projections.work_queue import PROJECTION as WORK_QUEUE
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services
 from tests.projections.fact_rows import Log, delivered, dispatched, fact, placed
@@ -151,6 +152,21 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         "1,250 JPY was paid back for return R1: chipped.",
     ),
     (
+        "OrderQueued",
+        {"queue": "routing_exceptions", "detail": "it may not be split.", "lines": [line("MUG", 2)]},
+        "A person is to decide about 2 × MUG (queue routing exceptions): it may not be split.",
+    ),
+    (
+        "OrderUnqueued",
+        {"queue": "rejections", "resolution": "retry", "reason": "found it"},
+        "It was decided (queue rejections): a location is looked for again: found it, through web.",
+    ),
+    (
+        "OrderUnqueued",
+        {"queue": "rejections", "resolution": "over"},
+        "Nobody needs to decide any more (queue rejections): nothing of it is open.",
+    ),
+    (
         "CommandRefused",
         REFUSED,
         (
@@ -266,7 +282,7 @@ def database(services: Services) -> Iterator[str]:
     """Tables with one order, one refusal and some stock."""
     conninfo = ensure_database(services, "reading_tests")
     with connect(services, "test", database="reading_tests") as connection:
-        log = Log(connection, [ORDER_STATUS, ORDER_HISTORY, INVENTORY, ANSWERS, KPI])
+        log = Log(connection, [ORDER_STATUS, ORDER_HISTORY, INVENTORY, ANSWERS, KPI, WORK_QUEUE])
         log.write(
             placed("o1", "2026-11-27T08:00Z", due="2026-11-28T12:00Z"),
             dispatched("o1", NOON),

@@ -18,12 +18,14 @@ from projections.order_history import PROJECTION as ORDER_HISTORY
 from projections.order_history.reader import read_history
 from projections.order_status import PROJECTION as ORDER_STATUS
 from projections.order_status.reader import read_order
+from projections.work_queue import PROJECTION as WORK_QUEUE
+from projections.work_queue.reader import read_queue, read_queues_of
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services
 from tests.projections.fact_rows import Log, at, delivered, dispatched, fact, placed, returned
 
 MORNING, NOON, EVENING = "2026-11-27T08:00Z", "2026-11-27T12:00Z", "2026-11-27T18:00Z"
-PROJECTIONS = [ORDER_STATUS, ORDER_HISTORY, INVENTORY, LOCATIONS, ANSWERS]
+PROJECTIONS = [ORDER_STATUS, ORDER_HISTORY, INVENTORY, LOCATIONS, ANSWERS, WORK_QUEUE]
 
 
 @pytest.fixture(scope="module")
@@ -196,4 +198,27 @@ def test_locations_are_as_they_were_last_registered(log, connection):
             "daily_capacity": None,
             "cost_minor_per_parcel": None,
         }
+    ]
+
+
+def test_who_stands_in_a_queue_of_people_is_listed_oldest_first_until_that_is_over(log, connection):
+    def queued(order, when, queue="rejections"):
+        return fact("OrderQueued", order, when, queue=queue, reason="limit", detail="rejected thrice", lines=[])
+
+    log.write(queued("o2", "2026-11-27T19:00Z"), queued("o1", "2026-11-27T18:00Z"))
+    log.write(queued("o1", "2026-11-27T18:30Z", queue="routing_exceptions"))
+    assert [(row["order_id"], row["queue"]) for row in read_queue(connection)] == [
+        ("o1", "rejections"),
+        ("o1", "routing_exceptions"),
+        ("o2", "rejections"),
+    ]
+    log.write(fact("OrderUnqueued", "o1", "2026-11-27T20:00Z", queue="rejections", resolution="retry", reason=None))
+    assert [row["order_id"] for row in read_queue(connection, "rejections")] == ["o2"]
+    first, second = read_queues_of(connection, "o1")
+    assert (first["state"], first["resolution"], first["since"]) == ("closed", "retry", "2026-11-27T18:00:00Z")
+    assert (second["state"], second["resolution"]) == ("open", None)
+    log.write(queued("o1", "2026-11-27T21:00Z"))
+    assert [row["queue"] for row in read_queues_of(connection, "o1") if row["state"] == "open"] == [
+        "routing_exceptions",
+        "rejections",
     ]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from events.orders.commands import LineQuantity, QueueOrder
 from tests.simulation.choices import Dice
 from tests.simulation.truth import Truth
 
@@ -19,6 +20,7 @@ SKUS = ("apron", "bowl", "cup")
 LOCATIONS = ("WH1", "WH2")
 PURCHASE_ORDERS = ("PO-1", "PO-2")
 CASES = ("case-1", "case-2")
+QUEUE = "routing_exceptions"
 _HOLDS = ("payment", "fraud")
 _SCANS = ("in_transit", "delivered", "delivered", "delivery_failed")
 
@@ -58,6 +60,7 @@ class Channels:
             "scan_return": self._scan_return, "refund": self._refund, "case": self._case, "location": self._location,
             "expect": self._expect,
             "rules": self._rules,
+            "resolve": self._resolve,
         }  # fmt: skip
 
     def ask(self, kind: str, number: int, dice: Dice, now: datetime) -> Document | None:
@@ -209,6 +212,34 @@ class Channels:
         if order is None:
             return None
         return "IssueRefund", {"order_id": order.order_id, "amount_minor": dice.between(1, 500), "reason": "goodwill"}
+
+    def _resolve(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        """A person works a queue; now and then the order has just left it."""
+        waiting = [(one, name) for one in self._orders() for name in one.queues]
+        order, queue = dice.one(waiting) if waiting and not dice.once_in(6) else (self._order(dice), QUEUE)
+        if order is None:
+            return None
+        return "ResolveQueued", {
+            "order_id": order.order_id,
+            "queue": queue,
+            "resolution": dice.one(("retry", "retry", "cancel", "leave")),
+        }
+
+    def _orders(self) -> list[Any]:
+        found = (self._truth.state("ledger.orders", order_id) for order_id in self.orders)
+        return [order for order in found if order is not None]
+
+    def without_a_way(self, dice: Dice) -> QueueOrder | None:
+        """What a reaction says whose rules find no way for some units of an order, be it late or wrongly."""
+        order = self._order(dice)
+        if order is None:
+            return None
+        lines = [
+            LineQuantity(line_id=line.line_id, quantity=dice.between(1, line.ordered))
+            for line in order.lines.values()
+            if line.ordered and dice.once_in(2)
+        ]
+        return QueueOrder(order_id=order.order_id, queue=QUEUE, reason="no_plan", detail="none", lines=tuple(lines))
 
     # Stock
 

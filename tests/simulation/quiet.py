@@ -30,15 +30,21 @@ def _check_answered(order: Any) -> None:
         must(line.sourcing == 0, "every_question_of_an_order_is_answered", (order.order_id, line))
         # What was added to an order that waits as a whole is asked for when the order is called.
         called = order.as_a_whole and any(one.waits for one in order.lines.values())
-        must(not line.idle or not order.may_source or called, "no_unit_is_forgotten", (order.order_id, line))
+        # Who stands in a queue of people, alone or with the whole order, is not forgotten.
+        queued = [entry for entry in order.queues.values() if order.as_a_whole or line.line_id in entry.lines]
+        must(not line.idle or not order.may_source or called or queued, "no_unit_is_forgotten", (order.order_id, line))
     held = [line.line_id for line in order.lines.values() if line.holds]
     waiting = [line.line_id for line in order.lines.values() if line.waits]
     if order.as_a_whole:
         open_units = [line.line_id for line in order.lines.values() if line.open]
         must(not (held and (waiting or open_units)), "all_or_nothing", order)
+        must(not (order.queues and waiting), "who_waits_for_a_person_waits_for_no_stock", order)
     if order.holds:
         must(not waiting, "who_is_held_stands_in_no_queue", order)
         must(not (order.releasing and held), "who_is_held_keeps_stock_by_policy_only", order)
+    for entry in order.queues.values():
+        stuck = [line_id for line_id in entry.lines if order.lines[line_id].open]
+        must(stuck, "who_stands_in_a_queue_has_open_units", order)
 
 
 def _check_holds(orders: dict[str, Any], skus: dict[str, Any], now: datetime) -> None:

@@ -16,7 +16,9 @@ from typing import Any
 
 from events.catalogue import COMMANDS, INTAKE_TOPICS, LEDGER_TOPICS
 from gateway.commands import check
+from processors.reactions.asked import Asked
 from processors.reactions.reader import FactDecoder
+from processors.reactions.sender import encode
 from runtime.kafka import murmur2_partition
 from tests.simulation.channels import Channels
 from tests.simulation.choices import ASKING, Dice, Move
@@ -68,6 +70,7 @@ class World:
         self._moves: dict[str, Callable[[Dice, int], str | None]] = {
             "write": self._write, "broker": self._broker_takes, "react": self._react, "project": self._project,
             "timers": self._timers, "pass_seconds": self._pass_seconds, "deliver_late": self._deliver_late,
+            "queue": self._queue,
             "repeat": self._repeat, "garbage": self._garbage, "misplace": self._misplace, "reuse_id": self._reuse_id,
             "break_writer": self._break_writer, "zombie_writer": self._zombie_writer,
             "rival_writer": self._rival_writer, "tell_zombie": self._tell_zombie, "hand_over": self._hand_over,
@@ -358,6 +361,15 @@ class World:
     def _timers(self, dice: Dice, _: int) -> str:
         rung = self.reactions[dice.below(len(self.reactions))].ring()
         return f"{rung} timers ring"
+
+    def _queue(self, dice: Dice, number: int) -> str | None:
+        """Rules that a planner wrote know no way on."""
+        data = self.channels.without_a_way(dice)
+        if data is None:
+            return None
+        asked = Asked(f"queue:{number}", data, "sourcing", self.clock.now, None, None)
+        self._put("intake.orders", data.order_id.encode(), encode(_CODEC, asked))
+        return f"no way on for {data.order_id}"
 
     def _deliver_late(self, dice: Dice, _: int) -> str | None:
         count = min(len(self.intake.late), dice.between(1, 4))

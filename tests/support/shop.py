@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gateway.orders import order_document
 from gateway.publishing import Report, publish_lines
 from gateway.settling import Gauge, settle
 from processors.subjects import codec_for
@@ -24,7 +25,6 @@ from processors.verify.check import Report as Verified
 from processors.verify.check import verify
 from projections.inventory.reader import read_inventory
 from projections.order_history.reader import read_history
-from projections.order_status.reader import read_order
 from runtime.postgres import connect
 from runtime.process import Workers
 
@@ -153,7 +153,7 @@ class Shop:
         assert flight.in_flight == 0, (flight[:3], self.tail())
 
     def order(self, order_id: str) -> dict[str, Any]:
-        order = read_order(self.connection, order_id)
+        order = order_document(self.connection, order_id)
         assert order is not None, order_id
         return order
 

@@ -1,0 +1,16 @@
+"""An order with all that several projections know of it: what `order --json` and `GET /v1/orders/{id}` answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from projections.order_status.reader import read_order
+from projections.work_queue.reader import read_queues_of
+
+
+def order_document(connection: psycopg.Connection[Any], order_id: str) -> dict[str, Any] | None:
+    """`read_order`, with `queues`: where a person is, or was, to decide. None where there is no such order."""
+    order = read_order(connection, order_id)
+    return None if order is None else {**order, "queues": read_queues_of(connection, order_id)}

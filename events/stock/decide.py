@@ -16,7 +16,7 @@ from events.stock import commands as c
 from events.stock import facts as f
 from events.stock import incoming
 from events.stock.decision import Decision
-from events.stock.state import MOVES_KEPT, Attempt, Stock, Waiting
+from events.stock.state import MOVES_KEPT, Attempt, Reservation, Stock, Waiting
 from events.values import Buffer, Consumed
 
 
@@ -29,12 +29,17 @@ def decide(stock: Stock, command: Command[c.StockCommand]) -> Sequence[f.StockFa
 def conclude(stock: Stock, command: Command[c.StockCommand]) -> tuple[Sequence[f.StockFact], Stock] | Refused:
     """As `decide`, with the state after the facts, which deciding has found on its way."""
     decision = Decision(stock, command)
+    if isinstance(command.data, c.ExpireReservation) and _rings_early(stock, command.data, command.recorded_at):
+        return (), stock
+    decision.lapse()
     refused = _answer(decision, command.data)
     if refused is not None:
         return refused
-    if decision.facts:
-        # Only then: a command of ours that states nothing rings again under the same id.
-        incoming.find_overdue(decision)
+    if decision.says_nothing and not isinstance(command.data, c.ExpireReservation):
+        # A timer's command that is early: nothing is stated, not even what has lapsed, so that its id is not used up
+        # and it rings again with it.
+        return (), stock
+    incoming.find_overdue(decision)
     decision.serve_queue()
     decision.report_levels()
     return decision.facts, decision.stock
@@ -51,7 +56,7 @@ def _answer(decision: Decision, data: c.StockCommand) -> Refused | None:
         case c.ReleaseStock():
             return _release(decision, data)
         case c.ExpireReservation():
-            return _expire(decision, data)
+            return _expire(stock=decision.before, data=data)
         case c.ReceiveStock():
             incoming.receive(decision, data)
         case c.ExpectStock():
@@ -205,32 +210,29 @@ def _release(decision: Decision, data: c.ReleaseStock) -> Refused | None:
     return None
 
 
-def _expire(decision: Decision, data: c.ExpireReservation) -> Refused | None:
-    attempt = Attempt(data.order_id, data.line_id, data.attempt)
-    held = decision.stock.reservations.get(attempt, {}).get(data.location_id)
-    what = f"no reservation of {data.sku} expired"
-    if held is None or held.expires_at is None:
-        return Refused(
-            code="unknown",
-            what=what,
-            detail=f"{data.order_id}:{data.line_id}:{data.attempt} holds nothing at {data.location_id} that lapses",
-            hint="it was shipped or released before",
-        )
-    if held.expires_at > decision.command.recorded_at:
-        # The timer's clock is ahead of the log's. Nothing is stated, so its id is not used up: it rings again with it.
+def _rings_early(stock: Stock, data: c.ExpireReservation, now: datetime) -> bool:
+    """The timer's clock is ahead of the log's. Then nothing is stated, not even what else has lapsed, so that the
+    command's id is not used up: it rings again with it.
+    """
+    held = _timed(stock, data)
+    return held is not None and held.expires_at is not None and held.expires_at > now
+
+
+def _expire(*, stock: Stock, data: c.ExpireReservation) -> Refused | None:
+    """The hold has lapsed with this decision, as any decision would have stated; the command made it prompt."""
+    if _timed(stock, data) is not None:
         return None
-    decision.add(
-        f.ReservationExpired(
-            sku=data.sku,
-            location_id=data.location_id,
-            quantity=held.quantity,
-            order_id=data.order_id,
-            line_id=data.line_id,
-            attempt=data.attempt,
-            for_order=held.for_order,
-        )
+    return Refused(
+        code="unknown",
+        what=f"no reservation of {data.sku} expired",
+        detail=f"{data.order_id}:{data.line_id}:{data.attempt} holds nothing at {data.location_id} that lapses",
+        hint="it was shipped, released or stated as lapsed before",
     )
-    return None
+
+
+def _timed(stock: Stock, data: c.ExpireReservation) -> Reservation | None:
+    held = stock.reservations.get(Attempt(data.order_id, data.line_id, data.attempt), {}).get(data.location_id)
+    return held if held is not None and held.expires_at is not None else None
 
 
 def _ship(decision: Decision, data: c.ShipStock) -> Refused | None:

@@ -5,6 +5,7 @@ from typing import Any
 from events.envelope import Command
 from events.stock import facts as f
 from events.stock.evolve import evolve
+from events.stock.lapsing import lapsed
 from events.stock.state import NOTHING, Attempt, Stock, Waiting
 
 
@@ -13,6 +14,8 @@ class Decision:
 
     def __init__(self, stock: Stock, command: Command[Any]) -> None:
         self.before = stock
+        self._served = stock
+        self._lapses = 0
         self.stock = stock
         self.command = command
         self.facts: list[f.StockFact] = []
@@ -24,9 +27,40 @@ class Decision:
         )
         self.facts.append(fact)
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether the command has added nothing to what had lapsed."""
+        return len(self.facts) == self._lapses
+
+    def lapse(self) -> None:
+        """State which holds have lapsed, and give what they held to those who wait: no decision counts them any more.
+
+        This comes before the answer to the command. Where that is refused nothing of it is stated: the next decision
+        finds it again.
+        """
+        for hold in lapsed(self.stock.lapsing, self.command.recorded_at):
+            attempt = Attempt(*hold.holder)
+            reservation = self.stock.reservations[attempt][hold.location_id]
+            self.add(
+                f.ReservationExpired(
+                    sku=self.stock.sku,
+                    location_id=hold.location_id,
+                    quantity=reservation.quantity,
+                    order_id=attempt.order_id,
+                    line_id=attempt.line_id,
+                    attempt=attempt.attempt,
+                    for_order=reservation.for_order,
+                    expires_at=reservation.expires_at,
+                )
+            )
+        if self.facts:
+            self.serve_queue()
+        self._served = self.stock
+        self._lapses = len(self.facts)
+
     def serve_queue(self) -> None:
         """Give what came free to those who wait: by time of the order, then order, then line."""
-        before = self.before.levels
+        before = self._served.levels
         if not self.stock.queue or not any(
             level.available > before.get(location_id, NOTHING).available
             or level.buffers != before.get(location_id, NOTHING).buffers
@@ -85,7 +119,7 @@ class Decision:
 
     def report_levels(self) -> None:
         """State where available fell below 0, and where it fell to the reorder point."""
-        cause = type(self.facts[0]).__name__ if self.facts else ""
+        cause = type(self.facts[min(self._lapses, len(self.facts) - 1)]).__name__ if self.facts else ""
         for location_id, level in self.stock.levels.items():
             before = self.before.level(location_id)
             if level is before:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from events.refusal import CommandRefused
 from events.stock import facts as f
 from events.stock.expected import Expected, Source, expect, next_due
+from events.stock.lapsing import Hold, lapsing_with, lapsing_without
 from events.stock.state import (
     ATTEMPTS_KEPT,
     MOVES_KEPT,
@@ -32,12 +33,9 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             if fact.waited:
                 stock = _leave_queue(stock, attempt, fact.quantity)
             stock = _heard_of(stock, attempt)
-            held = dict(stock.reservations.get(attempt, {}))
-            before = held.get(fact.location_id)
-            held[fact.location_id] = Reservation(
-                (before.quantity if before else 0) + fact.quantity, fact.expires_at, fact.for_order
-            )
-            stock = replace(stock, reservations=stock.reservations.set(attempt, held))
+            before = stock.reservations.get(attempt, {}).get(fact.location_id)
+            quantity = fact.quantity + (before.quantity if before else 0)
+            stock = _hold(stock, attempt, fact.location_id, Reservation(quantity, fact.expires_at, fact.for_order))
             return _change(stock, fact.location_id, reserved=fact.quantity)
         case f.StockShipped():
             for part in fact.consumed:
@@ -145,14 +143,29 @@ def _move(
     return _with(stock, location_id, level)
 
 
-def _unhold(stock: Stock, attempt: Attempt, location_id: str, quantity: int) -> Stock:
-    held = dict(stock.reservations[attempt])
-    reservation = held.pop(location_id)
-    left = reservation.quantity - quantity
-    if left > 0:
-        held[location_id] = reservation._replace(quantity=left)
+def _hold(stock: Stock, attempt: Attempt, location_id: str, reservation: Reservation | None) -> Stock:
+    """What the attempt holds at the location from now on, None for nothing."""
+    held = dict(stock.reservations.get(attempt, {}))
+    before = held.pop(location_id, None)
+    if reservation is not None:
+        held[location_id] = reservation
     reservations = stock.reservations.set(attempt, held) if held else stock.reservations.delete(attempt)
-    return replace(stock, reservations=reservations)
+    ended = before.expires_at if before else None
+    ends = reservation.expires_at if reservation else None
+    if ended == ends:
+        return replace(stock, reservations=reservations)
+    lapsing, hold = stock.lapsing, Hold(attempt, location_id)
+    if ended is not None:
+        lapsing = lapsing_without(lapsing, hold, ended)
+    if ends is not None:
+        lapsing = lapsing_with(lapsing, hold, ends)
+    return replace(stock, reservations=reservations, lapsing=lapsing)
+
+
+def _unhold(stock: Stock, attempt: Attempt, location_id: str, quantity: int) -> Stock:
+    reservation = stock.reservations[attempt][location_id]
+    left = reservation.quantity - quantity
+    return _hold(stock, attempt, location_id, reservation._replace(quantity=left) if left > 0 else None)
 
 
 def _leave_queue(stock: Stock, attempt: Attempt, quantity: int) -> Stock:

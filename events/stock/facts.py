@@ -182,6 +182,7 @@ class ReservationExpired(Struct, frozen=True, kw_only=True):
     line_id: Id
     attempt: Natural
     for_order: bool
+    expires_at: UtcTime | None = None
 
 
 class StockShipped(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import immutables
 from msgspec import Struct
 
 from events.stock.expected import Expected, Incoming, Source, next_due
+from events.stock.lapsing import NONE, Hold, Lapsing, lapsing_with
 
 #: Attempts that a SKU remembers besides those that hold or wait: so many at least, at most one half more. Repeats are
 #: known by their command ids; this only keeps another command from using an attempt again soon.
@@ -101,6 +102,7 @@ class Stock(Struct, frozen=True, kw_only=True):
 
     `tombstones` are attempts whose release came before they did, with the day of that; old ones went on `day`.
     `incoming` is what is on its way; at `next_due` some of it is overdue.
+    `lapsing` are the reservations that have an end, by that end.
     """
 
     sku: str
@@ -114,6 +116,7 @@ class Stock(Struct, frozen=True, kw_only=True):
     day: int = 0
     incoming: Incoming = {}
     next_due: datetime | None = None
+    lapsing: Lapsing = NONE
 
     def level(self, location_id: str) -> Level:
         return self.levels.get(location_id, NOTHING)
@@ -159,8 +162,13 @@ def to_stored(stock: Stock) -> StoredStock:
 
 
 def from_stored(stored: StoredStock) -> Stock:
-    """The inverse of `to_stored`."""
+    """The inverse of `to_stored`; what lapses follows from the reservations, what is due from what is on its way."""
     incoming = dict(stored.incoming)
+    lapsing = NONE
+    for attempt, by_location in stored.reservations:
+        for location_id, reservation in by_location.items():
+            if reservation.expires_at is not None:
+                lapsing = lapsing_with(lapsing, Hold(attempt, location_id), reservation.expires_at)
     return Stock(
         sku=stored.sku,
         levels=stored.levels,
@@ -173,6 +181,7 @@ def from_stored(stored: StoredStock) -> Stock:
         day=stored.day,
         incoming=incoming,
         next_due=next_due(incoming),
+        lapsing=lapsing,
     )
 
 

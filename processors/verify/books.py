@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from processors.verify.facts import Fact, Handler
-from processors.verify.journals import Fetch, answers, answers_command, history
+from processors.verify.journals import Answering, Fetch, answers, history
 from processors.verify.kpi import Kpis
 from processors.verify.orders import Orders
 from processors.verify.queues import Queues
@@ -22,6 +22,7 @@ class Books:
         self._kpis = Kpis()
         self._history = history()
         self._answers = answers()
+        self._answering = Answering()
         self._stocks = Stocks()
         self._routing = Routing()
         self._queues = Queues()
@@ -54,5 +55,5 @@ class Books:
             self._history.add(fact)
         if fact.name == "ShipmentDispatched":
             self._routing.dispatched(fact.partition, record)
-        if answers_command(fact):
+        if self._answering.answers_command(fact):
             self._answers.add(fact)

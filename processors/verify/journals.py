@@ -151,9 +151,31 @@ def answers() -> Journal:
     )  # fmt: skip
 
 
-def answers_command(fact: Fact) -> bool:
-    """Whether a fact is the first of a decision about a command from outside."""
-    return bool(fact.record["index"] == 1 and fact.record["channel"] != _OWN_CHANNEL)
+class Answering:
+    """Which facts answer commands from outside: the first of a decision, after what is only stated because time has
+    passed (holds that lapsed, and who waited for their units).
+    """
+
+    def __init__(self) -> None:
+        self._owed: set[tuple[str, int]] = set()
+
+    def answers_command(self, fact: Fact) -> bool:
+        """To be asked for every fact, those of a partition in their order."""
+        if fact.record["channel"] == _OWN_CHANNEL:
+            return False
+        place = (fact.topic, fact.partition)
+        if fact.record["index"] == 1:
+            self._owed.discard(place)
+            if fact.name != "ReservationExpired":
+                return True
+            self._owed.add(place)
+            return False
+        if place not in self._owed or fact.name in ("ReservationExpired", "StockOffered"):
+            return False
+        if fact.name == "StockReserved" and fact.record["data"]["waited"]:
+            return False
+        self._owed.discard(place)
+        return True
 
 
 def _answer_row(fact: Fact) -> tuple[Any, ...]:

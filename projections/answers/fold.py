@@ -1,4 +1,8 @@
-"""The first fact of a decision says what became of its command; the product's own commands are left out."""
+"""The first fact of a decision says what became of its command; the product's own commands are left out.
+
+Holds that had lapsed by then are stated before it (ReservationExpired, and who was served from them): these facts
+answer nobody.
+"""
 
 from collections.abc import Mapping
 
@@ -19,6 +23,8 @@ _ENVELOPE = (
     "stream_id",
     "recorded_at",
 )
+_PLACE = ("meta_topic", "meta_partition", "meta_offset")
+_DECISION = ("meta_topic", "meta_partition", "meta_epoch", "meta_intake_offset")
 _WHY = ("command", "code", "what", "detail", "hint", "at_most")
 
 
@@ -41,19 +47,36 @@ def _not_reserved(batch: FactBatch) -> pl.DataFrame:
     )
 
 
+def _answering(batch: FactBatch, facts: pl.DataFrame) -> pl.DataFrame:
+    """Which of these facts, whole decisions about commands from outside, answer their commands."""
+    first = facts.filter(pl.col("meta_index") == 1)
+    lapsed = first.filter(pl.col("fact") == "ReservationExpired").select(_DECISION)
+    if lapsed.is_empty():
+        return first
+    # Rare enough to be looked at once more.
+    served = batch.facts("StockReserved").filter("waited").select(_PLACE)
+    after = facts.filter(~pl.col("fact").is_in(["ReservationExpired", "StockOffered"]))
+    after = after.join(lapsed, on=_DECISION, how="semi").join(served, on=_PLACE, how="anti")
+    after = after.filter(pl.col("meta_index") == pl.col("meta_index").min().over(_DECISION))
+    return pl.concat([first.join(lapsed, on=_DECISION, how="anti"), after])
+
+
 def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
     """Rows for `answers`."""
-    first = (pl.col("meta_index") == 1) & (pl.col("meta_channel") != INTERNAL_CHANNEL)
-    envelope = [pl.col(META + name).alias(name) for name in _ENVELOPE]
-    facts = pl.concat([batch.envelopes(topic) for topic in LEDGER_TOPICS]).filter(
-        first & ~pl.col("fact").is_in(["CommandRefused", "ReservationRefused"])
+    outside = pl.concat([batch.envelopes(topic) for topic in LEDGER_TOPICS]).filter(
+        pl.col("meta_channel") != INTERNAL_CHANNEL
     )
-    refusals = batch.facts("CommandRefused").filter(first)
+    answering = _answering(batch, outside)
+    envelope = [pl.col(META + name).alias(name) for name in _ENVELOPE]
+    refusals, not_reserved = (
+        frame.join(answering, on=_PLACE, how="semi") for frame in (batch.facts("CommandRefused"), _not_reserved(batch))
+    )
+    accepted = answering.filter(~pl.col("fact").is_in(["CommandRefused", "ReservationRefused"]))
     answers = pl.concat(
         [
-            facts.select(*envelope, "fact", outcome=pl.lit("accepted")),
+            accepted.select(*envelope, "fact", outcome=pl.lit("accepted")),
             refusals.select(*envelope, *_WHY, fact=pl.lit("CommandRefused"), outcome=pl.lit("refused")),
-            _not_reserved(batch).filter(first).select(*envelope, *_WHY, "fact", "outcome"),
+            not_reserved.select(*envelope, *_WHY, "fact", "outcome"),
         ],
         how="diagonal",
     )

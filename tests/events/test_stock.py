@@ -23,6 +23,7 @@ from tests.events.builders import (
     reserve,
     ship,
     take_back,
+    wait_for,
 )
 from tests.support.given import NOW, ask, given, like, nothing, sent
 
@@ -232,6 +233,68 @@ def test_a_hold_lapses_at_the_second_that_it_names_and_not_one_before() -> None:
     story.when(sent(expire(), at=at("10:14:59"))).then_nothing()
     story.when(sent(expire(), at=until)).then(like(f.ReservationExpired, quantity=1, for_order=False))
     story.when(sent(expire(), at=until)).then_refused("unknown")
+
+
+def test_of_one_unit_held_for_a_quarter_of_an_hour_none_is_free_a_second_before_and_one_at_the_second() -> None:
+    ten, until = at("10:00:00"), at("10:15:00")
+    story = given(sent(receive(1), at=ten), sent(reserve(1, order="cart-1", expires_at=until), at=ten))
+    story.when(sent(reserve(1, attempt=2), at=at("10:14:59")))
+    story.then(like(f.ReservationRefused, available=0))
+    story.when(sent(reserve(1, attempt=3), at=until))
+    story.then(
+        like(f.ReservationExpired, order_id="cart-1", quantity=1, expires_at=until), like(f.StockReserved, attempt=3)
+    )
+
+
+def test_a_hold_lapses_in_the_decision_about_anything_else_and_before_it() -> None:
+    ten, until = at("10:00:00"), at("10:15:00")
+    story = given(sent(receive(5), at=ten), sent(reserve(3, expires_at=until), at=ten))
+    story.when(sent(reserve(1, attempt=2, expires_at=at("10:10:00")), at=ten))
+    story.when(sent(move(5), at=until))
+    story.then(like(f.ReservationExpired, attempt=2), like(f.ReservationExpired, attempt=1), f.StockMoved)
+
+
+def test_a_refusal_counts_what_has_lapsed_and_leaves_it_to_the_next_decision_to_state_it() -> None:
+    ten, until = at("10:00:00"), at("10:15:00")
+    story = given(sent(receive(5), at=ten), sent(reserve(3, expires_at=until), at=ten))
+    story.when(sent(move(6), at=until)).then_refused("limit", at_most=5)
+    story.when(sent(receive(1), at=until)).then(f.ReservationExpired, f.StockReceived)
+
+
+def test_what_lapses_goes_to_those_who_wait_before_it_can_be_asked_for() -> None:
+    ten, until = at("10:00:00"), at("10:15:00")
+    story = given(sent(receive(2), at=ten), sent(reserve(2, order="cart-1", expires_at=until), at=ten))
+    story.when(sent(wait_for(1, attempt=7), at=ten)).then(f.StockAwaited)
+    story.when(sent(reserve(2, order="o-2"), at=until)).then(
+        like(f.ReservationExpired, quantity=2),
+        like(f.StockReserved, order_id="o-1", waited=True),
+        like(f.ReservationRefused, order_id="o-2", available=1),
+    )
+
+
+def test_a_timer_that_is_early_states_nothing_even_where_another_hold_has_lapsed() -> None:
+    ten, until = at("10:00:00"), at("10:15:00")
+    story = given(sent(receive(5), at=ten), sent(reserve(1, expires_at=until), at=ten))
+    story.when(sent(reserve(1, attempt=2, expires_at=at("10:20:00")), at=ten))
+    story.when(sent(expire(attempt=2), at=until)).then_nothing()
+    story.when(sent(expire(attempt=2), at=at("10:20:00"))).then(f.ReservationExpired, f.ReservationExpired)
+
+
+def test_a_shortfall_is_said_to_come_from_the_command_and_not_from_a_hold_that_lapsed() -> None:
+    ten, until = at("10:00:00"), at("10:15:00")
+    story = given(
+        sent(receive(2), at=ten), sent(reserve(1, expires_at=until), at=ten), sent(reserve(1, attempt=2), at=ten)
+    )
+    story.when(sent(adjust(-2), at=until))
+    story.then(f.ReservationExpired, f.StockAdjusted, like(f.StockShortfallFound, cause="StockAdjusted"))
+
+
+def test_a_release_ends_a_hold_before_its_time() -> None:
+    ten = at("10:00:00")
+    story = given(sent(receive(3), at=ten), sent(reserve(3, expires_at=at("10:15:00")), at=ten))
+    story.when(sent(release(1), at=ten)).when(sent(release(2), at=ten))
+    assert story.state.lapsing.first is None
+    story.when(sent(receive(1), at=at("10:15:00"))).then(f.StockReceived)
 
 
 def test_a_hold_without_an_end_does_not_lapse() -> None:

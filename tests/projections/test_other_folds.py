@@ -129,3 +129,19 @@ def test_each_command_from_outside_gets_one_answer():
     assert answers[1]["intake_offset"] == 1
     assert answers[1]["hint"] == "check the number"
     assert answers[1]["partition"] == 3
+
+
+def test_what_had_lapsed_and_who_was_served_from_it_answers_no_command():
+    log = ChainLog("ledger.stock")
+    lapsed = fact("ReservationExpired", **HELD, quantity=2)
+    served = fact("StockReserved", **HELD, quantity=1, waited=True)
+    refusal = fact("ReservationRefused", **HELD, quantity=2, available=1, reason="not_enough")
+    log.decide("SKU-1", lapsed, lapsed, served, refusal, served, command_id="web-1")
+    log.decide("SKU-1", lapsed, stock_received(), served, command_id="wms-1")
+    log.decide("SKU-1", stock_received(), served, command_id="wms-2")
+    log.decide("SKU-1", lapsed, channel="order-ledger", command_id="expire:1")
+    assert [(row["command_id"], row["outcome"], row["fact"]) for row in rows(ANSWERS, log)["answers"]] == [
+        ("web-1", "refused", "ReservationRefused"),
+        ("wms-1", "accepted", "StockReceived"),
+        ("wms-2", "accepted", "StockReceived"),
+    ]

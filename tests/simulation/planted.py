@@ -20,6 +20,7 @@ import msgspec
 from events.chain import ChainReader, Link
 from events.orders import evolve as order_evolve
 from events.stock import decide as stock_decide
+from events.stock.commands import ExpireReservation
 from processors.ledger import partition, snapshots, takeover, writer
 from processors.ledger.partition import Answer, PartitionLedger, Stream
 from processors.projector import accept
@@ -217,6 +218,17 @@ def _promises_twice() -> AbstractContextManager[Any]:
     return patch.object(stock_decide.Stock.level.__globals__["Level"], "free", on_hand)
 
 
+def _lapses_by_timer() -> AbstractContextManager[Any]:
+    """As it was: a hold counts until a timer has said that its time is over."""
+    lapse = stock_decide.Decision.lapse
+
+    def only_when_rung(self: stock_decide.Decision) -> None:
+        if isinstance(self.command.data, ExpireReservation):
+            lapse(self)
+
+    return patch.object(stock_decide.Decision, "lapse", only_when_rung)
+
+
 def _keeps_holds_of_shipped() -> AbstractContextManager[Any]:
     """A dispatch does not end the hold that it used up."""
 
@@ -256,5 +268,6 @@ PLANTED: Mapping[str, Bug] = {
     "snapshot_too_early": Bug("a snapshot holds what is not on the log", _early_snapshot),
     "asides_in_any_order": Bug("facts overtake what was set aside before them", _asides_in_any_order),
     "promises_twice": Bug("held units are promised again", _promises_twice),
+    "holds_lapse_by_timer": Bug("a hold counts until a timer rings", _lapses_by_timer),
     "holds_of_shipped_stay": Bug("what was dispatched stays reserved", _keeps_holds_of_shipped),
 }

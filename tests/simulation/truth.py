@@ -106,6 +106,8 @@ class Truth:
             self._check_order(state)
         elif topic == "ledger.stock":
             self._check_stock(state, facts, levels)
+            if facts[0][0] != "CommandRefused":
+                self._check_lapsed(state, first["recorded_at"])
 
     def _once(self, topic: str, record: dict[str, Any]) -> None:
         stream = (topic, record["stream_id"])
@@ -156,6 +158,22 @@ class Truth:
         rows = {key[1:]: row for key, row in self.stocks.expected.rows.items() if key[0] == stock.sku and row.quantity}
         expected = {key: (row.quantity, row.expected_at, row.overdue) for key, row in rows.items()}
         must(stock.incoming == expected, "decider_and_plain_fold_agree", (stock.incoming, expected))
+
+    def _check_lapsed(self, stock: Any, now: datetime) -> None:
+        """No decision counts a hold whose time has come; a refusal states nothing, so it is seen with the next one."""
+        ends = {
+            (attempt, location_id): reservation.expires_at
+            for attempt, by_location in stock.reservations.items()
+            for location_id, reservation in by_location.items()
+            if reservation.expires_at is not None
+        }
+        must(all(end > now for end in ends.values()), "no_decision_counts_a_hold_that_lapsed", (now, ends))
+        noted = {
+            (hold.holder, hold.location_id): end
+            for holds in stock.lapsing.seconds.values()
+            for hold, end in holds.items()
+        }
+        must(ends == noted, "every_end_of_a_hold_is_noted", (ends, noted))
 
     def _check_money(self, order_id: str) -> None:
         order = self.orders.orders.rows[order_id,]

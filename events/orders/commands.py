@@ -72,6 +72,7 @@ class PlaceOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     allocation: Literal["ship_available", "all_or_nothing"] = "ship_available"
     release_at: UtcTime | None = None
     charges: tuple[Charge, ...] = ()
+    cart_id: Id | None = None
 
 
 class AmendOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

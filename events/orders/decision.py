@@ -164,6 +164,7 @@ class Decision:
                 country=order.country,
                 latitude=order.latitude,
                 longitude=order.longitude,
+                cart_id=order.cart_id,
             )
         )
 

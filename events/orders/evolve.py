@@ -123,6 +123,7 @@ def _placed(fact: f.OrderPlaced, channel: str, occurred_at: datetime) -> Order:
         due_by=fact.promised_by,
         lines=lines,
         charges_minor=sum(charge.amount_minor for charge in fact.charges),
+        cart_id=fact.cart_id,
         released=fact.sourcing,
     )
 

@@ -126,6 +126,7 @@ class OrderPlaced(Struct, frozen=True, kw_only=True):
     release_at: UtcTime | None = None
     charges: tuple[Charge, ...]
     sourcing: bool
+    cart_id: Id | None = None
 
 
 class OrderAmended(Struct, frozen=True, kw_only=True):
@@ -179,6 +180,7 @@ class SourcingRequested(Struct, frozen=True, kw_only=True):
     country: Text
     latitude: float | None = None
     longitude: float | None = None
+    cart_id: Id | None = None
 
 
 class LineAllocated(Struct, frozen=True, kw_only=True):

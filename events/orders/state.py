@@ -111,6 +111,7 @@ class Order(Struct, frozen=True, kw_only=True):
     returns: Mapping[str, Return] = {}
     refunded_minor: int = 0
     queues: Mapping[str, Queued] = {}
+    cart_id: str | None = None
 
     @property
     def as_a_whole(self) -> bool:

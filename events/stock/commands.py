@@ -84,6 +84,7 @@ class ReserveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     attempt: Natural
     expires_at: UtcTime | None = None
     for_channel: Id | None = None
+    cart_id: Id | None = None
 
 
 class ReleaseStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -110,6 +111,7 @@ class AwaitStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     mode: Literal["grant", "offer"] = "grant"
     for_channel: Id | None = None
     locations: tuple[Id, ...] = ()
+    cart_id: Id | None = None
 
 
 class ShipStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

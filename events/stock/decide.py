@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import assert_never
 
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
+from events.stock import carts, incoming
 from events.stock import commands as c
 from events.stock import facts as f
-from events.stock import incoming
 from events.stock.decision import Decision
 from events.stock.state import MOVES_KEPT, Attempt, Reservation, Stock, Waiting
 from events.values import Buffer, Consumed
@@ -105,7 +105,7 @@ def _reserve(decision: Decision, data: c.ReserveStock) -> Refused | None:
     released_before = attempt in stock.tombstones
     if attempt in stock.answered and not released_before:
         return _answered_already(attempt, data.sku)
-    free = stock.level(data.location_id).free(data.for_channel)
+    free = carts.free_with(stock, data.cart_id, data.location_id, data.for_channel)
     if released_before or free < data.quantity:
         decision.add(
             f.ReservationRefused(
@@ -121,6 +121,7 @@ def _reserve(decision: Decision, data: c.ReserveStock) -> Refused | None:
             )
         )
         return None
+    carts.take_over(decision, data.cart_id, data.location_id, data.quantity)
     decision.add(
         f.StockReserved(
             sku=data.sku,
@@ -145,7 +146,12 @@ def _await(decision: Decision, data: c.AwaitStock) -> Refused | None:
     waiting = Waiting(data.quantity, data.placed_at, data.mode, data.for_channel, data.locations)
     free = sum(level.free(data.for_channel) for level in stock.levels.values())
     if data.mode == "offer":
-        if free >= data.quantity:
+        places = carts.locations(stock, data.cart_id) if data.cart_id else ()
+        from_cart = sum(
+            carts.free_with(stock, data.cart_id, place, data.for_channel) - stock.level(place).free(data.for_channel)
+            for place in places
+        )
+        if free + from_cart >= data.quantity:
             decision.offer(attempt, data.quantity)
             return None
         # An order that waits as a whole lets go of what its other lines hold. That alone must not call it back:
@@ -157,7 +163,8 @@ def _await(decision: Decision, data: c.AwaitStock) -> Refused | None:
             for held in by_location.values()
         )
     else:
-        left = data.quantity - decision.grant(attempt, waiting, min(free, data.quantity), waited=False)
+        left = data.quantity - carts.grant(decision, attempt, data.cart_id, data.quantity)
+        left -= decision.grant(attempt, waiting, min(free, left), waited=False)
     if left:
         decision.add(
             f.StockAwaited(

@@ -20,6 +20,8 @@ from events.stock.state import (
     Reservation,
     Stock,
     Waiting,
+    carts_with,
+    carts_without,
 )
 
 SECONDS_PER_DAY = 86_400
@@ -152,14 +154,17 @@ def _hold(stock: Stock, attempt: Attempt, location_id: str, reservation: Reserva
     reservations = stock.reservations.set(attempt, held) if held else stock.reservations.delete(attempt)
     ended = before.expires_at if before else None
     ends = reservation.expires_at if reservation else None
-    if ended == ends:
+    if ended is None and ends is None:
         return replace(stock, reservations=reservations)
-    lapsing, hold = stock.lapsing, Hold(attempt, location_id)
-    if ended is not None:
-        lapsing = lapsing_without(lapsing, hold, ended)
-    if ends is not None:
-        lapsing = lapsing_with(lapsing, hold, ends)
-    return replace(stock, reservations=reservations, lapsing=lapsing)
+    lapsing, carts, hold = stock.lapsing, stock.carts, Hold(attempt, location_id)
+    if ended != ends:
+        lapsing = lapsing if ended is None else lapsing_without(lapsing, hold, ended)
+        lapsing = lapsing if ends is None else lapsing_with(lapsing, hold, ends)
+    was_of_a_cart = before is not None and before.of_a_cart
+    is_of_a_cart = reservation is not None and reservation.of_a_cart
+    if was_of_a_cart != is_of_a_cart:
+        carts = carts_with(carts, hold) if is_of_a_cart else carts_without(carts, hold)
+    return replace(stock, reservations=reservations, lapsing=lapsing, carts=carts)
 
 
 def _unhold(stock: Stock, attempt: Attempt, location_id: str, quantity: int) -> Stock:

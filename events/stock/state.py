@@ -79,6 +79,11 @@ class Reservation(NamedTuple):
     expires_at: datetime | None
     for_order: bool
 
+    @property
+    def of_a_cart(self) -> bool:
+        """Whether an order may take it over: a channel asked for it, and it has an end."""
+        return self.expires_at is not None and not self.for_order
+
 
 class Waiting(NamedTuple):
     """An attempt in the queue."""
@@ -91,6 +96,7 @@ class Waiting(NamedTuple):
 
 
 Reservations = immutables.Map[Attempt, Mapping[str, Reservation]]
+Carts = immutables.Map[str, immutables.Map[Hold, None]]
 Queue = immutables.Map[Attempt, Waiting]
 Answered = immutables.Map[Attempt, int]
 Tombstones = immutables.Map[Attempt, int]
@@ -102,7 +108,8 @@ class Stock(Struct, frozen=True, kw_only=True):
 
     `tombstones` are attempts whose release came before they did, with the day of that; old ones went on `day`.
     `incoming` is what is on its way; at `next_due` some of it is overdue.
-    `lapsing` are the reservations that have an end, by that end.
+    `lapsing` are the reservations that have an end, by that end; `carts` those of them that a channel asked for, by the
+    order (the cart) that they were asked for.
     """
 
     sku: str
@@ -117,6 +124,7 @@ class Stock(Struct, frozen=True, kw_only=True):
     incoming: Incoming = {}
     next_due: datetime | None = None
     lapsing: Lapsing = NONE
+    carts: Carts = immutables.Map()
 
     def level(self, location_id: str) -> Level:
         return self.levels.get(location_id, NOTHING)
@@ -164,11 +172,14 @@ def to_stored(stock: Stock) -> StoredStock:
 def from_stored(stored: StoredStock) -> Stock:
     """The inverse of `to_stored`; what lapses follows from the reservations, what is due from what is on its way."""
     incoming = dict(stored.incoming)
-    lapsing = NONE
+    lapsing: Lapsing = NONE
+    carts: Carts = immutables.Map()
     for attempt, by_location in stored.reservations:
         for location_id, reservation in by_location.items():
             if reservation.expires_at is not None:
                 lapsing = lapsing_with(lapsing, Hold(attempt, location_id), reservation.expires_at)
+            if reservation.of_a_cart:
+                carts = carts_with(carts, Hold(attempt, location_id))
     return Stock(
         sku=stored.sku,
         levels=stored.levels,
@@ -182,7 +193,22 @@ def from_stored(stored: StoredStock) -> Stock:
         incoming=incoming,
         next_due=next_due(incoming),
         lapsing=lapsing,
+        carts=carts,
     )
+
+
+def carts_with(carts: Carts, hold: Hold) -> Carts:
+    """With one hold of a cart more."""
+    cart_id = hold.holder[0]
+    holds: immutables.Map[Hold, None] = carts.get(cart_id, immutables.Map())
+    return carts.set(cart_id, holds.set(hold, None))
+
+
+def carts_without(carts: Carts, hold: Hold) -> Carts:
+    """Without a hold that is there."""
+    cart_id = hold.holder[0]
+    holds = carts[cart_id].delete(hold)
+    return carts.set(cart_id, holds) if holds else carts.delete(cart_id)
 
 
 def _by_attempt(item: tuple[Attempt, Any]) -> Attempt:

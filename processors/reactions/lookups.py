@@ -34,8 +34,10 @@ class ProjectionLookups:
         self._places: Mapping[str, Place] = {}
         self._places_until = float("-inf")
 
-    def read(self, skus: Collection[str]) -> Lookups:
-        """Stock of the SKUs where there is any, and the locations. No query at all where no SKU is asked for."""
+    def read(self, skus: Collection[str], carts: Collection[str] = ()) -> Lookups:
+        """Stock of the SKUs where there is any, the locations, and what the carts hold. No query at all where no SKU is
+        asked for.
+        """
         if not skus:
             return Lookups({}, {}, self._places)
 
@@ -50,7 +52,22 @@ class ProjectionLookups:
         for sku, location_id, units_sellable, units_available in self._database.run(ask):
             sellable.setdefault(sku, {})[location_id] = units_sellable
             available.setdefault(sku, {})[location_id] = units_available
-        return Lookups(sellable, available, self._known_places())
+        return Lookups(sellable, available, self._known_places(), self._held_by(carts) if carts else {})
+
+    def _held_by(self, carts: Collection[str]) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
+        """Units by cart, SKU and location. What has lapsed since is refused by the stock stream."""
+
+        def ask(connection: psycopg.Connection[Any]) -> list[Any]:
+            return connection.execute(
+                "SELECT order_id, sku, location_id, sum(quantity)::bigint FROM expiring_reservations"
+                " WHERE order_id = ANY(%s) AND quantity > 0 GROUP BY order_id, sku, location_id",
+                [list(carts)],
+            ).fetchall()
+
+        held: dict[str, dict[str, dict[str, int]]] = {}
+        for cart_id, sku, location_id, units in self._database.run(ask):
+            held.setdefault(cart_id, {}).setdefault(sku, {})[location_id] = units
+        return held
 
     def _known_places(self) -> Mapping[str, Place]:
         if self._clock() >= self._places_until:

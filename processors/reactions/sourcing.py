@@ -43,12 +43,14 @@ def attempt_number(round_number: int, part: int, location_id: str, quantity: int
 class Lookups(NamedTuple):
     """What sourcing knows of the world.
 
-    `sellable` and `available`: units by SKU and location, with and without the channels' buffers kept back.
+    `sellable` and `available`: units by SKU and location, with and without the channels' buffers kept back. `carts`:
+    units that the carts of these orders hold; they are in neither.
     """
 
     sellable: Availability
     available: Availability
     places: Mapping[str, Place]
+    carts: Mapping[str, Availability] = {}
 
 
 class _Request(NamedTuple):
@@ -60,6 +62,7 @@ class _Request(NamedTuple):
     whole: bool
     placed_at: datetime
     sales_channel: str
+    cart_id: str | None
 
 
 def source_placed(fact: Recorded[OrderPlaced], lookups: Lookups) -> list[Asked]:
@@ -76,6 +79,7 @@ def source_placed(fact: Recorded[OrderPlaced], lookups: Lookups) -> list[Asked]:
         whole=order.allocation == "all_or_nothing",
         placed_at=fact.occurred_at,
         sales_channel=fact.channel,
+        cart_id=order.cart_id,
     )
     return _ask(fact, request, lookups)
 
@@ -92,6 +96,7 @@ def source_again(fact: Recorded[SourcingRequested], lookups: Lookups) -> list[As
         whole=wanted.allocation == "all_or_nothing",
         placed_at=wanted.placed_at,
         sales_channel=wanted.sales_channel,
+        cart_id=wanted.cart_id,
     )
     return _ask(fact, request, lookups)
 
@@ -101,6 +106,7 @@ def _coordinates(latitude: float | None, longitude: float | None) -> Coordinates
 
 
 def _ask(fact: AnyRecorded, request: _Request, lookups: Lookups) -> list[Asked]:
+    lookups = _with_cart(lookups, request.cart_id)
     found = plan(request.needs, lookups.sellable, lookups.places, request.destination, request.excluded)
     if request.whole and found.short:
         # A buffer may be another channel's: only the stock stream knows. Without this second look, units behind such a
@@ -117,6 +123,27 @@ def _ask(fact: AnyRecorded, request: _Request, lookups: Lookups) -> list[Asked]:
             return _wait(fact, request, list(whole.values()), "offer", lookups.places)
     waits = _wait(fact, request, found.short, "grant", lookups.places) if found.short else []
     return _reserve(fact, request, found) + waits
+
+
+def _with_cart(lookups: Lookups, cart_id: str | None) -> Lookups:
+    """What the order may take: what is free, and what its own cart holds."""
+    held = lookups.carts.get(cart_id, {}) if cart_id is not None else {}
+    if not held:
+        return lookups
+    sellable, available = (
+        {
+            **table,
+            **{
+                sku: {
+                    **table.get(sku, {}),
+                    **{place: table.get(sku, {}).get(place, 0) + units for place, units in here.items()},
+                }
+                for sku, here in held.items()
+            },
+        }
+        for table in (lookups.sellable, lookups.available)
+    )
+    return lookups._replace(sellable=sellable, available=available)
 
 
 def _reserve(fact: AnyRecorded, request: _Request, found: Plan) -> list[Asked]:
@@ -138,6 +165,7 @@ def _reserve(fact: AnyRecorded, request: _Request, found: Plan) -> list[Asked]:
                     line_id=part.line_id,
                     attempt=attempt,
                     for_channel=request.sales_channel,
+                    cart_id=request.cart_id,
                 ),
             )
         )
@@ -170,6 +198,7 @@ def _wait(
                 mode=mode,
                 for_channel=request.sales_channel,
                 locations=preferred,
+                cart_id=request.cart_id,
             ),
         )
         for need, attempt in asked

@@ -84,7 +84,8 @@ def _own_copy(lookups: Lookups) -> Lookups:
     sellable, available = (
         {sku: dict(places) for sku, places in table.items()} for table in (lookups.sellable, lookups.available)
     )
-    return Lookups(sellable, available, lookups.places)
+    carts = {cart_id: {sku: dict(places) for sku, places in held.items()} for cart_id, held in lookups.carts.items()}
+    return Lookups(sellable, available, lookups.places, carts)
 
 
 def _take(left: Lookups, asked: Iterable[Asked]) -> None:
@@ -92,10 +93,16 @@ def _take(left: Lookups, asked: Iterable[Asked]) -> None:
     for row in asked:
         if not isinstance(row.data, ReserveStock):
             continue
+        sku, location_id, units = row.data.sku, row.data.location_id, row.data.quantity
+        of_cart = left.carts.get(row.data.cart_id or "", {}).get(sku)
+        if isinstance(of_cart, dict) and location_id in of_cart:
+            taken = min(units, of_cart[location_id])
+            of_cart[location_id] -= taken
+            units -= taken
         for table in (left.sellable, left.available):
-            places = table.get(row.data.sku)
-            if isinstance(places, dict) and row.data.location_id in places:
-                places[row.data.location_id] = max(0, places[row.data.location_id] - row.data.quantity)
+            places = table.get(sku)
+            if isinstance(places, dict) and location_id in places:
+                places[location_id] = max(0, places[location_id] - units)
 
 
 def skus_to_look_up(facts: Sequence[AnyRecorded]) -> set[str]:
@@ -105,4 +112,15 @@ def skus_to_look_up(facts: Sequence[AnyRecorded]) -> set[str]:
         data = fact.data
         if type(data) is SourcingRequested or (type(data) is OrderPlaced and data.sourcing):
             wanted.update(line.sku for line in data.lines)
+    return wanted
+
+
+def carts_to_look_up(facts: Sequence[AnyRecorded]) -> set[str]:
+    """Carts whose units the reactions to these facts may hand over."""
+    wanted: set[str] = set()
+    for fact in facts:
+        data = fact.data
+        asks = type(data) is SourcingRequested or (type(data) is OrderPlaced and data.sourcing)
+        if asks and data.cart_id is not None:
+            wanted.add(data.cart_id)
     return wanted

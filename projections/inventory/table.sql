@@ -65,6 +65,8 @@ CREATE TABLE IF NOT EXISTS expiring_reservations (
 );
 
 CREATE INDEX IF NOT EXISTS expiring_reservations_expires_at ON expiring_reservations (expires_at) WHERE quantity > 0;
+-- What a cart holds, when it becomes an order.
+CREATE INDEX IF NOT EXISTS expiring_reservations_order_id ON expiring_reservations (order_id) WHERE quantity > 0;
 
 CREATE TABLE IF NOT EXISTS expected_receipts (
     sku         text COLLATE "C" NOT NULL,

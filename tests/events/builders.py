@@ -182,6 +182,13 @@ def release(
     )
 
 
+def put_in_cart(
+    units: int = 1, *, cart: str = "cart-1", attempt: int = 1, location: str = "WH1", until: datetime | None = None
+) -> s.ReserveStock:
+    """A shop holds units for a cart."""
+    return reserve(units, order=cart, attempt=attempt, location=location, expires_at=until or at("20:00:00"))
+
+
 def wait_for(
     units: int = 1,
     *,

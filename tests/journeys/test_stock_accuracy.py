@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.shop import PATIENCE_SECONDS, Shop, command, receive
+from tests.support.shop import PATIENCE_SECONDS, Shop, command, place, receive
 
 pytestmark = pytest.mark.journey
 
@@ -51,6 +51,19 @@ def test_a_unit_is_free_for_the_next_who_asks_when_its_hold_is_over(shop: Shop) 
         [until],
     ).fetchall()
     assert fact == (True,)
+
+
+def test_a_cart_becomes_an_order_and_nobody_else_gets_its_unit(shop: Shop) -> None:
+    until = in_seconds(600)
+    shop.accepted(receive("cart", "WH1", 1), reserve("cart", "basket-1", expires_at=until))
+    shop.accepted(place("cart-other", ("cart", 1)), place("cart-own", ("cart", 1), cart_id="basket-1"))
+    assert shop.line("cart-own")["locations"] == {"WH1": 1}
+    assert shop.line("cart-other")["backordered"] == 1
+    stock = shop.stock("cart", "WH1")
+    assert (stock["on_hand"], stock["reserved"], stock["available"]) == (1, 1, 0)
+    assert shop.connection.execute(
+        "SELECT sum(quantity) FROM expiring_reservations WHERE order_id = 'basket-1'"
+    ).fetchone() == (0,)
 
 
 def test_everything_above_is_equal_to_an_independent_fold(shop: Shop) -> None:

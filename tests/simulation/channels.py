@@ -51,9 +51,11 @@ class Channels:
         self._truth = truth
         self.orders: list[str] = []
         self._held: list[Document] = []
+        self._carts: list[Document] = []
         self._kinds: dict[str, Callable[[int, Dice, datetime], tuple[str, Document] | None]] = {
             "place": self._place, "receive": self._receive, "adjust": self._adjust, "move": self._move,
             "count": self._count, "damage": self._damage, "policy": self._policy,
+            "cart": self._cart,
             "hold_for_other": self._hold_for_other, "let_go_for_other": self._let_go_for_other, "amend": self._amend,
             "cancel": self._cancel, "hold": self._hold, "unhold": self._unhold, "dispatch": self._dispatch,
             "scan": self._scan, "ask_return": self._ask_return, "take_return": self._take_return,
@@ -95,6 +97,11 @@ class Channels:
             "ship_to": {"country": "DE"},
             "allocation": dice.one(("ship_available", "ship_available", "all_or_nothing")),
         }  # fmt: skip
+        if self._carts and dice.once_in(2):
+            # Most become an order once; some, by mistake, twice.
+            cart = self._carts.pop() if not dice.once_in(5) else dice.one(self._carts)
+            data["cart_id"] = cart["order_id"]
+            lines[0] |= {"sku": cart["sku"], "quantity": max(1, cart["quantity"] + dice.between(-1, 1))}
         if dice.once_in(6):
             data["release_at"] = (now + timedelta(seconds=dice.between(-60, 600))).isoformat()
         if dice.once_in(4):
@@ -288,6 +295,18 @@ class Channels:
         if dice.once_in(2):
             data["buffers"] = {dice.one(("*", "web")): dice.below(3)}
         return "SetStockPolicy", data
+
+    def _cart(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
+        """A customer puts units into a cart; a cart may hold several times."""
+        again = self._carts and dice.once_in(4)
+        cart_id = dice.one(self._carts)["order_id"] if again else f"cart-{number}"
+        data: Document = {
+            "sku": dice.one(SKUS), "location_id": dice.one(LOCATIONS), "quantity": dice.between(1, 3),
+            "order_id": cart_id, "line_id": "1", "attempt": number,
+            "expires_at": (now + timedelta(seconds=dice.between(60, 900))).isoformat(),
+        }  # fmt: skip
+        self._carts.append(data)
+        return "ReserveStock", data
 
     def _hold_for_other(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
         """Another system reserves for itself, some of it for a time only."""

@@ -62,7 +62,7 @@ class View:
         for place, end in ends.items():
             self.project(place, end)
 
-    def read(self, skus: Collection[str]) -> Lookups:
+    def read(self, skus: Collection[str], carts: Collection[str] = ()) -> Lookups:
         sellable: dict[str, dict[str, int]] = {}
         available: dict[str, dict[str, int]] = {}
         for (sku, location_id), row in self._stocks.stock.rows.items():
@@ -73,7 +73,12 @@ class View:
             key[0]: Location(key[0], row.latitude, row.longitude, row.cost_minor_per_parcel)
             for key, row in self._stocks.locations.rows.items()
         }
-        return Lookups(sellable, available, places)
+        held: dict[str, dict[str, dict[str, int]]] = {}
+        for (sku, order_id, _line, _attempt, location_id), row in self._stocks.holds.rows.items():
+            if order_id in carts and row.expires_at is not None and row.quantity > 0:
+                here = held.setdefault(order_id, {}).setdefault(sku, {})
+                here[location_id] = here.get(location_id, 0) + row.quantity
+        return Lookups(sellable, available, places, held)
 
     def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue]]:
         holds = [

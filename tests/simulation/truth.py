@@ -81,11 +81,22 @@ class Truth:
         first = facts[0][1]
         self.answered.add((first["channel"], first["command_id"]))
         levels = self._levels(facts) if topic == "ledger.stock" else {}
+        handed: dict[str, tuple[int, int, int]] = {}
         for name, record in facts:
             self._once(topic, record)
-            if name == "StockReserved":
+            if name == "StockReleased" and not record["data"]["for_order"]:
+                self._hand_over(record["data"], handed)
+            elif name == "StockReserved":
                 row = self.stocks.stock.row(record["data"]["sku"], record["data"]["location_id"])
-                must(row.available >= record["data"]["quantity"], "no_unit_is_promised_twice", record)
+                wanted = record["data"]["quantity"]
+                if row.available < wanted and record["data"]["location_id"] in handed:
+                    # Units of the order's cart were promised before: not more of them than it held, and nothing of
+                    # others.
+                    available, held, released = handed.pop(record["data"]["location_id"])
+                    must(wanted <= available + held, "no_unit_is_promised_twice", record)
+                    must(wanted - released <= max(0, available), "no_unit_is_promised_twice", record)
+                else:
+                    must(row.available >= wanted, "no_unit_is_promised_twice", record)
                 buried = self._tombstones.get(_attempt(record["data"]))
                 late = buried is None or record["recorded_at"] - buried >= STOCK_IDS_KEPT
                 must(late, "what_was_let_go_is_not_held", record)
@@ -108,6 +119,19 @@ class Truth:
             self._check_stock(state, facts, levels)
             if facts[0][0] != "CommandRefused":
                 self._check_lapsed(state, first["recorded_at"])
+
+    def _hand_over(self, data: dict[str, Any], handed: dict[str, tuple[int, int, int]]) -> None:
+        """By location: available and held by the cart before, let go of so far."""
+        sku, location_id = data["sku"], data["location_id"]
+        if location_id not in handed:
+            held = sum(
+                row.quantity
+                for key, row in self.stocks.holds.rows.items()
+                if (key[0], key[1], key[4]) == (sku, data["order_id"], location_id)
+            )
+            handed[location_id] = (self.stocks.stock.row(sku, location_id).available, held, 0)
+        available, held, released = handed[location_id]
+        handed[location_id] = (available, held, released + data["quantity"])
 
     def _once(self, topic: str, record: dict[str, Any]) -> None:
         stream = (topic, record["stream_id"])

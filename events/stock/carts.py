@@ -1,0 +1,92 @@
+"""What a cart holds is handed over to the order that it becomes, in one decision: nobody else can take it in between.
+
+reserve 2 for order o-1, of cart c-9 that holds 2 -> StockReleased(c-9, 2), StockReserved(o-1, 2)
+
+A cart is any hold with an end that a channel asked for; its `order_id` is the cart's own.
+"""
+
+from events.stock import facts as f
+from events.stock.decision import Decision
+from events.stock.lapsing import Hold
+from events.stock.state import Attempt, Reservation, Stock
+
+
+def held(stock: Stock, cart_id: str | None, location_id: str) -> int:
+    """Units that the cart holds at the location."""
+    return sum(reservation.quantity for _, reservation in _holds(stock, cart_id, location_id))
+
+
+def free_with(stock: Stock, cart_id: str | None, location_id: str, channel: str | None) -> int:
+    """Units that an order may take at the location: what is free, and what its cart holds.
+
+    What the cart holds was promised before a buffer or safety stock was raised, so neither keeps it back. Where more is
+    held than there is, a cart is good for as many units as there would be without it.
+    """
+    level = stock.level(location_id)
+    free = level.free(channel)
+    units = held(stock, cart_id, location_id)
+    return min(free + units, max(0, level.available + units)) if units else free
+
+
+def locations(stock: Stock, cart_id: str) -> list[str]:
+    """Where the cart holds something."""
+    return sorted({hold.location_id for hold in stock.carts.get(cart_id, ())})
+
+
+def grant(decision: Decision, attempt: Attempt, cart_id: str | None, quantity: int) -> int:
+    """Hand over up to so many units, wherever the cart holds them; returns the units."""
+    if cart_id is None:
+        return 0
+    left = quantity
+    for location_id in locations(decision.stock, cart_id):
+        here = held(decision.stock, cart_id, location_id)
+        units = min(left, here, max(0, decision.stock.level(location_id).available + here))
+        if units:
+            left -= units
+            take_over(decision, cart_id, location_id, units)
+            decision.add(
+                f.StockReserved(
+                    sku=decision.stock.sku,
+                    location_id=location_id,
+                    quantity=units,
+                    order_id=attempt.order_id,
+                    line_id=attempt.line_id,
+                    attempt=attempt.attempt,
+                    waited=False,
+                    for_order=True,
+                )
+            )
+    return quantity - left
+
+
+def take_over(decision: Decision, cart_id: str | None, location_id: str, quantity: int) -> None:
+    """The cart lets go of up to so many units at the location, those first that would lapse first."""
+    left = quantity
+    for hold, reservation in _holds(decision.stock, cart_id, location_id):
+        units = min(left, reservation.quantity)
+        if not units:
+            return
+        left -= units
+        attempt = Attempt(*hold.holder)
+        decision.add(
+            f.StockReleased(
+                sku=decision.stock.sku,
+                location_id=location_id,
+                quantity=units,
+                order_id=attempt.order_id,
+                line_id=attempt.line_id,
+                attempt=attempt.attempt,
+                for_order=False,
+            )
+        )
+
+
+def _holds(stock: Stock, cart_id: str | None, location_id: str) -> list[tuple[Hold, Reservation]]:
+    if cart_id is None or cart_id not in stock.carts:
+        return []
+    held_here = [
+        (hold, stock.reservations[Attempt(*hold.holder)][location_id])
+        for hold in stock.carts[cart_id]
+        if hold.location_id == location_id
+    ]
+    return sorted(held_here, key=lambda row: (row[1].expires_at, row[0]))

@@ -256,6 +256,19 @@ def _order_allocated(run: Sequence[Fact]) -> str:
     return f"With that, everything is set aside: {plural(data['units'], 'unit')} in {parcels}."
 
 
+_REJECTED: Mapping[str, str] = {
+    "not_in_stock": "it is not there",
+    "mismatch": "something else lies there",
+    "damaged": "it is damaged",
+}
+
+
+def _rejected(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    why = _REJECTED.get(data["reason"], data["reason"].replace("_", " "))
+    return f"{data['location_id']} cannot provide {units(data['lines'])}, because {why}{_because(data.get('note'))}."
+
+
 def _dispatched(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     text = f"Parcel {data['shipment_id']} left {data['location_id']} with {data['carrier']} ({data['service']}): "
@@ -396,6 +409,7 @@ _TELLERS: Mapping[str, Callable[[Sequence[Fact]], str]] = {
     "ReturnReceived": _return_received,
     "ReturnDiffered": _return_differed,
     "RefundIssued": _refunded,
+    "AllocationRejected": _rejected,
     "OrderQueued": _queued,
     "OrderUnqueued": _unqueued,
     "CommandRefused": _refused,

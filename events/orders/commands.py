@@ -186,6 +186,16 @@ class ReleaseOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     order_id: Id
 
 
+class RejectAllocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A location cannot provide what is held there for an order."""
+
+    order_id: Id
+    location_id: Id
+    lines: tuple[LineQuantity, ...]
+    reason: Literal["not_in_stock", "mismatch", "damaged"]
+    note: Text | None = None
+
+
 class QueueOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The rules know no way on for units of an order: a person is to decide."""
 
@@ -219,6 +229,7 @@ OrderCommand = (
     | IssueRefund
     | RecordAllocation
     | ReleaseOrder
+    | RejectAllocation
     | QueueOrder
     | ResolveQueued
 )

@@ -5,14 +5,14 @@
 
 The answers of the stock streams are in `allocation`, what happens to goods in `goods`, what people change their minds
 about in `amending`, `cancelling` and `holding`, how an order begins in `placing`, what people decide where the rules
-know no way in `queueing`; here is the rest.
+know no way in `queueing`, what locations cannot provide in `rejecting`; here is the rest.
 """
 
 from collections.abc import Sequence
 from typing import Any, assert_never
 
 from events.envelope import Command, Refused
-from events.orders import allocation, amending, cancelling, goods, holding, placing, queueing
+from events.orders import allocation, amending, cancelling, goods, holding, placing, queueing, rejecting
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
@@ -89,6 +89,8 @@ def _answer(decision: Decision, data: Any) -> Refused | None:
             return goods.receive_return(decision, data)
         case c.IssueRefund():
             return _refund(decision, data)
+        case c.RejectAllocation():
+            return rejecting.reject(decision, data)
         case c.QueueOrder():
             return queueing.queue(decision, data)
         case c.ResolveQueued():

@@ -157,6 +157,12 @@ class Decision:
                     f.Excluded(line_id=line.line_id, location_id=location)
                     for line in lines
                     for location in line.excluded
+                    if location not in line.rejected_by
+                )
+                + tuple(
+                    f.Excluded(line_id=line.line_id, location_id=location, rejected=True)
+                    for line in lines
+                    for location in line.rejected_by
                 ),
                 placed_at=order.placed_at,
                 sales_channel=order.channel,

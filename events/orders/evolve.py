@@ -22,11 +22,7 @@ def evolve(
         raise ValueError(f"{type(fact).__name__} in a stream that has no order")
     match fact:
         case f.LineAllocated():
-            line = order.lines[fact.line_id]
-            line = _take_wait(line, fact.attempt, fact.from_backordered)
-            line = _take_open(line, fact.from_open, under_way_first=True)
-            holds = _add_hold(line.holds, Hold(fact.attempt, fact.location_id, fact.quantity))
-            return _with(order, replace(line, holds=holds, excluded=(), answered=_newest(line, fact.stock_version)))
+            return _allocated(order, fact)
         case f.OrderAllocated() | f.DispatchDiffered() | f.ReturnDiffered() | f.ReturnTracked() | f.ShipmentTracked():
             return order
         case f.SourcingRequested():
@@ -49,10 +45,9 @@ def evolve(
             )
         case f.BackorderReopened():
             line = order.lines[fact.line_id]
-            return _with(
-                order,
-                replace(line, waits=(), idle=line.idle + fact.quantity, answered=_newest(line, fact.stock_version)),
-            )
+            idle, answered = line.idle + fact.quantity, _newest(line, fact.stock_version)
+            order = _with(order, replace(line, waits=(), idle=idle, answered=answered))
+            return order if fact.stock_version is None else _forget_rejections(order, fact.sku)
         case f.LineDeallocated():
             line = _take_hold(order.lines[fact.line_id], fact.attempt, fact.location_id, fact.quantity)
             return _with(
@@ -89,6 +84,8 @@ def evolve(
             return _returned(order, fact)
         case f.RefundIssued():
             return replace(order, refunded_minor=order.refunded_minor + fact.amount_minor)
+        case f.AllocationRejected():
+            return _rejected(order, fact)
         case f.OrderQueued():
             return _queued(order, fact)
         case f.OrderUnqueued():
@@ -126,6 +123,17 @@ def _placed(fact: f.OrderPlaced, channel: str, occurred_at: datetime) -> Order:
         cart_id=fact.cart_id,
         released=fact.sourcing,
     )
+
+
+def _allocated(order: Order, fact: f.LineAllocated) -> Order:
+    line = order.lines[fact.line_id]
+    line = _take_wait(line, fact.attempt, fact.from_backordered)
+    line = _take_open(line, fact.from_open, under_way_first=True)
+    holds = _add_hold(line.holds, Hold(fact.attempt, fact.location_id, fact.quantity))
+    # What such a location gives after all, it has received since.
+    rejected_by = tuple(location for location in line.rejected_by if location != fact.location_id)
+    answered = _newest(line, fact.stock_version)
+    return _with(order, replace(line, holds=holds, excluded=(), rejected_by=rejected_by, answered=answered))
 
 
 def _answered(order: Order, fact: f.AllocationAnswered) -> Order:
@@ -195,6 +203,25 @@ def _without(holds: tuple[str, ...], gone: str) -> tuple[str, ...]:
     return tuple(hold for hold in holds if hold != gone)
 
 
+def _rejected(order: Order, fact: f.AllocationRejected) -> Order:
+    for part in fact.lines:
+        line = order.lines[part.line_id]
+        for hold in part.consumed:
+            line = _take_hold(line, hold.attempt, hold.location_id, hold.quantity)
+        rejected_by = tuple(dict.fromkeys((*line.rejected_by, fact.location_id)))
+        idle = line.idle + part.quantity
+        order = _with(order, replace(line, idle=idle, rejected_by=rejected_by, rejections=part.rejections))
+    return order
+
+
+def _forget_rejections(order: Order, sku: str) -> Order:
+    """Stock that is offered may have arrived where there was none: every location is worth another look."""
+    for line in order.lines.values():
+        if line.sku == sku and line.rejected_by:
+            order = _with(order, replace(line, rejected_by=()))
+    return order
+
+
 def _queued(order: Order, fact: f.OrderQueued) -> Order:
     known = order.queues.get(fact.queue)
     names = dict.fromkeys(() if known is None else known.lines)
@@ -212,7 +239,7 @@ def _unqueued(order: Order, fact: f.OrderUnqueued) -> Order:
         return replace(order, queues={**order.queues, fact.queue: replace(entry, left=True)})
     if fact.resolution == "retry":
         for line_id in entry.lines:
-            order = _with(order, replace(order.lines[line_id], excluded=()))
+            order = _with(order, replace(order.lines[line_id], excluded=(), rejected_by=(), rejections=0))
     return replace(order, queues={name: one for name, one in order.queues.items() if name != fact.queue})
 
 

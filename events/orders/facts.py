@@ -59,10 +59,11 @@ class SourcingLine(Struct, frozen=True, kw_only=True):
 
 
 class Excluded(Struct, frozen=True, kw_only=True):
-    """A location that has just refused a line."""
+    """A location that is not to be asked for a line: it has just refused it, or looked and `rejected` it."""
 
     line_id: Id
     location_id: Id
+    rejected: bool = False
 
 
 class ShippedLine(Struct, frozen=True, kw_only=True):
@@ -368,6 +369,26 @@ class RefundIssued(Struct, frozen=True, kw_only=True):
     reason: Text
 
 
+class RejectedLine(Struct, frozen=True, kw_only=True):
+    """Units of a line that a location cannot provide."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    rejections: Quantity
+    consumed: tuple[Consumed, ...]
+
+
+class AllocationRejected(Struct, frozen=True, kw_only=True):
+    """A location cannot provide what was held there; the units are open again."""
+
+    order_id: Id
+    location_id: Id
+    reason: Text
+    note: Text | None = None
+    lines: tuple[RejectedLine, ...]
+
+
 class QueuedLine(Struct, frozen=True, kw_only=True):
     """A line that cannot go on by itself."""
 
@@ -420,6 +441,7 @@ OrderFact = (
     | ReturnReceived
     | ReturnDiffered
     | RefundIssued
+    | AllocationRejected
     | OrderQueued
     | OrderUnqueued
 )

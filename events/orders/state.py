@@ -27,7 +27,10 @@ class Wait(NamedTuple):
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """One line and where its units are. `answered` is the newest version of the SKU's stream taken into account."""
+    """One line and where its units are. `answered` is the newest version of the SKU's stream taken into account.
+
+    `excluded` have just refused the line, `rejected_by` are locations that looked and could not provide it.
+    """
 
     line_id: str
     sku: str
@@ -43,6 +46,8 @@ class Line(Struct, frozen=True, kw_only=True):
     returned: int = 0
     answered: int = 0
     excluded: tuple[str, ...] = ()
+    rejected_by: tuple[str, ...] = ()
+    rejections: int = 0
 
     @property
     def open(self) -> int:

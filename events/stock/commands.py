@@ -1,10 +1,12 @@
 """What can be asked of stock: the commands, checked as they come in."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
 from events.values import Consumed, Delta, Id, Natural, Quantity, Text, UtcTime
+
+RejectionReason: TypeAlias = Literal["not_in_stock", "mismatch", "damaged"]
 
 
 class ReceiveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -112,6 +114,7 @@ class AwaitStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     for_channel: Id | None = None
     locations: tuple[Id, ...] = ()
     cart_id: Id | None = None
+    not_at: tuple[Id, ...] = ()
 
 
 class ShipStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -136,6 +139,19 @@ class ReturnStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     line_id: Id
     return_id: Id
     disposition: Literal["restock", "damaged", "dispose", "inspect"]
+
+
+class RejectStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A location has rejected units that an order held."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    reason: RejectionReason
+    note: Text | None = None
+    consumed: tuple[Consumed, ...] = ()
 
 
 class ExpireReservation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -167,6 +183,7 @@ StockCommand = (
     | AwaitStock
     | ShipStock
     | ReturnStock
+    | RejectStock
     | ExpireReservation
     | CheckExpected
 )

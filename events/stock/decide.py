@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import assert_never
 
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
-from events.stock import carts, incoming
+from events.stock import carts, incoming, rejecting
 from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.decision import Decision
@@ -63,6 +63,8 @@ def _answer(decision: Decision, data: c.StockCommand) -> Refused | None:
             return incoming.expect(decision, data)
         case c.CheckExpected():
             incoming.find_overdue(decision)
+        case c.RejectStock():
+            rejecting.reject(decision, data)
         case c.AdjustStock():
             return _adjust(decision, data)
         case c.MoveStock():
@@ -143,8 +145,8 @@ def _await(decision: Decision, data: c.AwaitStock) -> Refused | None:
     attempt = Attempt(data.order_id, data.line_id, data.attempt)
     if attempt in stock.answered:
         return _answered_already(attempt, data.sku)
-    waiting = Waiting(data.quantity, data.placed_at, data.mode, data.for_channel, data.locations)
-    free = sum(level.free(data.for_channel) for level in stock.levels.values())
+    waiting = Waiting(data.quantity, data.placed_at, data.mode, data.for_channel, data.locations, data.not_at)
+    free = decision.free_for(waiting)
     if data.mode == "offer":
         places = carts.locations(stock, data.cart_id) if data.cart_id else ()
         from_cart = sum(
@@ -177,6 +179,7 @@ def _await(decision: Decision, data: c.AwaitStock) -> Refused | None:
                 mode=data.mode,
                 for_channel=data.for_channel,
                 locations=data.locations,
+                not_at=data.not_at,
             )
         )
     return None

@@ -1,5 +1,6 @@
 """A decision about a SKU while it is made: the facts so far, the stock as they leave it, and who is served from it."""
 
+from collections.abc import Collection
 from typing import Any
 
 from events.envelope import Command
@@ -70,9 +71,15 @@ class Decision:
             return
         # What is offered to an order that goes as a whole is not given to a younger one in the same breath.
         promised = 0
+        # What has arrived is not what a location could not find: it is for those, too, whom the location has rejected.
+        fresh = {
+            location_id
+            for location_id, level in self.stock.levels.items()
+            if level.on_hand > before.get(location_id, NOTHING).on_hand
+        }
         queue = sorted(self.stock.queue.items(), key=lambda item: (item[1].placed_at, item[0]))
         for attempt, waiting in queue:
-            free = sum(level.free(waiting.for_channel) for level in self.stock.levels.values()) - promised
+            free = self.free_for(waiting, fresh) - promised
             if free <= 0 and not promised and not any(level.available > 0 for level in self.stock.levels.values()):
                 return
             if waiting.mode == "offer":
@@ -80,7 +87,15 @@ class Decision:
                     promised += waiting.quantity
                     self.offer(attempt, waiting.quantity)
             else:
-                self.grant(attempt, waiting, min(waiting.quantity, free), waited=True)
+                self.grant(attempt, waiting, min(waiting.quantity, free), waited=True, fresh=fresh)
+
+    def free_for(self, waiting: Waiting, fresh: Collection[str] = ()) -> int:
+        """Units that it may have: not those of locations that have rejected its line, unless they are `fresh`."""
+        return sum(
+            level.free(waiting.for_channel)
+            for location_id, level in self.stock.levels.items()
+            if location_id not in waiting.not_at or location_id in fresh
+        )
 
     def offer(self, attempt: Attempt, quantity: int) -> None:
         """Tell an order that waits as a whole to try again."""
@@ -94,11 +109,15 @@ class Decision:
             )
         )
 
-    def grant(self, attempt: Attempt, waiting: Waiting, quantity: int, *, waited: bool) -> int:
+    def grant(
+        self, attempt: Attempt, waiting: Waiting, quantity: int, *, waited: bool, fresh: Collection[str] = ()
+    ) -> int:
         """Hold up to `quantity` units, preferred locations first; returns the units held."""
         others = sorted(set(self.stock.levels) - set(waiting.locations))
         left = quantity
         for location_id in (*waiting.locations, *others):
+            if location_id in waiting.not_at and location_id not in fresh:
+                continue
             units = min(left, self.stock.level(location_id).free(waiting.for_channel))
             if units <= 0:
                 continue

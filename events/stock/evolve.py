@@ -74,7 +74,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             return _with(stock, fact.location_id, level)
         case f.StockAwaited():
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
-            waiting = Waiting(fact.quantity, fact.placed_at, fact.mode, fact.for_channel, fact.locations)
+            waiting = Waiting(fact.quantity, fact.placed_at, fact.mode, fact.for_channel, fact.locations, fact.not_at)
             stock = replace(stock, queue=stock.queue.set(attempt, waiting))
             return _heard_of(stock, attempt)
         case f.StockOffered():
@@ -89,6 +89,8 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
         case f.ReleaseTombstoned():
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
             return _heard_of(_buried(stock, attempt, recorded_at), attempt)
+        case f.StockRejected():
+            return _rejected(stock, fact, occurred_at)
         case f.StockReturned():
             if fact.disposition == "dispose":
                 return stock
@@ -143,6 +145,21 @@ def _move(
         moves=moves,
     )
     return _with(stock, location_id, level)
+
+
+def _rejected(stock: Stock, fact: f.StockRejected, occurred_at: datetime) -> Stock:
+    for part in fact.consumed:
+        attempt = Attempt(fact.order_id, fact.line_id, part.attempt)
+        stock = _unhold(stock, attempt, part.location_id, part.quantity)
+    return _move(
+        stock,
+        fact.location_id,
+        -fact.corrected if fact.reason == "not_in_stock" else 0,
+        occurred_at,
+        reserved=-fact.from_reserved,
+        damaged=fact.corrected if fact.reason == "damaged" else 0,
+        quality_hold=fact.corrected if fact.reason == "mismatch" else 0,
+    )
 
 
 def _hold(stock: Stock, attempt: Attempt, location_id: str, reservation: Reservation | None) -> Stock:

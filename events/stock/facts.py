@@ -129,6 +129,7 @@ class StockAwaited(Struct, frozen=True, kw_only=True):
     mode: Text
     for_channel: Id | None = None
     locations: tuple[Id, ...]
+    not_at: tuple[Id, ...] = ()
 
 
 class StockOffered(Struct, frozen=True, kw_only=True):
@@ -198,6 +199,21 @@ class StockShipped(Struct, frozen=True, kw_only=True):
     consumed: tuple[Consumed, ...]
 
 
+class StockRejected(Struct, frozen=True, kw_only=True):
+    """Units that an order held were not there, damaged, or something else."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    corrected: Natural
+    from_reserved: Natural
+    order_id: Id
+    line_id: Id
+    reason: Text
+    note: Text | None = None
+    consumed: tuple[Consumed, ...]
+
+
 class StockReturned(Struct, frozen=True, kw_only=True):
     """Units came back from a customer."""
 
@@ -246,6 +262,7 @@ StockFact = (
     | ReleaseTombstoned
     | ReservationExpired
     | StockShipped
+    | StockRejected
     | StockReturned
     | StockShortfallFound
     | LowStockDetected

@@ -86,13 +86,14 @@ class Reservation(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """An attempt in the queue."""
+    """An attempt in the queue; `not_at` are locations that have rejected its line."""
 
     quantity: int
     placed_at: datetime
     mode: str
     for_channel: str | None
     locations: tuple[str, ...]
+    not_at: tuple[str, ...] = ()
 
 
 Reservations = immutables.Map[Attempt, Mapping[str, Reservation]]

@@ -63,6 +63,7 @@ class _Request(NamedTuple):
     placed_at: datetime
     sales_channel: str
     cart_id: str | None
+    rejected: Mapping[str, tuple[str, ...]] = {}
 
 
 def source_placed(fact: Recorded[OrderPlaced], lookups: Lookups) -> list[Asked]:
@@ -97,8 +98,20 @@ def source_again(fact: Recorded[SourcingRequested], lookups: Lookups) -> list[As
         placed_at=wanted.placed_at,
         sales_channel=wanted.sales_channel,
         cart_id=wanted.cart_id,
+        rejected=_rejected(wanted),
     )
     return _ask(fact, request, lookups)
+
+
+def _rejected(wanted: SourcingRequested) -> dict[str, tuple[str, ...]]:
+    """By SKU the locations that have rejected it for this order: a place in the queue may be for several lines."""
+    sku = {line.line_id: line.sku for line in wanted.lines}
+    rejected: dict[str, tuple[str, ...]] = {}
+    for pair in wanted.excluded:
+        if pair.rejected:
+            known = rejected.get(sku[pair.line_id], ())
+            rejected[sku[pair.line_id]] = tuple(dict.fromkeys((*known, pair.location_id)))
+    return rejected
 
 
 def _coordinates(latitude: float | None, longitude: float | None) -> Coordinates | None:
@@ -199,6 +212,7 @@ def _wait(
                 for_channel=request.sales_channel,
                 locations=preferred,
                 cart_id=request.cart_id,
+                not_at=request.rejected.get(need.sku, ()),
             ),
         )
         for need, attempt in asked

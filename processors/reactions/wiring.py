@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from events.envelope import AnyRecorded
 from events.orders.facts import (
+    AllocationRejected,
     BackorderReopened,
     LineDeallocated,
     OrderAmended,
@@ -30,6 +31,7 @@ from events.stock.facts import (
 from processors.reactions.allocation import allocation
 from processors.reactions.asked import Asked
 from processors.reactions.movements import ship, take_back
+from processors.reactions.rejections import correct
 from processors.reactions.release import release
 from processors.reactions.sourcing import Lookups, source_again, source_placed
 
@@ -49,6 +51,7 @@ ALONE: Mapping[type[Any], Alone] = {
     BackorderReopened: release,
     LineDeallocated: release,
     ReservationSurrendered: release,
+    AllocationRejected: correct,
     ShipmentDispatched: ship,
     ReturnReceived: take_back,
 }

@@ -173,6 +173,7 @@ class Orders:
             "LineBackordered": self.line_backordered,
             "BackorderReopened": self.backorder_reopened,
             "LineDeallocated": self.line_deallocated,
+            "AllocationRejected": self.allocation_rejected,
             "ShipmentDispatched": self.dispatched,
             "ShipmentTracked": self.tracked,
             "ShipmentDelivered": self.shipment_delivered,
@@ -290,6 +291,12 @@ class Orders:
         units = data["quantity"]
         self.move(data["order_id"], data["line_id"], open=units, allocated=-units)
         self.locations.row(data["order_id"], data["line_id"], data["location_id"]).allocated -= units
+
+    def allocation_rejected(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        for line in data["lines"]:
+            units = line["quantity"]
+            self.move(data["order_id"], line["line_id"], open=units, allocated=-units)
+            self.locations.row(data["order_id"], line["line_id"], data["location_id"]).allocated -= units
 
     def dispatched(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         order_id = data["order_id"]

@@ -102,6 +102,7 @@ class Stocks:
             "StockReleased": self.released,
             "ReservationExpired": self.released,
             "StockShipped": self.shipped,
+            "StockRejected": self.rejected,
             "StockReturned": self.returned,
             "LowStockDetected": self.low_detected,
             "LocationRegistered": self.registered,
@@ -162,6 +163,20 @@ class Stocks:
         for consumed in data["consumed"]:
             if consumed["location_id"] == data["location_id"]:
                 self.let_go(data, consumed["attempt"], consumed["quantity"])
+
+    def rejected(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """What was not there is gone; what was broken or something else is there, but not to be promised."""
+        row = self.at(data)
+        row.reserved -= data["from_reserved"]
+        match data["reason"]:
+            case "not_in_stock":
+                row.on_hand -= data["corrected"]
+            case "damaged":
+                row.damaged += data["corrected"]
+            case "mismatch":
+                row.quality_hold += data["corrected"]
+        for consumed in data["consumed"]:
+            self.let_go(data, consumed["attempt"], consumed["quantity"])
 
     def let_go(self, data: Mapping[str, Any], attempt: int, quantity: int) -> None:
         hold = self.holds.get(data["sku"], data["order_id"], data["line_id"], attempt, data["location_id"])

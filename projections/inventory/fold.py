@@ -30,7 +30,10 @@ def _inventory(batch: FactBatch) -> pl.DataFrame:
     def units_if(*dispositions: str) -> pl.Expr:
         return pl.when(pl.col("disposition").is_in(dispositions)).then("quantity").otherwise(0)
 
-    moved = batch.facts("StockMoved")
+    def corrected_if(reason: str) -> pl.Expr:
+        return pl.when(pl.col("reason") == reason).then("corrected").otherwise(0)
+
+    moved, rejected = batch.facts("StockMoved"), batch.facts("StockRejected")
     largest_buffer = pl.col("buffers").list.eval(pl.element().struct.field("quantity")).list.max().fill_null(0)
     return pl.concat(
         [
@@ -46,6 +49,13 @@ def _inventory(batch: FactBatch) -> pl.DataFrame:
             batch.facts("StockReleased").select(*_KEY, reserved=-_q),
             batch.facts("ReservationExpired").select(*_KEY, reserved=-_q),
             batch.facts("StockShipped").select(*_KEY, on_hand=-_q, reserved=-pl.col("from_reserved")),
+            rejected.select(
+                *_KEY,
+                on_hand=-corrected_if("not_in_stock"),
+                damaged=corrected_if("damaged"),
+                quality_hold=corrected_if("mismatch"),
+                reserved=-pl.col("from_reserved"),
+            ),
             batch.facts("StockReturned").select(
                 *_KEY,
                 on_hand=units_if("restock", "damaged", "inspect"),
@@ -70,6 +80,7 @@ def _expiring(batch: FactBatch) -> pl.DataFrame:
             batch.facts("StockReleased").select(*key, quantity=-_q),
             batch.facts("ReservationExpired").select(*key, quantity=-_q),
             used.select(*key, quantity=-_q),
+            batch.lines("StockRejected", "consumed").select(*key, quantity=-_q),
         ],
         how="diagonal",
     )

@@ -65,6 +65,7 @@ def _line_deltas(batch: FactBatch) -> pl.DataFrame:
             batch.facts("LineBackordered").select(*_LINE, open=-_q, backordered=_q),
             batch.facts("BackorderReopened").select(*_LINE, open=_q, backordered=-_q),
             batch.facts("LineDeallocated").select(*_LINE, open=_q, allocated=-_q),
+            batch.lines("AllocationRejected", "lines").select(*_LINE, open=_q, allocated=-_q),
             batch.lines("ShipmentDispatched", "lines").select(*_LINE, shipped=_q, **taken),
             *delivered,
             batch.lines("ReturnReceived", "lines").select(*_LINE, returned=_q),
@@ -141,6 +142,7 @@ def _location_deltas(batch: FactBatch) -> pl.DataFrame:
         [
             batch.facts("LineAllocated").select(*key, allocated=_q),
             batch.facts("LineDeallocated").select(*key, allocated=-_q),
+            batch.lines("AllocationRejected", "lines").select(*key, allocated=-_q),
             *let_go,
             shipped.select(*key, shipped=_q),
             consumed.select(*key, allocated=-_q),

@@ -51,6 +51,12 @@ def hold(name: Any = "payment", **more: Any) -> o.HoldOrder:
     return o.HoldOrder(order_id="o-1", hold=name, **more)
 
 
+def reject(
+    lines: dict[str, int], *, location: str = "WH1", reason: Any = "not_in_stock", note: str | None = None
+) -> o.RejectAllocation:
+    return o.RejectAllocation(order_id="o-1", location_id=location, lines=quantities(lines), reason=reason, note=note)
+
+
 def release_hold(name: Any = "payment") -> o.ReleaseHold:
     return o.ReleaseHold(order_id="o-1", hold=name)
 
@@ -219,6 +225,22 @@ def ship(units: int, *used: tuple[int, str, int], location: str = "WH1") -> s.Sh
         order_id="o-1",
         line_id="1",
         shipment_id="s-1",
+        consumed=consumed,
+    )
+
+
+def reject_stock(
+    units: int, *used: tuple[int, int], reason: Any = "not_in_stock", location: str = "WH1"
+) -> s.RejectStock:
+    """`used`: (attempt, units) that the order held there."""
+    consumed = tuple(Consumed(attempt=attempt, location_id=location, quantity=held) for attempt, held in used)
+    return s.RejectStock(
+        sku="MUG",
+        location_id=location,
+        quantity=units,
+        order_id="o-1",
+        line_id="1",
+        reason=reason,
         consumed=consumed,
     )
 

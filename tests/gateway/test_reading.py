@@ -152,6 +152,11 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         "1,250 JPY was paid back for return R1: chipped.",
     ),
     (
+        "AllocationRejected",
+        {"location_id": "WH1", "reason": "not_in_stock", "note": "empty shelf", "lines": [line("MUG", 2)]},
+        "WH1 cannot provide 2 × MUG, because it is not there: empty shelf.",
+    ),
+    (
         "OrderQueued",
         {"queue": "routing_exceptions", "detail": "it may not be split.", "lines": [line("MUG", 2)]},
         "A person is to decide about 2 × MUG (queue routing exceptions): it may not be split.",

@@ -13,13 +13,14 @@ from events.envelope import INTERNAL_CHANNEL, Recorded
 from events.orders import facts as o
 from events.orders.commands import ReleaseOrder
 from events.stock import facts as s
-from events.stock.commands import AwaitStock, ExpireReservation, ReleaseStock, ReserveStock
+from events.stock.commands import AwaitStock, ExpireReservation, RejectStock, ReleaseStock, ReserveStock
 from events.values import Consumed, ShipTo
 from processors.reactions import allocation as allocation_module
 from processors.reactions.allocation import allocation
 from processors.reactions.asked import Asked
 from processors.reactions.movements import ship, take_back
 from processors.reactions.plan import Place
+from processors.reactions.rejections import correct
 from processors.reactions.release import release
 from processors.reactions.sender import encode
 from processors.reactions.sourcing import Lookups, attempt_number, source_again, source_placed
@@ -271,6 +272,43 @@ def test_what_an_order_gives_up_is_released_at_each_location() -> None:
     assert first.id == "release:e1:1"
     assert first.data == ReleaseStock(sku="MUG", location_id="B", quantity=2, order_id="o1", line_id="1", attempt=1001)
     assert (second.id, second.data.location_id) == ("release:e1:2", "")
+
+
+def test_what_a_location_rejects_is_corrected_there() -> None:
+    used = (Consumed(attempt=1001, location_id="B", quantity=2),)
+    line = o.RejectedLine(line_id="1", sku="MUG", quantity=2, rejections=1, consumed=used)
+    rejected = o.AllocationRejected(order_id="o1", location_id="B", reason="damaged", note="wet", lines=(line,))
+    (asked,) = correct(recorded(rejected))
+    assert asked.id == "reject:e1:1"
+    assert asked.data == RejectStock(
+        sku="MUG",
+        location_id="B",
+        quantity=2,
+        order_id="o1",
+        line_id="1",
+        reason="damaged",
+        note="wet",
+        consumed=used,
+    )
+
+
+def test_who_was_rejected_waits_for_other_locations_or_for_what_arrives() -> None:
+    wanted = o.SourcingRequested(
+        order_id="o1",
+        round=2,
+        lines=tuple(o.SourcingLine(line_id=line, sku="MUG", quantity=1) for line in ("1", "2")),
+        excluded=(
+            o.Excluded(line_id="1", location_id="A", rejected=True),
+            o.Excluded(line_id="1", location_id="B"),
+            o.Excluded(line_id="2", location_id="A", rejected=True),
+        ),
+        placed_at=AT,
+        sales_channel="web",
+        allocation="ship_available",
+        country="DE",
+    )
+    asked = source_again(recorded(wanted), Lookups({}, {}, {}))
+    assert [one.data.not_at for one in asked] == [("A",), ("A",)]
 
 
 def test_a_shipment_and_a_return_become_movements() -> None:

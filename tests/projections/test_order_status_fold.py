@@ -135,6 +135,16 @@ def test_a_parcel_is_followed_to_the_door():
     assert counters(tables)["delivered"] == 2
 
 
+def test_what_a_location_rejects_is_open_again():
+    tables = order(
+        order_placed(),
+        fact("LineAllocated", **LINE, location_id="WH1", quantity=2, from_open=2, from_backordered=0),
+        fact("AllocationRejected", order_id="o-1", location_id="WH1", lines=[line(1, rejections=1, consumed=[])]),
+    )
+    assert (counters(tables)["open"], counters(tables)["allocated"]) == (1, 1)
+    assert tables["order_line_locations"][0]["allocated"] == 1
+
+
 def test_a_return_that_was_announced_comes_back():
     back = {"order_id": "o-1", "return_id": "r-1", "rma": "RMA-1"}
     tables = order(

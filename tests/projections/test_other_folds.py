@@ -38,6 +38,15 @@ def stock(*facts):
             [stock_received(quantity=5), fact("StockShipped", **AT, quantity=3, from_reserved=2)],
             {"on_hand": 2, "reserved": -2},
         ),
+        (
+            [fact("StockRejected", **AT, reason="not_in_stock", quantity=3, corrected=2, from_reserved=3)],
+            {"on_hand": -2, "reserved": -3},
+        ),
+        (
+            [fact("StockRejected", **AT, reason="damaged", quantity=2, corrected=2, from_reserved=1)],
+            {"damaged": 2, "reserved": -1},
+        ),
+        ([fact("StockRejected", **AT, reason="mismatch", quantity=2, corrected=2)], {"quality_hold": 2}),
         ([fact("StockReturned", **AT, quantity=2, disposition="restock")], {"on_hand": 2}),
         ([fact("StockReturned", **AT, quantity=2, disposition="damaged")], {"on_hand": 2, "damaged": 2}),
         ([fact("StockReturned", **AT, quantity=2, disposition="inspect")], {"on_hand": 2, "quality_hold": 2}),

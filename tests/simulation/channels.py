@@ -63,6 +63,7 @@ class Channels:
             "expect": self._expect,
             "rules": self._rules,
             "resolve": self._resolve,
+            "reject": self._reject,
         }  # fmt: skip
 
     def ask(self, kind: str, number: int, dice: Dice, now: datetime) -> Document | None:
@@ -230,6 +231,20 @@ class Channels:
             "order_id": order.order_id,
             "queue": queue,
             "resolution": dice.one(("retry", "retry", "cancel", "leave")),
+        }
+
+    def _reject(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        """A location cannot provide what is held there; now and then it says so of a unit too many."""
+        held = [(one, line, hold) for one in self._orders() for line in one.lines.values() for hold in line.holds]
+        if not held:
+            return None
+        order, line, hold = dice.one(held)
+        units = dice.between(1, hold.quantity) + (1 if dice.once_in(8) else 0)
+        return "RejectAllocation", {
+            "order_id": order.order_id,
+            "location_id": hold.location_id,
+            "lines": [{"line_id": line.line_id, "quantity": units}],
+            "reason": dice.one(("not_in_stock", "mismatch", "damaged")),
         }
 
     def _orders(self) -> list[Any]:

@@ -65,6 +65,7 @@ ASKING = {
     "expect": 4,
     "rules": 1,
     "resolve": 3,
+    "reject": 4,
 }  # fmt: skip
 
 #: The machines at work.

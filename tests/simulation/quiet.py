@@ -86,7 +86,11 @@ def _check_waits(truth: Truth, orders: dict[str, Any], skus: dict[str, Any]) -> 
     for sku, stock in skus.items():
         for attempt, waiting in stock.queue.items():
             queued[sku, *attempt] += 0 if waiting.mode == "offer" else waiting.quantity
-            free = sum(level.free(waiting.for_channel) for level in stock.levels.values())
+            free = sum(
+                level.free(waiting.for_channel)
+                for location_id, level in stock.levels.items()
+                if location_id not in waiting.not_at
+            )
             if waiting.mode == "grant" and sku not in truth.offered:
                 # What was once offered to an order that then did not take it is given with the next increase only.
                 must(free == 0, "nobody_waits_for_what_is_there", (sku, attempt, waiting, stock.levels))
@@ -105,5 +109,6 @@ def _check_goods(truth: Truth, orders: dict[str, Any]) -> None:
         for line in order.lines.values():
             shipped[order.order_id, line.line_id] += line.shipped
             returned[order.order_id, line.line_id] += line.returned
+    must(truth.rejected == truth.corrected, "rejections_correct_stock_once", (truth.rejected, truth.corrected))
     must(+shipped == +truth.shipped, "goods_leave_once", (shipped - truth.shipped, truth.shipped - shipped))
     must(+returned == +truth.returned, "goods_come_back_once", (returned - truth.returned, truth.returned - returned))

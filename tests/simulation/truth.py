@@ -56,6 +56,8 @@ class Truth:
         self.asides: set[Place3] = set()
         self.shipped: Counter[tuple[str, str]] = Counter()
         self.returned: Counter[tuple[str, str]] = Counter()
+        self.rejected: Counter[tuple[str, str]] = Counter()
+        self.corrected: Counter[tuple[str, str]] = Counter()
         self.offered: set[str] = set()
         self._tombstones: dict[tuple[str, str, int], datetime] = {}
 
@@ -108,6 +110,12 @@ class Truth:
                 self._check_money(record["data"]["order_id"])
             elif name == "StockShipped":
                 self.shipped[record["data"]["order_id"], record["data"]["line_id"]] += record["data"]["quantity"]
+            elif name == "AllocationRejected":
+                for line in record["data"]["lines"]:
+                    self.rejected[record["data"]["order_id"], line["line_id"]] += line["quantity"]
+            elif name == "StockRejected":
+                self.corrected[record["data"]["order_id"], record["data"]["line_id"]] += record["data"]["quantity"]
+                self._check_rejected(record["data"], facts, levels)
             elif name == "StockOffered":
                 self.offered.add(record["stream_id"])
             elif name == "StockReturned":
@@ -198,6 +206,17 @@ class Truth:
             for hold, end in holds.items()
         }
         must(ends == noted, "every_end_of_a_hold_is_noted", (ends, noted))
+
+    def _check_rejected(
+        self, data: dict[str, Any], facts: list[tuple[str, dict[str, Any]]], before: dict[str, int]
+    ) -> None:
+        """What a location could not find comes free for nobody, but for holds that lapsed by then."""
+        here = [(name, one["data"]) for name, one in facts if one["data"].get("location_id") == data["location_id"]]
+        granted = sum(one["quantity"] for name, one in here if name == "StockReserved")
+        lapsed = sum(one["quantity"] for name, one in here if name == "ReservationExpired")
+        available = self.stocks.stock.row(data["sku"], data["location_id"]).available
+        freed = available + granted - max(0, before.get(data["location_id"], 0))
+        must(freed <= lapsed, "what_is_not_there_is_promised_to_nobody", (data, here, available, before))
 
     def _check_money(self, order_id: str) -> None:
         order = self.orders.orders.rows[order_id,]

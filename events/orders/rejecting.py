@@ -1,0 +1,89 @@
+"""A location looked and cannot provide what is held there: the units are open again, and sought elsewhere at once.
+
+    RejectAllocation(WH1, 2 of line 1, not_in_stock) -> AllocationRejected, SourcingRequested(without WH1)
+    the third time for a line                        -> AllocationRejected, OrderQueued(rejections)
+
+The stock stream corrects its record and ends the hold in one decision (see events/stock/rejecting.py), so that what is
+not there is promised to nobody in between.
+"""
+
+from events.envelope import Refused
+from events.orders import commands as c
+from events.orders import facts as f
+from events.orders import holding, queueing
+from events.orders.decision import Decision
+from events.orders.state import Line
+from events.values import Consumed
+
+#: The queue of lines that were rejected too often.
+QUEUE = "rejections"
+
+#: With so many rejections a line is a person's. Fewer would trouble people with what the next location has; more lets a
+#: customer wait while one location after the other looks for what is not there.
+REJECTIONS_MAX = 3
+
+
+def reject(decision: Decision, data: c.RejectAllocation) -> Refused | None:
+    """What is held at the location for these units is let go; it is not asked for the line again."""
+    order = decision.order
+    what = f"nothing of order {order.order_id} was rejected by {data.location_id}"
+    wanted = {line.line_id: line.quantity for line in data.lines}
+    if not wanted:
+        return Refused(code="invalid", what=what, detail="it has no lines", hint="name what cannot be provided")
+    if len(wanted) != len(data.lines):
+        return decision.repeated_line(what)
+    rejected = []
+    for line_id, quantity in wanted.items():
+        line = order.lines.get(line_id)
+        if line is None:
+            return decision.unknown_line(what, line_id)
+        held = sum(hold.quantity for hold in line.holds if hold.location_id == data.location_id)
+        if quantity > held:
+            return Refused(
+                code="limit",
+                what=what,
+                detail=f"line {line_id}: {quantity} rejected, {held} held at {data.location_id}: at most {held}",
+                hint="only what is held there can be rejected; a record that is wrong is corrected with AdjustStock or "
+                "CountStock",
+                at_most=held,
+            )
+        rejected.append(_rejected(line, quantity, data.location_id))
+    decision.add(
+        f.AllocationRejected(
+            order_id=order.order_id,
+            location_id=data.location_id,
+            reason=data.reason,
+            note=data.note,
+            lines=tuple(rejected),
+        )
+    )
+    stuck = [line.line_id for line in rejected if line.rejections >= REJECTIONS_MAX]
+    if stuck:
+        queueing.put(
+            decision,
+            QUEUE,
+            data.reason,
+            f"rejected {REJECTIONS_MAX} times, at last by {data.location_id} ({data.reason.replace('_', ' ')})"
+            + (f": {data.note}" if data.note else ""),
+            {line_id: decision.order.lines[line_id].open for line_id in stuck},
+        )
+    holding.stand_still(decision)
+    decision.source_idle()
+    return None
+
+
+def _rejected(line: Line, quantity: int, location_id: str) -> f.RejectedLine:
+    left = quantity
+    consumed: list[Consumed] = []
+    for hold in line.holds:
+        units = min(left, hold.quantity)
+        if hold.location_id == location_id and units:
+            left -= units
+            consumed.append(Consumed(attempt=hold.attempt, location_id=location_id, quantity=units))
+    return f.RejectedLine(
+        line_id=line.line_id,
+        sku=line.sku,
+        quantity=quantity,
+        rejections=line.rejections + 1,
+        consumed=tuple(consumed),
+    )

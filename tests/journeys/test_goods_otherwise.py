@@ -1,0 +1,63 @@
+"""Goods that go otherwise than planned, on a real Kafka and a real PostgreSQL: rejections, and queues of people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from projections.work_queue.reader import read_queue
+from tests.support.shop import Shop, command, place, receive
+
+pytestmark = pytest.mark.journey
+
+
+def reject(order_id: str, location_id: str, quantity: int, reason: str = "not_in_stock") -> dict[str, Any]:
+    lines = [{"line_id": "1", "quantity": quantity}]
+    return command(
+        "RejectAllocation", channel="wms", order_id=order_id, location_id=location_id, lines=lines, reason=reason
+    )
+
+
+def test_what_a_location_cannot_find_is_corrected_there_and_sent_from_elsewhere(shop: Shop) -> None:
+    shop.accepted(receive("gone", "WH1", 5), receive("gone", "WH2", 4))
+    shop.accepted(place("gone-1", ("gone", 3)))
+    assert shop.line("gone-1")["allocated_at"] == {"WH1": 3}
+    shop.accepted(reject("gone-1", "WH1", 3))
+    assert shop.line("gone-1")["allocated_at"] == {"WH2": 3}
+    stock = shop.stock("gone", "WH1")
+    assert (stock["on_hand"], stock["available"], stock["reserved"]) == (2, 2, 0)
+
+    shop.accepted(reject("gone-1", "WH2", 1, "damaged"))
+    # One unit is thought to be left at each place, and both have rejected the line: it waits for what arrives.
+    assert (shop.line("gone-1")["allocated"], shop.line("gone-1")["backordered"]) == (2, 1)
+    assert shop.stock("gone", "WH2")["damaged"] == 1
+    shop.accepted(receive("gone", "WH1", 1))
+    assert shop.line("gone-1")["allocated_at"] == {"WH1": 1, "WH2": 2}
+
+
+def test_a_line_that_is_rejected_thrice_is_a_persons_who_tries_again_or_gives_up(shop: Shop) -> None:
+    for order_id in ("thrice-1", "thrice-2"):
+        shop.accepted(*(receive(order_id, place, 2) for place in ("WH1", "WH2", "WH3", "WH4")))
+        shop.accepted(place(order_id, (order_id, 1)))
+        for _ in range(3):
+            ((location_id, _held),) = shop.line(order_id)["allocated_at"].items()
+            shop.accepted(reject(order_id, location_id, 1, "mismatch"))
+        assert shop.line(order_id)["open"] == 1
+    waiting = [row["order_id"] for row in read_queue(shop.connection, "rejections")]
+    assert waiting == ["thrice-1", "thrice-2"]
+    assert shop.order("thrice-1")["queues"][0]["reason"] == "mismatch"
+
+    def decide(order_id: str, resolution: str) -> dict[str, Any]:
+        return command("ResolveQueued", order_id=order_id, queue="rejections", resolution=resolution)
+
+    shop.accepted(decide("thrice-1", "retry"), decide("thrice-2", "cancel"))
+    assert shop.line("thrice-1")["allocated"] == 1
+    assert shop.order("thrice-2")["status"] == "cancelled"
+    assert read_queue(shop.connection, "rejections") == []
+    assert [row["resolution"] for row in shop.order("thrice-2")["queues"]] == ["cancel"]
+
+
+def test_every_table_is_what_the_log_says(shop: Shop) -> None:
+    verified = shop.verify()
+    assert verified.equal, verified

@@ -1,0 +1,218 @@
+"""Histories that the real deciders make of random commands, with clocks that disagree: facts for the KPIs to count.
+
+history(seed)     # facts in log order, as `fact_rows.Log.write` takes them
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import msgspec
+
+from events.cases import commands as cases
+from events.catalogue import COMMANDS, LEDGER_OF_INTAKE
+from events.envelope import INTERNAL_CHANNEL, Command, Refused
+from events.orders import commands as orders
+from events.stock import commands as stock
+from events.streams import STREAMS, About
+from events.values import ShipTo
+from tests.projections.fact_rows import Fact
+
+BEGIN = datetime(2026, 11, 27, tzinfo=UTC)
+
+#: Two orders' worth of facts and more; long enough that parcels meet moves of the promise, holds and cancellations.
+COMMANDS_MAX = 60
+
+
+class _Ledger:
+    """The streams of a history and its facts so far."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.now = BEGIN
+        self.states: dict[tuple[str, str], Any] = {}
+        self.facts: list[Fact] = []
+
+    def ask(self, data: Any) -> None:
+        """Decide a command; a clock may be off by a day, and the log goes on by up to twelve hours."""
+        row = COMMANDS[type(data).__name__]
+        self.now += timedelta(seconds=self.random.choice((1, 60, 3_600, 20_000, 43_200)))
+        told = self.now + timedelta(seconds=self.random.choice((0, 0, 0, -60, -40_000, -90_000, 5_000)))
+        channel = INTERNAL_CHANNEL if row.internal else self.random.choice(("web", "shop"))
+        command = Command(id="c", channel=channel, occurred_at=told, recorded_at=self.now, data=data)
+        key = getattr(data, row.key)
+        kind = STREAMS[LEDGER_OF_INTAKE[row.topic]]
+        state = self.states.get((row.topic, key)) or kind.begin(key)
+        answer = kind.decide(state, command)
+        if isinstance(answer, Refused):
+            return
+        for one in answer:
+            state = kind.evolve(state, one, About(channel, told, self.now))
+            self.facts.append(
+                {
+                    "fact": type(one).__name__,
+                    "stream_id": key,
+                    "occurred_at": told,
+                    "recorded_at": self.now,
+                    "channel": channel,
+                    "actor": None,
+                    "data": msgspec.to_builtins(one, builtin_types=(datetime,)),
+                }
+            )
+        self.states[row.topic, key] = state
+
+    def order(self, order_id: str) -> Any:
+        return self.states.get(("intake.orders", order_id))
+
+
+def history(seed: int) -> list[Fact]:
+    """All facts of a seed."""
+    random = Random(seed)
+    ledger = _Ledger(random)
+    for number in range(random.randint(5, COMMANDS_MAX)):
+        data = _anything(ledger, random, number)
+        if data is not None:
+            ledger.ask(data)
+    return ledger.facts
+
+
+def _anything(ledger: _Ledger, random: Random, number: int) -> Any:
+    order_id = f"o{random.randint(1, 4)}"
+    order = ledger.order(order_id)
+    if random.random() < 0.12:
+        return _elsewhere(random, number)
+    if order is None:
+        return _placed(ledger, random, order_id)
+    return random.choice(_STEPS)(ledger, random, order, number)
+
+
+def _placed(ledger: _Ledger, random: Random, order_id: str) -> Any:
+    lines = tuple(
+        orders.OrderLine(line_id=str(line), sku=f"S{line}", quantity=random.randint(1, 3), unit_price_minor=1)
+        for line in range(1, random.randint(2, 3))
+    )
+    release_at = ledger.now + timedelta(hours=random.randint(-5, 40)) if random.random() < 0.2 else None
+    country, region = random.choice((("DE", None), ("US", "CA"), ("NZ", None)))
+    return orders.PlaceOrder(
+        order_id=order_id,
+        customer_id="C",
+        currency="EUR",
+        lines=lines,
+        ship_to=ShipTo(country=country, region=region),
+        promised_by=_promise(ledger, random),
+        release_at=release_at,
+    )
+
+
+def _promise(ledger: _Ledger, random: Random) -> str | None:
+    if random.random() < 0.2:
+        return None
+    day = ledger.now + timedelta(days=random.randint(0, 4))
+    return day.date().isoformat() if random.random() < 0.5 else day.isoformat()
+
+
+def _amended(ledger: _Ledger, random: Random, order: Any, _: int) -> Any:
+    line = random.choice(list(order.lines.values()))
+    lines = (orders.AmendedQuantity(line_id=line.line_id, quantity=random.randint(0, 4)),)
+    return orders.AmendOrder(
+        order_id=order.order_id,
+        lines=lines if random.random() < 0.5 else (),
+        promised_by=_promise(ledger, random),
+        by=random.choice(("customer", "customer", "seller")),
+    )
+
+
+def _cancelled(_: _Ledger, random: Random, order: Any, __: int) -> Any:
+    line = random.choice(list(order.lines.values()))
+    lines: tuple[orders.LineQuantity, ...] = ()
+    if random.random() < 0.6:
+        lines = (orders.LineQuantity(line_id=line.line_id, quantity=1),)
+    by = random.choice(("customer", "customer", "seller"))
+    return orders.CancelOrder(order_id=order.order_id, reason="r", by=by, lines=lines)
+
+
+def _answered(_: _Ledger, random: Random, order: Any, number: int) -> Any:
+    line = random.choice(list(order.lines.values()))
+    if not line.sourcing:
+        return None
+    answer = orders.Answer(
+        line_id=line.line_id,
+        attempt=number + 1,
+        outcome="reserved",
+        location_id=random.choice(("WH1", "WH2")),
+        quantity=random.randint(1, line.sourcing),
+        stock_version=number + 1,
+    )
+    return orders.RecordAllocation(order_id=order.order_id, answers=(answer,))
+
+
+def _held(_: _Ledger, random: Random, order: Any, __: int) -> Any:
+    kind = random.choice((orders.HoldOrder, orders.ReleaseHold))
+    return kind(order_id=order.order_id, hold=random.choice(("customer", "customer", "fraud")))
+
+
+def _dispatched(_: _Ledger, random: Random, order: Any, number: int) -> Any:
+    lines = tuple(
+        orders.LineQuantity(line_id=line.line_id, quantity=random.randint(1, line.unshipped))
+        for line in order.lines.values()
+        if line.unshipped
+    )
+    places = [hold.location_id for line in order.lines.values() for hold in line.holds] or ["WH3"]
+    return orders.DispatchShipment(
+        order_id=order.order_id,
+        shipment_id=f"P{number}",
+        location_id=random.choice(places),
+        carrier=random.choice(("DHL", "UPS")),
+        service="parcel",
+        lines=lines,
+    )
+
+
+def _scanned(_: _Ledger, random: Random, order: Any, __: int) -> Any:
+    if not order.shipments:
+        return None
+    return orders.RecordTracking(
+        order_id=order.order_id,
+        shipment_id=random.choice(list(order.shipments)),
+        status=random.choice(("in_transit", "delivered", "delivered", "delivered", "lost", "returned_to_sender")),
+    )
+
+
+def _returned(_: _Ledger, random: Random, order: Any, number: int) -> Any:
+    lines = tuple(
+        orders.ReceivedLine(line_id=line.line_id, quantity=1, disposition=random.choice(("restock", "damaged")))
+        for line in order.lines.values()
+        if line.shipped > line.returned
+    )
+    return orders.ReceiveReturn(order_id=order.order_id, return_id=f"R{number}", location_id="WH1", lines=lines)
+
+
+_STEPS = (
+    _amended,
+    _cancelled,
+    _answered,
+    _answered,
+    _held,
+    _dispatched,
+    _dispatched,
+    _scanned,
+    _scanned,
+    _scanned,
+    _returned,
+)
+
+
+def _elsewhere(random: Random, number: int) -> Any:
+    """A case, or a count."""
+    return random.choice(
+        (
+            cases.OpenCase(case_id="case", channel="phone", topic="t", urgency="low"),
+            cases.ResolveCase(case_id="case", resolution="done"),
+            cases.ResolveCase(case_id="case", resolution="done"),
+            cases.ReopenCase(case_id="case", reason="again"),
+            stock.ReceiveStock(sku="S1", location_id="WH1", quantity=number + 1),
+            stock.CountStock(sku="S1", location_id="WH1", counted=random.randint(0, 9), tolerance=3),
+        )
+    )

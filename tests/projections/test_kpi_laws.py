@@ -16,9 +16,12 @@ from projections.kpi.opening import behind
 from projections.kpi.reader import kpis
 from runtime.postgres import connect
 from runtime.services import Services
-from tests.projections.fact_rows import Log
+from tests.projections.fact_rows import Fact, Log
 from tests.projections.kpi_histories import history
 from tests.projections.kpi_oracle import Figure, figures
+from tests.simulation.running import moves_of
+from tests.simulation.world import World
+from tests.simulation.writers import shell_in_memory
 
 #: So many that each reason of each figure comes many times (`test_the_histories_hold_every_case`); half a minute.
 SEEDS = range(75)
@@ -84,6 +87,31 @@ def percentile(values: list[float], share: float) -> float:
     low = int(place)
     high = min(low + 1, len(ordered) - 1)
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def test_so_it_is_for_whatever_the_simulator_makes_of_the_whole_ledger(kpi_database: Services) -> None:
+    """Histories with stock, reactions and crashes in them; a command that the simulator learns comes in by itself."""
+    for seed in range(1, 9):
+        facts = of_the_simulator(seed)
+        with connect(kpi_database, "test", database="kpi_tests") as connection:
+            Log(connection, [PROJECTION]).write(*facts)
+            read, expected = kpis(connection), figures(facts)
+            for name in NAMES:
+                check(connection, name, read, expected[name], seed)
+            connection.rollback()
+
+
+def of_the_simulator(seed: int) -> list[Fact]:
+    with shell_in_memory():
+        world = World()
+        world.run(moves_of(seed, tables=False))
+    return [
+        {name: one.record[name] for name in ("stream_id", "occurred_at", "recorded_at", "channel", "actor", "data")}
+        | {"fact": one.name}
+        for facts in world.truth.facts.values()
+        for one in facts
+        if one.name != "CommandRefused"
+    ]
 
 
 @pytest.mark.parametrize("seed", SEEDS[::15])

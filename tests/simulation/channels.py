@@ -21,8 +21,8 @@ LOCATIONS = ("WH1", "WH2")
 PURCHASE_ORDERS = ("PO-1", "PO-2")
 CASES = ("case-1", "case-2")
 QUEUE = "routing_exceptions"
-_HOLDS = ("payment", "fraud")
-_SCANS = ("in_transit", "delivered", "delivered", "delivery_failed")
+_HOLDS = ("payment", "fraud", "customer")
+_SCANS = ("in_transit", "delivered", "delivered", "delivered", "delivery_failed", "lost", "returned_to_sender")
 
 #: Rules that a planner publishes in the middle of things: few parcels, or cheap ones from nearby.
 RULES = (
@@ -119,13 +119,16 @@ class Channels:
             return None
         return self._truth.state("ledger.orders", dice.one(self.orders))
 
-    def _amend(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+    def _amend(self, _number: int, dice: Dice, now: datetime) -> tuple[str, Document] | None:
         order = self._order(dice)
         if order is None:
             return None
         line = dice.one(list(order.lines.values()))
         lines = [{"line_id": line.line_id, "quantity": dice.between(0, 6)}]
-        return "AmendOrder", {"order_id": order.order_id, "lines": lines, "by": dice.one(("customer", "seller"))}
+        data: Document = {"order_id": order.order_id, "lines": lines, "by": dice.one(("customer", "seller"))}
+        if dice.once_in(3):
+            data["promised_by"] = (now + timedelta(days=dice.below(3))).date().isoformat()
+        return "AmendOrder", data
 
     def _cancel(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
         order = self._order(dice)
@@ -135,7 +138,8 @@ class Channels:
         if dice.once_in(2):
             line = dice.one(list(order.lines.values()))
             lines = [{"line_id": line.line_id, "quantity": dice.between(1, max(1, line.unshipped))}]
-        return "CancelOrder", {"order_id": order.order_id, "reason": "changed mind", "lines": lines}
+        by = dice.one(("customer", "customer", "seller"))
+        return "CancelOrder", {"order_id": order.order_id, "reason": "changed mind", "by": by, "lines": lines}
 
     def _hold(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
         order = self._order(dice)

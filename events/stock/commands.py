@@ -46,6 +46,35 @@ class MoveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     quantity: Quantity
 
 
+class StartTransfer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Units leave a location for another one."""
+
+    sku: Id
+    transfer_id: Id
+    from_location_id: Id
+    to_location_id: Id
+    quantity: Quantity
+    expected_at: UtcTime | None = None
+
+
+class ReceiveTransfer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Units of a transfer have arrived, all or some."""
+
+    sku: Id
+    transfer_id: Id
+    quantity: Natural
+    damaged: Natural = 0
+    close: bool = False
+
+
+class AmendTransfer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A transfer is expected at another time."""
+
+    sku: Id
+    transfer_id: Id
+    expected_at: UtcTime
+
+
 class CountStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Somebody counted."""
 
@@ -175,6 +204,9 @@ StockCommand = (
     | ExpectStock
     | AdjustStock
     | MoveStock
+    | StartTransfer
+    | ReceiveTransfer
+    | AmendTransfer
     | CountStock
     | MarkDamaged
     | SetStockPolicy

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import assert_never
 
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
-from events.stock import carts, incoming, rejecting
+from events.stock import carts, incoming, rejecting, transferring
 from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.decision import Decision
@@ -69,6 +69,12 @@ def _answer(decision: Decision, data: c.StockCommand) -> Refused | None:
             return _adjust(decision, data)
         case c.MoveStock():
             return _move(decision, data)
+        case c.StartTransfer():
+            return transferring.start(decision, data)
+        case c.ReceiveTransfer():
+            return transferring.receive(decision, data)
+        case c.AmendTransfer():
+            return transferring.amend(decision, data)
         case c.CountStock():
             return _count(decision, data)
         case c.MarkDamaged():

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from events.refusal import CommandRefused
 from events.stock import facts as f
-from events.stock.expected import Expected, Source, expect, next_due
+from events.stock.expected import NOTHING_EXPECTED, Expected, Source, Transfer, expect, next_due
 from events.stock.lapsing import Hold, lapsing_with, lapsing_without
 from events.stock.state import (
     ATTEMPTS_KEPT,
@@ -48,12 +48,11 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             return _heard_of(stock, Attempt(fact.order_id, fact.line_id, fact.attempt))
         case f.StockReceived():
             return _move(stock, fact.location_id, fact.quantity, occurred_at)
-        case f.StockExpected():
-            source = Source("purchase_order", fact.purchase_order, fact.location_id)
-            return _expect(stock, source, Expected(fact.quantity, fact.expected_at, fact.overdue))
-        case f.ReceiptOverdue():
-            source = Source("purchase_order", fact.purchase_order or "", fact.location_id)
-            return _expect(stock, source, Expected(fact.quantity, fact.expected_at, overdue=True))
+        case (
+            f.StockExpected() | f.ReceiptOverdue() | f.TransferStarted() | f.TransferReceived() | f.TransferAmended()
+            | f.TransferDiffered()
+        ):  # fmt: skip
+            return _coming(stock, fact, occurred_at)
         case f.StockAdjusted():
             return _move(stock, fact.location_id, fact.quantity_delta, occurred_at)
         case f.StockMoved():
@@ -108,9 +107,48 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             assert_never(fact)
 
 
+def _coming(stock: Stock, fact: f.IncomingFact, occurred_at: datetime) -> Stock:
+    """What is on its way, after a fact that speaks of it."""
+    match fact:
+        case f.StockExpected():
+            source = Source("purchase_order", fact.purchase_order, fact.location_id)
+            return _expect(stock, source, Expected(fact.quantity, fact.expected_at, fact.overdue))
+        case f.ReceiptOverdue():
+            kind = "purchase_order" if fact.transfer_id is None else "transfer"
+            source = Source(kind, fact.transfer_id or fact.purchase_order or "", fact.location_id)
+            return _expect(stock, source, Expected(fact.quantity, fact.expected_at, overdue=True))
+        case f.TransferStarted():
+            stock = _move(stock, fact.from_location_id, -fact.quantity, occurred_at)
+            transfer = Transfer(fact.from_location_id, fact.to_location_id, fact.quantity, 0)
+            stock = replace(stock, transfers={**stock.transfers, fact.transfer_id: transfer})
+            source = Source("transfer", fact.transfer_id, fact.to_location_id)
+            return _expect(stock, source, Expected(fact.quantity, fact.expected_at))
+        case f.TransferReceived():
+            stock = _move(stock, fact.location_id, fact.quantity, occurred_at, damaged=fact.damaged)
+            return _on_its_way(
+                stock, fact.transfer_id, Expected(fact.left, fact.expected_at, fact.overdue), fact.quantity
+            )
+        case f.TransferAmended():
+            return _on_its_way(stock, fact.transfer_id, Expected(fact.left, fact.expected_at, fact.overdue))
+        case f.TransferDiffered():
+            return _on_its_way(stock, fact.transfer_id, NOTHING_EXPECTED)
+        case _:
+            assert_never(fact)
+
+
 def _expect(stock: Stock, source: Source, expected: Expected) -> Stock:
     incoming = expect(stock.incoming, source, expected)
     return replace(stock, incoming=incoming, next_due=next_due(incoming))
+
+
+def _on_its_way(stock: Stock, transfer_id: str, left: Expected, received: int = 0) -> Stock:
+    """What is left of a transfer; one of which nothing is left is over."""
+    known = stock.transfers[transfer_id]
+    transfers = {other: transfer for other, transfer in stock.transfers.items() if other != transfer_id}
+    if left.quantity:
+        transfers[transfer_id] = known._replace(received=known.received + received)
+    stock = replace(stock, transfers=transfers)
+    return _expect(stock, Source("transfer", transfer_id, known.to_location_id), left)
 
 
 def _with(stock: Stock, location_id: str, level: Level) -> Stock:

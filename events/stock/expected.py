@@ -27,6 +27,15 @@ class Expected(NamedTuple):
     overdue: bool = False
 
 
+class Transfer(NamedTuple):
+    """Units sent from one location to another, and how many of them have arrived; the rest is on its way."""
+
+    from_location_id: str
+    to_location_id: str
+    sent: int
+    received: int
+
+
 Incoming = Mapping[Source, Expected]
 
 NOTHING_EXPECTED = Expected(0)

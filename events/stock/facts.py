@@ -57,6 +57,54 @@ class StockMoved(Struct, frozen=True, kw_only=True):
     quantity: Quantity
 
 
+class TransferStarted(Struct, frozen=True, kw_only=True):
+    """Units left a location for another one."""
+
+    sku: Id
+    transfer_id: Id
+    from_location_id: Id
+    to_location_id: Id
+    quantity: Quantity
+    expected_at: UtcTime | None = None
+
+
+class TransferReceived(Struct, frozen=True, kw_only=True):
+    """Units of a transfer arrived."""
+
+    sku: Id
+    transfer_id: Id
+    location_id: Id
+    quantity: Quantity
+    damaged: Natural
+    left: Natural
+    expected_at: UtcTime | None = None
+    overdue: bool
+
+
+class TransferDiffered(Struct, frozen=True, kw_only=True):
+    """Less arrived than was sent, and nothing more is to come: for a person to look at."""
+
+    sku: Id
+    transfer_id: Id
+    from_location_id: Id
+    to_location_id: Id
+    sent: Quantity
+    received: Natural
+    missing: Quantity
+
+
+class TransferAmended(Struct, frozen=True, kw_only=True):
+    """A transfer is expected at another time."""
+
+    sku: Id
+    transfer_id: Id
+    location_id: Id
+    left: Quantity
+    expected_at: UtcTime
+    expected_before: UtcTime | None = None
+    overdue: bool
+
+
 class StockCounted(Struct, frozen=True, kw_only=True):
     """Somebody counted, and the record now agrees."""
 
@@ -244,10 +292,11 @@ class LowStockDetected(Struct, frozen=True, kw_only=True):
     reorder_point: Natural
 
 
+IncomingFact = StockExpected | ReceiptOverdue | TransferStarted | TransferReceived | TransferDiffered | TransferAmended
+
 StockFact = (
     StockReceived
-    | StockExpected
-    | ReceiptOverdue
+    | IncomingFact
     | StockAdjusted
     | StockMoved
     | StockCounted

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import immutables
 from msgspec import Struct
 
-from events.stock.expected import Expected, Incoming, Source, next_due
+from events.stock.expected import Expected, Incoming, Source, Transfer, next_due
 from events.stock.lapsing import NONE, Hold, Lapsing, lapsing_with
 
 #: Attempts that a SKU remembers besides those that hold or wait: so many at least, at most one half more. Repeats are
@@ -108,9 +108,9 @@ class Stock(Struct, frozen=True, kw_only=True):
     were first heard of, `heard` so far, when `forgot_at` of them were known the old ones were last forgotten.
 
     `tombstones` are attempts whose release came before they did, with the day of that; old ones went on `day`.
-    `incoming` is what is on its way; at `next_due` some of it is overdue.
     `lapsing` are the reservations that have an end, by that end; `carts` those of them that a channel asked for, by the
     order (the cart) that they were asked for.
+    `incoming` is what is on its way; at `next_due` some of it is overdue. `transfers` are on their way by number.
     """
 
     sku: str
@@ -126,6 +126,7 @@ class Stock(Struct, frozen=True, kw_only=True):
     next_due: datetime | None = None
     lapsing: Lapsing = NONE
     carts: Carts = immutables.Map()
+    transfers: Mapping[str, Transfer] = {}
 
     def level(self, location_id: str) -> Level:
         return self.levels.get(location_id, NOTHING)
@@ -152,6 +153,7 @@ class StoredStock(Struct, frozen=True, array_like=True):
     tombstones: list[tuple[Attempt, int]]
     day: int
     incoming: list[tuple[Source, Expected]] = []
+    transfers: dict[str, Transfer] = {}
 
 
 def to_stored(stock: Stock) -> StoredStock:
@@ -167,6 +169,7 @@ def to_stored(stock: Stock) -> StoredStock:
         sorted(stock.tombstones.items()),
         stock.day,
         sorted(stock.incoming.items()),
+        dict(sorted(stock.transfers.items())),
     )
 
 
@@ -195,6 +198,7 @@ def from_stored(stored: StoredStock) -> Stock:
         next_due=next_due(incoming),
         lapsing=lapsing,
         carts=carts,
+        transfers=stored.transfers,
     )
 
 

@@ -63,6 +63,22 @@ class Expectation(Row):
 
 
 @dataclass(slots=True)
+class Transfer(Row):
+    from_location_id: str | None = None
+    to_location_id: str | None = None
+    started_at: datetime | None = None
+    sent: int = 0
+    received: int = 0
+    damaged: int = 0
+    missing: int = 0
+
+    @property
+    def on_their_way(self) -> int:
+        """Neither here nor there."""
+        return self.sent - self.received - self.missing
+
+
+@dataclass(slots=True)
 class Location(Row):
     name: str | None = None
     kind: str | None = None
@@ -74,17 +90,18 @@ class Location(Row):
 
 
 class Stocks:
-    """Tables `inventory`, `expiring_reservations`, `expected_receipts` and `locations`."""
+    """Tables `inventory`, `expiring_reservations`, `expected_receipts`, `transfers` and `locations`."""
 
     def __init__(self) -> None:
         self.stock = Table("inventory", ("sku", "location_id"), Stock)
         self.holds = Table("expiring_reservations", ("sku", "order_id", "line_id", "attempt", "location_id"), Hold)
         self.expected = Table("expected_receipts", ("sku", "source", "reference", "location_id"), Expectation)
+        self.transfers = Table("transfers", ("sku", "transfer_id"), Transfer)
         self.locations = Table("locations", ("location_id",), Location)
 
     @property
     def tables(self) -> tuple[Expected, ...]:
-        return self.stock, self.holds, self.expected, self.locations
+        return self.stock, self.holds, self.expected, self.transfers, self.locations
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -93,6 +110,10 @@ class Stocks:
             "StockReceived": self.received,
             "StockExpected": self.goods_expected,
             "ReceiptOverdue": self.goods_overdue,
+            "TransferStarted": self.transfer_started,
+            "TransferReceived": self.transfer_received,
+            "TransferAmended": self.transfer_amended,
+            "TransferDiffered": self.transfer_differed,
             "StockAdjusted": self.adjusted,
             "StockMoved": self.moved,
             "StockCounted": self.counted,
@@ -123,8 +144,46 @@ class Stocks:
         expectation.overdue = data["overdue"]
 
     def goods_overdue(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        key = ("purchase_order", data["purchase_order"])
+        if data["transfer_id"] is None:
+            key = ("purchase_order", data["purchase_order"])
+        else:
+            key = ("transfer", data["transfer_id"])
         self.expected.row(data["sku"], *key, data["location_id"]).overdue = True
+
+    def transfer_started(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        sku, transfer_id, target = data["sku"], data["transfer_id"], data["to_location_id"]
+        self.stock.row(sku, data["from_location_id"]).on_hand -= data["quantity"]
+        self.stock.row(sku, target).incoming += data["quantity"]
+        transfer = self.transfers.row(sku, transfer_id)
+        transfer.from_location_id, transfer.to_location_id = data["from_location_id"], target
+        transfer.started_at = fact["occurred_at"]
+        transfer.sent += data["quantity"]
+        expectation = self.expected.row(sku, "transfer", transfer_id, target)
+        expectation.quantity = data["quantity"]
+        expectation.expected_at, expectation.overdue = data["expected_at"], False
+
+    def transfer_received(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.at(data)
+        row.on_hand += data["quantity"]
+        row.damaged += data["damaged"]
+        row.incoming -= data["quantity"]
+        transfer = self.transfers.row(data["sku"], data["transfer_id"])
+        transfer.received += data["quantity"]
+        transfer.damaged += data["damaged"]
+        expectation = self.expected.row(data["sku"], "transfer", data["transfer_id"], data["location_id"])
+        expectation.quantity -= data["quantity"]
+
+    def transfer_amended(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        expectation = self.expected.row(data["sku"], "transfer", data["transfer_id"], data["location_id"])
+        if expectation.expected_at != data["expected_at"]:
+            expectation.expected_at, expectation.overdue = data["expected_at"], False
+
+    def transfer_differed(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.stock.row(data["sku"], data["to_location_id"]).incoming -= data["missing"]
+        self.transfers.row(data["sku"], data["transfer_id"]).missing += data["missing"]
+        expectation = self.expected.row(data["sku"], "transfer", data["transfer_id"], data["to_location_id"])
+        expectation.quantity -= data["missing"]
+        expectation.expected_at, expectation.overdue = None, False
 
     def adjusted(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).on_hand += data["quantity_delta"]

@@ -50,6 +50,21 @@ EXPECTED_RECEIPTS = Table(
     ),
 )
 
-PROJECTION = Projection("inventory", (INVENTORY, EXPIRING_RESERVATIONS, EXPECTED_RECEIPTS), fold)
+TRANSFERS = Table(
+    "transfers",
+    (
+        Column("sku", "text", "key"),
+        Column("transfer_id", "text", "key"),
+        Column("from_location_id", "text", "last"),
+        Column("to_location_id", "text", "last"),
+        Column("started_at", "timestamptz", "last"),
+        Column("sent", "bigint", "sum"),
+        Column("received", "bigint", "sum"),
+        Column("damaged", "bigint", "sum"),
+        Column("missing", "bigint", "sum"),
+    ),
+)
+
+PROJECTION = Projection("inventory", (INVENTORY, EXPIRING_RESERVATIONS, EXPECTED_RECEIPTS, TRANSFERS), fold)
 
 __all__ = ["PROJECTION"]

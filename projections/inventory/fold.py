@@ -23,6 +23,7 @@ def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
         "inventory": _inventory(batch),
         "expiring_reservations": _expiring(batch),
         "expected_receipts": _expected(batch),
+        "transfers": _transfers(batch),
     }
 
 
@@ -34,11 +35,18 @@ def _inventory(batch: FactBatch) -> pl.DataFrame:
         return pl.when(pl.col("reason") == reason).then("corrected").otherwise(0)
 
     moved, rejected = batch.facts("StockMoved"), batch.facts("StockRejected")
+    started = batch.facts("TransferStarted")
     largest_buffer = pl.col("buffers").list.eval(pl.element().struct.field("quantity")).list.max().fill_null(0)
     return pl.concat(
         [
             batch.facts("StockReceived").select(*_KEY, on_hand=_q),
             batch.facts("StockExpected").select(*_KEY, incoming=_q - pl.col("quantity_before")),
+            started.select("sku", SEQUENCE, location_id="from_location_id", on_hand=-_q),
+            started.select("sku", SEQUENCE, location_id="to_location_id", incoming=_q),
+            batch.facts("TransferReceived").select(*_KEY, "damaged", on_hand=_q, incoming=-_q),
+            batch.facts("TransferDiffered").select(
+                "sku", SEQUENCE, location_id="to_location_id", incoming=-pl.col("missing")
+            ),
             batch.facts("StockAdjusted").select(*_KEY, on_hand="quantity_delta"),
             moved.select("sku", SEQUENCE, location_id="from_location_id", on_hand=-_q),
             moved.select("sku", SEQUENCE, location_id="to_location_id", on_hand=_q),
@@ -87,12 +95,45 @@ def _expiring(batch: FactBatch) -> pl.DataFrame:
 
 
 def _expected(batch: FactBatch) -> pl.DataFrame:
-    order = {"source": pl.lit("purchase_order"), "reference": pl.col("purchase_order")}
-    row = (*_KEY, "quantity", "expected_at")
+    orders = {"source": pl.lit("purchase_order"), "reference": pl.col("purchase_order")}
+    transfers = {"source": pl.lit("transfer"), "reference": pl.col("transfer_id")}
+    is_transfer = pl.col("transfer_id").is_not_null()
+    key = ("sku", SEQUENCE)
+    when = ("expected_at", "overdue")
+    late, on_time = pl.lit(True), pl.lit(False)
     return pl.concat(
         [
-            batch.facts("StockExpected").select(*row, "overdue", **order),
-            batch.facts("ReceiptOverdue").select(*row, overdue=pl.lit(True), **order),
+            batch.facts("StockExpected").select(*_KEY, *when, "quantity", **orders),
+            batch.facts("ReceiptOverdue").select(
+                *_KEY,
+                "quantity",
+                "expected_at",
+                overdue=late,
+                source=pl.when(is_transfer).then(pl.lit("transfer")).otherwise(pl.lit("purchase_order")),
+                reference=pl.coalesce("transfer_id", "purchase_order"),
+            ),
+            batch.facts("TransferStarted").select(
+                *key, "quantity", "expected_at", overdue=on_time, location_id="to_location_id", **transfers
+            ),
+            batch.facts("TransferReceived").select(*_KEY, *when, quantity="left", **transfers),
+            batch.facts("TransferAmended").select(*_KEY, *when, quantity="left", **transfers),
+            batch.facts("TransferDiffered").select(
+                *key, quantity=pl.lit(0, pl.Int64), overdue=on_time, location_id="to_location_id", **transfers
+            ),
+        ],
+        how="diagonal",
+    )
+
+
+def _transfers(batch: FactBatch) -> pl.DataFrame:
+    key = ("sku", "transfer_id", SEQUENCE)
+    return pl.concat(
+        [
+            batch.facts("TransferStarted").select(
+                *key, "from_location_id", "to_location_id", started_at="meta_occurred_at", sent=_q
+            ),
+            batch.facts("TransferReceived").select(*key, "damaged", received=_q),
+            batch.facts("TransferDiffered").select(*key, "missing"),
         ],
         how="diagonal",
     )

@@ -81,3 +81,19 @@ CREATE TABLE IF NOT EXISTS expected_receipts (
 
 CREATE INDEX IF NOT EXISTS expected_receipts_expected_at ON expected_receipts (expected_at)
     WHERE quantity > 0 AND NOT overdue;
+
+CREATE TABLE IF NOT EXISTS transfers (             -- units from one location to another; a number used again adds up
+    sku              text COLLATE "C" NOT NULL,
+    transfer_id      text COLLATE "C" NOT NULL,
+    from_location_id text,
+    to_location_id   text,
+    started_at       timestamptz,                   -- by the channel's clock
+    sent             bigint NOT NULL DEFAULT 0,
+    received         bigint NOT NULL DEFAULT 0,     -- damaged ones included
+    damaged          bigint NOT NULL DEFAULT 0,
+    missing          bigint NOT NULL DEFAULT 0,     -- it was closed without them: somebody should look at it
+    on_their_way     bigint GENERATED ALWAYS AS (sent - received - missing) STORED,
+    PRIMARY KEY (sku, transfer_id)
+);
+
+CREATE INDEX IF NOT EXISTS transfers_missing ON transfers (sku) WHERE missing > 0;

@@ -149,6 +149,22 @@ def expect(
     return s.ExpectStock(sku="MUG", location_id=location, purchase_order=po, quantity=units, expected_at=expected_at)
 
 
+def send(
+    units: int, transfer: str = "T-1", *, source: str = "WH1", target: str = "WH2", **more: Any
+) -> s.StartTransfer:
+    return s.StartTransfer(
+        sku="MUG", transfer_id=transfer, from_location_id=source, to_location_id=target, quantity=units, **more
+    )
+
+
+def arrive(units: int, transfer: str = "T-1", **more: Any) -> s.ReceiveTransfer:
+    return s.ReceiveTransfer(sku="MUG", transfer_id=transfer, quantity=units, **more)
+
+
+def amend_transfer(expected_at: datetime, transfer: str = "T-1") -> s.AmendTransfer:
+    return s.AmendTransfer(sku="MUG", transfer_id=transfer, expected_at=expected_at)
+
+
 CHECK_EXPECTED = s.CheckExpected(sku="MUG")
 
 

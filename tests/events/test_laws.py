@@ -66,11 +66,15 @@ PLACED = st.builds(
 OWNERS = {"order": st.sampled_from(["x", "o-1"]), "line": st.just("1"), "attempt": st.integers(1, 4)}
 CHANNELS = st.none() | st.sampled_from(["web", "store"])
 ORDERED = st.sampled_from([None, "PO-1", "PO-2"])
+TRANSFERS = st.sampled_from(["T-1", "T-2"])
 SOON = st.none() | st.integers(-2, 25).map(lambda seconds: NOW + timedelta(seconds=seconds))
 STOCK_COMMANDS = st.one_of(
     st.builds(b.receive, UNITS, location=PLACES, po=ORDERED),
     st.builds(b.expect, st.integers(0, 6), SOON, location=PLACES, po=ORDERED.filter(bool)),
     st.just(b.CHECK_EXPECTED),
+    st.builds(b.send, UNITS, TRANSFERS, source=st.just("WH1"), expected_at=SOON),
+    st.builds(b.arrive, st.integers(0, 6), TRANSFERS, damaged=st.integers(0, 2), close=st.booleans()),
+    st.builds(b.amend_transfer, SOON.filter(bool), TRANSFERS),
     st.builds(b.adjust, st.integers(-4, 4)),
     st.builds(b.move, UNITS),
     st.builds(b.count, st.integers(0, 9)),
@@ -179,6 +183,11 @@ def test_stock_is_the_sum_of_its_movements_and_no_unit_is_promised_twice(command
                 assert level.safety >= 0
                 held = (by_place[place].quantity for by_place in stock.reservations.values() if place in by_place)
                 assert level.reserved == sum(held)
+            left = {key: transfer.sent - transfer.received for key, transfer in stock.transfers.items()}
+            assert sum(left.values()) == on_hand.get("on its way", 0)
+            coming = {key.reference: one.quantity for key, one in stock.incoming.items() if key.kind == "transfer"}
+            assert coming == left
+            assert all(one.quantity > 0 for one in stock.incoming.values())
             assert all(waiting.quantity > 0 for waiting in stock.queue.values())
             before = stock
 
@@ -191,6 +200,12 @@ def movements(fact: Any) -> list[tuple[str, int]]:
             return [(fact.location_id, fact.quantity_delta)]
         case stock_facts.StockMoved():
             return [(fact.from_location_id, -fact.quantity), (fact.to_location_id, fact.quantity)]
+        case stock_facts.TransferStarted():
+            return [(fact.from_location_id, -fact.quantity), ("on its way", fact.quantity)]
+        case stock_facts.TransferReceived():
+            return [("on its way", -fact.quantity), (fact.location_id, fact.quantity)]
+        case stock_facts.TransferDiffered():
+            return [("on its way", -fact.missing)]
         case stock_facts.StockCounted():
             return [(fact.location_id, fact.variance)]
         case stock_facts.StockShipped():

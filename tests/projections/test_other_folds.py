@@ -101,6 +101,26 @@ def test_what_is_expected_is_incoming_until_it_comes_and_its_newest_word_is_the_
     assert over == {**row, "overdue": False}  # units that are 0 are not shown here
 
 
+def test_units_in_transfer_leave_at_once_and_arrive_in_parts():
+    key = {"sku": "SKU-1", "transfer_id": "T-1"}
+    both = {"from_location_id": "WH1", "to_location_id": "WH2"}
+    tables = stock(
+        fact("TransferStarted", **key, **both, quantity=9, expected_at=BEGINNING),
+        fact("TransferReceived", **key, location_id="WH2", quantity=4, damaged=1, left=5),
+        fact("TransferAmended", **key, location_id="WH2", left=5, expected_at=BEGINNING),
+        fact("TransferDiffered", **key, **both, sent=9, received=6, missing=3),
+    )
+    assert tables["inventory"] == [
+        {"sku": "SKU-1", "location_id": "WH1", "on_hand": -9},
+        {"sku": "SKU-1", "location_id": "WH2", "on_hand": 4, "damaged": 1, "incoming": 2},
+    ]
+    (row,) = tables["transfers"]
+    assert (row["sent"], row["received"], row["damaged"], row["missing"]) == (9, 4, 1, 3)
+    assert tables["expected_receipts"] == [
+        {"sku": "SKU-1", "source": "transfer", "reference": "T-1", "location_id": "WH2", "overdue": False}
+    ]
+
+
 def test_the_newest_registration_of_a_location_is_the_whole_of_it():
     log = ChainLog("ledger.service")
     log.decide("WH1", LocationRegistered(location_id="WH1", name="Old", kind="store", daily_capacity=10))

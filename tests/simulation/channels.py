@@ -60,10 +60,10 @@ class Channels:
             "cancel": self._cancel, "hold": self._hold, "unhold": self._unhold, "dispatch": self._dispatch,
             "scan": self._scan, "ask_return": self._ask_return, "take_return": self._take_return,
             "scan_return": self._scan_return, "refund": self._refund, "case": self._case, "location": self._location,
-            "expect": self._expect,
             "rules": self._rules,
             "resolve": self._resolve,
             "reject": self._reject,
+            "expect": self._expect, "transfer": self._transfer, "arrive": self._arrive,
         }  # fmt: skip
 
     def ask(self, kind: str, number: int, dice: Dice, now: datetime) -> Document | None:
@@ -282,6 +282,31 @@ class Channels:
         if not dice.once_in(4):
             data["expected_at"] = (now + timedelta(seconds=dice.between(-300, 3000))).isoformat()
         return "ExpectStock", data
+
+    def _transfer(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
+        source, target = LOCATIONS if dice.once_in(2) else LOCATIONS[::-1]
+        data: Document = {"sku": dice.one(SKUS), "transfer_id": f"t-{number % 7}", "from_location_id": source}
+        data |= {"to_location_id": target, "quantity": dice.between(1, 4)}
+        if dice.once_in(2):
+            data["expected_at"] = (now + timedelta(seconds=dice.between(-60, 2000))).isoformat()
+        return "StartTransfer", data
+
+    def _arrive(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
+        """A transfer arrives, in part, damaged or not at all, or is said to come at another time."""
+        sku = dice.one(SKUS)
+        stock = self._truth.state("ledger.stock", sku)
+        known = [] if stock is None else list(stock.transfers)
+        transfer_id = dice.one(known) if known else f"t-{number % 7}"
+        data: Document = {"sku": sku, "transfer_id": transfer_id}
+        if dice.once_in(5):
+            expected_at = (now + timedelta(seconds=dice.between(-60, 2000))).isoformat()
+            return "AmendTransfer", {**data, "expected_at": expected_at}
+        return "ReceiveTransfer", {
+            **data,
+            "quantity": dice.below(5),
+            "damaged": dice.below(2),
+            "close": dice.once_in(3),
+        }
 
     def _adjust(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
         data = {"sku": dice.one(SKUS), "location_id": dice.one(LOCATIONS), "quantity_delta": dice.between(-4, 4)}

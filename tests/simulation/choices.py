@@ -62,10 +62,10 @@ ASKING = {
     "let_go_for_other": 3, "amend": 3, "cancel": 3, "hold": 2, "unhold": 2, "dispatch": 7, "scan": 5, "ask_return": 2,
     "take_return": 3, "scan_return": 1, "refund": 2, "case": 2, "location": 1,
     "cart": 4,
-    "expect": 4,
     "rules": 1,
     "resolve": 3,
     "reject": 4,
+    "expect": 4, "transfer": 3, "arrive": 3,
 }  # fmt: skip
 
 #: The machines at work.

@@ -187,6 +187,13 @@ class Truth:
             fell = row.available < min(0, before.get(location_id, 0))
             must(not fell or location_id in short, "a_shortfall_is_said", (row, before))
 
+        on_their_way = {
+            key[1]: row.on_their_way
+            for key, row in self.stocks.transfers.rows.items()
+            if key[0] == stock.sku and row.on_their_way
+        }
+        left = {number: one.sent - one.received for number, one in stock.transfers.items()}
+        must(left == on_their_way, "what_left_arrived_or_is_on_its_way_or_is_missing", (left, on_their_way))
         rows = {key[1:]: row for key, row in self.stocks.expected.rows.items() if key[0] == stock.sku and row.quantity}
         expected = {key: (row.quantity, row.expected_at, row.overdue) for key, row in rows.items()}
         must(stock.incoming == expected, "decider_and_plain_fold_agree", (stock.incoming, expected))

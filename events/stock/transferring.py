@@ -1,0 +1,148 @@
+"""Units on their way from one location to another: they leave at once, and arrive when somebody says so.
+
+    start 5 from WH1 to WH2 -> WH1 has 5 less at once; they stand as incoming at WH2
+    receive 3, close        -> WH2 has 3 more; 2 are missing, which is stated for a person
+
+No unit is lost on the way without a word: what is on hand, on its way and missing is always as much as before.
+"""
+
+from events.envelope import Refused
+from events.stock import commands as c
+from events.stock import facts as f
+from events.stock.decision import Decision
+from events.stock.expected import Expected, Source, Transfer
+
+
+def start(decision: Decision, data: c.StartTransfer) -> Refused | None:
+    """Units leave a location; as many at most as may be promised there."""
+    stock = decision.stock
+    what = f"transfer {data.transfer_id} of {data.sku} was not started"
+    if data.from_location_id == data.to_location_id:
+        return Refused(
+            code="invalid", what=what, detail="both locations are the same", hint="name two different locations"
+        )
+    if data.transfer_id in stock.transfers:
+        return Refused(
+            code="conflict",
+            what=what,
+            detail="a transfer of that number is on its way",
+            hint="number a new transfer; AmendTransfer changes when this one is expected",
+        )
+    available = max(0, stock.level(data.from_location_id).available)
+    if data.quantity > available:
+        return Refused(
+            code="limit",
+            what=what,
+            detail=f"{data.quantity} asked, {available} available at {data.from_location_id}: at most {available}",
+            hint="held, safety, damaged and quality-hold units cannot be moved away; release or adjust them first",
+            at_most=available,
+        )
+    decision.add(
+        f.TransferStarted(
+            sku=data.sku,
+            transfer_id=data.transfer_id,
+            from_location_id=data.from_location_id,
+            to_location_id=data.to_location_id,
+            quantity=data.quantity,
+            expected_at=data.expected_at,
+        )
+    )
+    return None
+
+
+def receive(decision: Decision, data: c.ReceiveTransfer) -> Refused | None:
+    """Units have arrived; with `close` nothing more is to come, and what is missing is stated."""
+    what = f"nothing of transfer {data.transfer_id} of {data.sku} was received"
+    known = _on_its_way(decision, data.transfer_id)
+    if known is None:
+        return _unknown(what, data.transfer_id)
+    transfer, source, expected = known
+    if data.quantity > expected.quantity:
+        return Refused(
+            code="limit",
+            what=what,
+            detail=f"{data.quantity} asked; {transfer.sent} sent, {transfer.received} received already: "
+            f"at most {expected.quantity}",
+            hint=f"receive at most {expected.quantity}; what came besides is an AdjustStock with its reason",
+            at_most=expected.quantity,
+        )
+    if data.damaged > data.quantity:
+        return Refused(
+            code="limit",
+            what=what,
+            detail=f"{data.damaged} of {data.quantity} are said to be damaged: at most {data.quantity}",
+            hint="quantity counts the damaged units, too",
+            at_most=data.quantity,
+        )
+    if not data.quantity and not data.close:
+        return Refused(
+            code="invalid",
+            what=what,
+            detail="it says neither that something came nor that nothing more will",
+            hint="name a quantity, or set close",
+        )
+    left = expected.quantity - data.quantity
+    if data.quantity:
+        decision.add(
+            f.TransferReceived(
+                sku=data.sku,
+                transfer_id=data.transfer_id,
+                location_id=source.location_id,
+                quantity=data.quantity,
+                damaged=data.damaged,
+                left=left,
+                expected_at=expected.expected_at,
+                overdue=expected.overdue,
+            )
+        )
+    if left and data.close:
+        decision.add(
+            f.TransferDiffered(
+                sku=data.sku,
+                transfer_id=data.transfer_id,
+                from_location_id=transfer.from_location_id,
+                to_location_id=source.location_id,
+                sent=transfer.sent,
+                received=transfer.sent - left,
+                missing=left,
+            )
+        )
+    return None
+
+
+def amend(decision: Decision, data: c.AmendTransfer) -> Refused | None:
+    """It comes earlier or later than was said."""
+    known = _on_its_way(decision, data.transfer_id)
+    if known is None:
+        return _unknown(f"transfer {data.transfer_id} of {data.sku} was not amended", data.transfer_id)
+    _, source, expected = known
+    decision.add(
+        f.TransferAmended(
+            sku=data.sku,
+            transfer_id=data.transfer_id,
+            location_id=source.location_id,
+            left=expected.quantity,
+            expected_at=data.expected_at,
+            expected_before=expected.expected_at,
+            overdue=expected.overdue and data.expected_at == expected.expected_at,
+        )
+    )
+    return None
+
+
+def _on_its_way(decision: Decision, transfer_id: str) -> tuple[Transfer, Source, Expected] | None:
+    transfer = decision.stock.transfers.get(transfer_id)
+    if transfer is None:
+        return None
+    source = Source("transfer", transfer_id, transfer.to_location_id)
+    return transfer, source, decision.stock.incoming[source]
+
+
+def _unknown(what: str, transfer_id: str) -> Refused:
+    return Refused(
+        code="unknown",
+        what=what,
+        detail=f"no transfer {transfer_id} is on its way: at most 0",
+        hint="it was received or closed before, or never started; what turns up later is an AdjustStock",
+        at_most=0,
+    )

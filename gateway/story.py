@@ -93,6 +93,8 @@ def _likeness(fact: Fact) -> object:
     match name:
         case "LineAllocated" | "LineBackordered":
             return "sourcing"
+        case "LinePromised":
+            return name, data["expected_at"], data["previous"], data["cause"]
         case "ReservationSurrendered" | "DispatchDiffered":
             return name
         case "LineDeallocated" | "BackorderReopened":
@@ -213,6 +215,26 @@ def _allocated(run: Sequence[Fact]) -> str:
     if waiting:
         parts.append(f"{units(waiting)} {'has' if len(waiting) == 1 else 'have'} to wait for stock")
     return f"{'; '.join(parts)}."
+
+
+_REPROMISED: Mapping[str, str] = {
+    "late": "because it is late",
+    "short": "because less comes than was announced",
+    "overtaken": "because an older order goes first",
+    "earlier": "because it comes earlier",
+}
+
+
+def _promised(run: Sequence[Fact]) -> str:
+    data, goods = run[0]["data"], units([fact["data"] for fact in run])
+    before, now = data.get("previous"), data.get("expected_at")
+    if now is None:
+        why = _REPROMISED.get(data["cause"], data["cause"])
+        return f"The customer is told: nobody knows any more when {goods} can come, instead of {moment(before)}, {why}."
+    if before is None:
+        return f"The customer is told: {goods} {'is' if goods.startswith('1 ×') else 'are'} expected by {moment(now)}."
+    why = _REPROMISED.get(data["cause"], data["cause"])
+    return f"The customer is told: {goods} now by {moment(now)}, instead of {moment(before)}, {why}."
 
 
 def _reopened(run: Sequence[Fact]) -> str:
@@ -395,6 +417,7 @@ _TELLERS: Mapping[str, Callable[[Sequence[Fact]], str]] = {
     "SourcingRequested": _sourcing,
     "LineAllocated": _allocated,
     "LineBackordered": _allocated,
+    "LinePromised": _promised,
     "BackorderReopened": _reopened,
     "LineDeallocated": _deallocated,
     "ReservationSurrendered": _surrendered,

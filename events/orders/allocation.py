@@ -10,7 +10,7 @@ line has to wait, the whole order waits, and it tries again as a whole when stoc
 from events.envelope import Refused
 from events.orders import commands as c
 from events.orders import facts as f
-from events.orders import holding
+from events.orders import holding, promising
 from events.orders.decision import Decision
 from events.orders.state import Line
 
@@ -33,6 +33,10 @@ def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
                 _refused(decision, line, answer)
             case "waiting":
                 _waiting(decision, line, answer)
+                promising.waits_anew(decision, data, answer)
+            case "promised":
+                promising.promised(decision, line, answer)
+                continue
             case "offered":
                 _offered(decision, line, answer)
             case _:

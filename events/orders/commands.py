@@ -52,11 +52,13 @@ class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
     line_id: Id
     attempt: Natural
-    outcome: Literal["reserved", "refused", "waiting", "offered", "expired", "released"]
+    outcome: Literal["reserved", "refused", "waiting", "offered", "expired", "released", "promised"]
     location_id: Text
     quantity: Quantity
     available: Total | None = None
     stock_version: Quantity
+    expected_at: UtcTime | None = None
+    cause: Text | None = None
 
 
 class PlaceOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -35,14 +35,15 @@ def evolve(
         case f.ShipmentDispatched():
             return _dispatched(order, fact)
         case f.LineBackordered():
-            line = _take_open(order.lines[fact.line_id], fact.quantity, under_way_first=True)
-            waits = _add_wait(line.waits, Wait(fact.attempt, fact.quantity))
-            # A line that waits for another one only is called back by that one's offer, which says nothing of the
-            # places that refused this line: asked again there and then, it would be refused again, for ever.
-            excluded = () if fact.attempt else line.excluded
-            return _with(
-                order, replace(line, waits=waits, excluded=excluded, answered=_newest(line, fact.stock_version))
+            return _with(order, _backordered(order.lines[fact.line_id], fact))
+        case f.LinePromised():
+            line = order.lines[fact.line_id]
+            waits = tuple(
+                wait._replace(expected_at=fact.expected_at) if wait.attempt == fact.attempt else wait
+                for wait in line.waits
             )
+            answered = _newest(line, fact.stock_version)
+            return _with(order, replace(line, waits=waits, told=fact.expected_at, answered=answered))
         case f.BackorderReopened():
             line = order.lines[fact.line_id]
             idle, answered = line.idle + fact.quantity, _newest(line, fact.stock_version)
@@ -151,6 +152,17 @@ def _answered(order: Order, fact: f.AllocationAnswered) -> Order:
             answered=_newest(line, fact.stock_version),
         ),
     )
+
+
+def _backordered(line: Line, fact: f.LineBackordered) -> Line:
+    line = _take_open(line, fact.quantity, under_way_first=True)
+    # A wait that follows another one begins with what the customer was told last; a place in no queue promises nothing.
+    told = line.told if fact.attempt else None
+    waits = _add_wait(line.waits, Wait(fact.attempt, fact.quantity, None if line.waits else told))
+    # A line that waits for another one only is called back by that one's offer, which says nothing of the
+    # places that refused this line: asked again there and then, it would be refused again, for ever.
+    excluded = () if fact.attempt else line.excluded
+    return replace(line, waits=waits, excluded=excluded, told=told, answered=_newest(line, fact.stock_version))
 
 
 def _dispatched(order: Order, fact: f.ShipmentDispatched) -> Order:
@@ -296,8 +308,10 @@ def _take_hold(line: Line, attempt: int, location_id: str, quantity: int) -> Lin
 
 
 def _add_wait(waits: tuple[Wait, ...], new: Wait) -> tuple[Wait, ...]:
-    before = sum(wait.quantity for wait in waits if wait.attempt == new.attempt)
-    return (*(wait for wait in waits if wait.attempt != new.attempt), Wait(new.attempt, before + new.quantity))
+    known = next((wait for wait in waits if wait.attempt == new.attempt), None)
+    if known is not None:
+        new = known._replace(quantity=known.quantity + new.quantity)
+    return (*(wait for wait in waits if wait.attempt != new.attempt), new)
 
 
 def _take_wait(line: Line, attempt: int, quantity: int) -> Line:
@@ -307,5 +321,5 @@ def _take_wait(line: Line, attempt: int, quantity: int) -> Line:
     for wait in line.waits:
         left = wait.quantity - quantity if wait.attempt == attempt else wait.quantity
         if left > 0:
-            waits.append(Wait(wait.attempt, left))
+            waits.append(wait._replace(quantity=left))
     return replace(line, waits=tuple(waits))

@@ -209,6 +209,20 @@ class LineBackordered(Struct, frozen=True, kw_only=True):
     stock_version: Quantity | None = None
 
 
+class LinePromised(Struct, frozen=True, kw_only=True):
+    """What the customer is told: when units of a line that wait are expected."""
+
+    order_id: Id
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    attempt: Natural
+    expected_at: UtcTime | None = None
+    previous: UtcTime | None = None
+    cause: Text
+    stock_version: Quantity | None = None
+
+
 class BackorderReopened(Struct, frozen=True, kw_only=True):
     """Units that waited wait no more: stock was offered, or the order does not ask for stock now."""
 
@@ -426,6 +440,7 @@ OrderFact = (
     | SourcingRequested
     | LineAllocated
     | LineBackordered
+    | LinePromised
     | BackorderReopened
     | LineDeallocated
     | ReservationSurrendered

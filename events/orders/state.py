@@ -20,16 +20,18 @@ class Hold(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """Units in the queue of their SKU; attempt 0 has no place there: the order waits as a whole."""
+    """Units in the queue of their SKU, and when they are expected; attempt 0 has no place there (the order waits)."""
 
     attempt: int
     quantity: int
+    expected_at: datetime | None = None
 
 
 class Line(Struct, frozen=True, kw_only=True):
     """One line and where its units are. `answered` is the newest version of the SKU's stream taken into account.
 
     `excluded` have just refused the line, `rejected_by` are locations that looked and could not provide it.
+    `told` is the time by which the customer was last told to expect units that wait.
     """
 
     line_id: str
@@ -48,6 +50,7 @@ class Line(Struct, frozen=True, kw_only=True):
     excluded: tuple[str, ...] = ()
     rejected_by: tuple[str, ...] = ()
     rejections: int = 0
+    told: datetime | None = None
 
     @property
     def open(self) -> int:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import assert_never
 
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
-from events.stock import carts, incoming, rejecting, transferring
+from events.stock import carts, incoming, promising, rejecting, transferring
 from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.decision import Decision
@@ -42,6 +42,7 @@ def conclude(stock: Stock, command: Command[c.StockCommand]) -> tuple[Sequence[f
     incoming.find_overdue(decision)
     decision.serve_queue()
     decision.report_levels()
+    promising.promise(decision)
     return decision.facts, decision.stock
 
 

@@ -7,7 +7,7 @@ from events.envelope import Command
 from events.stock import facts as f
 from events.stock.evolve import evolve
 from events.stock.lapsing import lapsed
-from events.stock.state import NOTHING, Attempt, Stock, Waiting
+from events.stock.state import NOTHING, Attempt, Stock, Waiting, turn
 
 
 class Decision:
@@ -77,7 +77,7 @@ class Decision:
             for location_id, level in self.stock.levels.items()
             if level.on_hand > before.get(location_id, NOTHING).on_hand
         }
-        queue = sorted(self.stock.queue.items(), key=lambda item: (item[1].placed_at, item[0]))
+        queue = sorted(self.stock.queue.items(), key=turn)
         for attempt, waiting in queue:
             free = self.free_for(waiting, fresh) - promised
             if free <= 0 and not promised and not any(level.available > 0 for level in self.stock.levels.values()):

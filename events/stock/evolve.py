@@ -17,11 +17,13 @@ from events.stock.state import (
     Attempt,
     Level,
     Move,
+    Promises,
     Reservation,
     Stock,
     Waiting,
     carts_with,
     carts_without,
+    turn,
 )
 
 SECONDS_PER_DAY = 86_400
@@ -74,13 +76,15 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
         case f.StockAwaited():
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
             waiting = Waiting(fact.quantity, fact.placed_at, fact.mode, fact.for_channel, fact.locations, fact.not_at)
-            stock = replace(stock, queue=stock.queue.set(attempt, waiting))
-            return _heard_of(stock, attempt)
+            return _heard_of(_join_queue(stock, attempt, waiting), attempt)
         case f.StockOffered():
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
             return _heard_of(_leave_queue(stock, attempt, fact.quantity), attempt)
         case f.WaitEnded():
             return _leave_queue(stock, Attempt(fact.order_id, fact.line_id, fact.attempt), fact.quantity)
+        case f.BackorderPromised():
+            attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
+            return replace(stock, promises=_promised(stock, attempt, fact.expected_at))
         case f.StockReleased() | f.ReservationExpired():
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
             stock = _unhold(stock, attempt, fact.location_id, fact.quantity)
@@ -228,13 +232,35 @@ def _unhold(stock: Stock, attempt: Attempt, location_id: str, quantity: int) -> 
     return _hold(stock, attempt, location_id, reservation._replace(quantity=left) if left > 0 else None)
 
 
+def _join_queue(stock: Stock, attempt: Attempt, waiting: Waiting) -> Stock:
+    mine = turn((attempt, waiting))
+    youngest = mine if stock.youngest is None else max(stock.youngest, mine)
+    known = stock.queue.get(attempt)
+    awaited = stock.awaited + waiting.quantity - (known.quantity if known else 0)
+    return replace(stock, queue=stock.queue.set(attempt, waiting), awaited=awaited, youngest=youngest)
+
+
+def _promised(stock: Stock, attempt: Attempt, expected_at: datetime | None) -> Promises:
+    if expected_at is not None:
+        return stock.promises.set(attempt, expected_at)
+    return stock.promises.delete(attempt) if attempt in stock.promises else stock.promises
+
+
 def _leave_queue(stock: Stock, attempt: Attempt, quantity: int) -> Stock:
     waiting = stock.queue.get(attempt)
     if waiting is None:
         return stock
     left = waiting.quantity - quantity
-    queue = stock.queue.set(attempt, waiting._replace(quantity=left)) if left > 0 else stock.queue.delete(attempt)
-    return replace(stock, queue=queue)
+    if left > 0:
+        queue = stock.queue.set(attempt, waiting._replace(quantity=left))
+        return replace(stock, queue=queue, awaited=stock.awaited - quantity)
+    return replace(
+        stock,
+        queue=stock.queue.delete(attempt),
+        awaited=stock.awaited - waiting.quantity,
+        youngest=stock.youngest if len(stock.queue) > 1 else None,
+        promises=_promised(stock, attempt, None),
+    )
 
 
 def _heard_of(stock: Stock, attempt: Attempt) -> Stock:

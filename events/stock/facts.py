@@ -190,6 +190,19 @@ class StockOffered(Struct, frozen=True, kw_only=True):
     attempt: Natural
 
 
+class BackorderPromised(Struct, frozen=True, kw_only=True):
+    """When a line that waits may expect its last unit, from now on."""
+
+    sku: Id
+    order_id: Id
+    line_id: Id
+    attempt: Natural
+    quantity: Quantity
+    expected_at: UtcTime | None = None
+    previous: UtcTime | None = None
+    cause: Text
+
+
 class StockReleased(Struct, frozen=True, kw_only=True):
     """Units are no longer held."""
 
@@ -306,6 +319,7 @@ StockFact = (
     | ReservationRefused
     | StockAwaited
     | StockOffered
+    | BackorderPromised
     | StockReleased
     | WaitEnded
     | ReleaseTombstoned

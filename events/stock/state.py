@@ -98,9 +98,13 @@ class Waiting(NamedTuple):
 
 Reservations = immutables.Map[Attempt, Mapping[str, Reservation]]
 Carts = immutables.Map[str, immutables.Map[Hold, None]]
+#: A place in the queue: by time of the order, then order, line and attempt.
+Turn = tuple[datetime, Attempt]
+
 Queue = immutables.Map[Attempt, Waiting]
 Answered = immutables.Map[Attempt, int]
 Tombstones = immutables.Map[Attempt, int]
+Promises = immutables.Map[Attempt, datetime]
 
 
 class Stock(Struct, frozen=True, kw_only=True):
@@ -111,6 +115,7 @@ class Stock(Struct, frozen=True, kw_only=True):
     `lapsing` are the reservations that have an end, by that end; `carts` those of them that a channel asked for, by the
     order (the cart) that they were asked for.
     `incoming` is what is on its way; at `next_due` some of it is overdue. `transfers` are on their way by number.
+    `awaited` is the units of the whole queue, nobody in it comes after `youngest`. `promises` are those of waiters.
     """
 
     sku: str
@@ -127,9 +132,17 @@ class Stock(Struct, frozen=True, kw_only=True):
     lapsing: Lapsing = NONE
     carts: Carts = immutables.Map()
     transfers: Mapping[str, Transfer] = {}
+    awaited: int = 0
+    youngest: Turn | None = None
+    promises: Promises = immutables.Map()
 
     def level(self, location_id: str) -> Level:
         return self.levels.get(location_id, NOTHING)
+
+
+def turn(item: tuple[Attempt, Waiting]) -> Turn:
+    """What the queue is sorted by."""
+    return item[1].placed_at, item[0]
 
 
 NOTHING = Level()
@@ -154,6 +167,8 @@ class StoredStock(Struct, frozen=True, array_like=True):
     day: int
     incoming: list[tuple[Source, Expected]] = []
     transfers: dict[str, Transfer] = {}
+    youngest: Turn | None = None
+    promises: list[tuple[Attempt, datetime]] = []
 
 
 def to_stored(stock: Stock) -> StoredStock:
@@ -170,6 +185,8 @@ def to_stored(stock: Stock) -> StoredStock:
         stock.day,
         sorted(stock.incoming.items()),
         dict(sorted(stock.transfers.items())),
+        stock.youngest,
+        sorted(stock.promises.items()),
     )
 
 
@@ -199,6 +216,10 @@ def from_stored(stored: StoredStock) -> Stock:
         lapsing=lapsing,
         carts=carts,
         transfers=stored.transfers,
+        awaited=sum(waiting.quantity for _, waiting in stored.queue),
+        # A snapshot from before promises does not name it.
+        youngest=stored.youngest or max(map(turn, stored.queue), default=None),
+        promises=immutables.Map(stored.promises),
     )
 
 

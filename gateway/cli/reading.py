@@ -142,10 +142,12 @@ def _show_order(order: dict[str, Any]) -> None:
     if order["promised_by"]:
         typer.echo(f"  promised  {order['promised_by']}")
     counters = ("ordered", "open", "backordered", "allocated", "shipped", "delivered", "cancelled", "returned")
-    table = grid("line", "sku", *counters, "locations", right=counters)
+    waiting = any(line["expected_at"] for line in order["lines"])
+    table = grid("line", "sku", *counters, "locations", *(["expected"] if waiting else []), right=counters)
     for line in order["lines"]:
         places = ", ".join(f"{place} {quantity}" for place, quantity in sorted(line["locations"].items()))
-        table.add_row(line["line_id"], line["sku"], *(f"{line[name]:,}" for name in counters), places)
+        expected = [line["expected_at"] or ""] if waiting else []
+        table.add_row(line["line_id"], line["sku"], *(f"{line[name]:,}" for name in counters), places, *expected)
     print_grid(table)
     for parcel in order["shipments"]:
         came_from = f"from {parcel['location_id']} with {parcel['carrier']}"

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 from events.envelope import INTERNAL_CHANNEL, AnyRecorded
 from events.orders.commands import Answer, RecordAllocation
 from events.stock.facts import (
+    BackorderPromised,
     ReservationExpired,
     ReservationRefused,
     StockAwaited,
@@ -31,7 +32,7 @@ ACTOR = "allocation"
 #: only cost commands; too many, and the answers for a wholesale order of 20,000 lines could not be sent at all.
 ANSWERS_PER_COMMAND_MAX = 1000
 
-Outcome: TypeAlias = Literal["reserved", "refused", "waiting", "offered", "expired", "released"]
+Outcome: TypeAlias = Literal["reserved", "refused", "waiting", "offered", "expired", "released", "promised"]
 
 _OUTCOMES: dict[type[Any], Outcome] = {
     StockReserved: "reserved",
@@ -40,6 +41,7 @@ _OUTCOMES: dict[type[Any], Outcome] = {
     StockOffered: "offered",
     ReservationExpired: "expired",
     StockReleased: "released",
+    BackorderPromised: "promised",
 }
 
 
@@ -63,6 +65,8 @@ def answer(fact: AnyRecorded) -> Answer | None:
         quantity=data.quantity,
         available=data.available if outcome == "refused" else None,
         stock_version=fact.version,
+        expected_at=data.expected_at if outcome == "promised" else None,
+        cause=data.cause if outcome == "promised" else None,
     )
 
 

@@ -21,6 +21,7 @@ from events.orders.facts import (
 )
 from events.stock.commands import ReserveStock
 from events.stock.facts import (
+    BackorderPromised,
     ReservationExpired,
     ReservationRefused,
     StockAwaited,
@@ -57,7 +58,17 @@ ALONE: Mapping[type[Any], Alone] = {
 }
 
 #: Is brought back to its order, all of a batch together, by the allocation reaction.
-GROUPED = frozenset({StockReserved, ReservationRefused, StockAwaited, StockOffered, ReservationExpired, StockReleased})
+GROUPED = frozenset(
+    {
+        StockReserved,
+        ReservationRefused,
+        StockAwaited,
+        StockOffered,
+        ReservationExpired,
+        StockReleased,
+        BackorderPromised,
+    }
+)
 
 #: What has to be decoded; everything else only moves the position on. LowStockDetected is for people: it asks for
 #: nothing.

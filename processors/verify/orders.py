@@ -80,6 +80,13 @@ class Line(Row):
     ordered: int = 0
     delivered: int = 0
     returned: int = 0
+    promised: bool | None = None
+    told_expected_at: datetime | None = None
+
+    @property
+    def expected_at(self) -> datetime | None:
+        """When units that wait are expected, as the customer was told."""
+        return self.told_expected_at if self.promised and self.backordered > 0 else None
 
 
 @dataclass(slots=True)
@@ -171,6 +178,7 @@ class Orders:
             "SourcingRequested": self.sourcing_requested,
             "LineAllocated": self.line_allocated,
             "LineBackordered": self.line_backordered,
+            "LinePromised": self.line_promised,
             "BackorderReopened": self.backorder_reopened,
             "LineDeallocated": self.line_deallocated,
             "AllocationRejected": self.allocation_rejected,
@@ -283,6 +291,14 @@ class Orders:
 
     def line_backordered(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.move(data["order_id"], data["line_id"], open=-data["quantity"], backordered=data["quantity"])
+        if data["attempt"] == 0:  # it waits for another line only: whatever it was promised, it has no place in a queue
+            self.lines.row(data["order_id"], data["line_id"]).promised = False
+
+    def line_promised(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        line = self.lines.row(data["order_id"], data["line_id"])
+        line.promised = data["expected_at"] is not None
+        if line.promised:
+            line.told_expected_at = data["expected_at"]
 
     def backorder_reopened(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.move(data["order_id"], data["line_id"], open=data["quantity"], backordered=-data["quantity"])

@@ -62,7 +62,16 @@ def _line_deltas(batch: FactBatch) -> pl.DataFrame:
             batch.facts("LineAllocated").select(
                 *_LINE, open=-pl.col("from_open"), backordered=-pl.col("from_backordered"), allocated=_q
             ),
-            batch.facts("LineBackordered").select(*_LINE, open=-_q, backordered=_q),
+            batch.facts("LineBackordered").select(
+                *_LINE,
+                open=-_q,
+                backordered=_q,
+                # A line that waits only because another one does has no place in a queue, and no promise.
+                promised=pl.when(pl.col("attempt") == 0).then(pl.lit(False)),
+            ),
+            batch.facts("LinePromised").select(
+                *_LINE, promised=pl.col("expected_at").is_not_null(), told_expected_at="expected_at"
+            ),
             batch.facts("BackorderReopened").select(*_LINE, open=_q, backordered=-_q),
             batch.facts("LineDeallocated").select(*_LINE, open=_q, allocated=-_q),
             batch.lines("AllocationRejected", "lines").select(*_LINE, open=_q, allocated=-_q),

@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 from projections.times import rfc3339
 
 _TIMES = ("placed_at", "promised_by", "due_by", "release_at", "updated_at")
+_LINE_TIMES = ("expected_at",)
 _SHIPMENT_TIMES = ("expected_at", "dispatched_at", "delivered_at")
 #: Orders fetched together: fewer costs round trips, more holds more of them in memory.
 ROWS_AT_ONCE = 500
@@ -30,7 +31,7 @@ SELECT o.order_id, o.status, o.version, o.channel, o.customer_id, o.placed_at, o
   (SELECT coalesce(jsonb_agg(jsonb_build_object(
       'line_id', l.line_id, 'sku', l.sku, 'unit_price_minor', l.unit_price_minor, 'ordered', l.ordered, 'open', l.open,
       'backordered', l.backordered, 'allocated', l.allocated, 'shipped', l.shipped, 'delivered', l.delivered,
-      'cancelled', l.cancelled, 'returned', l.returned,
+      'cancelled', l.cancelled, 'returned', l.returned, 'expected_at', l.expected_at,
       'locations', (SELECT coalesce(jsonb_object_agg(p.location_id, p.allocated + p.shipped), '{}')
                     FROM order_line_locations AS p
                     WHERE p.order_id = l.order_id AND p.line_id = l.line_id AND p.allocated + p.shipped <> 0),
@@ -65,7 +66,7 @@ def read_order(connection: psycopg.Connection[Any], order_id: str) -> dict[str, 
     """The order as `order --json` prints it, or null where there is no such order.
 
     Units in whole pieces, money in minor units of `currency`, times RFC 3339 in UTC. A line's `locations` says how many
-    of its units are held at, or left from, each location.
+    of its units are held at, or left from, each location; `expected_at` when units that wait are expected, as was told.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         order = cursor.execute(_ORDER + "WHERE o.order_id = %s", [order_id]).fetchone()
@@ -83,6 +84,8 @@ def read_orders(connection: psycopg.Connection[Any], statuses: Sequence[str]) ->
 
 def _readable(order: dict[str, Any]) -> dict[str, Any]:
     _in_words(order, _TIMES)
+    for line in order["lines"]:
+        _in_words(line, _LINE_TIMES)
     for shipment in order["shipments"]:
         _in_words(shipment, _SHIPMENT_TIMES)
     for one in order["returns"]:

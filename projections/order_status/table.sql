@@ -74,6 +74,11 @@ CREATE TABLE IF NOT EXISTS order_lines (
     ordered          bigint NOT NULL DEFAULT 0,
     delivered        bigint NOT NULL DEFAULT 0,
     returned         bigint NOT NULL DEFAULT 0,
+    promised         boolean,                       -- whether the customer was last told a time for units that wait
+    told_expected_at timestamptz,                   -- the newest time that was told
+    expected_at      timestamptz GENERATED ALWAYS AS ( -- when units that wait now are expected, as was told
+        CASE WHEN promised AND backordered > 0 THEN told_expected_at END
+    ) STORED,
     PRIMARY KEY (order_id, line_id)
 ) WITH (fillfactor = 80);
 

@@ -47,6 +47,8 @@ ORDER_LINES = Table(
         Column("sku", "text", "last"),
         Column("unit_price_minor", "bigint", "last"),
         *_COUNTER_COLUMNS,
+        Column("promised", "boolean", "last"),
+        Column("told_expected_at", "timestamptz", "last"),
     ),
 )
 

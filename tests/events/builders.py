@@ -97,11 +97,11 @@ def refund(amount: int, *, return_id: str | None = None) -> o.IssueRefund:
 
 
 def answer(
-    outcome: Any, units: int, *, version: int, line: str = "1", location: str = "WH1", attempt: int = 1001
+    outcome: Any, units: int, *, version: int, line: str = "1", location: str = "WH1", attempt: int = 1001, **more: Any
 ) -> Any:
-    where = "" if outcome in {"waiting", "offered"} else location
+    where = "" if outcome in {"waiting", "offered", "promised"} else location
     return o.Answer(
-        line_id=line, attempt=attempt, outcome=outcome, location_id=where, quantity=units, stock_version=version
+        line_id=line, attempt=attempt, outcome=outcome, location_id=where, quantity=units, stock_version=version, **more
     )
 
 

@@ -30,7 +30,7 @@ def said(draw: st.DrawFn) -> Any:
     return b.answers(
         *(
             b.answer(
-                draw(st.sampled_from(["reserved", "refused", "waiting", "offered", "expired", "released"])),
+                draw(st.sampled_from(["reserved", "refused", "waiting", "offered", "expired", "released", "promised"])),
                 draw(UNITS),
                 version=draw(st.integers(1, 30)),
                 line=draw(LINES),

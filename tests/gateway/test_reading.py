@@ -110,6 +110,27 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         "A location was looked for (round 2) for 1 × MUG, because WH1 could not provide what was planned.",
     ),
     (
+        "LinePromised",
+        line("MUG", 1, expected_at="2026-12-03T12:00:00Z", previous=None, cause="first"),
+        "The customer is told: 1 × MUG is expected by 3 December 2026, 12:00 UTC.",
+    ),
+    (
+        "LinePromised",
+        line("MUG", 2, expected_at="2026-12-09T12:00:00Z", previous="2026-12-03T12:00:00Z", cause="late"),
+        (
+            "The customer is told: 2 × MUG now by 9 December 2026, 12:00 UTC, instead of 3 December 2026, 12:00 UTC,"
+            " because it is late."
+        ),
+    ),
+    (
+        "LinePromised",
+        line("MUG", 2, expected_at=None, previous="2026-12-03T12:00:00Z", cause="short"),
+        (
+            "The customer is told: nobody knows any more when 2 × MUG can come,"
+            " instead of 3 December 2026, 12:00 UTC, because less comes than was announced."
+        ),
+    ),
+    (
         "LineDeallocated",
         line("MUG", 1, location_id="WH1", reason="expired"),
         "No longer set aside, because the reservation lapsed: 1 × MUG at WH1.",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
+from gateway.story import as_text, tell
 from projections.inventory.reader import read_expected
-from tests.support.shop import Shop, command, receive
+from projections.order_history.reader import read_history
+from tests.support.shop import PATIENCE_SECONDS, Shop, command, place, receive
 
 pytestmark = pytest.mark.journey
 
@@ -54,6 +59,51 @@ def test_units_in_transfer_are_nowhere_until_they_arrive_and_none_is_lost_withou
     assert (there["on_hand"], there["available"], there["damaged"], there["incoming"]) == (5, 4, 1, 0)
     row = shop.connection.execute("SELECT sent, received, missing, on_their_way FROM transfers").fetchone()
     assert row == (6, 5, 1, 0)
+
+
+def test_orders_that_wait_are_promised_what_comes_and_promised_anew_with_one_notice_each(shop: Shop) -> None:
+    early, late = "2099-12-03T12:00:00Z", "2099-12-09T12:00:00Z"
+    shop.accepted(
+        place("young", ("TEAPOT", 2), at="2026-11-27T18:05:00Z"),
+        expect("TEAPOT", 3, early, "PO-1"),
+        expect("TEAPOT", 5, late, "PO-2"),
+    )
+    assert shop.line("young")["expected_at"] == early
+    shop.accepted(place("old", ("TEAPOT", 2), at="2026-11-27T18:00:00Z"))
+    assert (shop.line("old")["expected_at"], shop.line("young")["expected_at"]) == (early, late)
+    shop.accepted(expect("TEAPOT", 1, early, "PO-1"))
+    assert (shop.line("old")["expected_at"], shop.line("young")["expected_at"]) == (late, late)
+    shop.accepted(expect("TEAPOT", 0, late, "PO-2"))
+    assert shop.line("young")["expected_at"] is None
+
+    story = as_text(tell(read_history(shop.connection, "young")))
+    told = [line.strip()[7:] for line in story.splitlines() if "The customer is told" in line]
+    assert told == [
+        "The customer is told: 2 × TEAPOT are expected by 3 December 2099, 12:00 UTC.",
+        (
+            "The customer is told: 2 × TEAPOT now by 9 December 2099, 12:00 UTC, instead of 3 December 2099, 12:00 UTC,"
+            " because an older order goes first."
+        ),
+        (
+            "The customer is told: nobody knows any more when 2 × TEAPOT can come,"
+            " instead of 9 December 2099, 12:00 UTC, because less comes than was announced."
+        ),
+    ]
+    shop.accepted(arrive("TEAPOT", 4, "PO-1"))
+    assert (shop.line("old")["allocated"], shop.line("young")["allocated"]) == (2, 2)
+    assert shop.line("old")["expected_at"] is None
+
+
+def test_what_does_not_come_in_time_is_promised_no_more(shop: Shop) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=4)
+    shop.accepted(place("tardy", ("KETTLE", 1)), expect("KETTLE", 1, soon.isoformat()))
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while "LinePromised" not in (facts := shop.facts("tardy")) or facts.count("LinePromised") < 2:
+        assert time.monotonic() < deadline, facts
+        time.sleep(0.2)
+    assert shop.line("tardy")["expected_at"] is None
+    (row,) = read_expected(shop.connection, "KETTLE")
+    assert row["overdue"]
 
 
 def test_everything_above_is_equal_to_an_independent_fold(shop: Shop) -> None:

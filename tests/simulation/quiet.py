@@ -78,6 +78,10 @@ def _check_waits(truth: Truth, orders: dict[str, Any], skus: dict[str, Any]) -> 
         for line in order.lines.values():
             for wait in line.waits:
                 if wait.attempt:
+                    promised = skus[line.sku].promises.get((order.order_id, line.line_id, wait.attempt))
+                    must(
+                        wait.expected_at == promised, "the_customer_knows_the_promise", (order.order_id, line, promised)
+                    )
                     # A whole order's place is for all that it needs of the SKU.
                     waits[line.sku, order.order_id, line.line_id, wait.attempt] += (
                         0 if order.as_a_whole else wait.quantity

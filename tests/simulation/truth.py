@@ -23,6 +23,7 @@ from processors.verify.orders import Orders
 from processors.verify.stock import Stocks
 from tests.simulation.failure import Broken, must
 from tests.simulation.memory import Message, Place, RememberingCodec
+from tests.support.promised import plainly_promised
 
 #: An id that a SKU was sent so long ago is not recognised. What reactions repeat so late must do no harm all the same.
 STOCK_IDS_KEPT = timedelta(days=30)
@@ -187,6 +188,10 @@ class Truth:
             fell = row.available < min(0, before.get(location_id, 0))
             must(not fell or location_id in short, "a_shortfall_is_said", (row, before))
 
+        told = dict(stock.promises)
+        must(told == plainly_promised(stock), "promises_are_what_the_queue_and_what_comes_say", (stock, told))
+        said = [_attempt(record["data"]) for name, record in facts if name == "BackorderPromised"]
+        must(len(said) == len(set(said)), "a_promise_changes_once_in_a_decision", facts)
         on_their_way = {
             key[1]: row.on_their_way
             for key, row in self.stocks.transfers.rows.items()

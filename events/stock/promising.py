@@ -1,0 +1,146 @@
+"""When those who wait may expect their goods: first come, first served, against what is on its way.
+
+    queue: a wants 2, b wants 3;  coming: 4 on Monday, 6 on Friday
+    -> a: Monday;  b: Friday, for its last unit is the fifth
+
+The law: number all units that are waited for in the order of the queue (time of the order, then order, then line), and
+all units that are on their way in the order in which they are expected. A waiter is promised the time of the unit that
+has the number of its last one. What is overdue, or has no time, counts for nothing. So no receipt is promised beyond
+what it holds, and nobody is promised an earlier time than somebody before it in the queue.
+
+Only a promise that changes is stated, once for each waiter and decision: that is what a customer is told.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from events.stock import facts as f
+from events.stock.decision import Decision
+from events.stock.expected import Expected, Incoming
+from events.stock.state import Attempt, Stock, Waiting, turn
+
+
+class Change(NamedTuple):
+    """A promise that changes, and why."""
+
+    expected_at: datetime | None
+    previous: datetime | None
+    cause: str
+
+
+class Promise(NamedTuple):
+    """A waiter and the time by which its last unit is expected."""
+
+    attempt: Attempt
+    waiting: Waiting
+    expected_at: datetime
+
+
+def promises(stock: Stock) -> Iterator[Promise]:
+    """Who may be promised something, oldest first; whoever comes after the last of them may not."""
+    coming = _countable(stock.incoming)
+    if not coming:
+        return
+    covered = coming[0].quantity
+    at = units = 0
+    for attempt, waiting in sorted(stock.queue.items(), key=turn):
+        units += waiting.quantity
+        while covered < units:
+            at += 1
+            if at == len(coming):
+                return
+            covered += coming[at].quantity
+        expected_at = coming[at].expected_at
+        assert expected_at is not None, "what has no time is not counted"
+        yield Promise(attempt, waiting, expected_at)
+
+
+def promise(decision: Decision) -> None:
+    """State every promise that this decision has changed."""
+    before, stock = decision.before, decision.stock
+    if stock.queue is before.queue and stock.incoming is before.incoming:
+        return
+    if not stock.promises and not stock.incoming:
+        return
+    if _only_joined_at_the_end(decision):
+        return
+    worse = _what_made_it_worse(decision.facts)
+    left = dict(stock.promises)
+    for attempt, waiting, expected_at in promises(stock):
+        previous = left.pop(attempt, None)
+        if expected_at != previous:
+            cause = "first" if previous is None else "earlier" if expected_at < previous else worse
+            _state(decision, attempt, waiting, Change(expected_at, previous, cause))
+    for attempt in sorted(left):
+        _state(decision, attempt, stock.queue[attempt], Change(None, left[attempt], worse))
+
+
+def _only_joined_at_the_end(decision: Decision) -> bool:
+    """The usual case of a pre-order: one more waiter behind all others, whose promise needs no look at them.
+
+    A hundred thousand may wait for a launch; going through all of them for each would take as long as their square.
+    """
+    before, stock = decision.before, decision.stock
+    joined = [fact for fact in decision.facts if isinstance(fact, f.StockAwaited)]
+    if len(joined) != 1 or stock.incoming is not before.incoming:
+        return False
+    (fact,) = joined
+    attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
+    waiting = stock.queue.get(attempt)
+    if waiting is None or stock.awaited != before.awaited + waiting.quantity:
+        return False
+    if before.youngest is not None and turn((attempt, waiting)) < before.youngest:
+        return False
+    left = stock.awaited
+    for expected in _countable(stock.incoming):
+        left -= expected.quantity
+        if left <= 0:
+            _state(decision, attempt, waiting, Change(expected.expected_at, None, "first"))
+            break
+    return True
+
+
+def _state(decision: Decision, attempt: Attempt, waiting: Waiting, change: Change) -> None:
+    decision.add(
+        f.BackorderPromised(
+            sku=decision.stock.sku,
+            order_id=attempt.order_id,
+            line_id=attempt.line_id,
+            attempt=attempt.attempt,
+            quantity=waiting.quantity,
+            expected_at=change.expected_at,
+            previous=change.previous,
+            cause=change.cause,
+        )
+    )
+
+
+def _what_made_it_worse(facts: Iterable[f.StockFact]) -> str:
+    """Why promises of this decision are later than before or gone, as a customer may be told."""
+    cause = "short"
+    for fact in facts:
+        match fact:
+            case f.ReceiptOverdue():
+                return "late"
+            case f.StockExpected() | f.TransferAmended() if _moved_back(fact.expected_before, fact.expected_at):
+                return "late"
+            case f.StockAwaited():
+                cause = "overtaken"
+            case _:
+                pass
+    return cause
+
+
+def _moved_back(before: datetime | None, after: datetime | None) -> bool:
+    return before is not None and (after is None or after > before)
+
+
+def _countable(incoming: Incoming) -> list[Expected]:
+    """What may be promised, soonest first; of equals in the order of their names."""
+    counted = [
+        (expected.expected_at, source, expected)
+        for source, expected in incoming.items()
+        if expected.expected_at is not None and not expected.overdue
+    ]
+    return [expected for _, _, expected in sorted(counted)]

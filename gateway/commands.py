@@ -156,7 +156,9 @@ def check(document: Any) -> Parsed:
 def _complete(data: Any) -> Any:
     """Nested structs as dicts with every field, as Avro wants them; `to_builtins` would leave out defaults."""
     if isinstance(data, Struct):
-        return {name: _complete(getattr(data, name)) for name in data.__struct_fields__}
+        # A field may have another name outside, where the outside's is a word of Python (`from`).
+        names = zip(data.__struct_encode_fields__, data.__struct_fields__, strict=True)
+        return {outside: _complete(getattr(data, name)) for outside, name in names}
     if isinstance(data, tuple):
         return [_complete(item) for item in data]
     if isinstance(data, str | int | float | datetime) or data is None:

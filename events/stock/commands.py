@@ -2,9 +2,9 @@
 
 from typing import Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from events.values import Consumed, Delta, Id, Natural, Quantity, Text, UtcTime
+from events.values import Consumed, Delta, Id, Integer, Natural, Quantity, Text, UtcTime
 
 RejectionReason: TypeAlias = Literal["not_in_stock", "mismatch", "damaged"]
 
@@ -16,6 +16,8 @@ class ReceiveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     location_id: Id
     quantity: Quantity
     purchase_order: Text | None = None
+    reason: Text | None = None
+    document: Text | None = None
 
 
 class ExpectStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -35,6 +37,8 @@ class AdjustStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     location_id: Id
     quantity_delta: Delta
     reason: Text
+    document: Text | None = None
+    expected_on_hand: Integer | None = None
 
 
 class MoveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -44,6 +48,8 @@ class MoveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     from_location_id: Id
     to_location_id: Id
     quantity: Quantity
+    reason: Text | None = None
+    document: Text | None = None
 
 
 class StartTransfer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -83,6 +89,20 @@ class CountStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     counted: Natural
     counted_at: UtcTime | None = None
     tolerance: Natural = 0
+    count_id: Id | None = None
+    expected_on_hand: Integer | None = None
+    reason: Text | None = None
+    document: Text | None = None
+
+
+class ApproveCount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Somebody other than the counters says whether a count that waits is applied."""
+
+    sku: Id
+    location_id: Id
+    count_id: Id
+    approved: bool
+    reason: Text | None = None
 
 
 class MarkDamaged(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -92,6 +112,39 @@ class MarkDamaged(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     location_id: Id
     quantity: Quantity
     reason: Text | None = None
+    document: Text | None = None
+
+
+class HoldStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Set units apart until their quality is known."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    reason: Text
+    document: Text | None = None
+
+
+class ReleaseQualityHold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Say what becomes of units whose quality is known."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    disposition: Literal["restock", "damaged", "dispose"]
+    reason: Text | None = None
+    document: Text | None = None
+
+
+class DisposeStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Units leave the stock for good, other than by sale."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    taken_from: Literal["available", "damaged", "quality_hold"] = field(name="from")
+    reason: Text
+    document: Text | None = None
 
 
 class SetStockPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -102,6 +155,8 @@ class SetStockPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     safety_stock: Natural | None = None
     reorder_point: Natural | None = None
     buffers: dict[Id, Natural] | None = None
+    recount_above: Natural | None = None
+    approval_above: Natural | None = None
 
 
 class ReserveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -208,7 +263,11 @@ StockCommand = (
     | ReceiveTransfer
     | AmendTransfer
     | CountStock
+    | ApproveCount
     | MarkDamaged
+    | HoldStock
+    | ReleaseQualityHold
+    | DisposeStock
     | SetStockPolicy
     | ReserveStock
     | ReleaseStock

@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import assert_never
 
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
-from events.stock import carts, incoming, promising, rejecting, transferring
+from events.stock import carts, counting, incoming, promising, quality, rejecting, transferring
 from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.decision import Decision
-from events.stock.state import MOVES_KEPT, Attempt, Reservation, Stock, Waiting
+from events.stock.state import Attempt, Reservation, Stock, Waiting
 from events.values import Buffer, Consumed
 
 
@@ -77,9 +77,17 @@ def _answer(decision: Decision, data: c.StockCommand) -> Refused | None:
         case c.AmendTransfer():
             return transferring.amend(decision, data)
         case c.CountStock():
-            return _count(decision, data)
+            return counting.count(decision, data)
+        case c.ApproveCount():
+            return counting.approve(decision, data)
         case c.MarkDamaged():
-            return _mark_damaged(decision, data)
+            return quality.mark_damaged(decision, data)
+        case c.HoldStock():
+            return quality.hold(decision, data)
+        case c.ReleaseQualityHold():
+            return quality.release(decision, data)
+        case c.DisposeStock():
+            return quality.dispose(decision, data)
         case c.SetStockPolicy():
             _set_policy(decision, data)
         case c.ReturnStock():
@@ -324,9 +332,20 @@ def _adjust(decision: Decision, data: c.AdjustStock) -> Refused | None:
             detail="quantity_delta is 0",
             hint="send the units to add, or a negative number of units to take away",
         )
+    refused = counting.stale(
+        decision.stock.level(data.location_id),
+        f"{data.sku} at {data.location_id} was not adjusted",
+        data.expected_on_hand,
+    )
+    if refused is not None:
+        return refused
     decision.add(
         f.StockAdjusted(
-            sku=data.sku, location_id=data.location_id, quantity_delta=data.quantity_delta, reason=data.reason
+            sku=data.sku,
+            location_id=data.location_id,
+            quantity_delta=data.quantity_delta,
+            reason=data.reason,
+            document=data.document,
         )
     )
     return None
@@ -353,53 +372,9 @@ def _move(decision: Decision, data: c.MoveStock) -> Refused | None:
             from_location_id=data.from_location_id,
             to_location_id=data.to_location_id,
             quantity=data.quantity,
+            reason=data.reason,
+            document=data.document,
         )
-    )
-    return None
-
-
-def _count(decision: Decision, data: c.CountStock) -> Refused | None:
-    """Compare with the record as of the count, with moves since then allowed for."""
-    level = decision.stock.level(data.location_id)
-    counted_at = data.counted_at or decision.command.occurred_at
-    if len(level.moves) >= MOVES_KEPT and counted_at < level.moves[0].occurred_at:
-        return Refused(
-            code="limit",
-            what=f"the count of {data.sku} at {data.location_id} was not recorded",
-            detail=f"more than {MOVES_KEPT} movements followed {_time(counted_at)}; "
-            "what was on record then is not known",
-            hint="count again",
-        )
-    expected = level.on_hand - sum(move.delta for move in level.moves if move.occurred_at > counted_at)
-    variance = data.counted - expected
-    decision.add(
-        f.StockCounted(
-            sku=data.sku,
-            location_id=data.location_id,
-            counted=data.counted,
-            counted_at=counted_at,
-            expected=expected,
-            variance=variance,
-            tolerance=data.tolerance,
-            accurate=abs(variance) <= data.tolerance,
-        )
-    )
-    return None
-
-
-def _mark_damaged(decision: Decision, data: c.MarkDamaged) -> Refused | None:
-    level = decision.stock.level(data.location_id)
-    sound = max(0, level.on_hand - level.damaged)
-    if data.quantity > sound:
-        return Refused(
-            code="limit",
-            what=f"no {data.sku} at {data.location_id} was marked damaged",
-            detail=f"{data.quantity} asked; {level.on_hand} on hand, {level.damaged} damaged already: at most {sound}",
-            hint="count first where the record is wrong",
-            at_most=sound,
-        )
-    decision.add(
-        f.StockMarkedDamaged(sku=data.sku, location_id=data.location_id, quantity=data.quantity, reason=data.reason)
     )
     return None
 
@@ -414,6 +389,8 @@ def _set_policy(decision: Decision, data: c.SetStockPolicy) -> None:
             safety_stock=level.safety_stock if data.safety_stock is None else data.safety_stock,
             reorder_point=level.reorder_point if data.reorder_point is None else data.reorder_point,
             buffers=tuple(Buffer(channel=channel, quantity=quantity) for channel, quantity in sorted(buffers.items())),
+            recount_above=level.recount_above if data.recount_above is None else data.recount_above,
+            approval_above=level.approval_above if data.approval_above is None else data.approval_above,
         )
     )
 

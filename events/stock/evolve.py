@@ -15,6 +15,7 @@ from events.stock.state import (
     MOVES_KEPT,
     TOMBSTONES_KEPT_DAYS,
     Attempt,
+    CountAsked,
     Level,
     Move,
     Promises,
@@ -33,14 +34,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
     """The SKU after the fact; the times are those of its envelope."""
     match fact:
         case f.StockReserved():
-            attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
-            if fact.waited:
-                stock = _leave_queue(stock, attempt, fact.quantity)
-            stock = _heard_of(stock, attempt)
-            before = stock.reservations.get(attempt, {}).get(fact.location_id)
-            quantity = fact.quantity + (before.quantity if before else 0)
-            stock = _hold(stock, attempt, fact.location_id, Reservation(quantity, fact.expires_at, fact.for_order))
-            return _change(stock, fact.location_id, reserved=fact.quantity)
+            return _reserved(stock, fact)
         case f.StockShipped():
             for part in fact.consumed:
                 attempt = Attempt(fact.order_id, fact.line_id, part.attempt)
@@ -60,17 +54,20 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
         case f.StockMoved():
             stock = _move(stock, fact.from_location_id, -fact.quantity, occurred_at)
             return _move(stock, fact.to_location_id, fact.quantity, occurred_at)
-        case f.StockCounted():
-            # The variance belongs to the moment of the count: a later report of an earlier count must see it.
-            return _move(stock, fact.location_id, fact.variance, fact.counted_at)
+        case f.StockCounted() | f.RecountRequested() | f.CountApprovalRequested() | f.CountRejected():
+            return _counted(stock, fact)
         case f.StockMarkedDamaged():
             return _change(stock, fact.location_id, damaged=fact.quantity)
+        case f.StockHeld() | f.QualityHoldReleased() | f.StockDisposed():
+            return _quality(stock, fact, occurred_at)
         case f.StockPolicySet():
             level = replace(
                 stock.level(fact.location_id),
                 safety_stock=fact.safety_stock,
                 reorder_point=fact.reorder_point,
                 buffers={buffer.channel: buffer.quantity for buffer in fact.buffers},
+                recount_above=fact.recount_above,
+                approval_above=fact.approval_above,
             )
             return _with(stock, fact.location_id, level)
         case f.StockAwaited():
@@ -159,11 +156,80 @@ def _with(stock: Stock, location_id: str, level: Level) -> Stock:
     return replace(stock, levels={**stock.levels, location_id: level})
 
 
-def _change(stock: Stock, location_id: str, *, reserved: int = 0, damaged: int = 0) -> Stock:
-    level = stock.level(location_id)
-    return _with(
-        stock, location_id, replace(level, reserved=level.reserved + reserved, damaged=level.damaged + damaged)
+def _reserved(stock: Stock, fact: f.StockReserved) -> Stock:
+    attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
+    if fact.waited:
+        stock = _leave_queue(stock, attempt, fact.quantity)
+    stock = _heard_of(stock, attempt)
+    before = stock.reservations.get(attempt, {}).get(fact.location_id)
+    quantity = fact.quantity + (before.quantity if before else 0)
+    stock = _hold(stock, attempt, fact.location_id, Reservation(quantity, fact.expires_at, fact.for_order))
+    return _change(stock, fact.location_id, reserved=fact.quantity)
+
+
+def _counted(
+    stock: Stock, fact: f.StockCounted | f.RecountRequested | f.CountApprovalRequested | f.CountRejected
+) -> Stock:
+    level = stock.level(fact.location_id)
+    match fact:
+        case f.StockCounted():
+            stock = _with(stock, fact.location_id, replace(level, recount=None, approval=None))
+            # The variance belongs to the moment of the count: a later report of an earlier count must see it.
+            return _move(stock, fact.location_id, fact.variance, fact.counted_at)
+        case f.RecountRequested():
+            level = replace(level, recount=_asked(fact))
+        case f.CountApprovalRequested():
+            agreed = level.recount.counts if level.recount else ()
+            level = replace(level, recount=None, approval=_asked(fact, *agreed))
+        case f.CountRejected():
+            level = replace(level, approval=None)
+    return _with(stock, fact.location_id, level)
+
+
+def _quality(stock: Stock, fact: f.StockHeld | f.QualityHoldReleased | f.StockDisposed, occurred_at: datetime) -> Stock:
+    units = fact.quantity
+    match fact:
+        case f.StockHeld():
+            return _change(stock, fact.location_id, quality_hold=units)
+        case f.QualityHoldReleased():
+            gone = units if fact.disposition == "dispose" else 0
+            damaged = units if fact.disposition == "damaged" else 0
+            return _move(stock, fact.location_id, -gone, occurred_at, damaged=damaged, quality_hold=-units)
+        case f.StockDisposed():
+            parts = {} if fact.taken_from == "available" else {fact.taken_from: -units}
+            return _move(stock, fact.location_id, -units, occurred_at, **parts)
+
+
+def _asked(fact: f.RecountRequested | f.CountApprovalRequested, *before: datetime) -> CountAsked:
+    return CountAsked(
+        count_id=fact.count_id,
+        counted=fact.counted,
+        counted_at=fact.counted_at,
+        expected=fact.expected,
+        tolerance=fact.tolerance,
+        counted_by=fact.counted_by,
+        counts=(*before, fact.counted_at),
+        reason=fact.reason,
+        document=fact.document,
     )
+
+
+def _backdated(asked: CountAsked | None, delta: int, occurred_at: datetime) -> CountAsked | None:
+    """A movement from before a count that is not applied yet, of which the record knew nothing then."""
+    if asked is None or not delta or occurred_at > asked.counted_at:
+        return asked
+    return replace(asked, backdated=asked.backdated + delta)
+
+
+def _change(stock: Stock, location_id: str, *, reserved: int = 0, damaged: int = 0, quality_hold: int = 0) -> Stock:
+    level = stock.level(location_id)
+    level = replace(
+        level,
+        reserved=level.reserved + reserved,
+        damaged=level.damaged + damaged,
+        quality_hold=level.quality_hold + quality_hold,
+    )
+    return _with(stock, location_id, level)
 
 
 def _move(
@@ -185,6 +251,8 @@ def _move(
         damaged=level.damaged + damaged,
         quality_hold=level.quality_hold + quality_hold,
         moves=moves,
+        recount=_backdated(level.recount, delta, occurred_at),
+        approval=_backdated(level.approval, delta, occurred_at),
     )
     return _with(stock, location_id, level)
 

@@ -12,6 +12,8 @@ class StockReceived(Struct, frozen=True, kw_only=True):
     location_id: Id
     quantity: Quantity
     purchase_order: Text | None = None
+    reason: Text | None = None
+    document: Text | None = None
 
 
 class StockExpected(Struct, frozen=True, kw_only=True):
@@ -46,6 +48,7 @@ class StockAdjusted(Struct, frozen=True, kw_only=True):
     location_id: Id
     quantity_delta: Integer
     reason: Text
+    document: Text | None = None
 
 
 class StockMoved(Struct, frozen=True, kw_only=True):
@@ -55,6 +58,8 @@ class StockMoved(Struct, frozen=True, kw_only=True):
     from_location_id: Id
     to_location_id: Id
     quantity: Quantity
+    reason: Text | None = None
+    document: Text | None = None
 
 
 class TransferStarted(Struct, frozen=True, kw_only=True):
@@ -116,6 +121,53 @@ class StockCounted(Struct, frozen=True, kw_only=True):
     variance: Total
     tolerance: Natural
     accurate: bool
+    count_id: Id | None = None
+    reason: Text | None = None
+    document: Text | None = None
+
+
+class RecountRequested(Struct, frozen=True, kw_only=True):
+    """A count differs by too much to be believed at once; nothing is changed by it."""
+
+    sku: Id
+    location_id: Id
+    count_id: Id
+    counted: Natural
+    counted_at: UtcTime
+    expected: Total
+    variance: Total
+    tolerance: Natural
+    recount_above: Natural
+    counted_by: tuple[Id, ...]
+    reason: Text | None = None
+    document: Text | None = None
+
+
+class CountApprovalRequested(Struct, frozen=True, kw_only=True):
+    """A count waits until another person approves it; nothing is changed by it yet."""
+
+    sku: Id
+    location_id: Id
+    count_id: Id
+    counted: Natural
+    counted_at: UtcTime
+    expected: Total
+    variance: Total
+    tolerance: Natural
+    approval_above: Natural
+    counted_by: tuple[Id, ...]
+    reason: Text | None = None
+    document: Text | None = None
+
+
+class CountRejected(Struct, frozen=True, kw_only=True):
+    """A count that waited is not applied."""
+
+    sku: Id
+    location_id: Id
+    count_id: Id
+    variance: Total
+    reason: Text | None = None
 
 
 class StockMarkedDamaged(Struct, frozen=True, kw_only=True):
@@ -125,6 +177,39 @@ class StockMarkedDamaged(Struct, frozen=True, kw_only=True):
     location_id: Id
     quantity: Quantity
     reason: Text | None = None
+    document: Text | None = None
+
+
+class StockHeld(Struct, frozen=True, kw_only=True):
+    """Units on hand are set apart until their quality is known."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    reason: Text
+    document: Text | None = None
+
+
+class QualityHoldReleased(Struct, frozen=True, kw_only=True):
+    """The quality of units is known."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    disposition: Text
+    reason: Text | None = None
+    document: Text | None = None
+
+
+class StockDisposed(Struct, frozen=True, kw_only=True):
+    """Units left the stock for good, other than by sale."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    taken_from: Text
+    reason: Text
+    document: Text | None = None
 
 
 class StockPolicySet(Struct, frozen=True, kw_only=True):
@@ -135,6 +220,8 @@ class StockPolicySet(Struct, frozen=True, kw_only=True):
     safety_stock: Natural
     reorder_point: Natural | None = None
     buffers: tuple[Buffer, ...]
+    recount_above: Natural | None = None
+    approval_above: Natural | None = None
 
 
 class StockReserved(Struct, frozen=True, kw_only=True):
@@ -313,7 +400,13 @@ StockFact = (
     | StockAdjusted
     | StockMoved
     | StockCounted
+    | RecountRequested
+    | CountApprovalRequested
+    | CountRejected
     | StockMarkedDamaged
+    | StockHeld
+    | QualityHoldReleased
+    | StockDisposed
     | StockPolicySet
     | StockReserved
     | ReservationRefused

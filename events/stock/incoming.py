@@ -48,6 +48,8 @@ def receive(decision: Decision, data: c.ReceiveStock) -> None:
             location_id=data.location_id,
             quantity=data.quantity,
             purchase_order=data.purchase_order,
+            reason=data.reason,
+            document=data.document,
         )
     )
     if data.purchase_order is None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import immutables
 from msgspec import Struct
+from msgspec.structs import replace
 
 from events.stock.expected import Expected, Incoming, Source, Transfer, next_due
 from events.stock.lapsing import NONE, Hold, Lapsing, lapsing_with
@@ -38,8 +39,41 @@ class Move(NamedTuple):
     delta: int
 
 
+class CountAsked(Struct, frozen=True, kw_only=True):
+    """A count that is not applied yet. `counts` are the times of those that agree; `backdated` is what has since become
+    known of movements before it: it was not in `expected`.
+    """
+
+    count_id: str
+    counted: int
+    counted_at: datetime
+    expected: int
+    tolerance: int
+    counted_by: tuple[str, ...]
+    counts: tuple[datetime, ...]
+    reason: str | None = None
+    document: str | None = None
+    backdated: int = 0
+
+    @property
+    def variance(self) -> int:
+        """By how much the count differed from the record, as it was when the count was reported."""
+        return self.counted - self.expected
+
+    @property
+    def variance_now(self) -> int:
+        """By how much it differs from what the record of that moment says by now."""
+        return self.variance - self.backdated
+
+    def agreed_with(self, before: "CountAsked", counted_by: tuple[str, ...]) -> "CountAsked":
+        """This count, together with one that found the same."""
+        return replace(self, counts=(*before.counts, *self.counts), counted_by=counted_by)
+
+
 class Level(Struct, frozen=True, kw_only=True):
-    """The quantities of a SKU at one location, in units."""
+    """The quantities of a SKU at one location, in units. `recount` is a count that a second one must agree with,
+    `approval` one that waits for another person; above how many units of variance, the two numbers say.
+    """
 
     on_hand: int = 0
     reserved: int = 0
@@ -49,6 +83,10 @@ class Level(Struct, frozen=True, kw_only=True):
     reorder_point: int | None = None
     buffers: Mapping[str, int] = {}
     moves: tuple[Move, ...] = ()
+    recount_above: int | None = None
+    approval_above: int | None = None
+    recount: CountAsked | None = None
+    approval: CountAsked | None = None
 
     @property
     def safety(self) -> int:

@@ -118,6 +118,9 @@ class Stocks:
             "StockMoved": self.moved,
             "StockCounted": self.counted,
             "StockMarkedDamaged": self.damaged,
+            "StockHeld": self.set_apart,
+            "QualityHoldReleased": self.quality_known,
+            "StockDisposed": self.disposed,
             "StockPolicySet": self.policy_set,
             "StockReserved": self.reserved,
             "StockReleased": self.released,
@@ -197,6 +200,23 @@ class Stocks:
 
     def damaged(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).damaged += data["quantity"]
+
+    def set_apart(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.at(data).quality_hold += data["quantity"]
+
+    def quality_known(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.at(data)
+        row.quality_hold -= data["quantity"]
+        if data["disposition"] == "damaged":
+            row.damaged += data["quantity"]
+        elif data["disposition"] == "dispose":
+            row.on_hand -= data["quantity"]
+
+    def disposed(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.at(data)
+        row.on_hand -= data["quantity"]
+        if data["taken_from"] != "available":
+            setattr(row, data["taken_from"], getattr(row, data["taken_from"]) - data["quantity"])
 
     def policy_set(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.at(data)

@@ -34,6 +34,9 @@ def _inventory(batch: FactBatch) -> pl.DataFrame:
     def corrected_if(reason: str) -> pl.Expr:
         return pl.when(pl.col("reason") == reason).then("corrected").otherwise(0)
 
+    def units_from(part: str) -> pl.Expr:
+        return pl.when(pl.col("taken_from") == part).then("quantity").otherwise(0)
+
     moved, rejected = batch.facts("StockMoved"), batch.facts("StockRejected")
     started = batch.facts("TransferStarted")
     largest_buffer = pl.col("buffers").list.eval(pl.element().struct.field("quantity")).list.max().fill_null(0)
@@ -52,6 +55,13 @@ def _inventory(batch: FactBatch) -> pl.DataFrame:
             moved.select("sku", SEQUENCE, location_id="to_location_id", on_hand=_q),
             batch.facts("StockCounted").select(*_KEY, on_hand="variance"),
             batch.facts("StockMarkedDamaged").select(*_KEY, damaged=_q),
+            batch.facts("StockHeld").select(*_KEY, quality_hold=_q),
+            batch.facts("QualityHoldReleased").select(
+                *_KEY, on_hand=-units_if("dispose"), damaged=units_if("damaged"), quality_hold=-_q
+            ),
+            batch.facts("StockDisposed").select(
+                *_KEY, on_hand=-_q, damaged=-units_from("damaged"), quality_hold=-units_from("quality_hold")
+            ),
             batch.facts("StockPolicySet").select(*_KEY, "safety_stock", "reorder_point", buffer=largest_buffer),
             batch.facts("StockReserved").select(*_KEY, reserved=_q),
             batch.facts("StockReleased").select(*_KEY, reserved=-_q),

@@ -168,20 +168,38 @@ def amend_transfer(expected_at: datetime, transfer: str = "T-1") -> s.AmendTrans
 CHECK_EXPECTED = s.CheckExpected(sku="MUG")
 
 
-def adjust(delta: int, *, location: str = "WH1") -> s.AdjustStock:
-    return s.AdjustStock(sku="MUG", location_id=location, quantity_delta=delta, reason="found")
+def adjust(delta: int, *, location: str = "WH1", **more: Any) -> s.AdjustStock:
+    return s.AdjustStock(sku="MUG", location_id=location, quantity_delta=delta, reason="found", **more)
 
 
 def move(units: int, *, source: str = "WH1", target: str = "WH2") -> s.MoveStock:
     return s.MoveStock(sku="MUG", from_location_id=source, to_location_id=target, quantity=units)
 
 
-def count(counted: int, *, counted_at: datetime | None = None, tolerance: int = 0) -> s.CountStock:
-    return s.CountStock(sku="MUG", location_id="WH1", counted=counted, counted_at=counted_at, tolerance=tolerance)
+def count(counted: int, *, counted_at: datetime | None = None, tolerance: int = 0, **more: Any) -> s.CountStock:
+    return s.CountStock(
+        sku="MUG", location_id="WH1", counted=counted, counted_at=counted_at, tolerance=tolerance, **more
+    )
+
+
+def approve(count_id: str, *, approved: bool = True, reason: str | None = None) -> s.ApproveCount:
+    return s.ApproveCount(sku="MUG", location_id="WH1", count_id=count_id, approved=approved, reason=reason)
 
 
 def damage(units: int) -> s.MarkDamaged:
     return s.MarkDamaged(sku="MUG", location_id="WH1", quantity=units)
+
+
+def set_apart(units: int) -> s.HoldStock:
+    return s.HoldStock(sku="MUG", location_id="WH1", quantity=units, reason="smells")
+
+
+def release_quality(units: int, disposition: Any = "restock") -> s.ReleaseQualityHold:
+    return s.ReleaseQualityHold(sku="MUG", location_id="WH1", quantity=units, disposition=disposition)
+
+
+def dispose(units: int, taken_from: Any = "damaged") -> s.DisposeStock:
+    return s.DisposeStock(sku="MUG", location_id="WH1", quantity=units, taken_from=taken_from, reason="broken")
 
 
 def policy(*, location: str = "WH1", **numbers: Any) -> s.SetStockPolicy:

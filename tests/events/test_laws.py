@@ -78,13 +78,20 @@ STOCK_COMMANDS = st.one_of(
     st.builds(b.adjust, st.integers(-4, 4)),
     st.builds(b.move, UNITS),
     st.builds(b.count, st.integers(0, 9)),
+    st.builds(b.count, st.integers(0, 9), count_id=st.sampled_from(["A", "B", "C"])),
+    st.builds(b.approve, st.sampled_from(["A", "B", "C"]), approved=st.booleans()),
     st.builds(b.damage, UNITS),
+    st.builds(b.set_apart, UNITS),
+    st.builds(b.release_quality, UNITS, st.sampled_from(["restock", "damaged", "dispose"])),
+    st.builds(b.dispose, UNITS, st.sampled_from(["available", "damaged", "quality_hold"])),
     st.builds(
         b.policy,
         location=PLACES,
         safety_stock=st.none() | st.integers(0, 3),
         reorder_point=st.none() | st.integers(0, 5),
         buffers=st.none() | st.dictionaries(st.sampled_from(["*", "web"]), st.integers(0, 3)),
+        recount_above=st.none() | st.integers(0, 3),
+        approval_above=st.none() | st.integers(0, 3),
     ),
     st.builds(b.reserve, UNITS, location=PLACES, for_channel=CHANNELS, **OWNERS),
     st.builds(b.reserve, UNITS, location=PLACES, cart_id=st.just("x"), **OWNERS),
@@ -112,7 +119,7 @@ class Life:
         """The facts of the command, each with the state after it."""
         now = NOW + timedelta(seconds=self.number)
         self.number += 1
-        command = sent(data, at=now).command()
+        command = sent(data, at=now, actor=f"person-{self.number % 3}", id=f"c-{self.number}").command()
         answer = self.kind.decide(self.state, command)
         assert answer == self.kind.decide(self.state, command)
         before = self.state
@@ -180,7 +187,7 @@ def test_stock_is_the_sum_of_its_movements_and_no_unit_is_promised_twice(command
                 kept = level.reserved + level.safety + level.damaged + level.quality_hold
                 assert level.on_hand == level.available + kept
                 assert level.on_hand == on_hand.get(place, 0)
-                assert level.safety >= 0
+                assert min(level.safety, level.damaged, level.quality_hold, level.reserved) >= 0
                 held = (by_place[place].quantity for by_place in stock.reservations.values() if place in by_place)
                 assert level.reserved == sum(held)
             left = {key: transfer.sent - transfer.received for key, transfer in stock.transfers.items()}
@@ -209,6 +216,10 @@ def movements(fact: Any) -> list[tuple[str, int]]:
         case stock_facts.StockCounted():
             return [(fact.location_id, fact.variance)]
         case stock_facts.StockShipped():
+            return [(fact.location_id, -fact.quantity)]
+        case stock_facts.StockDisposed():
+            return [(fact.location_id, -fact.quantity)]
+        case stock_facts.QualityHoldReleased() if fact.disposition == "dispose":
             return [(fact.location_id, -fact.quantity)]
         case stock_facts.StockReturned() if fact.disposition != "dispose":
             return [(fact.location_id, fact.quantity)]

@@ -14,6 +14,7 @@ from typing import Any
 
 from events.orders.commands import LineQuantity, QueueOrder
 from tests.simulation.choices import Dice
+from tests.simulation.shelves import PEOPLE, Shelves
 from tests.simulation.truth import Truth
 
 SKUS = ("apron", "bowl", "cup")
@@ -52,9 +53,11 @@ class Channels:
         self.orders: list[str] = []
         self._held: list[Document] = []
         self._carts: list[Document] = []
+        self._shelves = Shelves(truth, SKUS, LOCATIONS)
         self._kinds: dict[str, Callable[[int, Dice, datetime], tuple[str, Document] | None]] = {
             "place": self._place, "receive": self._receive, "adjust": self._adjust, "move": self._move,
-            "count": self._count, "damage": self._damage, "policy": self._policy,
+            "count": self._shelves.count, "approve": self._shelves.approve, "set_apart": self._shelves.set_apart,
+            "dispose": self._shelves.dispose, "damage": self._damage, "policy": self._policy,
             "cart": self._cart,
             "hold_for_other": self._hold_for_other, "let_go_for_other": self._let_go_for_other, "amend": self._amend,
             "cancel": self._cancel, "hold": self._hold, "unhold": self._unhold, "dispatch": self._dispatch,
@@ -80,6 +83,8 @@ class Channels:
             "occurred_at": (now + wrong_clock).isoformat(),
             "data": data,
         }
+        if name in ("CountStock", "ApproveCount"):
+            document["actor"] = dice.one(PEOPLE)
         if dice.once_in(16):
             document["expected_version"] = 1 + dice.below(6)
         return document
@@ -310,18 +315,14 @@ class Channels:
 
     def _adjust(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
         data = {"sku": dice.one(SKUS), "location_id": dice.one(LOCATIONS), "quantity_delta": dice.between(-4, 4)}
-        return "AdjustStock", {**data, "reason": "found"}
+        if dice.once_in(4):
+            data["expected_on_hand"] = dice.below(6)
+        return "AdjustStock", {**data, "reason": "found", "document": "note"}
 
     def _move(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
         source, target = LOCATIONS if dice.once_in(2) else LOCATIONS[::-1]
         data = {"sku": dice.one(SKUS), "from_location_id": source, "to_location_id": target}
         return "MoveStock", {**data, "quantity": dice.between(1, 3)}
-
-    def _count(self, _number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
-        data: Document = {"sku": dice.one(SKUS), "location_id": dice.one(LOCATIONS), "counted": dice.below(9)}
-        if dice.once_in(2):
-            data["counted_at"] = (now - timedelta(seconds=dice.below(7200))).isoformat()
-        return "CountStock", data
 
     def _damage(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
         return "MarkDamaged", {
@@ -336,6 +337,9 @@ class Channels:
             data["safety_stock"] = dice.below(4)
         if dice.once_in(2):
             data["reorder_point"] = dice.below(4)
+        if dice.once_in(2):
+            data["recount_above"] = dice.below(3)
+            data["approval_above"] = dice.between(1, 4)
         if dice.once_in(2):
             data["buffers"] = {dice.one(("*", "web")): dice.below(3)}
         return "SetStockPolicy", data

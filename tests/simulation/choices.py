@@ -58,10 +58,10 @@ class Dice:
 
 #: What people and channels ask for, and how often.
 ASKING = {
-    "place": 10, "receive": 7, "adjust": 1, "move": 1, "count": 2, "damage": 1, "policy": 2, "hold_for_other": 3,
+    "place": 10, "receive": 7, "adjust": 1, "move": 1, "count": 3, "damage": 1, "policy": 2, "hold_for_other": 3,
     "let_go_for_other": 3, "amend": 3, "cancel": 3, "hold": 2, "unhold": 2, "dispatch": 7, "scan": 5, "ask_return": 2,
     "take_return": 3, "scan_return": 1, "refund": 2, "case": 2, "location": 1,
-    "cart": 4,
+    "cart": 4, "approve": 2, "set_apart": 2, "dispose": 1,
     "rules": 1,
     "resolve": 3,
     "reject": 4,

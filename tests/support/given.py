@@ -28,12 +28,19 @@ class sent:  # noqa: N801 - reads as a verb: given(sent(reserve(2), channel="erp
     channel: str | None = None
     at: datetime = NOW
     occurred_at: datetime | None = None
+    actor: str | None = None
+    id: str = "c-1"
 
     def command(self) -> Command[Any]:
         internal = COMMANDS[type(self.data).__name__].internal
         channel = self.channel or (INTERNAL_CHANNEL if internal else "web")
         return Command(
-            id="c-1", channel=channel, occurred_at=self.occurred_at or self.at, recorded_at=self.at, data=self.data
+            id=self.id,
+            channel=channel,
+            occurred_at=self.occurred_at or self.at,
+            recorded_at=self.at,
+            data=self.data,
+            actor=self.actor,
         )
 
 

@@ -1,0 +1,190 @@
+"""Counts: what somebody found on the shelf, against what was on record at that moment.
+
+    40 on record, 2 picked, counted 37 -> expected 38, variance -1
+
+Where the planner wants it, a count that differs by much is not believed at once: a second one must agree with it
+(`recount_above`), and then another person must approve it (`approval_above`). Until then nothing is changed.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from events.envelope import Command, Refused
+from events.stock import commands as c
+from events.stock import facts as f
+from events.stock.decision import Decision
+from events.stock.state import MOVES_KEPT, CountAsked, Level
+
+
+def stale(level: Level, what: str, expected_on_hand: int | None) -> Refused | None:
+    """Refused where the sender thinks that there is another number on record (compare and set)."""
+    if expected_on_hand is None or expected_on_hand == level.on_hand:
+        return None
+    return Refused(
+        code="stale",
+        what=what,
+        detail=f"expected_on_hand is {expected_on_hand}, on record are {level.on_hand}: at most {level.on_hand}",
+        hint="look at the record again, and send what is true now under a new id",
+        at_most=level.on_hand,
+    )
+
+
+def count(decision: Decision, data: c.CountStock) -> Refused | None:
+    """Compare with the record as of the count, with moves since then allowed for."""
+    level, command = decision.stock.level(data.location_id), decision.command
+    what = f"the count of {data.sku} at {data.location_id} was not recorded"
+    refused = stale(level, what, data.expected_on_hand)
+    if refused is not None:
+        return refused
+    counted_at = data.counted_at or command.occurred_at
+    if len(level.moves) >= MOVES_KEPT and counted_at < level.moves[0].occurred_at:
+        return Refused(
+            code="limit",
+            what=what,
+            detail=f"more than {MOVES_KEPT} movements followed {_time(counted_at)}; "
+            "what was on record then is not known",
+            hint="count again",
+        )
+    asked = _asked(level, data, command, counted_at)
+    if any(asked.count_id == before.count_id for before in (level.recount, level.approval) if before):
+        return Refused(
+            code="conflict",
+            what=what,
+            detail=f"count {asked.count_id} is open there",
+            hint="give every count a count_id of its own",
+        )
+    if level.recount_above is not None and abs(asked.variance) > level.recount_above and len(asked.counts) == 1:
+        decision.add(
+            f.RecountRequested(
+                sku=data.sku,
+                location_id=data.location_id,
+                count_id=asked.count_id,
+                counted=asked.counted,
+                counted_at=asked.counted_at,
+                expected=asked.expected,
+                variance=asked.variance,
+                tolerance=asked.tolerance,
+                recount_above=level.recount_above,
+                counted_by=asked.counted_by,
+                reason=asked.reason,
+                document=asked.document,
+            )
+        )
+        return None
+    if level.approval is not None:
+        decision.add(
+            f.CountRejected(
+                sku=data.sku,
+                location_id=data.location_id,
+                count_id=level.approval.count_id,
+                variance=level.approval.variance_now,
+                reason=f"counted again: {asked.count_id}",
+            )
+        )
+    if level.approval_above is None or abs(asked.variance) <= level.approval_above:
+        _apply(decision, data.location_id, asked)
+        return None
+    decision.add(
+        f.CountApprovalRequested(
+            sku=data.sku,
+            location_id=data.location_id,
+            count_id=asked.count_id,
+            counted=asked.counted,
+            counted_at=asked.counted_at,
+            expected=asked.expected,
+            variance=asked.variance,
+            tolerance=asked.tolerance,
+            approval_above=level.approval_above,
+            counted_by=asked.counted_by,
+            reason=asked.reason,
+            document=asked.document,
+        )
+    )
+    return None
+
+
+def approve(decision: Decision, data: c.ApproveCount) -> Refused | None:
+    """Apply a count that waits, or not; by somebody who did not count."""
+    asked = decision.stock.level(data.location_id).approval
+    what = f"count {data.count_id} of {data.sku} at {data.location_id} was not decided"
+    if asked is None or asked.count_id != data.count_id:
+        waits = f"count {asked.count_id} does" if asked else "none does"
+        return Refused(
+            code="unknown",
+            what=what,
+            detail=f"it does not wait for approval there; {waits}",
+            hint="it was decided, or counted again, before; check count_id",
+        )
+    actor = decision.command.actor
+    if actor is None:
+        return Refused(
+            code="invalid",
+            what=what,
+            detail="nobody is named who decides it",
+            hint="send the person's name as actor",
+        )
+    if actor in asked.counted_by:
+        return Refused(
+            code="conflict",
+            what=what,
+            detail=f"{actor} has counted it",
+            hint="somebody else must look at it",
+        )
+    if data.approved:
+        _apply(decision, data.location_id, asked)
+        return None
+    decision.add(
+        f.CountRejected(
+            sku=data.sku,
+            location_id=data.location_id,
+            count_id=asked.count_id,
+            variance=asked.variance_now,
+            reason=data.reason,
+        )
+    )
+    return None
+
+
+def _asked(level: Level, data: c.CountStock, command: Command[Any], counted_at: datetime) -> CountAsked:
+    expected = level.on_hand - sum(move.delta for move in level.moves if move.occurred_at > counted_at)
+    asked = CountAsked(
+        count_id=data.count_id or command.id,
+        counted=data.counted,
+        counted_at=counted_at,
+        expected=expected,
+        tolerance=data.tolerance,
+        counted_by=() if command.actor is None else (command.actor,),
+        counts=(counted_at,),
+        reason=data.reason,
+        document=data.document,
+    )
+    for before in (level.recount, level.approval):
+        # The same count sent twice under two ids is one count.
+        if before and before.variance_now == asked.variance and counted_at not in before.counts:
+            counted_by = tuple(dict.fromkeys((*before.counted_by, *asked.counted_by)))
+            return asked.agreed_with(before, counted_by)
+    return asked
+
+
+def _apply(decision: Decision, location_id: str, asked: CountAsked) -> None:
+    """From now on the record says what was counted, with all moves since then."""
+    variance = asked.variance_now
+    decision.add(
+        f.StockCounted(
+            sku=decision.stock.sku,
+            location_id=location_id,
+            counted=asked.counted,
+            counted_at=asked.counted_at,
+            expected=asked.counted - variance,
+            variance=variance,
+            tolerance=asked.tolerance,
+            accurate=abs(variance) <= asked.tolerance,
+            count_id=asked.count_id,
+            reason=asked.reason,
+            document=asked.document,
+        )
+    )
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

@@ -79,6 +79,7 @@ _COMMANDS = (
     CommandType(orders_commands.RejectAllocation, "intake.orders", "order_id"),
     CommandType(orders_commands.QueueOrder, "intake.orders", "order_id", internal=True),
     CommandType(orders_commands.ResolveQueued, "intake.orders", "order_id"),
+    CommandType(orders_commands.DeclineAmendment, "intake.orders", "order_id", internal=True),
     CommandType(stock_commands.ReceiveStock, "intake.stock", "sku"),
     CommandType(stock_commands.ExpectStock, "intake.stock", "sku"),
     CommandType(stock_commands.AdjustStock, "intake.stock", "sku"),
@@ -113,6 +114,9 @@ _COMMANDS = (
 _FACTS = (
     FactType(orders_facts.OrderPlaced, "ledger.orders", "order_id"),
     FactType(orders_facts.OrderAmended, "ledger.orders", "order_id"),
+    FactType(orders_facts.AmendmentRequested, "ledger.orders", "order_id"),
+    FactType(orders_facts.AmendmentAnswered, "ledger.orders", "order_id"),
+    FactType(orders_facts.AmendmentDeclined, "ledger.orders", "order_id"),
     FactType(orders_facts.OrderCancelled, "ledger.orders", "order_id"),
     FactType(orders_facts.OrderHeld, "ledger.orders", "order_id"),
     FactType(orders_facts.HoldReleased, "ledger.orders", "order_id"),

@@ -174,6 +174,30 @@ def _amended(run: Sequence[Fact]) -> str:
     return f"The {data['by']} {listed(parts) or 'confirmed the order as it is'}{_by(run[0])}."
 
 
+def _amendment_requested(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    changes = [f"{line['sku']} from {line['ordered_before']} to {line['ordered']}" for line in data["lines"]]
+    return f"The {data['by']} wants {listed(changes)}, and stock is asked first{_by(run[0])}."
+
+
+_DECLINED: Mapping[str, str] = {
+    "not_enough": "there is not enough stock",
+    "lost": "stock that was set aside for it is gone",
+    "cancelled": "units were cancelled meanwhile",
+    "held": "the order was put on hold meanwhile",
+    "shipped": "more had left meanwhile than was to remain",
+    "waiting": "the order waits as a whole meanwhile",
+}
+
+
+def _amendment_declined(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    most = [f"{line['sku']} up to {line['available']}" for line in data["lines"] if line["available"] is not None]
+    why = _DECLINED.get(data["reason"], data["reason"].replace("_", " "))
+    text = f"The order stays as it was, because {why}"
+    return text + (f": possible would have been {listed(most)}." if most else ".")
+
+
 def _cancelled(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     held = sum(line["from_allocated"] for line in data["lines"])
@@ -411,6 +435,8 @@ def _refused(run: Sequence[Fact]) -> str:
 _TELLERS: Mapping[str, Callable[[Sequence[Fact]], str]] = {
     "OrderPlaced": _placed,
     "OrderAmended": _amended,
+    "AmendmentRequested": _amendment_requested,
+    "AmendmentDeclined": _amendment_declined,
     "OrderCancelled": _cancelled,
     "OrderHeld": _held,
     "HoldReleased": _hold_released,
@@ -439,7 +465,7 @@ _TELLERS: Mapping[str, Callable[[Sequence[Fact]], str]] = {
 }
 
 #: Bookkeeping between the streams that moves no unit: it would only interrupt the story. The history has it.
-_UNTOLD = frozenset({"AllocationAnswered"})
+_UNTOLD = frozenset({"AllocationAnswered", "AmendmentAnswered"})
 
 #: Every fact that has its words; a test compares it with the catalogue.
 TOLD = frozenset(_TELLERS) | _UNTOLD

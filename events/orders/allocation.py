@@ -8,9 +8,9 @@ line has to wait, the whole order waits, and it tries again as a whole when stoc
 """
 
 from events.envelope import Refused
+from events.orders import amending, holding, promising
 from events.orders import commands as c
 from events.orders import facts as f
-from events.orders import holding, promising
 from events.orders.decision import Decision
 from events.orders.state import Line
 
@@ -25,6 +25,8 @@ def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
         if line is None:
             return decision.unknown_line(f"answers for order {decision.order.order_id} were not taken", answer.line_id)
         if answer.stock_version <= line.answered:
+            continue
+        if amending.take_answer(decision, line, answer):
             continue
         match answer.outcome:
             case "reserved":
@@ -69,7 +71,7 @@ def _reserved(decision: Decision, line: Line, answer: c.Answer) -> None:
                 stock_version=answer.stock_version,
             )
         )
-    _surrender(decision, line, answer, answer.quantity - allocated)
+    decision.surrender(line, answer, answer.quantity - allocated)
 
 
 def _refused(decision: Decision, line: Line, answer: c.Answer) -> None:
@@ -84,7 +86,7 @@ def _waiting(decision: Decision, line: Line, answer: c.Answer) -> None:
         _wait_as_a_whole(decision)
     # A whole order's place in the queue is for all that it needs of the SKU, thus for more than the line.
     if not (waits and decision.order.as_a_whole):
-        _surrender(decision, line, answer, answer.quantity - waits)
+        decision.surrender(line, answer, answer.quantity - waits)
 
 
 def _offered(decision: Decision, line: Line, answer: c.Answer) -> None:
@@ -183,30 +185,6 @@ def _backorder(decision: Decision, line: Line, quantity: int, attempt: int, stoc
             quantity=quantity,
             attempt=attempt,
             stock_version=stock_version,
-        )
-    )
-
-
-def _surrender(decision: Decision, line: Line, answer: c.Answer, surplus: int) -> None:
-    """Give back what came for units that were cancelled or shipped meanwhile."""
-    if not surplus:
-        return
-    release = f.Release(
-        line_id=line.line_id,
-        sku=line.sku,
-        attempt=answer.attempt,
-        location_id=answer.location_id if answer.outcome == "reserved" else "",
-        quantity=surplus,
-    )
-    decision.add(
-        f.ReservationSurrendered(
-            order_id=decision.order.order_id,
-            line_id=line.line_id,
-            sku=line.sku,
-            quantity=surplus,
-            attempt=answer.attempt,
-            releases=(release,),
-            stock_version=answer.stock_version,
         )
     )
 

@@ -1,37 +1,91 @@
-"""What an order answers to an amendment: other quantities, another promise."""
+"""What an order answers to an amendment: other quantities, another promise.
+
+    amend(line 1 from 3 to 2)   -> OrderAmended, at once; what was held for the unit is let go
+    amend(line 1 from 3 to 5)   -> AmendmentRequested: stock is asked for 2 units more, and nothing changes meanwhile
+    all of it is set aside      -> OrderAmended, LineAllocated
+    any of it is not            -> AmendmentDeclined, with the quantity that would have been accepted
+
+More is given whole or not at all, as the stock streams answer, and what one command asks for belongs together. An order
+of which nothing is promised yet (its release_at lies ahead, or it goes as a whole and waits) takes an increase at once.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from events.envelope import Refused
 from events.orders import commands as c
 from events.orders import facts as f
+from events.orders.attempts import round_of
 from events.orders.decision import Decision
 from events.orders.refusals import too_valuable, unreadable_promise
+from events.orders.state import AmendedLine, Line, Order
 from events.promises import UnreadablePromiseError, promise_end
 from events.values import ORDER_VALUE_MAX_MINOR
 
+#: Why units that were set aside for an amendment are there no more.
+_LOST = frozenset({"expired", "released"})
+
 
 def amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
-    """The order asks for something else from now on."""
+    """The order asks for something else from now on, or asks stock whether it may."""
     order = decision.order
     what = f"order {order.order_id} was not amended"
     if not data.lines and data.promised_by is None:
         return Refused(code="invalid", what=what, detail="the amendment is empty", hint="name lines or promised_by")
     if len({line.line_id for line in data.lines}) != len(data.lines):
         return decision.repeated_line(what)
+    if order.amendment is not None:
+        return Refused(
+            code="conflict",
+            what=what,
+            detail=f"amendment {order.amendment.amendment_id} is asked of stock just now",
+            hint="wait for its answer: `order-ledger order` shows it under amendments",
+        )
     promised_by = None
     if data.promised_by is not None:
         try:
             promised_by = promise_end(data.promised_by, country=order.country, time_zone=order.time_zone)
         except UnreadablePromiseError as error:
             return unreadable_promise(what, error)
-    changes: list[f.LineChanged] = []
-    releases: list[f.Release] = []
-    for wanted in data.lines:
-        line = order.lines.get(wanted.line_id)
+    wanted = _wanted(decision, what, data.lines)
+    if isinstance(wanted, Refused):
+        return wanted
+    value = order.value_minor + sum(line.extra * order.lines[key].unit_price_minor for key, line in wanted.items())
+    if value > max(ORDER_VALUE_MAX_MINOR, order.value_minor):
+        return too_valuable(what, order.currency, value)
+    grows = any(line.extra > 0 for line in wanted.values())
+    if grows and order.holds:
+        return Refused(
+            code="conflict",
+            what=what,
+            detail=f"it is held ({', '.join(order.holds)}), and a held order asks for no stock",
+            hint="send ReleaseHold first; fewer units or another promise are accepted",
+        )
+    queued = [key for key, line in wanted.items() if line.extra > 0 and order.in_a_queue(key)]
+    if queued:
+        return Refused(
+            code="conflict",
+            what=what,
+            detail=f"line {queued[0]} stands in a queue where a person decides what becomes of it",
+            hint="send ResolveQueued first; fewer units or another promise are accepted",
+        )
+    if grows and _asks_first(order):
+        _request(decision, data, wanted, promised_by)
+        return None
+    _apply(decision, data.by, wanted, promised_by, None)
+    decision.source_idle()
+    return None
+
+
+def _wanted(decision: Decision, what: str, lines: Sequence[c.AmendedQuantity]) -> Mapping[str, AmendedLine] | Refused:
+    wanted: dict[str, AmendedLine] = {}
+    for asked in lines:
+        line = decision.order.lines.get(asked.line_id)
         if line is None:
-            return decision.unknown_line(what, wanted.line_id)
+            return decision.unknown_line(what, asked.line_id)
         fixed = line.shipped + line.cancelled
         # 0 removes the line: all that can still go, goes.
-        ordered = fixed if wanted.quantity == 0 else wanted.quantity
+        ordered = fixed if asked.quantity == 0 else asked.quantity
         if ordered < fixed:
             return Refused(
                 code="limit",
@@ -41,32 +95,206 @@ def amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
                 hint=f"ask for at least {fixed}, or 0 to remove what is left",
                 at_most=line.unshipped,
             )
-        taken = decision.take(line, max(0, line.ordered - ordered))
+        wanted[line.line_id] = AmendedLine(line.ordered, ordered)
+    return wanted
+
+
+def _asks_first(order: Order) -> bool:
+    """Whether an increase is a question to stock: not while nothing is promised of the order yet."""
+    return order.released and not (order.as_a_whole and _incomplete(order))
+
+
+def _incomplete(order: Order) -> bool:
+    return any(line.open or line.waits for line in order.lines.values())
+
+
+def _request(
+    decision: Decision, data: c.AmendOrder, wanted: Mapping[str, AmendedLine], promised_by: datetime | None
+) -> None:
+    order = decision.order
+    decision.add(
+        f.AmendmentRequested(
+            order_id=order.order_id,
+            amendment_id=f"A{order.amendments + 1}",
+            by=data.by,
+            lines=tuple(
+                f.AmendmentLine(
+                    line_id=line_id,
+                    sku=order.lines[line_id].sku,
+                    ordered_before=line.ordered_before,
+                    ordered=line.ordered,
+                )
+                for line_id, line in wanted.items()
+            ),
+            promised_by=promised_by,
+            round=order.round + 1,
+            placed_at=order.placed_at,
+            sales_channel=order.channel,
+            latitude=order.latitude,
+            longitude=order.longitude,
+        )
+    )
+
+
+def _apply(
+    decision: Decision,
+    by: str,
+    wanted: Mapping[str, AmendedLine],
+    promised_by: datetime | None,
+    amendment_id: str | None,
+) -> None:
+    changes: list[f.LineChanged] = []
+    releases: list[f.Release] = []
+    for line_id, amended in wanted.items():
+        line = decision.order.lines[line_id]
+        taken = decision.take(line, max(0, line.ordered - amended.ordered))
         releases += taken.releases
         changes.append(
             f.LineChanged(
-                line_id=line.line_id,
+                line_id=line_id,
                 sku=line.sku,
                 ordered_before=line.ordered,
-                ordered=ordered,
+                ordered=amended.ordered,
                 from_open=taken.from_open,
                 from_backordered=taken.from_backordered,
                 from_allocated=taken.from_allocated,
             )
         )
-    prices = {line.line_id: line.unit_price_minor for line in order.lines.values()}
-    value = order.value_minor
-    value += sum((change.ordered - change.ordered_before) * prices[change.line_id] for change in changes)
-    if value > max(ORDER_VALUE_MAX_MINOR, order.value_minor):
-        return too_valuable(what, order.currency, value)
     decision.add(
         f.OrderAmended(
-            order_id=order.order_id,
-            by=data.by,
+            order_id=decision.order.order_id,
+            by=by,
             lines=tuple(changes),
             promised_by=promised_by,
             releases=tuple(releases),
+            amendment_id=amendment_id,
         )
     )
-    decision.source_idle()
-    return None
+
+
+# The answers of stock
+
+
+def take_answer(decision: Decision, line: Line, answer: c.Answer) -> bool:
+    """Whether the answer was for extra units of the pending amendment; if so it has been taken."""
+    amendment = decision.order.amendment
+    if amendment is None or round_of(answer.attempt) != amendment.round or line.line_id not in amendment.lines:
+        return False
+    asked = amendment.lines[line.line_id]
+    if answer.outcome == "reserved":
+        units = min(answer.quantity, asked.missing)
+    elif answer.outcome in _LOST:
+        key = (answer.attempt, answer.location_id)
+        held = sum(hold.quantity for hold in asked.got if (hold.attempt, hold.location_id) == key)
+        units = min(answer.quantity, held)
+    else:
+        units = 0
+    decision.add(
+        f.AmendmentAnswered(
+            order_id=decision.order.order_id,
+            amendment_id=amendment.amendment_id,
+            line_id=line.line_id,
+            sku=line.sku,
+            location_id=answer.location_id,
+            attempt=answer.attempt,
+            outcome=answer.outcome,
+            quantity=units,
+            available=answer.available,
+            stock_version=answer.stock_version,
+        )
+    )
+    if answer.outcome == "reserved":
+        if units < answer.quantity:
+            decision.surrender(line, answer, answer.quantity - units)
+        _settle(decision)
+    elif answer.outcome in _LOST:
+        if units:
+            decline(decision, "lost")
+    elif asked.missing:
+        there = sum(hold.quantity for hold in asked.got) + max(0, answer.available or 0)
+        decline(decision, "not_enough", {line.line_id: there})
+    return True
+
+
+def _settle(decision: Decision) -> None:
+    """When all extra units are set aside, the order is amended."""
+    order, amendment = decision.order, decision.order.amendment
+    if amendment is None or any(line.missing for line in amendment.lines.values()):
+        return
+    if any(
+        line.ordered < order.lines[key].shipped + order.lines[key].cancelled for key, line in amendment.lines.items()
+    ):
+        # Meanwhile more of a line has left than was to remain of it.
+        decline(decision, "shipped")
+        return
+    if order.as_a_whole and _incomplete(order):
+        decline(decision, "waiting")
+        return
+    _apply(decision, amendment.by, amendment.lines, amendment.promised_by, amendment.amendment_id)
+    for line_id, amended in amendment.lines.items():
+        for hold in amended.got:
+            decision.add(
+                f.LineAllocated(
+                    order_id=order.order_id,
+                    line_id=line_id,
+                    sku=order.lines[line_id].sku,
+                    location_id=hold.location_id,
+                    quantity=hold.quantity,
+                    attempt=hold.attempt,
+                    from_open=hold.quantity,
+                    from_backordered=0,
+                )
+            )
+    decision.go_on_in_turn()
+
+
+def decline(decision: Decision, reason: str, there: Mapping[str, int] | None = None) -> None:
+    """The pending amendment, if there is one, is not made; what was set aside for it is let go.
+
+    `there` are extra units of a line that there are; where nothing is said, all that were wanted, as far as is known.
+    """
+    order, amendment = decision.order, decision.order.amendment
+    if amendment is None:
+        return
+    releases = tuple(
+        f.Release(
+            line_id=line_id,
+            sku=order.lines[line_id].sku,
+            attempt=hold.attempt,
+            location_id=hold.location_id,
+            quantity=hold.quantity,
+        )
+        for line_id, line in amendment.lines.items()
+        for hold in line.got
+    )
+    decision.add(
+        f.AmendmentDeclined(
+            order_id=order.order_id,
+            amendment_id=amendment.amendment_id,
+            reason=reason,
+            lines=tuple(
+                f.DeclinedLine(
+                    line_id=line_id,
+                    sku=order.lines[line_id].sku,
+                    ordered_before=line.ordered_before,
+                    ordered=line.ordered,
+                    available=_acceptable(line, (there or {}).get(line_id)),
+                )
+                for line_id, line in amendment.lines.items()
+            ),
+            releases=releases,
+        )
+    )
+
+
+def _acceptable(line: AmendedLine, there: int | None) -> int | None:
+    """The quantity that would have been accepted: null where it is not known to be less than what was asked."""
+    return None if there is None or there >= line.extra else line.ordered_before + there
+
+
+def answer_short(decision: Decision, data: c.DeclineAmendment) -> None:
+    """Sourcing knows of too little stock for the pending amendment."""
+    amendment = decision.order.amendment
+    if amendment is None or amendment.amendment_id != data.amendment_id:
+        return  # it was answered otherwise, or a plan was made twice
+    decline(decision, "not_enough", {line.line_id: line.available for line in data.lines})

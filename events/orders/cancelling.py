@@ -1,6 +1,7 @@
 """What an order answers when units are cancelled."""
 
 from events.envelope import Refused
+from events.orders import amending
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
@@ -26,6 +27,7 @@ def cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
     refused = decision.check_unshipped(what, wanted, "what was shipped comes back with RequestReturn")
     if refused is not None:
         return refused
+    amending.decline(decision, "cancelled")
     cancelled: list[f.LineCancelled] = []
     releases: list[f.Release] = []
     for line_id, quantity in wanted.items():

@@ -81,6 +81,9 @@ def _answer(decision: Decision, data: Any) -> Refused | None:
             return holding.release_hold(decision, data)
         case c.ReleaseOrder():
             return _release_order(decision)
+        case c.DeclineAmendment():
+            amending.answer_short(decision, data)
+            return None
         case c.RequestReturn():
             return goods.request_return(decision, data)
         case c.RecordReturnTracking():

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from events.envelope import Command, Refused
+from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.evolve import evolve
 from events.orders.state import Line, Order
@@ -82,10 +83,17 @@ class Decision:
         self._request(lines)
 
     def go_on_in_turn(self) -> None:
-        """After units left an order that goes as a whole, the rest may be complete or have to go on."""
-        if self.order.as_a_whole:
+        """An order that goes as a whole has changed: the rest may be complete or have to go on.
+
+        One that waits tries again, because its place in a queue was for what it needed before.
+        """
+        if not self.order.as_a_whole:
+            return
+        if any(_changes_units(fact) for fact in self.facts):
+            self.leave_queues("changed")
+        else:
             self.reopen_orphans()
-            self.source_idle()
+        self.source_idle()
 
     def reopen_orphans(self) -> None:
         """Lines that waited only because another one did, which waits no more, are to be sourced: nobody calls them."""
@@ -174,6 +182,23 @@ class Decision:
             )
         )
 
+    def surrender(self, line: Line, answer: c.Answer, surplus: int) -> None:
+        """Give back what came for units that are not wanted any more."""
+        if not surplus:
+            return
+        where = answer.location_id if answer.outcome == "reserved" else ""
+        self.add(
+            f.ReservationSurrendered(
+                order_id=self.order.order_id,
+                line_id=line.line_id,
+                sku=line.sku,
+                quantity=surplus,
+                attempt=answer.attempt,
+                releases=(_release(line, answer.attempt, where, surplus),),
+                stock_version=answer.stock_version,
+            )
+        )
+
     # Refusals that several commands share.
 
     def check_unshipped(self, what: str, wanted: Mapping[str, int], hint: str) -> Refused | None:
@@ -221,6 +246,16 @@ class Decision:
 def first_in_turn(lines: Iterable[Line]) -> Line:
     """The line that an order which goes as a whole acquires next."""
     return min(lines, key=lambda line: (line.sku, line.line_id))
+
+
+def _changes_units(fact: f.OrderFact) -> bool:
+    match fact:
+        case f.OrderCancelled() | f.ShipmentDispatched():
+            return True
+        case f.OrderAmended():
+            return bool(fact.lines)
+        case _:
+            return False
 
 
 def _release(line: Line, attempt: int, location_id: str, quantity: int) -> f.Release:

@@ -6,7 +6,8 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from events.orders import facts as f
-from events.orders.state import Hold, Line, Order, Queued, Return, Shipment, Wait
+from events.orders.attempts import round_of
+from events.orders.state import AmendedLine, Amendment, Hold, Line, Order, Queued, Return, Shipment, Wait
 from events.refusal import CommandRefused
 
 
@@ -26,12 +27,7 @@ def evolve(
         case f.OrderAllocated() | f.DispatchDiffered() | f.ReturnDiffered() | f.ReturnTracked() | f.ShipmentTracked():
             return order
         case f.SourcingRequested():
-            for wanted in fact.lines:
-                line = order.lines[wanted.line_id]
-                order = _with(
-                    order, replace(line, idle=line.idle - wanted.quantity, sourcing=line.sourcing + wanted.quantity)
-                )
-            return replace(order, round=fact.round, released=True)
+            return _asked(order, fact)
         case f.ShipmentDispatched():
             return _dispatched(order, fact)
         case f.LineBackordered():
@@ -55,17 +51,20 @@ def evolve(
                 order, replace(line, idle=line.idle + fact.quantity, answered=_newest(line, fact.stock_version))
             )
         case f.AllocationAnswered():
-            return _answered(order, fact)
+            return _with(order, _answered(order.lines[fact.line_id], fact))
         case f.ReservationSurrendered():
             line = order.lines[fact.line_id]
             return _with(order, replace(line, answered=_newest(line, fact.stock_version)))
         case f.OrderCancelled():
-            for cut in fact.lines:
-                line = _take(order.lines[cut.line_id], cut.from_open, cut.from_backordered, fact.releases)
-                order = _with(order, replace(line, cancelled=line.cancelled + cut.quantity))
-            return order
+            return _cancelled(order, fact)
         case f.OrderAmended():
             return _amended(order, fact)
+        case f.AmendmentRequested():
+            return _amendment_requested(order, fact)
+        case f.AmendmentAnswered():
+            return _amendment_answered(order, fact)
+        case f.AmendmentDeclined():
+            return replace(order, amendment=None)
         case f.OrderHeld():
             releasing = (*order.releasing, fact.hold) if fact.stock == "release" else order.releasing
             return replace(order, holds=(*order.holds, fact.hold), releasing=releasing)
@@ -126,10 +125,18 @@ def _placed(fact: f.OrderPlaced, channel: str, occurred_at: datetime) -> Order:
     )
 
 
+def _asked(order: Order, fact: f.SourcingRequested) -> Order:
+    for wanted in fact.lines:
+        line = order.lines[wanted.line_id]
+        line = replace(line, idle=line.idle - wanted.quantity, sourcing=line.sourcing + wanted.quantity)
+        order = _with(order, line)
+    return replace(order, round=fact.round, released=True)
+
+
 def _allocated(order: Order, fact: f.LineAllocated) -> Order:
-    line = order.lines[fact.line_id]
-    line = _take_wait(line, fact.attempt, fact.from_backordered)
-    line = _take_open(line, fact.from_open, under_way_first=True)
+    line = _take_wait(order.lines[fact.line_id], fact.attempt, fact.from_backordered)
+    # The units of an amendment were asked for apart, so they are not among those that are under way.
+    line = _take_open(line, fact.from_open, under_way_first=round_of(fact.attempt) != order.amended_round)
     holds = _add_hold(line.holds, Hold(fact.attempt, fact.location_id, fact.quantity))
     # What such a location gives after all, it has received since.
     rejected_by = tuple(location for location in line.rejected_by if location != fact.location_id)
@@ -137,20 +144,16 @@ def _allocated(order: Order, fact: f.LineAllocated) -> Order:
     return _with(order, replace(line, holds=holds, excluded=(), rejected_by=rejected_by, answered=answered))
 
 
-def _answered(order: Order, fact: f.AllocationAnswered) -> Order:
-    line = order.lines[fact.line_id]
+def _answered(line: Line, fact: f.AllocationAnswered) -> Line:
     excluded = line.excluded
     if fact.outcome == "refused" and fact.location_id not in excluded:
         excluded = (*excluded, fact.location_id)
-    return _with(
-        order,
-        replace(
-            line,
-            idle=line.idle + fact.quantity,
-            sourcing=line.sourcing - fact.quantity,
-            excluded=excluded,
-            answered=_newest(line, fact.stock_version),
-        ),
+    return replace(
+        line,
+        idle=line.idle + fact.quantity,
+        sourcing=line.sourcing - fact.quantity,
+        excluded=excluded,
+        answered=_newest(line, fact.stock_version),
     )
 
 
@@ -163,6 +166,13 @@ def _backordered(line: Line, fact: f.LineBackordered) -> Line:
     # places that refused this line: asked again there and then, it would be refused again, for ever.
     excluded = () if fact.attempt else line.excluded
     return replace(line, waits=waits, excluded=excluded, told=told, answered=_newest(line, fact.stock_version))
+
+
+def _cancelled(order: Order, fact: f.OrderCancelled) -> Order:
+    for cut in fact.lines:
+        line = _take(order.lines[cut.line_id], cut.from_open, cut.from_backordered, fact.releases)
+        order = _with(order, replace(line, cancelled=line.cancelled + cut.quantity))
+    return order
 
 
 def _dispatched(order: Order, fact: f.ShipmentDispatched) -> Order:
@@ -191,7 +201,33 @@ def _amended(order: Order, fact: f.OrderAmended) -> Order:
     if fact.promised_by is not None:
         due_by = fact.promised_by if fact.by == "customer" else order.due_by
         order = replace(order, promised_by=fact.promised_by, due_by=due_by)
+    if order.amendment is not None and fact.amendment_id is not None:
+        order = replace(order, amendment=None, amended_round=order.amendment.round)
     return order
+
+
+def _amendment_requested(order: Order, fact: f.AmendmentRequested) -> Order:
+    amendment = Amendment(
+        amendment_id=fact.amendment_id,
+        round=fact.round,
+        by=fact.by,
+        promised_by=fact.promised_by,
+        lines={line.line_id: AmendedLine(line.ordered_before, line.ordered) for line in fact.lines},
+    )
+    return replace(order, amendment=amendment, amendments=order.amendments + 1, round=fact.round)
+
+
+def _amendment_answered(order: Order, fact: f.AmendmentAnswered) -> Order:
+    line = order.lines[fact.line_id]
+    order = _with(order, replace(line, answered=_newest(line, fact.stock_version)))
+    amendment = order.amendment
+    if amendment is None or not fact.quantity:
+        return order
+    amended = amendment.lines[fact.line_id]
+    hold = Hold(fact.attempt, fact.location_id, fact.quantity)
+    got = _add_hold(amended.got, hold) if fact.outcome == "reserved" else _less(amended.got, hold)
+    lines = {**amendment.lines, fact.line_id: amended._replace(got=got)}
+    return replace(order, amendment=replace(amendment, lines=lines))
 
 
 def _delivered(order: Order, lines: tuple[f.DeliveredLine, ...]) -> Order:
@@ -296,15 +332,17 @@ def _add_hold(holds: tuple[Hold, ...], new: Hold) -> tuple[Hold, ...]:
 
 
 def _take_hold(line: Line, attempt: int, location_id: str, quantity: int) -> Line:
-    holds = []
-    for hold in line.holds:
-        if (hold.attempt, hold.location_id) == (attempt, location_id):
-            left = hold.quantity - quantity
-            if left > 0:
-                holds.append(Hold(attempt, location_id, left))
-        else:
-            holds.append(hold)
-    return replace(line, holds=tuple(holds))
+    return replace(line, holds=_less(line.holds, Hold(attempt, location_id, quantity)))
+
+
+def _less(holds: tuple[Hold, ...], gone: Hold) -> tuple[Hold, ...]:
+    left = []
+    for hold in holds:
+        if (hold.attempt, hold.location_id) != (gone.attempt, gone.location_id):
+            left.append(hold)
+        elif hold.quantity > gone.quantity:
+            left.append(hold._replace(quantity=hold.quantity - gone.quantity))
+    return tuple(left)
 
 
 def _add_wait(waits: tuple[Wait, ...], new: Wait) -> tuple[Wait, ...]:

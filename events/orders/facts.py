@@ -138,6 +138,66 @@ class OrderAmended(Struct, frozen=True, kw_only=True):
     lines: tuple[LineChanged, ...]
     promised_by: UtcTime | None = None
     releases: tuple[Release, ...]
+    amendment_id: Id | None = None
+
+
+class AmendmentLine(Struct, frozen=True, kw_only=True):
+    """A line that shall have another quantity."""
+
+    line_id: Id
+    sku: Id
+    ordered_before: Natural
+    ordered: Natural
+
+
+class AmendmentRequested(Struct, frozen=True, kw_only=True):
+    """More is wanted than was ordered: stock is asked first."""
+
+    order_id: Id
+    amendment_id: Id
+    by: Text
+    lines: tuple[AmendmentLine, ...]
+    promised_by: UtcTime | None = None
+    round: Quantity
+    placed_at: UtcTime
+    sales_channel: Text
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+class AmendmentAnswered(Struct, frozen=True, kw_only=True):
+    """A stock stream has answered for extra units of an amendment."""
+
+    order_id: Id
+    amendment_id: Id
+    line_id: Id
+    sku: Id
+    location_id: Text
+    attempt: Natural
+    outcome: Text
+    quantity: Natural
+    available: Total | None = None
+    stock_version: Quantity
+
+
+class DeclinedLine(Struct, frozen=True, kw_only=True):
+    """A line that keeps its quantity."""
+
+    line_id: Id
+    sku: Id
+    ordered_before: Natural
+    ordered: Natural
+    available: Natural | None = None
+
+
+class AmendmentDeclined(Struct, frozen=True, kw_only=True):
+    """An amendment was not made: the order stays as it was."""
+
+    order_id: Id
+    amendment_id: Id
+    reason: Text
+    lines: tuple[DeclinedLine, ...]
+    releases: tuple[Release, ...]
 
 
 class OrderCancelled(Struct, frozen=True, kw_only=True):
@@ -434,6 +494,9 @@ class OrderUnqueued(Struct, frozen=True, kw_only=True):
 OrderFact = (
     OrderPlaced
     | OrderAmended
+    | AmendmentRequested
+    | AmendmentAnswered
+    | AmendmentDeclined
     | OrderCancelled
     | OrderHeld
     | HoldReleased

@@ -9,6 +9,7 @@ What was asked before the hold is kept when it is answered, unless a hold says t
 """
 
 from events.envelope import Refused
+from events.orders import amending
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
@@ -31,6 +32,7 @@ def hold(decision: Decision, data: c.HoldOrder) -> Refused | None:
             detail="nothing of it is left to hold: every unit is shipped or cancelled",
             hint="a hold only keeps what has not left yet",
         )
+    amending.decline(decision, "held")
     decision.add(f.OrderHeld(order_id=order.order_id, hold=data.hold, reason=data.reason, stock=data.stock))
     stand_still(decision)
     return None

@@ -95,8 +95,39 @@ class Queued(Struct, frozen=True, kw_only=True):
     left: bool = False
 
 
+class AmendedLine(NamedTuple):
+    """A line of a pending amendment; `got` is what is set aside for it so far."""
+
+    ordered_before: int
+    ordered: int
+    got: tuple[Hold, ...] = ()
+
+    @property
+    def extra(self) -> int:
+        """Units that would be added; below 0 where some would go."""
+        return self.ordered - self.ordered_before
+
+    @property
+    def missing(self) -> int:
+        """Extra units that no stock stream has set aside yet."""
+        return max(0, self.extra) - sum(hold.quantity for hold in self.got)
+
+
+class Amendment(Struct, frozen=True, kw_only=True):
+    """An amendment that stock is asked for in `round`; the order is as it was meanwhile."""
+
+    amendment_id: str
+    round: int
+    by: str
+    promised_by: datetime | None
+    lines: Mapping[str, AmendedLine]
+
+
 class Order(Struct, frozen=True, kw_only=True):
-    """A placed order. Before it is placed there is no state (None). `releasing` are the holds that let go of stock."""
+    """A placed order. Before it is placed there is no state (None). `releasing` are the holds that let go of stock.
+
+    `amendments` were asked of stock so far; the units of the last one that was made came in `amended_round`.
+    """
 
     order_id: str
     currency: str
@@ -115,6 +146,9 @@ class Order(Struct, frozen=True, kw_only=True):
     round: int = 1
     holds: tuple[str, ...] = ()
     releasing: tuple[str, ...] = ()
+    amendment: Amendment | None = None
+    amendments: int = 0
+    amended_round: int | None = None
     shipments: Mapping[str, Shipment] = {}
     returns: Mapping[str, Return] = {}
     refunded_minor: int = 0

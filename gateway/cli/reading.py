@@ -149,6 +149,8 @@ def _show_order(order: dict[str, Any]) -> None:
         expected = [line["expected_at"] or ""] if waiting else []
         table.add_row(line["line_id"], line["sku"], *(f"{line[name]:,}" for name in counters), places, *expected)
     print_grid(table)
+    for one in order["amendments"]:
+        typer.echo(f"  amendment {one['amendment_id']}: {one['status']} ({_changes(one['lines'])})")
     for parcel in order["shipments"]:
         came_from = f"from {parcel['location_id']} with {parcel['carrier']}"
         contents = _contents(parcel["lines"], "quantity")
@@ -159,6 +161,15 @@ def _show_order(order: dict[str, Any]) -> None:
     for one in order["queues"]:
         if one["state"] == "open":
             typer.echo(f"  in queue {one['queue']} since {one['since']}, for a person to decide: {one['detail']}")
+
+
+def _changes(lines: list[dict[str, Any]]) -> str:
+    """`1: 3 to 5, at most 4`."""
+    return ", ".join(
+        f"{line['line_id']}: {line['ordered_before']} to {line['ordered']}"
+        + ("" if line["available"] is None else f", at most {line['available']}")
+        for line in lines
+    )
 
 
 def _contents(lines: list[dict[str, Any]], quantity: str) -> str:

@@ -9,10 +9,10 @@ Too little: what is thought to be missing waits in the SKU's queue, which grants
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 from events.envelope import AnyRecorded, Recorded
+from events.orders.attempts import ATTEMPTS_PER_ROUND, attempt_number
 from events.orders.facts import OrderPlaced, SourcingRequested
 from events.stock.commands import AwaitStock, ReserveStock
 from processors.reactions.asked import Asked
@@ -20,24 +20,12 @@ from processors.reactions.plan import Availability, Coordinates, Need, Place, Pl
 
 ACTOR = "sourcing"
 
-#: An attempt is (round * 1000 + the number of the part), then 16 bits of what is asked, so an answer tells what it
-#: answers. Planning looks at tables that move: a plan made again after a crash may ask otherwise. Then it must be
-#: another attempt, not a repeat of the first with another body; the order gives back what it gets too much of.
-ATTEMPTS_PER_ROUND = 1000
+#: The part of a round that is a place in a queue: the last of the attempts of that round.
 WAIT_NUMBER = ATTEMPTS_PER_ROUND - 1
-_CONTENT_BITS = 16
 
 #: Preferred locations named in a wait. More would make the command of a large shop chain long for nothing; then none
 #: are named, which means any.
 PREFERRED_LOCATIONS_MAX = 50
-
-
-def attempt_number(round_number: int, part: int, location_id: str, quantity: int) -> int:
-    """The attempt of a part of a plan; the same for the same question only. A wait has no location."""
-    content = int.from_bytes(
-        blake2b(f"{location_id}:{quantity}".encode(), digest_size=_CONTENT_BITS // 8).digest(), "big"
-    )
-    return (round_number * ATTEMPTS_PER_ROUND + part << _CONTENT_BITS) | content
 
 
 class Lookups(NamedTuple):

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 from events.envelope import AnyRecorded
 from events.orders.facts import (
     AllocationRejected,
+    AmendmentDeclined,
+    AmendmentRequested,
     BackorderReopened,
     LineDeallocated,
     OrderAmended,
@@ -30,6 +32,7 @@ from events.stock.facts import (
     StockReserved,
 )
 from processors.reactions.allocation import allocation
+from processors.reactions.amendments import ask_for_amendment
 from processors.reactions.asked import Asked
 from processors.reactions.movements import ship, take_back
 from processors.reactions.rejections import correct
@@ -43,11 +46,13 @@ Informed: TypeAlias = Callable[[Any, Lookups], list[Asked]]
 INFORMED: Mapping[type[Any], Informed] = {
     OrderPlaced: source_placed,
     SourcingRequested: source_again,
+    AmendmentRequested: ask_for_amendment,
 }
 
 #: Needs the fact alone.
 ALONE: Mapping[type[Any], Alone] = {
     OrderAmended: release,
+    AmendmentDeclined: release,
     OrderCancelled: release,
     BackorderReopened: release,
     LineDeallocated: release,
@@ -126,6 +131,8 @@ def skus_to_look_up(facts: Sequence[AnyRecorded]) -> set[str]:
         data = fact.data
         if type(data) is SourcingRequested or (type(data) is OrderPlaced and data.sourcing):
             wanted.update(line.sku for line in data.lines)
+        elif type(data) is AmendmentRequested:
+            wanted.update(line.sku for line in data.lines if line.ordered > line.ordered_before)
     return wanted
 
 

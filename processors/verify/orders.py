@@ -145,6 +145,24 @@ class ReturnLine(Row):
     reason: str | None = None
 
 
+@dataclass(slots=True)
+class Amendment(Row):
+    status: str | None = None
+    by: str | None = None
+    reason: str | None = None
+    promised_by: datetime | None = None
+    requested_at: datetime | None = None
+    answered_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class AmendmentLine(Row):
+    sku: str | None = None
+    ordered_before: int | None = None
+    ordered: int | None = None
+    available: int | None = None
+
+
 class Orders:
     """All tables about orders as they are now."""
 
@@ -158,12 +176,14 @@ class Orders:
         self.shipment_lines = Table("order_shipment_lines", ("order_id", "shipment_id", "line_id"), ShipmentLine)
         self.returns = Table("order_returns", ("order_id", "return_id"), Return)
         self.return_lines = Table("order_return_lines", ("order_id", "return_id", "line_id"), ReturnLine)
+        self.amendments = Table("order_amendments", ("order_id", "amendment_id"), Amendment)
+        self.amendment_lines = Table("order_amendment_lines", ("order_id", "amendment_id", "line_id"), AmendmentLine)
 
     @property
     def tables(self) -> tuple[Expected, ...]:
         return (
             self.orders, self.holds, self.lines, self.locations, self.shipments, self.shipment_lines, self.returns,
-            self.return_lines,
+            self.return_lines, self.amendments, self.amendment_lines,
         )  # fmt: skip
 
     @property
@@ -172,6 +192,8 @@ class Orders:
         return {
             "OrderPlaced": self.placed,
             "OrderAmended": self.amended,
+            "AmendmentRequested": self.amendment_requested,
+            "AmendmentDeclined": self.amendment_declined,
             "OrderCancelled": self.cancelled,
             "OrderHeld": self.held,
             "HoldReleased": self.hold_released,
@@ -230,7 +252,26 @@ class Orders:
         order.value_minor = min(value_minor, _VALUE_MINOR_MAX)
         order.charges_minor = sum(charge["amount_minor"] for charge in data["charges"])
 
-    def amended(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def amendment_requested(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.amendments.row(data["order_id"], data["amendment_id"])
+        row.status, row.by, row.promised_by = "requested", data["by"], data["promised_by"]
+        row.requested_at = fact["recorded_at"]
+        for line in data["lines"]:
+            item = self.amendment_lines.row(data["order_id"], data["amendment_id"], line["line_id"])
+            item.sku, item.ordered_before, item.ordered = line["sku"], line["ordered_before"], line["ordered"]
+
+    def amendment_declined(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.amendments.row(data["order_id"], data["amendment_id"])
+        row.status, row.reason, row.answered_at = "declined", data["reason"], fact["recorded_at"]
+        for line in data["lines"]:
+            self.amendment_lines.row(data["order_id"], data["amendment_id"], line["line_id"]).available = line[
+                "available"
+            ]
+
+    def amended(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        if data["amendment_id"] is not None:
+            row = self.amendments.row(data["order_id"], data["amendment_id"])
+            row.status, row.answered_at = "applied", fact["recorded_at"]
         order = self.orders.get(data["order_id"])
         if order is not None and data["promised_by"] is not None:
             order.promised_by = data["promised_by"]

@@ -37,6 +37,8 @@ def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
         ),
         "order_returns": _return_deltas(batch),
         "order_return_lines": _return_line_deltas(batch),
+        "order_amendments": _amendment_deltas(batch),
+        "order_amendment_lines": _amendment_line_deltas(batch),
     }
 
 
@@ -210,6 +212,34 @@ def _return_line_deltas(batch: FactBatch) -> pl.DataFrame:
         [
             batch.lines("ReturnRequested", "lines").select(*key, "quantity", "reason"),
             batch.lines("ReturnReceived", "lines").select(*key, "disposition", received=_q),
+        ],
+        how="diagonal",
+    )
+
+
+def _amendment_deltas(batch: FactBatch) -> pl.DataFrame:
+    key = ("order_id", "amendment_id", SEQUENCE)
+    made = batch.facts("OrderAmended").filter(pl.col("amendment_id").is_not_null())
+    return pl.concat(
+        [
+            batch.facts("AmendmentRequested").select(
+                *key, "by", "promised_by", status=pl.lit("requested"), requested_at="meta_recorded_at"
+            ),
+            made.select(*key, status=pl.lit("applied"), answered_at="meta_recorded_at"),
+            batch.facts("AmendmentDeclined").select(
+                *key, "reason", status=pl.lit("declined"), answered_at="meta_recorded_at"
+            ),
+        ],
+        how="diagonal",
+    )
+
+
+def _amendment_line_deltas(batch: FactBatch) -> pl.DataFrame:
+    key = ("order_id", "amendment_id", "line_id", "sku", "ordered_before", "ordered", SEQUENCE)
+    return pl.concat(
+        [
+            batch.lines("AmendmentRequested", "lines").select(*key),
+            batch.lines("AmendmentDeclined", "lines").select(*key, "available"),
         ],
         how="diagonal",
     )

@@ -19,6 +19,7 @@ _SHIPMENT_TIMES = ("expected_at", "dispatched_at", "delivered_at")
 #: Orders fetched together: fewer costs round trips, more holds more of them in memory.
 ROWS_AT_ONCE = 500
 _RETURN_TIMES = ("requested_at", "received_at")
+_AMENDMENT_TIMES = ("promised_by", "requested_at", "answered_at")
 
 # Ids that are numbers come in their order (2 before 10): shorter first, then by text.
 _ORDER = """
@@ -57,7 +58,17 @@ SELECT o.order_id, o.status, o.version, o.channel, o.customer_id, o.placed_at, o
                     'disposition', i.disposition, 'reason', i.reason) ORDER BY length(i.line_id), i.line_id), '[]')
                 FROM order_return_lines AS i WHERE i.order_id = r.order_id AND i.return_id = r.return_id)
       ) ORDER BY coalesce(r.requested_at, r.received_at), r.return_id), '[]')
-   FROM order_returns AS r WHERE r.order_id = o.order_id) AS returns
+   FROM order_returns AS r WHERE r.order_id = o.order_id) AS returns,
+  (SELECT coalesce(jsonb_agg(jsonb_build_object(
+      'amendment_id', a.amendment_id, 'status', a.status, 'by', a.by, 'reason', a.reason, 'promised_by', a.promised_by,
+      'requested_at', a.requested_at, 'answered_at', a.answered_at,
+      'lines', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                    'line_id', i.line_id, 'sku', i.sku, 'ordered_before', i.ordered_before, 'ordered', i.ordered,
+                    'available', i.available) ORDER BY length(i.line_id), i.line_id), '[]')
+                FROM order_amendment_lines AS i
+                WHERE i.order_id = a.order_id AND i.amendment_id = a.amendment_id)
+      ) ORDER BY length(a.amendment_id), a.amendment_id), '[]')
+   FROM order_amendments AS a WHERE a.order_id = o.order_id) AS amendments
 FROM order_status AS o
 """
 
@@ -90,6 +101,8 @@ def _readable(order: dict[str, Any]) -> dict[str, Any]:
         _in_words(shipment, _SHIPMENT_TIMES)
     for one in order["returns"]:
         _in_words(one, _RETURN_TIMES)
+    for one in order["amendments"]:
+        _in_words(one, _AMENDMENT_TIMES)
     return order
 
 

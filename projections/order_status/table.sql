@@ -146,3 +146,26 @@ CREATE TABLE IF NOT EXISTS order_return_lines (
     reason      text,                          -- as the customer gave it
     PRIMARY KEY (order_id, return_id, line_id)
 );
+
+CREATE TABLE IF NOT EXISTS order_amendments ( -- those that stock was asked for first: more than was ordered
+    order_id     text COLLATE "C" NOT NULL,
+    amendment_id text COLLATE "C" NOT NULL,
+    status       text,            -- requested, applied, declined
+    by           text,            -- customer, seller
+    reason       text,            -- why it was declined: not_enough, lost, cancelled, held, shipped, waiting
+    promised_by  timestamptz,     -- the promise that came with it
+    requested_at timestamptz,     -- log time
+    answered_at  timestamptz,     -- log time
+    PRIMARY KEY (order_id, amendment_id)
+);
+
+CREATE TABLE IF NOT EXISTS order_amendment_lines (
+    order_id       text COLLATE "C" NOT NULL,
+    amendment_id   text COLLATE "C" NOT NULL,
+    line_id        text COLLATE "C" NOT NULL,
+    sku            text,
+    ordered_before bigint,          -- units
+    ordered        bigint,          -- units that were asked for
+    available      bigint,          -- units that would have been accepted; null where it is not known to be fewer
+    PRIMARY KEY (order_id, amendment_id, line_id)
+);

@@ -121,6 +121,33 @@ ORDER_RETURN_LINES = Table(
     ),
 )
 
+ORDER_AMENDMENTS = Table(
+    "order_amendments",
+    (
+        Column("order_id", "text", "key"),
+        Column("amendment_id", "text", "key"),
+        Column("status", "text", "last"),
+        Column("by", "text", "last"),
+        Column("reason", "text", "last"),
+        Column("promised_by", "timestamptz", "last"),
+        Column("requested_at", "timestamptz", "last"),
+        Column("answered_at", "timestamptz", "last"),
+    ),
+)
+
+ORDER_AMENDMENT_LINES = Table(
+    "order_amendment_lines",
+    (
+        Column("order_id", "text", "key"),
+        Column("amendment_id", "text", "key"),
+        Column("line_id", "text", "key"),
+        Column("sku", "text", "last"),
+        Column("ordered_before", "bigint", "last"),
+        Column("ordered", "bigint", "last"),
+        Column("available", "bigint", "last"),
+    ),
+)
+
 TABLES = (
     ORDER_STATUS,
     ORDER_HOLDS,
@@ -130,4 +157,6 @@ TABLES = (
     ORDER_SHIPMENT_LINES,
     ORDER_RETURNS,
     ORDER_RETURN_LINES,
+    ORDER_AMENDMENTS,
+    ORDER_AMENDMENT_LINES,
 )

@@ -243,10 +243,22 @@ def test_an_order_on_hold_does_not_try_again_until_the_hold_is_released() -> Non
     assert requested(story) == ["A"]
 
 
-def test_a_line_that_grows_while_the_order_waits_is_sourced_with_the_rest() -> None:
-    story = whole(A=1, B=1).when(waiting(1, line="B"), amend({"A": 3})).then(f.OrderAmended)
-    story.when(answers(answer("offered", 1, version=2, line="B", attempt=1999)))
+def test_an_order_that_waits_as_a_whole_tries_again_when_it_is_changed() -> None:
+    """Its place in the queue was for what it needed before."""
+    story = whole(A=1, B=1).when(waiting(1, line="B"), amend({"A": 3}))
+    story.then(
+        f.OrderAmended,
+        like(f.BackorderReopened, line_id="A", reason="changed", releases=()),
+        like(f.BackorderReopened, line_id="B", reason="changed", quantity=1),
+        f.SourcingRequested,
+    )
     assert story.answer[-1].lines == (f.SourcingLine(line_id="A", sku="A", quantity=3),)
+
+
+def test_cancelling_part_of_the_line_that_is_missing_lets_the_order_try_again() -> None:
+    story = whole(A=1, B=3).when(waiting(3, line="B"), cancel({"B": 1}))
+    assert requested(story) == ["A"]
+    assert [len(fact.releases) for fact in story.answer if isinstance(fact, f.BackorderReopened)] == [0, 1]
 
 
 @pytest.mark.parametrize(

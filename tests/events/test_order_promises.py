@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from events.orders import facts as f
 from events.stock import facts as stock_facts
-from tests.events.builders import amend, answer, answers, cancel, expect, place, receive, reserved, waiting
+from tests.events.builders import answer, answers, cancel, expect, place, receive, reserved, waiting
 from tests.events.shop import Shop
 from tests.support.given import NOW, Story, given, like
 
@@ -73,10 +73,12 @@ def test_a_line_that_waits_again_is_told_when_the_promise_no_longer_holds() -> N
     assert told(given(*REOPENED).when(waiting(2, version=4, attempt=2999))) == [(None, MONDAY)]
 
 
-def test_units_that_were_added_while_others_wait_have_a_promise_of_their_own() -> None:
-    story = given(*WAITS, amend({"1": 3})).when(waiting(1, version=3, attempt=2999))
+def test_units_that_came_to_wait_while_others_did_have_a_promise_of_their_own() -> None:
+    one_held = given(place({"1": 3}), answers(answer("reserved", 1, version=1)))
+    waits = (answers(answer("waiting", 2, version=2, attempt=1999), promised(MONDAY, version=3)),)
+    story = one_held.when(*waits, answers(answer("expired", 1, version=4)), waiting(1, version=5, attempt=2999))
     assert told(story) == []
-    story.when(answers(promised(FRIDAY, version=4, attempt=2999)))
+    story.when(answers(promised(FRIDAY, version=6, attempt=2999)))
     assert told(story) == [(FRIDAY, None)]
     assert [wait.expected_at for wait in story.state.lines["1"].waits] == [MONDAY, FRIDAY]
 

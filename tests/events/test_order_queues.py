@@ -43,8 +43,9 @@ def test_units_for_which_no_way_is_known_stand_in_the_queue_with_the_reason_and_
         )
     )
     assert line_of(story.state) == {"ordered": 2, "open": 2}
-    story.when(amend({"1": 3})).then(f.OrderAmended)
-    assert story.state.lines["1"].idle == 3
+    story.when(amend({"1": 3})).then_refused("conflict", says="ResolveQueued")
+    story.when(amend({"1": 1})).then(f.OrderAmended)
+    assert story.state.lines["1"].idle == 1
 
 
 def test_without_lines_all_units_that_nobody_holds_are_meant() -> None:
@@ -96,7 +97,7 @@ def test_giving_up_without_a_word_keeps_the_reason_that_the_queue_had() -> None:
 
 def test_leaving_it_takes_it_off_the_list_and_it_can_be_taken_up_again() -> None:
     story = given(place({"1": 2}), stuck()).when(decide("leave")).then(like(f.OrderUnqueued, resolution="leave"))
-    story.when(amend({"1": 3})).then(f.OrderAmended)
+    story.when(amend({"1": 1})).then(f.OrderAmended)
     story.when(decide("retry")).then(f.OrderUnqueued, like(f.SourcingRequested, round=2))
 
 
@@ -125,7 +126,5 @@ def test_an_order_that_goes_as_a_whole_stands_there_as_a_whole_and_holds_nothing
     story.when(decide("retry")).then(f.OrderUnqueued, like(f.SourcingRequested, round=2))
 
 
-def test_an_order_that_waits_as_a_whole_gives_its_place_up() -> None:
-    story = given(place({"1": 2, "2": 1}, allocation="all_or_nothing"), waiting(2), amend({"2": 3}))
-    story.when(stuck()).then(f.BackorderReopened, f.BackorderReopened, f.OrderQueued)
-    assert [len(fact.releases) for fact in story.answer[:2]] == [1, 0]
+def test_an_order_that_waits_as_a_whole_is_called_by_its_place_and_needs_nobody_to_decide() -> None:
+    given(place({"1": 2, "2": 1}, allocation="all_or_nothing"), waiting(2)).when(stuck()).then_nothing()

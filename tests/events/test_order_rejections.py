@@ -78,13 +78,13 @@ def test_the_third_rejection_of_a_line_brings_it_to_a_person() -> None:
     story.then(f.AllocationRejected, f.SourcingRequested)
 
 
-def test_a_line_that_was_rejected_too_often_comes_to_a_person_again_when_it_is_amended() -> None:
+def test_a_line_that_was_rejected_too_often_is_not_amended_up_before_a_person_has_decided() -> None:
     story = given(place({"1": 1}), reserved(1))
     for number in (1, 2):
         story.when(reject({"1": 1}), reserved(1, version=number + 1, attempt=number * 1000 + 1000))
     story.when(reject({"1": 1})).then(f.AllocationRejected, f.OrderQueued)
-    story.when(amend({"1": 2})).then(f.OrderAmended)
-    assert line_of(story.state) == {"ordered": 2, "open": 2}
+    story.when(amend({"1": 2})).then_refused("conflict", says="ResolveQueued")
+    assert line_of(story.state) == {"ordered": 1, "open": 1}
 
 
 def test_only_what_is_held_there_can_be_rejected() -> None:

@@ -235,12 +235,6 @@ def test_a_command_about_goods_without_lines_is_refused() -> None:
 # Amending
 
 
-def test_a_line_that_grows_is_sourced_for_the_difference() -> None:
-    story = given(place({"1": 2}), reserved(2)).when(amend({"1": 5}))
-    story.then(like(f.OrderAmended, releases=()), like(f.SourcingRequested, round=2, lines=(wanted("1", 3),)))
-    assert line_of(story.state) == {"ordered": 5, "open": 3, "allocated": 2}
-
-
 def test_a_line_that_shrinks_lets_go_of_what_it_held() -> None:
     story = given(place({"1": 5}), reserved(5)).when(amend({"1": 3}))
     story.then(
@@ -295,10 +289,6 @@ def test_a_hold_keeps_an_order_from_being_sourced_until_the_last_one_is_released
 
 def test_answers_that_are_under_way_when_a_hold_is_set_are_still_taken() -> None:
     given(place({"1": 2}), hold()).when(reserved(2)).then(f.LineAllocated, f.OrderAllocated)
-
-
-def test_a_held_order_that_grows_is_not_sourced() -> None:
-    given(place({"1": 2}), reserved(2), hold()).when(amend({"1": 3})).then(f.OrderAmended)
 
 
 def test_a_hold_is_set_once_and_released_once() -> None:

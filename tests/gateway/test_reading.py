@@ -102,7 +102,32 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         {"by": "customer", "reason": "too late", "lines": [line("MUG", 2, from_allocated=1)]},
         "The customer cancelled 2 × MUG: too late. 1 unit that was set aside went back to stock.",
     ),
+    (
+        "AmendmentRequested",
+        {"by": "customer", "lines": [line("MUG", 0, ordered_before=2, ordered=5)]},
+        "The customer wants MUG from 2 to 5, and stock is asked first, through web.",
+    ),
+    (
+        "AmendmentDeclined",
+        {"reason": "not_enough", "lines": [line("MUG", 0, ordered_before=2, ordered=5, available=3)]},
+        "The order stays as it was, because there is not enough stock: possible would have been MUG up to 3.",
+    ),
+    (
+        "AmendmentDeclined",
+        {"reason": "cancelled", "lines": [line("MUG", 0, ordered_before=2, ordered=5, available=None)]},
+        "The order stays as it was, because units were cancelled meanwhile.",
+    ),
     ("OrderHeld", {"hold": "payment", "reason": None}, "The order was put on hold (payment), through web."),
+    (
+        "OrderHeld",
+        {"hold": "fraud", "reason": None, "stock": "release"},
+        "The order was put on hold (fraud), through web. What was set aside is let go.",
+    ),
+    (
+        "BackorderReopened",
+        line("MUG", 2, reason="hold", releases=[]),
+        "While the order is held, it does not wait for 2 × MUG.",
+    ),
     ("HoldReleased", {"hold": "payment", "reason": "paid"}, "The payment hold was lifted: paid, through web."),
     (
         "SourcingRequested",

@@ -29,6 +29,34 @@ def test_a_hold_lets_go_of_stock_where_it_says_so(shop: Shop) -> None:
     assert shop.stock("let-go", "WH1")["available"] == 1
 
 
+def test_more_is_given_when_all_of_it_is_there(shop: Shop) -> None:
+    shop.accepted(receive("more", "WH1", 3), receive("more", "WH2", 2))
+    shop.accepted(place("more-1", ("more", 1)))
+    shop.accepted(command("AmendOrder", order_id="more-1", lines=[{"line_id": "1", "quantity": 4}]))
+    order = shop.order("more-1")
+    assert order["lines"][0]["allocated"] == 4
+    (amendment,) = order["amendments"]
+    assert (amendment["amendment_id"], amendment["status"]) == ("A1", "applied")
+
+
+def test_an_increase_that_is_not_there_whole_leaves_the_order_as_it_was_and_says_what_there_is(shop: Shop) -> None:
+    shop.accepted(receive("too-few", "WH1", 2))
+    shop.accepted(place("too-few-1", ("too-few", 1)))
+    shop.accepted(command("AmendOrder", order_id="too-few-1", lines=[{"line_id": "1", "quantity": 4}]))
+    order = shop.order("too-few-1")
+    assert order["lines"][0]["ordered"] == order["lines"][0]["allocated"] == 1
+    (amendment,) = order["amendments"]
+    assert (amendment["status"], amendment["reason"], amendment["lines"][0]["available"]) == (
+        "declined",
+        "not_enough",
+        2,
+    )
+    assert shop.stock("too-few", "WH1")["reserved"] == 1
+
+    shop.accepted(command("AmendOrder", order_id="too-few-1", lines=[{"line_id": "1", "quantity": 2}]))
+    assert shop.line("too-few-1")["allocated"] == 2
+
+
 def test_everything_above_is_equal_to_an_independent_fold(shop: Shop) -> None:
     shop.settle()
     report = shop.verify()

@@ -11,7 +11,8 @@ import pytest
 from events.catalogue import COMMANDS, FACTS
 from events.envelope import INTERNAL_CHANNEL, Recorded
 from events.orders import facts as o
-from events.orders.commands import ReleaseOrder
+from events.orders.attempts import attempt_number, round_of
+from events.orders.commands import DeclineAmendment, ReleaseOrder
 from events.stock import facts as s
 from events.stock.commands import AwaitStock, ExpireReservation, RejectStock, ReleaseStock, ReserveStock
 from events.values import Consumed, ShipTo
@@ -23,7 +24,7 @@ from processors.reactions.plan import Place
 from processors.reactions.rejections import correct
 from processors.reactions.release import release
 from processors.reactions.sender import encode
-from processors.reactions.sourcing import Lookups, attempt_number, source_again, source_placed
+from processors.reactions.sourcing import Lookups, source_again, source_placed
 from processors.reactions.timers import OrderDue, ReceiptDue, ReservationDue, due
 from processors.reactions.wiring import ALONE, GROUPED, REACTED_TO, react, skus_to_look_up
 from schemas.codec import Codec
@@ -393,3 +394,44 @@ def test_what_one_order_of_a_batch_asks_for_is_not_planned_for_the_next() -> Non
         ("AwaitStock", ""),
     ]
     assert lookups == stock(MUG={"BERLIN": 2, "MUNICH": 2}), "the look-ups are the caller's"
+
+
+def amendment_requested(*lines: tuple[str, int, int]) -> Recorded[Any]:
+    """(line, units before, units wanted); the SKU of line 1 is SKU-1."""
+    return recorded(
+        o.AmendmentRequested(
+            order_id="o1",
+            amendment_id="A1",
+            by="customer",
+            lines=tuple(
+                o.AmendmentLine(line_id=line, sku=f"SKU-{line}", ordered_before=before, ordered=wanted)
+                for line, before, wanted in lines
+            ),
+            round=4,
+            placed_at=AT,
+            sales_channel="web",
+        )
+    )
+
+
+def test_the_extra_units_of_an_amendment_are_asked_for_and_nothing_else() -> None:
+    fact = amendment_requested(("1", 2, 5), ("2", 3, 1))
+    assert skus_to_look_up([fact]) == {"SKU-1"}
+    stock = {"SKU-1": {"BERLIN": 2, "MUNICH": 1}}
+    asked = react([fact], Lookups(stock, stock, PLACES))
+    assert [(row.data.location_id, row.data.quantity) for row in asked] == [("MUNICH", 1), ("BERLIN", 2)]
+    assert all(isinstance(row.data, ReserveStock) and round_of(row.data.attempt) == 4 for row in asked)
+
+
+def test_an_amendment_that_cannot_be_made_whole_is_declined_with_what_there_is_of_each_line() -> None:
+    fact = amendment_requested(("1", 2, 5), ("2", 1, 2))
+    stock = {"SKU-1": {"BERLIN": 2}, "SKU-2": {"BERLIN": 9}}
+    (asked,) = react([fact], Lookups(stock, stock, PLACES))
+    assert isinstance(asked.data, DeclineAmendment)
+    assert [(line.line_id, line.available) for line in asked.data.lines] == [("1", 2), ("2", 1)]
+
+
+def test_units_behind_a_buffer_are_asked_for_by_an_amendment_for_only_the_stock_stream_knows_whose_it_is() -> None:
+    fact = amendment_requested(("1", 1, 2))
+    (asked,) = react([fact], Lookups({"SKU-1": {"BERLIN": 0}}, {"SKU-1": {"BERLIN": 1}}, PLACES))
+    assert isinstance(asked.data, ReserveStock)

@@ -86,6 +86,43 @@ def test_an_amendment_up_opens_and_one_down_takes_what_it_names():
     assert tables["order_line_locations"] == [{**LINE, "location_id": "WH1", "allocated": 1}]
 
 
+CHANGE = {"line_id": "1", "sku": "SKU-1", "ordered_before": 2, "ordered": 5}
+
+
+def test_an_amendment_that_stock_is_asked_for_is_requested_and_then_applied():
+    taken = {"from_open": 0, "from_backordered": 0, "from_allocated": 0}
+    asked = fact("AmendmentRequested", order_id="o-1", amendment_id="A1", by="customer", lines=[CHANGE], round=2)
+    (row,) = order(order_placed(lines={"1": 2}), asked)["order_amendments"]
+    assert (row["status"], row["by"]) == ("requested", "customer")
+    tables = order(
+        order_placed(lines={"1": 2}),
+        asked,
+        fact("OrderAmended", order_id="o-1", amendment_id="A1", by="customer", lines=[{**CHANGE, **taken}]),
+    )
+    (row,) = tables["order_amendments"]
+    assert (row["status"], row["answered_at"] is None) == ("applied", False)
+    assert counters(tables) == {"ordered": 5, "open": 5}
+
+
+def test_an_amendment_that_is_declined_says_what_would_have_been_accepted_and_changes_no_unit():
+    tables = order(
+        order_placed(lines={"1": 2}),
+        fact("AmendmentRequested", order_id="o-1", amendment_id="A1", by="customer", lines=[CHANGE], round=2),
+        fact(
+            "AmendmentDeclined",
+            order_id="o-1",
+            amendment_id="A1",
+            reason="not_enough",
+            lines=[{**CHANGE, "available": 3}],
+        ),
+    )
+    (row,) = tables["order_amendments"]
+    assert (row["status"], row["reason"]) == ("declined", "not_enough")
+    (line,) = tables["order_amendment_lines"]
+    assert (line["ordered_before"], line["ordered"], line["available"]) == (2, 5, 3)
+    assert counters(tables) == {"ordered": 2, "open": 2}
+
+
 def test_a_promise_moved_by_the_seller_moves_what_is_told_but_not_what_is_measured():
     later, latest = BEGINNING + timedelta(days=1), BEGINNING + timedelta(days=2)
     (status,) = order(

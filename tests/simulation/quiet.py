@@ -26,6 +26,7 @@ def check_quiet(truth: Truth, now: datetime) -> None:
 
 
 def _check_answered(order: Any) -> None:
+    must(order.amendment is None, "every_amendment_is_answered", (order.order_id, order.amendment))
     for line in order.lines.values():
         must(line.sourcing == 0, "every_question_of_an_order_is_answered", (order.order_id, line))
         # What was added to an order that waits as a whole is asked for when the order is called.

@@ -1,0 +1,80 @@
+"""Stock is asked for the extra units of an amendment: for all of them or, where there are too few, for none.
+
+AmendmentRequested(line 1 from 3 to 5) with 2 at WH1 -> ReserveStock(WH1, 2)
+... and with 1 at WH1                                -> DeclineAmendment(line 1: 1 available)
+"""
+
+from hashlib import blake2b
+
+from events.envelope import Recorded
+from events.orders.attempts import attempt_number
+from events.orders.commands import DeclineAmendment, ExtraAvailable
+from events.orders.facts import AmendmentRequested
+from events.stock.commands import ReserveStock
+from processors.reactions.asked import Asked
+from processors.reactions.plan import Need, Part, Plan, plan
+from processors.reactions.sourcing import Lookups
+
+ACTOR = "sourcing"
+
+
+def ask_for_amendment(fact: Recorded[AmendmentRequested], lookups: Lookups) -> list[Asked]:
+    """ReserveStock for each part of the plan, or the answer that there is too little."""
+    wanted = fact.data
+    needs = [
+        Need(line.line_id, line.sku, line.ordered - line.ordered_before)
+        for line in wanted.lines
+        if line.ordered > line.ordered_before
+    ]
+    found = _plan(wanted, needs, lookups)
+    if found.short:
+        return [_decline(fact, needs, found)]
+    numbers: dict[str, int] = {}
+    asked = []
+    for part in found.parts:
+        numbers[part.line_id] = numbers.get(part.line_id, 0) + 1
+        asked.append(_reserve(fact, part, numbers[part.line_id]))
+    return asked
+
+
+def _plan(wanted: AmendmentRequested, needs: list[Need], lookups: Lookups) -> Plan:
+    known = wanted.latitude is not None and wanted.longitude is not None
+    destination = (wanted.latitude or 0.0, wanted.longitude or 0.0) if known else None
+    found = plan(needs, lookups.sellable, lookups.places, destination)
+    # A buffer may be another channel's: only the stock stream knows.
+    return plan(needs, lookups.available, lookups.places, destination) if found.short else found
+
+
+def _reserve(fact: Recorded[AmendmentRequested], part: Part, number: int) -> Asked:
+    wanted = fact.data
+    attempt = attempt_number(wanted.round, number, part.location_id, part.quantity)
+    return Asked.because(
+        fact,
+        ACTOR,
+        command_id=f"{wanted.order_id}:{part.line_id}:{attempt}",
+        data=ReserveStock(
+            sku=part.sku,
+            location_id=part.location_id,
+            quantity=part.quantity,
+            order_id=wanted.order_id,
+            line_id=part.line_id,
+            attempt=attempt,
+            for_channel=wanted.sales_channel,
+        ),
+    )
+
+
+def _decline(fact: Recorded[AmendmentRequested], needs: list[Need], found: Plan) -> Asked:
+    wanted = fact.data
+    short = {need.line_id: need.quantity for need in found.short}
+    lines = tuple(
+        ExtraAvailable(line_id=need.line_id, available=need.quantity - short.get(need.line_id, 0)) for need in needs
+    )
+    # A plan that is made again may find other numbers; then it is another command, which comes too late.
+    said = blake2b(repr([(line.line_id, line.available) for line in lines]).encode(), digest_size=8).hexdigest()
+    return Asked.because(
+        fact,
+        ACTOR,
+        command_id=f"decline:{wanted.order_id}:{wanted.amendment_id}:{said}",
+        data=DeclineAmendment(order_id=wanted.order_id, amendment_id=wanted.amendment_id, lines=lines),
+    )

@@ -1,0 +1,250 @@
+"""More is given whole or not at all, as the stock streams answer; less goes at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from events.orders import commands as c
+from events.orders import facts as f
+from events.orders.attempts import attempt_number, round_of
+from tests.events.builders import (
+    RELEASE_ORDER,
+    adjust,
+    amend,
+    answer,
+    answers,
+    at,
+    cancel,
+    dispatch,
+    hold,
+    line_of,
+    place,
+    receive,
+    reserved,
+    waiting,
+)
+from tests.events.shop import Shop
+from tests.support.given import Story, given, like
+
+WHOLE = {"allocation": "all_or_nothing"}
+
+
+def extra(
+    units: int, *, line: str = "1", version: int = 2, round_: int = 2, part: int = 1, location: str = "WH1"
+) -> Any:
+    """The stock stream has set aside units for the amendment of that round."""
+    attempt = attempt_number(round_, part, location, units)
+    return answer("reserved", units, line=line, version=version, attempt=attempt, location=location)
+
+
+def no_extra(units: int, available: int, *, line: str = "1", version: int = 2) -> c.Answer:
+    attempt = attempt_number(2, 1, "WH1", units)
+    return c.Answer(
+        line_id=line, attempt=attempt, outcome="refused", location_id="WH1", quantity=units, available=available,
+        stock_version=version,
+    )  # fmt: skip
+
+
+def asked_for_three_more() -> Story:
+    return given(place({"1": 2, "2": 4}), reserved(2), reserved(4, line="2")).when(amend({"1": 5, "2": 3}))
+
+
+def decline(**available: int) -> c.DeclineAmendment:
+    lines = tuple(c.ExtraAvailable(line_id=line[1:], available=units) for line, units in available.items())
+    return c.DeclineAmendment(order_id="o-1", amendment_id="A1", lines=lines)
+
+
+def test_more_is_asked_of_stock_first_and_nothing_changes_meanwhile() -> None:
+    story = asked_for_three_more()
+    story.then(like(f.AmendmentRequested, amendment_id="A1", round=2, by="customer"))
+    assert [(line.line_id, line.ordered_before, line.ordered) for line in story.answer[0].lines] == [
+        ("1", 2, 5),
+        ("2", 4, 3),
+    ]
+    assert line_of(story.state) == {"ordered": 2, "allocated": 2}
+    assert line_of(story.state, "2") == {"ordered": 4, "allocated": 4}
+
+
+def test_when_all_of_it_is_set_aside_the_order_is_amended_in_one_decision() -> None:
+    story = asked_for_three_more().when(answers(extra(2, location="WH1"), extra(1, version=3, part=2, location="WH2")))
+    story.then(
+        like(f.AmendmentAnswered, outcome="reserved", quantity=2),
+        like(f.AmendmentAnswered, outcome="reserved", quantity=1),
+        like(f.OrderAmended, amendment_id="A1"),
+        like(f.LineAllocated, location_id="WH1", quantity=2, from_open=2, from_backordered=0),
+        like(f.LineAllocated, location_id="WH2", quantity=1, from_open=1, from_backordered=0),
+    )
+    assert [(change.line_id, change.ordered, change.from_allocated) for change in story.answer[2].lines] == [
+        ("1", 5, 0),
+        ("2", 3, 1),
+    ]
+    assert line_of(story.state) == {"ordered": 5, "allocated": 5}
+    assert line_of(story.state, "2") == {"ordered": 3, "allocated": 3}
+    assert story.state.amendment is None
+
+
+def test_when_any_of_it_is_refused_what_was_got_goes_back_and_the_number_that_there_is_is_said() -> None:
+    story = asked_for_three_more().when(answers(extra(2, part=2, location="WH2"), no_extra(1, 0, version=3)))
+    story.then(
+        f.AmendmentAnswered,
+        like(f.AmendmentAnswered, outcome="refused", quantity=0, available=0),
+        like(f.AmendmentDeclined, reason="not_enough"),
+    )
+    declined = story.answer[2]
+    assert [(line.line_id, line.ordered, line.available) for line in declined.lines] == [("1", 5, 4), ("2", 3, None)]
+    assert [(back.location_id, back.quantity) for back in declined.releases] == [("WH2", 2)]
+    assert line_of(story.state) == {"ordered": 2, "allocated": 2}
+    assert line_of(story.state, "2") == {"ordered": 4, "allocated": 4}
+
+
+def test_what_the_tables_know_to_be_missing_is_declined_without_asking() -> None:
+    story = asked_for_three_more().when(decline(_1=1))
+    story.then(like(f.AmendmentDeclined, reason="not_enough", releases=()))
+    assert story.answer[0].lines[0].available == 3
+
+
+def test_a_decline_that_comes_too_late_changes_nothing() -> None:
+    asked_for_three_more().when(decline(_1=1), decline(_1=0)).then_nothing()
+    asked_for_three_more().when(answers(extra(3)), decline(_1=1)).then_nothing()
+
+
+def test_units_that_come_for_an_amendment_that_was_declined_go_back() -> None:
+    story = asked_for_three_more().when(decline(_1=1), answers(extra(3)))
+    story.then(like(f.ReservationSurrendered, quantity=3))
+
+
+def test_what_comes_twice_because_a_plan_was_made_twice_goes_back() -> None:
+    story = asked_for_three_more().when(answers(extra(2, version=2), extra(3, version=3, location="WH2")))
+    story.then(
+        like(f.AmendmentAnswered, quantity=2),
+        like(f.AmendmentAnswered, quantity=1),
+        like(f.ReservationSurrendered, quantity=2),
+        f.OrderAmended,
+        f.LineAllocated,
+        f.LineAllocated,
+    )
+
+
+def test_a_unit_set_aside_for_an_amendment_that_is_lost_declines_it() -> None:
+    lost = c.Answer(
+        line_id="1", attempt=attempt_number(2, 1, "WH1", 2), outcome="released", location_id="WH1", quantity=1,
+        stock_version=3,
+    )  # fmt: skip
+    story = asked_for_three_more().when(answers(extra(2), lost))
+    story.then(f.AmendmentAnswered, f.AmendmentAnswered, like(f.AmendmentDeclined, reason="lost"))
+    assert [(back.location_id, back.quantity) for back in story.answer[2].releases] == [("WH1", 1)]
+
+
+@pytest.mark.parametrize("another", [amend({"1": 9}), amend({"2": 1}), amend(promised_by="2026-12-24")])
+def test_while_one_amendment_is_asked_of_stock_no_other_is_taken(another: c.AmendOrder) -> None:
+    asked_for_three_more().when(another).then_refused("conflict", says="A1")
+
+
+def test_after_the_answer_the_next_one_is_taken_and_numbered_on() -> None:
+    story = asked_for_three_more().when(decline(_1=0), amend({"1": 3}))
+    story.then(like(f.AmendmentRequested, amendment_id="A2", round=3))
+
+
+def test_a_cancellation_declines_the_amendment_before_it() -> None:
+    story = asked_for_three_more().when(answers(extra(2, location="WH2")), cancel({"2": 1}))
+    story.then(like(f.AmendmentDeclined, reason="cancelled"), f.OrderCancelled)
+    assert story.answer[0].releases[0].quantity == 2
+
+
+def test_a_hold_declines_the_amendment_before_it() -> None:
+    asked_for_three_more().when(hold()).then(like(f.AmendmentDeclined, reason="held"), f.OrderHeld)
+
+
+def test_a_held_order_takes_no_increase_but_fewer_units_and_another_promise() -> None:
+    story = given(place({"1": 2}), reserved(2), hold())
+    story.when(amend({"1": 3})).then_refused("conflict", says="ReleaseHold")
+    story.when(amend({"1": 1}, promised_by="2026-12-24")).then(f.OrderAmended)
+
+
+def test_parcels_that_leave_meanwhile_do_not_matter_where_there_is_room() -> None:
+    story = asked_for_three_more().when(dispatch({"1": 2, "2": 3}), answers(extra(3)))
+    story.then(f.AmendmentAnswered, f.OrderAmended, f.LineAllocated)
+    assert line_of(story.state) == {"ordered": 5, "allocated": 3, "shipped": 2}
+    assert line_of(story.state, "2") == {"ordered": 3, "shipped": 3}
+
+
+def test_when_more_has_left_than_was_to_remain_the_amendment_is_declined() -> None:
+    story = asked_for_three_more().when(dispatch({"2": 4}), answers(extra(3)))
+    story.then(f.AmendmentAnswered, like(f.AmendmentDeclined, reason="shipped"))
+
+
+def test_an_order_with_backordered_lines_gets_more_only_where_the_extra_units_are_there() -> None:
+    story = given(place({"1": 2}), waiting(2)).when(amend({"1": 3}), answers(extra(1)))
+    story.then(f.AmendmentAnswered, f.OrderAmended, f.LineAllocated)
+    assert line_of(story.state) == {"ordered": 3, "backordered": 2, "allocated": 1}
+
+
+def test_units_that_are_still_under_way_are_not_taken_for_the_extra_ones() -> None:
+    story = given(place({"1": 2})).when(amend({"1": 3}), answers(extra(1, version=1)), reserved(2, version=2))
+    story.then(like(f.LineAllocated, quantity=2, from_open=2), f.OrderAllocated)
+    assert line_of(story.state) == {"ordered": 3, "allocated": 3}
+
+
+def test_an_order_that_is_not_released_yet_takes_more_at_once() -> None:
+    story = given(place({"1": 2}, release_at=at("20:00:00", day=28))).when(amend({"1": 5}))
+    story.then(like(f.OrderAmended, amendment_id=None))
+    story.when(RELEASE_ORDER)
+    assert story.answer[0].lines[0].quantity == 5
+
+
+def test_an_order_that_waits_as_a_whole_takes_more_at_once_for_nothing_of_it_is_promised() -> None:
+    story = given(place({"1": 2}, **WHOLE), waiting(2)).when(amend({"1": 3}))
+    assert isinstance(story.answer[0], f.OrderAmended)
+
+
+def test_an_order_that_has_all_as_a_whole_asks_for_more_and_stays_whole() -> None:
+    story = given(place({"1": 2}, **WHOLE), reserved(2)).when(amend({"1": 3})).then(f.AmendmentRequested)
+    story.when(answers(extra(1))).then(f.AmendmentAnswered, f.OrderAmended, f.LineAllocated)
+    assert story.state.fully_allocated
+
+
+def test_an_order_that_lost_what_it_had_as_a_whole_is_not_given_more_meanwhile() -> None:
+    story = given(place({"1": 2, "2": 1}, **WHOLE), reserved(2), reserved(1, line="2")).when(amend({"1": 3}))
+    story.when(answers(answer("expired", 1, version=2, line="2")))
+    story.when(answers(extra(1))).then(f.AmendmentAnswered, like(f.AmendmentDeclined, reason="waiting"))
+
+
+def test_an_increase_beyond_what_an_order_may_be_worth_is_refused_before_stock_is_asked() -> None:
+    story = given(place({"1": 2}, price=10**12), reserved(2)).when(amend({"1": 10**9}))
+    story.then_refused("limit", at_most=10**15)
+
+
+@for_all(round_=st.integers(1, 10_000), part=st.integers(1, 999), units=st.integers(1, 10**6))
+def test_an_attempt_tells_its_round(round_: int, part: int, units: int) -> None:
+    assert round_of(attempt_number(round_, part, "WH1", units)) == round_
+
+
+@for_all(
+    seed=st.integers(0, 10_000),
+    first=st.integers(1, 3),
+    wanted=st.integers(1, 6),
+    stock=st.integers(0, 6),
+    taken=st.integers(0, 3),
+)
+def test_an_increase_is_made_whole_or_not_at_all_whatever_crosses_it(
+    seed: int, first: int, wanted: int, stock: int, taken: int
+) -> None:
+    shop = Shop(seed)
+    shop.ask(receive(first), place({"1": ("MUG", first)}))
+    shop.run()
+    shop.ask(receive(stock or 1), receive(2, location="WH2"))
+    shop.run()
+    shop.ask(amend({"1": wanted}))
+    if taken:
+        shop.ask(adjust(-taken), adjust(-1, location="WH2"))
+    shop.run()
+    order, mugs = shop.orders["o-1"], shop.skus["MUG"]
+    line = order.lines["1"]
+    assert order.amendment is None
+    assert line.ordered in (first, wanted)
+    assert line.allocated == line.ordered
+    assert sum(level.reserved for level in mugs.levels.values()) == line.ordered

@@ -131,6 +131,7 @@ _FACTS = (
     FactType(orders_facts.OrderAllocated, "ledger.orders", "order_id"),
     FactType(orders_facts.ShipmentDispatched, "ledger.orders", "order_id"),
     FactType(orders_facts.DispatchDiffered, "ledger.orders", "order_id"),
+    FactType(orders_facts.DispatchCrossed, "ledger.orders", "order_id"),
     FactType(orders_facts.ShipmentTracked, "ledger.orders", "order_id"),
     FactType(orders_facts.ShipmentDelivered, "ledger.orders", "order_id"),
     FactType(orders_facts.DeliveryInferred, "ledger.orders", "order_id"),

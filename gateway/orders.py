@@ -6,11 +6,17 @@ from typing import Any
 
 import psycopg
 
+from projections.kpi.order_cases import read_cases_of
 from projections.order_status.reader import read_order
 from projections.work_queue.reader import read_queues_of
 
 
 def order_document(connection: psycopg.Connection[Any], order_id: str) -> dict[str, Any] | None:
-    """`read_order`, with `queues`: where a person is, or was, to decide. None where there is no such order."""
+    """`read_order`, with `queues`, where a person is or was to decide, and the service `cases` about it.
+
+    None where there is no such order.
+    """
     order = read_order(connection, order_id)
-    return None if order is None else {**order, "queues": read_queues_of(connection, order_id)}
+    if order is None:
+        return None
+    return {**order, "queues": read_queues_of(connection, order_id), "cases": read_cases_of(connection, order_id)}

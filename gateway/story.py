@@ -341,6 +341,12 @@ def _differed(run: Sequence[Fact]) -> str:
     return f"That was not the plan, and somebody should look at it: {what}."
 
 
+def _crossed(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    goods = units(data["lines"])
+    return f"{goods} had been cancelled and left all the same: case {data['case_id']} is for somebody to look after."
+
+
 def _tracked(run: Sequence[Fact]) -> str:
     steps = []
     for fact in run:
@@ -450,6 +456,7 @@ _TELLERS: Mapping[str, Callable[[Sequence[Fact]], str]] = {
     "OrderAllocated": _order_allocated,
     "ShipmentDispatched": _dispatched,
     "DispatchDiffered": _differed,
+    "DispatchCrossed": _crossed,
     "ShipmentTracked": _tracked,
     "ShipmentDelivered": _delivered,
     "DeliveryInferred": _inferred,

@@ -14,7 +14,7 @@ class OpenCase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     customer_id: Id | None = None
     order_id: Id | None = None
     sku: Id | None = None
-    channel: Literal["phone", "email", "chat", "social"]
+    channel: Literal["phone", "email", "chat", "social", "ledger"]
     topic: Text
     urgency: Literal["low", "normal", "high", "critical"]
     text: Text | None = None

@@ -3,16 +3,16 @@
     decide(None, place_order) -> [OrderPlaced]
     decide(order, cancel_of_a_shipped_unit) -> Refused(at_most=0)
 
-The answers of the stock streams are in `allocation`, what happens to goods in `goods`, what people change their minds
-about in `amending`, `cancelling` and `holding`, how an order begins in `placing`, what people decide where the rules
-know no way in `queueing`, what locations cannot provide in `rejecting`; here is the rest.
+The answers of the stock streams are in `allocation`, what happens to goods in `dispatching` and `goods`, what people
+change their minds about in `amending`, `cancelling` and `holding`, how an order begins in `placing`, what people decide
+where the rules know no way in `queueing`, what locations cannot provide in `rejecting`; here is the rest.
 """
 
 from collections.abc import Sequence
 from typing import Any, assert_never
 
 from events.envelope import Command, Refused
-from events.orders import allocation, amending, cancelling, goods, holding, placing, queueing, rejecting
+from events.orders import allocation, amending, cancelling, dispatching, goods, holding, placing, queueing, rejecting
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
@@ -68,7 +68,7 @@ def _answer(decision: Decision, data: Any) -> Refused | None:
         case c.RecordAllocation():
             return allocation.record(decision, data)
         case c.DispatchShipment():
-            return goods.dispatch(decision, data)
+            return dispatching.dispatch(decision, data)
         case c.RecordTracking():
             return goods.track(decision, data)
         case c.CancelOrder():

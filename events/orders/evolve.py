@@ -24,7 +24,14 @@ def evolve(
     match fact:
         case f.LineAllocated():
             return _allocated(order, fact)
-        case f.OrderAllocated() | f.DispatchDiffered() | f.ReturnDiffered() | f.ReturnTracked() | f.ShipmentTracked():
+        case (
+            f.OrderAllocated()
+            | f.DispatchDiffered()
+            | f.DispatchCrossed()
+            | f.ReturnDiffered()
+            | f.ReturnTracked()
+            | f.ShipmentTracked()
+        ):
             return order
         case f.SourcingRequested():
             return _asked(order, fact)
@@ -184,7 +191,14 @@ def _dispatched(order: Order, fact: f.ShipmentDispatched) -> Order:
             else:
                 line = _take_wait(line, part.attempt, part.quantity)
         line = _take_open(line, shipped.from_open)
-        order = _with(order, replace(line, shipped=line.shipped + shipped.quantity))
+        line = replace(
+            line,
+            ordered=line.ordered + shipped.from_removed,
+            removed=line.removed - shipped.from_removed,
+            cancelled=line.cancelled - shipped.from_cancelled,
+            shipped=line.shipped + shipped.quantity,
+        )
+        order = _with(order, line)
     shipment = Shipment(
         location_id=fact.location_id,
         carrier=fact.carrier,
@@ -197,7 +211,8 @@ def _amended(order: Order, fact: f.OrderAmended) -> Order:
     for change in fact.lines:
         line = _take(order.lines[change.line_id], change.from_open, change.from_backordered, fact.releases)
         grown = max(0, change.ordered - change.ordered_before)
-        order = _with(order, replace(line, ordered=change.ordered, idle=line.idle + grown))
+        removed = max(0, line.removed + change.ordered_before - change.ordered)
+        order = _with(order, replace(line, ordered=change.ordered, idle=line.idle + grown, removed=removed))
     if fact.promised_by is not None:
         due_by = fact.promised_by if fact.by == "customer" else order.due_by
         order = replace(order, promised_by=fact.promised_by, due_by=due_by)

@@ -75,6 +75,8 @@ class ShippedLine(Struct, frozen=True, kw_only=True):
     from_open: Natural
     from_backordered: Natural
     from_allocated: Natural
+    from_cancelled: Natural = 0
+    from_removed: Natural = 0
     consumed: tuple[Consumed, ...]
 
 
@@ -85,6 +87,14 @@ class DifferingLine(Struct, frozen=True, kw_only=True):
     sku: Id
     quantity: Quantity
     planned: Literal["elsewhere", "backordered", "open"]
+
+
+class CrossedLine(Struct, frozen=True, kw_only=True):
+    """Units of a line that had been cancelled or amended away and left all the same."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
 
 
 class DeliveredLine(Struct, frozen=True, kw_only=True):
@@ -364,6 +374,16 @@ class DispatchDiffered(Struct, frozen=True, kw_only=True):
     lines: tuple[DifferingLine, ...]
 
 
+class DispatchCrossed(Struct, frozen=True, kw_only=True):
+    """Units left though they had been cancelled, or amended away; a person is to talk to the customer."""
+
+    order_id: Id
+    shipment_id: Id
+    location_id: Id
+    case_id: Id
+    lines: tuple[CrossedLine, ...]
+
+
 class ShipmentTracked(Struct, frozen=True, kw_only=True):
     """A carrier scanned a parcel."""
 
@@ -511,6 +531,7 @@ OrderFact = (
     | OrderAllocated
     | ShipmentDispatched
     | DispatchDiffered
+    | DispatchCrossed
     | ShipmentTracked
     | ShipmentDelivered
     | DeliveryInferred

@@ -1,109 +1,15 @@
-"""What happens to goods: dispatch, scans, returns. Recorded as it happened; only the impossible is refused."""
+"""What happens to goods after they left: scans, returns. Recorded as it happened; only the impossible is refused."""
 
 from base64 import b32encode
 from collections import Counter
 from hashlib import blake2b
-from typing import Literal, TypeAlias
 
 from events.envelope import Refused
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
-from events.orders.state import Line, Shipment
-from events.values import TEXT_MAX, Consumed
-
-Planned: TypeAlias = Literal["elsewhere", "backordered", "open"]
-
-
-def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
-    """A parcel left. What was held for its units, wherever, is used up; a difference from the plan is stated."""
-    order = decision.order
-    what = f"shipment {data.shipment_id} of order {order.order_id} was not recorded"
-    if data.shipment_id in order.shipments:
-        return Refused(
-            code="conflict",
-            what=what,
-            detail="the order has a shipment of that number already",
-            hint="number the parcels of an order apart",
-        )
-    wanted = {line.line_id: line.quantity for line in data.lines}
-    if not wanted:
-        return Refused(code="invalid", what=what, detail="it has no lines", hint="name what is in the parcel")
-    if len(wanted) != len(data.lines):
-        return decision.repeated_line(what)
-    refused = decision.check_unshipped(what, wanted, "check what left; more than was ordered cannot have been shipped")
-    if refused is not None:
-        return refused
-    shipped, differing = [], []
-    for line_id, quantity in wanted.items():
-        line = order.lines[line_id]
-        part, different = _shipped(line, quantity, data.location_id)
-        shipped.append(part)
-        differing += different
-    decision.add(
-        f.ShipmentDispatched(
-            order_id=order.order_id,
-            shipment_id=data.shipment_id,
-            location_id=data.location_id,
-            carrier=data.carrier,
-            service=data.service,
-            tracking_number=data.tracking_number,
-            expected_at=data.expected_at,
-            lines=tuple(shipped),
-        )
-    )
-    if differing:
-        decision.add(
-            f.DispatchDiffered(
-                order_id=order.order_id,
-                shipment_id=data.shipment_id,
-                location_id=data.location_id,
-                lines=tuple(differing),
-            )
-        )
-    return None
-
-
-def _shipped(line: Line, quantity: int, location_id: str) -> tuple[f.ShippedLine, list[f.DifferingLine]]:
-    """Use up what is held here, then elsewhere, then places in the queue, then open units."""
-    consumed: list[Consumed] = []
-    left = quantity
-
-    def use(attempt: int, where: str, available: int) -> int:
-        nonlocal left
-        units = min(left, available)
-        if units:
-            consumed.append(Consumed(attempt=attempt, location_id=where, quantity=units))
-            left -= units
-        return units
-
-    here = sum(
-        use(hold.attempt, hold.location_id, hold.quantity) for hold in line.holds if hold.location_id == location_id
-    )
-    elsewhere = sum(
-        use(hold.attempt, hold.location_id, hold.quantity) for hold in line.holds if hold.location_id != location_id
-    )
-    waited = sum(use(wait.attempt, "", wait.quantity) for wait in line.waits)
-    part = f.ShippedLine(
-        line_id=line.line_id,
-        sku=line.sku,
-        quantity=quantity,
-        from_open=left,
-        from_backordered=waited,
-        from_allocated=here + elsewhere,
-        consumed=tuple(consumed),
-    )
-    planned_otherwise: tuple[tuple[int, Planned], ...] = (
-        (elsewhere, "elsewhere"),
-        (waited, "backordered"),
-        (left, "open"),
-    )
-    differing = [
-        f.DifferingLine(line_id=line.line_id, sku=line.sku, quantity=units, planned=planned)
-        for units, planned in planned_otherwise
-        if units
-    ]
-    return part, differing
+from events.orders.state import Shipment
+from events.values import TEXT_MAX
 
 
 def track(decision: Decision, data: c.RecordTracking) -> Refused | None:

@@ -30,8 +30,9 @@ class Wait(NamedTuple):
 class Line(Struct, frozen=True, kw_only=True):
     """One line and where its units are. `answered` is the newest version of the SKU's stream taken into account.
 
-    `excluded` have just refused the line, `rejected_by` are locations that looked and could not provide it.
-    `told` is the time by which the customer was last told to expect units that wait.
+    `removed` units were amended away: they are not `ordered` any more. `excluded` have just refused the line,
+    `rejected_by` are locations that looked and could not provide it. `told` is the time by which the customer was last
+    told to expect units that wait.
     """
 
     line_id: str
@@ -47,6 +48,7 @@ class Line(Struct, frozen=True, kw_only=True):
     delivered: int = 0
     returned: int = 0
     answered: int = 0
+    removed: int = 0
     excluded: tuple[str, ...] = ()
     rejected_by: tuple[str, ...] = ()
     rejections: int = 0

@@ -161,6 +161,8 @@ def _show_order(order: dict[str, Any]) -> None:
     for one in order["queues"]:
         if one["state"] == "open":
             typer.echo(f"  in queue {one['queue']} since {one['since']}, for a person to decide: {one['detail']}")
+    for case in order["cases"]:
+        typer.echo(f"  case {case['case_id']} ({case['topic']}, {case['urgency']}): {case['state']}")
 
 
 def _changes(lines: list[dict[str, Any]]) -> str:

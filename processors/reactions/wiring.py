@@ -12,6 +12,7 @@ from events.orders.facts import (
     AmendmentDeclined,
     AmendmentRequested,
     BackorderReopened,
+    DispatchCrossed,
     LineDeallocated,
     OrderAmended,
     OrderCancelled,
@@ -34,6 +35,7 @@ from events.stock.facts import (
 from processors.reactions.allocation import allocation
 from processors.reactions.amendments import ask_for_amendment
 from processors.reactions.asked import Asked
+from processors.reactions.crossing import open_case
 from processors.reactions.movements import ship, take_back
 from processors.reactions.rejections import correct
 from processors.reactions.release import release
@@ -59,6 +61,7 @@ ALONE: Mapping[type[Any], Alone] = {
     ReservationSurrendered: release,
     AllocationRejected: correct,
     ShipmentDispatched: ship,
+    DispatchCrossed: open_case,
     ReturnReceived: take_back,
 }
 

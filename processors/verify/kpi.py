@@ -117,6 +117,7 @@ class Kpis:
             "HoldReleased": self.hold_released,
             "ShipmentDispatched": self.dispatched,
             "DispatchDiffered": self.differed,
+            "DispatchCrossed": self.differed,
             "ShipmentTracked": self.tracked,
             "ShipmentDelivered": self.shipment_delivered,
             "DeliveryInferred": self.delivery_inferred,
@@ -192,6 +193,8 @@ class Kpis:
         row = self.orders.row(data["order_id"])
         units = sum(line["quantity"] for line in data["lines"])
         row.shipped += units
+        row.cancelled -= sum(line["from_cancelled"] for line in data["lines"])
+        row.ordered += sum(line["from_removed"] for line in data["lines"])
         left_at = fact["occurred_at"]
         if row.first_shipped_at is None or left_at < row.first_shipped_at:
             row.first_shipped_at = left_at

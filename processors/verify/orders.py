@@ -372,6 +372,8 @@ class Orders:
                 open=-line["from_open"],
                 backordered=-line["from_backordered"],
                 allocated=-line["from_allocated"],
+                cancelled=-line["from_cancelled"],
+                ordered=line["from_removed"],
             )
             self.locations.row(order_id, line_id, data["location_id"]).shipped += units
             for consumed in line["consumed"]:

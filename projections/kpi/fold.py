@@ -22,6 +22,9 @@ from projections.model import SEQUENCE, Column, Deltas, FactBatch, Projection, T
 #: Carrier's words for a parcel that will not reach the customer: an error, whatever is sent later instead.
 PARCEL_FAILURES = ("lost", "returned_to_sender")
 
+#: Facts that say that a parcel left otherwise than planned.
+DEVIATIONS = ("DispatchDiffered", "DispatchCrossed")
+
 #: The hold that stops the clock of order_processing_hours; the others (payment, fraud …) are ours to be quick about.
 CUSTOMER_HOLD = "customer"
 
@@ -228,6 +231,9 @@ def _dispatched(batch: FactBatch) -> pl.DataFrame:
         "order_id",
         SEQUENCE,
         shipped=_units("quantity"),
+        # What had been called off and left all the same was not called off.
+        cancelled=-_units("from_cancelled"),
+        ordered=_units("from_removed"),
         first_shipped_at="meta_occurred_at",
         last_shipped_at="meta_occurred_at",
     )
@@ -237,7 +243,7 @@ def _deviated(batch: FactBatch) -> pl.DataFrame:
     """Parcels that left otherwise than planned; parcels that were lost or came back to the sender."""
     one = pl.lit(1, pl.Int64)
     return _together(
-        batch.facts("DispatchDiffered").select("order_id", SEQUENCE, deviations=one),
+        *(batch.facts(name).select("order_id", SEQUENCE, deviations=one) for name in DEVIATIONS),
         _failed(batch).select("order_id", SEQUENCE, failures=one),
     )
 

@@ -77,7 +77,9 @@ def _line_deltas(batch: FactBatch) -> pl.DataFrame:
             batch.facts("BackorderReopened").select(*_LINE, open=_q, backordered=-_q),
             batch.facts("LineDeallocated").select(*_LINE, open=_q, allocated=-_q),
             batch.lines("AllocationRejected", "lines").select(*_LINE, open=_q, allocated=-_q),
-            batch.lines("ShipmentDispatched", "lines").select(*_LINE, shipped=_q, **taken),
+            batch.lines("ShipmentDispatched", "lines").select(
+                *_LINE, shipped=_q, cancelled=-pl.col("from_cancelled"), ordered=pl.col("from_removed"), **taken
+            ),
             *delivered,
             batch.lines("ReturnReceived", "lines").select(*_LINE, returned=_q),
         ],

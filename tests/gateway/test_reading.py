@@ -198,6 +198,11 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         "1,250 JPY was paid back for return R1: chipped.",
     ),
     (
+        "DispatchCrossed",
+        {"case_id": "crossing-1", "lines": [line("MUG", 2)]},
+        "2 × MUG had been cancelled and left all the same: case crossing-1 is for somebody to look after.",
+    ),
+    (
         "AllocationRejected",
         {"location_id": "WH1", "reason": "not_in_stock", "note": "empty shelf", "lines": [line("MUG", 2)]},
         "WH1 cannot provide 2 × MUG, because it is not there: empty shelf.",

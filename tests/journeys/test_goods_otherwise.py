@@ -1,4 +1,4 @@
-"""Goods that go otherwise than planned, on a real Kafka and a real PostgreSQL: rejections, and queues of people."""
+"""Goods that go otherwise than planned, on real services: rejections, crossings, and queues of people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from projections.work_queue.reader import read_queue
-from tests.support.shop import Shop, command, place, receive
+from tests.support.shop import Shop, command, dispatch, place, receive
 
 pytestmark = pytest.mark.journey
 
@@ -56,6 +56,23 @@ def test_a_line_that_is_rejected_thrice_is_a_persons_who_tries_again_or_gives_up
     assert shop.order("thrice-2")["status"] == "cancelled"
     assert read_queue(shop.connection, "rejections") == []
     assert [row["resolution"] for row in shop.order("thrice-2")["queues"]] == ["cancel"]
+
+
+def test_goods_that_left_after_their_cancellation_are_shipped_and_somebody_looks_after_it(shop: Shop) -> None:
+    shop.accepted(receive("crossed", "WH1", 5))
+    shop.accepted(place("crossed-1", ("crossed", 3)))
+    shop.accepted(command("CancelOrder", order_id="crossed-1", reason="changed my mind"))
+    assert shop.order("crossed-1")["status"] == "cancelled"
+    report = shop.publish(dispatch("crossed-1", "S1", "WH1", ("1", 4)))
+    assert "at most 3" in report.outcomes[0].detail
+
+    shop.accepted(dispatch("crossed-1", "S1", "WH1", ("1", 2)))
+    line = shop.line("crossed-1")
+    assert (line["shipped"], line["cancelled"]) == (2, 1)
+    assert shop.order("crossed-1")["status"] == "shipped"
+    assert shop.stock("crossed", "WH1")["on_hand"] == 3
+    (case,) = shop.order("crossed-1")["cases"]
+    assert (case["topic"], case["urgency"], case["state"]) == ("dispatch_crossed_cancellation", "high", "open")
 
 
 def test_every_table_is_what_the_log_says(shop: Shop) -> None:

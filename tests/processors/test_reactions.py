@@ -19,6 +19,7 @@ from events.values import Consumed, ShipTo
 from processors.reactions import allocation as allocation_module
 from processors.reactions.allocation import allocation
 from processors.reactions.asked import Asked
+from processors.reactions.crossing import open_case
 from processors.reactions.movements import ship, take_back
 from processors.reactions.plan import Place
 from processors.reactions.rejections import correct
@@ -273,6 +274,17 @@ def test_what_an_order_gives_up_is_released_at_each_location() -> None:
     assert first.id == "release:e1:1"
     assert first.data == ReleaseStock(sku="MUG", location_id="B", quantity=2, order_id="o1", line_id="1", attempt=1001)
     assert (second.id, second.data.location_id) == ("release:e1:2", "")
+
+
+def test_a_dispatch_that_crossed_a_cancellation_becomes_a_case() -> None:
+    line = o.CrossedLine(line_id="1", sku="MUG", quantity=2)
+    crossed = o.DispatchCrossed(order_id="o1", shipment_id="s1", location_id="A", case_id="crossing-1", lines=(line,))
+    (asked,) = open_case(recorded(crossed))
+    assert (asked.id, asked.key) == ("crossing:o1:s1", "crossing-1")
+    assert (asked.data.topic, asked.data.urgency) == ("dispatch_crossed_cancellation", "high")
+    assert (asked.data.order_id, asked.data.sku) == ("o1", "MUG")
+    assert "2 × MUG" in asked.data.text
+    assert COMMANDS[asked.name].topic == "intake.service"
 
 
 def test_what_a_location_rejects_is_corrected_there() -> None:

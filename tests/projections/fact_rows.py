@@ -128,10 +128,18 @@ def placed(
 
 
 def dispatched(
-    order_id: str, when: str, *, units: int = 2, parcel: str = "P1", location: str = "WH1", carrier: str = "DHL"
+    order_id: str,
+    when: str,
+    *,
+    units: int = 2,
+    parcel: str = "P1",
+    location: str = "WH1",
+    carrier: str = "DHL",
+    called_off: int = 0,
 ) -> Fact:
-    """A parcel with units that were open."""
-    line = _line(units) | {"from_open": units, "from_backordered": 0, "from_allocated": 0, "consumed": []}
+    """A parcel with units that were open, but for those that had been cancelled."""
+    line = _line(units) | {"from_open": units - called_off, "from_backordered": 0, "from_allocated": 0, "consumed": []}
+    line |= {"from_cancelled": called_off, "from_removed": 0}
     return fact(
         "ShipmentDispatched",
         order_id,

@@ -475,6 +475,16 @@ def test_an_order_of_which_nothing_arrived_is_not_delivered(log, connection):
     assert why(connection, "return_rate") == ("left_out", "lost or returned to sender")
 
 
+def test_goods_that_left_after_their_cancellation_are_an_error_and_no_cancellation(log, connection):
+    log.write(ORDER, cancelled("o1", MORNING, by="customer"))
+    assert why(connection, "order_fulfillment_rate") == ("left_out", "cancelled by the customer before release")
+    crossed = fact("DispatchCrossed", "o1", NOON, shipment_id="P1", location_id="WH1", case_id="c-1", lines=[])
+    log.write(dispatched("o1", NOON, called_off=2), crossed, time_passes())
+    assert why(connection, "order_fulfillment_rate") == ("rows", "fulfilment error")
+    row = connection.execute("SELECT shipped, cancelled, ordered FROM kpi_orders WHERE order_id = 'o1'").fetchone()
+    assert row == (2, 0, 2)
+
+
 # --- the perfect order ----------------------------------------------------------------------------------------------
 
 

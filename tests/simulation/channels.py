@@ -169,7 +169,8 @@ class Channels:
         lines = []
         for line in order.lines.values():
             here = sum(hold.quantity for hold in line.holds if hold.location_id == location_id)
-            most = line.unshipped + dice.below(2) if otherwise else here
+            called_off = line.cancelled + line.removed if dice.once_in(2) else 0
+            most = line.unshipped + called_off + dice.below(2) if otherwise else here
             if most > 0 and not dice.once_in(4):
                 lines.append({"line_id": line.line_id, "quantity": dice.between(1, most)})
         if not lines:

@@ -23,6 +23,8 @@ def check_quiet(truth: Truth, now: datetime) -> None:
     _check_holds(orders, skus, now)
     _check_waits(truth, orders, skus)
     _check_goods(truth, orders)
+    opened = {case_id for case_id, service in truth.states("ledger.service").items() if service.case is not None}
+    must(truth.crossings <= opened, "a_dispatch_that_crossed_has_its_case", truth.crossings - opened)
 
 
 def _check_answered(order: Any) -> None:

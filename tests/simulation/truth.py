@@ -57,6 +57,7 @@ class Truth:
         self.asides: set[Place3] = set()
         self.shipped: Counter[tuple[str, str]] = Counter()
         self.returned: Counter[tuple[str, str]] = Counter()
+        self.crossings: set[str] = set()
         self.rejected: Counter[tuple[str, str]] = Counter()
         self.corrected: Counter[tuple[str, str]] = Counter()
         self.offered: set[str] = set()
@@ -111,6 +112,8 @@ class Truth:
                 self._check_money(record["data"]["order_id"])
             elif name == "StockShipped":
                 self.shipped[record["data"]["order_id"], record["data"]["line_id"]] += record["data"]["quantity"]
+            elif name == "DispatchCrossed":
+                self.crossings.add(record["data"]["case_id"])
             elif name == "AllocationRejected":
                 for line in record["data"]["lines"]:
                     self.rejected[record["data"]["order_id"], line["line_id"]] += line["quantity"]

@@ -1,0 +1,153 @@
+"""A parcel has left. It is recorded as it happened; only more than was ever ordered is impossible, and refused.
+
+    dispatch what is held at WH1           -> ShipmentDispatched
+    … what is held elsewhere, or waits     -> ShipmentDispatched, DispatchDiffered: for a person to look at
+    … what was cancelled in the meantime   -> ShipmentDispatched, DispatchCrossed: a service case is opened
+
+Units that were cancelled and left all the same are shipped units from then on: they can be delivered and sent back like
+others. Cancelled units count in what the order is worth, so the bound of a refund is the same before and after; units
+that had been amended away count again.
+"""
+
+from hashlib import blake2b
+from typing import Literal, TypeAlias
+
+from events.envelope import Refused
+from events.orders import commands as c
+from events.orders import facts as f
+from events.orders.decision import Decision
+from events.orders.state import Line
+from events.values import Consumed
+
+Planned: TypeAlias = Literal["elsewhere", "backordered", "open"]
+
+
+def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
+    """A parcel left. What was held for its units, wherever, is used up; a difference from the plan is stated."""
+    order = decision.order
+    what = f"shipment {data.shipment_id} of order {order.order_id} was not recorded"
+    if data.shipment_id in order.shipments:
+        return Refused(
+            code="conflict",
+            what=what,
+            detail="the order has a shipment of that number already",
+            hint="number the parcels of an order apart",
+        )
+    wanted = {line.line_id: line.quantity for line in data.lines}
+    if not wanted:
+        return Refused(code="invalid", what=what, detail="it has no lines", hint="name what is in the parcel")
+    if len(wanted) != len(data.lines):
+        return decision.repeated_line(what)
+    refused = _more_than_was_ordered(decision, what, wanted)
+    if refused is not None:
+        return refused
+    shipped, differing, crossed = [], [], []
+    for line_id, quantity in wanted.items():
+        line = order.lines[line_id]
+        part, different = _shipped(line, quantity, data.location_id)
+        shipped.append(part)
+        differing += different
+        if part.from_cancelled + part.from_removed:
+            units = part.from_cancelled + part.from_removed
+            crossed.append(f.CrossedLine(line_id=line.line_id, sku=line.sku, quantity=units))
+    decision.add(
+        f.ShipmentDispatched(
+            order_id=order.order_id,
+            shipment_id=data.shipment_id,
+            location_id=data.location_id,
+            carrier=data.carrier,
+            service=data.service,
+            tracking_number=data.tracking_number,
+            expected_at=data.expected_at,
+            lines=tuple(shipped),
+        )
+    )
+    if differing:
+        decision.add(
+            f.DispatchDiffered(
+                order_id=order.order_id,
+                shipment_id=data.shipment_id,
+                location_id=data.location_id,
+                lines=tuple(differing),
+            )
+        )
+    if crossed:
+        decision.add(
+            f.DispatchCrossed(
+                order_id=order.order_id,
+                shipment_id=data.shipment_id,
+                location_id=data.location_id,
+                case_id=crossing_case(order.order_id, data.shipment_id),
+                lines=tuple(crossed),
+            )
+        )
+    return None
+
+
+def _more_than_was_ordered(decision: Decision, what: str, wanted: dict[str, int]) -> Refused | None:
+    for line_id, quantity in wanted.items():
+        line = decision.order.lines.get(line_id)
+        if line is None:
+            return decision.unknown_line(what, line_id)
+        most = line.ordered + line.removed - line.shipped
+        if quantity > most:
+            return Refused(
+                code="limit",
+                what=what,
+                detail=f"line {line_id}: {quantity} asked; {line.ordered + line.removed} were ever ordered, "
+                f"{line.shipped} shipped: at most {most}",
+                hint="check what left; more than was ever ordered cannot have been shipped",
+                at_most=most,
+            )
+    return None
+
+
+def crossing_case(order_id: str, shipment_id: str) -> str:
+    """Number of the service case about a parcel that crossed a cancellation: the same for the same parcel."""
+    return "crossing-" + blake2b(f"{order_id}\0{shipment_id}".encode(), digest_size=8).hexdigest()
+
+
+def _shipped(line: Line, quantity: int, location_id: str) -> tuple[f.ShippedLine, list[f.DifferingLine]]:
+    """Use up what is held here, then elsewhere, then places in the queue, then open units; the rest was called off."""
+    consumed: list[Consumed] = []
+    left = quantity
+
+    def use(attempt: int, where: str, available: int) -> int:
+        nonlocal left
+        units = min(left, available)
+        if units:
+            consumed.append(Consumed(attempt=attempt, location_id=where, quantity=units))
+            left -= units
+        return units
+
+    here = sum(
+        use(hold.attempt, hold.location_id, hold.quantity) for hold in line.holds if hold.location_id == location_id
+    )
+    elsewhere = sum(
+        use(hold.attempt, hold.location_id, hold.quantity) for hold in line.holds if hold.location_id != location_id
+    )
+    waited = sum(use(wait.attempt, "", wait.quantity) for wait in line.waits)
+    from_open = min(left, line.open)
+    from_cancelled = min(left - from_open, line.cancelled)
+    part = f.ShippedLine(
+        line_id=line.line_id,
+        sku=line.sku,
+        quantity=quantity,
+        from_open=from_open,
+        from_backordered=waited,
+        from_allocated=here + elsewhere,
+        from_cancelled=from_cancelled,
+        from_removed=left - from_open - from_cancelled,
+        consumed=tuple(consumed),
+    )
+    planned_otherwise: tuple[tuple[int, Planned], ...] = (
+        (elsewhere, "elsewhere"),
+        (waited, "backordered"),
+        (from_open, "open"),
+    )
+    differing = [
+        f.DifferingLine(line_id=line.line_id, sku=line.sku, quantity=units, planned=planned)
+        for units, planned in planned_otherwise
+        if units
+    ]
+    return part, differing

@@ -1,0 +1,22 @@
+"""The service cases about one order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from projections.times import rfc3339
+
+
+def read_cases_of(connection: psycopg.Connection[Any], order_id: str) -> list[dict[str, Any]]:
+    """By the time they were opened: `case_id`, `channel`, `topic`, `urgency`, `opened_at`, `state` (open, resolved)."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            "SELECT case_id, channel, topic, urgency, opened_at,"
+            " CASE WHEN resolved_version > coalesce(reopened_version, 0) THEN 'resolved' ELSE 'open' END AS state"
+            " FROM kpi_cases WHERE order_id = %s ORDER BY opened_at, case_id",
+            [order_id],
+        ).fetchall()
+    return [{**row, "opened_at": rfc3339(row["opened_at"])} for row in rows]

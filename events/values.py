@@ -76,6 +76,14 @@ class Consumed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     quantity: Quantity
 
 
+class ChannelRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one channel may sell; `buffer` is unset where no rule names it any more."""
+
+    channel: Id
+    buffer: Natural | None = None
+    excluded: bool
+
+
 class Buffer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Units kept back from one channel."""
 

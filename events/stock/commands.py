@@ -159,6 +159,15 @@ class SetStockPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     approval_above: Natural | None = None
 
 
+class SetChannelPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What channels may sell of a SKU, everywhere or at one location; what is unset stays."""
+
+    sku: Id
+    location_id: Id | None = None
+    buffers: dict[Id, Natural] | None = None
+    excluded_channels: tuple[Id, ...] | None = None
+
+
 class ReserveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Hold units for a line of an order, or say at once that there are not enough."""
 
@@ -269,6 +278,7 @@ StockCommand = (
     | ReleaseQualityHold
     | DisposeStock
     | SetStockPolicy
+    | SetChannelPolicy
     | ReserveStock
     | ReleaseStock
     | AwaitStock

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import assert_never
 
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
-from events.stock import carts, counting, incoming, promising, quality, rejecting, transferring
+from events.stock import carts, counting, incoming, promising, quality, rejecting, selling, transferring
 from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.decision import Decision
@@ -42,6 +42,7 @@ def conclude(stock: Stock, command: Command[c.StockCommand]) -> tuple[Sequence[f
     incoming.find_overdue(decision)
     decision.serve_queue()
     decision.report_levels()
+    selling.state_rules(decision)
     promising.promise(decision)
     return decision.facts, decision.stock
 
@@ -90,6 +91,8 @@ def _answer(decision: Decision, data: c.StockCommand) -> Refused | None:
             return quality.dispose(decision, data)
         case c.SetStockPolicy():
             _set_policy(decision, data)
+        case c.SetChannelPolicy():
+            return selling.set_policy(decision, data)
         case c.ReturnStock():
             decision.add(
                 f.StockReturned(

@@ -64,7 +64,7 @@ class Decision:
         before = self._served.levels
         if not self.stock.queue or not any(
             level.available > before.get(location_id, NOTHING).available
-            or level.buffers != before.get(location_id, NOTHING).buffers
+            or level.chain != before.get(location_id, NOTHING).chain
             for location_id, level in self.stock.levels.items()
             if level is not before.get(location_id)
         ):

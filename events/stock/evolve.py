@@ -10,6 +10,7 @@ from events.refusal import CommandRefused
 from events.stock import facts as f
 from events.stock.expected import NOTHING_EXPECTED, Expected, Source, Transfer, expect, next_due
 from events.stock.lapsing import Hold, lapsing_with, lapsing_without
+from events.stock.rules import Rules
 from events.stock.state import (
     ATTEMPTS_KEPT,
     MOVES_KEPT,
@@ -70,6 +71,8 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
                 approval_above=fact.approval_above,
             )
             return _with(stock, fact.location_id, level)
+        case f.ChannelPolicySet():
+            return _ruled(stock, fact)
         case f.StockAwaited():
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
             waiting = Waiting(fact.quantity, fact.placed_at, fact.mode, fact.for_channel, fact.locations, fact.not_at)
@@ -102,7 +105,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
                 damaged=fact.quantity if fact.disposition == "damaged" else 0,
                 quality_hold=fact.quantity if fact.disposition == "inspect" else 0,
             )
-        case f.StockShortfallFound() | f.LowStockDetected() | CommandRefused():
+        case f.StockShortfallFound() | f.LowStockDetected() | f.SellingRulesResolved() | CommandRefused():
             return stock
         case _:
             assert_never(fact)
@@ -150,6 +153,17 @@ def _on_its_way(stock: Stock, transfer_id: str, left: Expected, received: int = 
         transfers[transfer_id] = known._replace(received=known.received + received)
     stock = replace(stock, transfers=transfers)
     return _expect(stock, Source("transfer", transfer_id, known.to_location_id), left)
+
+
+def _ruled(stock: Stock, fact: f.ChannelPolicySet) -> Stock:
+    """The rules of a location are its level's; those of the SKU are known at every level."""
+    buffers = {buffer.channel: buffer.quantity for buffer in fact.buffers}
+    if fact.location_id is not None:
+        level = replace(stock.level(fact.location_id), buffers=buffers, excluded=fact.excluded_channels)
+        return _with(stock, fact.location_id, level)
+    stock = replace(stock, rules=Rules(buffers, fact.excluded_channels))
+    shared = stock.shared_rules
+    return replace(stock, levels={place: replace(level, shared=shared) for place, level in stock.levels.items()})
 
 
 def _with(stock: Stock, location_id: str, level: Level) -> Stock:

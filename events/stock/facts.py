@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from events.values import Buffer, Consumed, Id, Integer, Natural, Quantity, Text, Total, UtcTime
+from events.values import Buffer, ChannelRule, Consumed, Id, Integer, Natural, Quantity, Text, Total, UtcTime
 
 
 class StockReceived(Struct, frozen=True, kw_only=True):
@@ -224,6 +224,23 @@ class StockPolicySet(Struct, frozen=True, kw_only=True):
     approval_above: Natural | None = None
 
 
+class ChannelPolicySet(Struct, frozen=True, kw_only=True):
+    """What channels may sell of a SKU, everywhere or at one location, as it is from now on."""
+
+    sku: Id
+    location_id: Id | None = None
+    buffers: tuple[Buffer, ...]
+    excluded_channels: tuple[Id, ...]
+
+
+class SellingRulesResolved(Struct, frozen=True, kw_only=True):
+    """What each channel may sell of a SKU at a location, after the most specific rules have won."""
+
+    sku: Id
+    location_id: Id
+    rules: tuple[ChannelRule, ...]
+
+
 class StockReserved(Struct, frozen=True, kw_only=True):
     """Units are held for a line."""
 
@@ -408,6 +425,8 @@ StockFact = (
     | QualityHoldReleased
     | StockDisposed
     | StockPolicySet
+    | ChannelPolicySet
+    | SellingRulesResolved
     | StockReserved
     | ReservationRefused
     | StockAwaited

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from events.stock.expected import Expected, Incoming, Source, Transfer, next_due
 from events.stock.lapsing import NONE, Hold, Lapsing, lapsing_with
+from events.stock.rules import NO_RULES, Rules, kept_back
 
 #: Attempts that a SKU remembers besides those that hold or wait: so many at least, at most one half more. Repeats are
 #: known by their command ids; this only keeps another command from using an attempt again soon.
@@ -72,7 +73,8 @@ class CountAsked(Struct, frozen=True, kw_only=True):
 
 class Level(Struct, frozen=True, kw_only=True):
     """The quantities of a SKU at one location, in units. `recount` is a count that a second one must agree with,
-    `approval` one that waits for another person; above how many units of variance, the two numbers say.
+    `approval` one that waits for another person; above how many units of variance, the two numbers say. `shared`
+    are rules of channels that are not of this location alone.
     """
 
     on_hand: int = 0
@@ -82,6 +84,8 @@ class Level(Struct, frozen=True, kw_only=True):
     safety_stock: int = 0
     reorder_point: int | None = None
     buffers: Mapping[str, int] = {}
+    excluded: tuple[str, ...] = ()
+    shared: tuple[Rules, ...] = ()
     moves: tuple[Move, ...] = ()
     recount_above: int | None = None
     approval_above: int | None = None
@@ -103,11 +107,21 @@ class Level(Struct, frozen=True, kw_only=True):
         return self.reorder_point is not None and self.available <= self.reorder_point
 
     def free(self, channel: str | None) -> int:
-        """Units that this channel may still promise: available less its buffer, never below 0."""
-        buffer = self.buffers.get("*", 0)
-        if channel is not None:
-            buffer = self.buffers.get(channel, buffer)
-        return max(0, self.available - buffer)
+        """Units that this channel may still promise: available less what is kept back from it, never below 0."""
+        buffer = kept_back(self.chain, channel)
+        return 0 if buffer is None else max(0, self.available - buffer)
+
+    @property
+    def own_rules(self) -> Rules:
+        """What was set for the SKU at this location."""
+        return Rules(self.buffers, self.excluded)
+
+    @property
+    def chain(self) -> tuple[Rules, ...]:
+        """All rules that count here, the most specific first."""
+        if self.buffers or self.excluded:
+            return (Rules(self.buffers, self.excluded), *self.shared)
+        return self.shared
 
 
 class Reservation(NamedTuple):
@@ -154,6 +168,7 @@ class Stock(Struct, frozen=True, kw_only=True):
     order (the cart) that they were asked for.
     `incoming` is what is on its way; at `next_due` some of it is overdue. `transfers` are on their way by number.
     `awaited` is the units of the whole queue, nobody in it comes after `youngest`. `promises` are those of waiters.
+    `rules` say what channels may sell at any location.
     """
 
     sku: str
@@ -173,9 +188,19 @@ class Stock(Struct, frozen=True, kw_only=True):
     awaited: int = 0
     youngest: Turn | None = None
     promises: Promises = immutables.Map()
+    rules: Rules = NO_RULES
 
     def level(self, location_id: str) -> Level:
-        return self.levels.get(location_id, NOTHING)
+        found = self.levels.get(location_id)
+        if found is not None:
+            return found
+        shared = self.shared_rules
+        return Level(shared=shared) if shared else NOTHING
+
+    @property
+    def shared_rules(self) -> tuple[Rules, ...]:
+        """Rules beyond those of one location, the most specific first."""
+        return (self.rules,) if self.rules else ()
 
 
 def turn(item: tuple[Attempt, Waiting]) -> Turn:
@@ -207,6 +232,7 @@ class StoredStock(Struct, frozen=True, array_like=True):
     transfers: dict[str, Transfer] = {}
     youngest: Turn | None = None
     promises: list[tuple[Attempt, datetime]] = []
+    rules: Rules = NO_RULES
 
 
 def to_stored(stock: Stock) -> StoredStock:
@@ -225,6 +251,7 @@ def to_stored(stock: Stock) -> StoredStock:
         dict(sorted(stock.transfers.items())),
         stock.youngest,
         sorted(stock.promises.items()),
+        stock.rules,
     )
 
 
@@ -258,6 +285,7 @@ def from_stored(stored: StoredStock) -> Stock:
         # A snapshot from before promises does not name it.
         youngest=stored.youngest or max(map(turn, stored.queue), default=None),
         promises=immutables.Map(stored.promises),
+        rules=stored.rules,
     )
 
 

@@ -21,6 +21,7 @@ class Stock(Row):
     safety_stock: int | None = None
     reorder_point: int | None = None
     buffer: int | None = None
+    excluded: bool | None = None
     low_detected_at: datetime | None = None
 
     @property
@@ -39,8 +40,8 @@ class Stock(Row):
 
     @property
     def sellable(self) -> int:
-        """What any channel may still sell."""
-        return max(0, self.available - (self.buffer or 0))
+        """What every channel may still sell."""
+        return 0 if self.excluded else max(0, self.available - (self.buffer or 0))
 
     @property
     def low_since(self) -> datetime | None:
@@ -60,6 +61,12 @@ class Expectation(Row):
     quantity: int = 0
     expected_at: datetime | None = None
     overdue: bool = False
+
+
+@dataclass(slots=True)
+class ChannelRule(Row):
+    buffer: int | None = None
+    excluded: bool = False
 
 
 @dataclass(slots=True)
@@ -90,18 +97,20 @@ class Location(Row):
 
 
 class Stocks:
-    """Tables `inventory`, `expiring_reservations`, `expected_receipts`, `transfers` and `locations`."""
+    """Tables `inventory`, `expiring_reservations`, `expected_receipts`, `transfers`, `channel_rules` and
+    `locations`."""
 
     def __init__(self) -> None:
         self.stock = Table("inventory", ("sku", "location_id"), Stock)
         self.holds = Table("expiring_reservations", ("sku", "order_id", "line_id", "attempt", "location_id"), Hold)
         self.expected = Table("expected_receipts", ("sku", "source", "reference", "location_id"), Expectation)
         self.transfers = Table("transfers", ("sku", "transfer_id"), Transfer)
+        self.rules = Table("channel_rules", ("sku", "location_id", "channel"), ChannelRule)
         self.locations = Table("locations", ("location_id",), Location)
 
     @property
     def tables(self) -> tuple[Expected, ...]:
-        return self.stock, self.holds, self.expected, self.transfers, self.locations
+        return self.stock, self.holds, self.expected, self.transfers, self.rules, self.locations
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -122,6 +131,7 @@ class Stocks:
             "QualityHoldReleased": self.quality_known,
             "StockDisposed": self.disposed,
             "StockPolicySet": self.policy_set,
+            "SellingRulesResolved": self.rules_resolved,
             "StockReserved": self.reserved,
             "StockReleased": self.released,
             "ReservationExpired": self.released,
@@ -223,6 +233,16 @@ class Stocks:
         row.safety_stock = data["safety_stock"]
         row.reorder_point = data["reorder_point"]
         row.buffer = max((buffer["quantity"] for buffer in data["buffers"]), default=0)
+
+    def rules_resolved(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        strictest, nothing_at_all = 0, False
+        for rule in data["rules"]:
+            row = self.rules.row(data["sku"], data["location_id"], rule["channel"])
+            row.buffer, row.excluded = rule["buffer"], rule["excluded"]
+            strictest = max(strictest, rule["buffer"] or 0)
+            nothing_at_all = nothing_at_all or rule["excluded"]
+        stock = self.at(data)
+        stock.buffer, stock.excluded = strictest, nothing_at_all
 
     def reserved(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).reserved += data["quantity"]

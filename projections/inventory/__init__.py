@@ -18,6 +18,7 @@ INVENTORY = Table(
         Column("safety_stock", "bigint", "last"),
         Column("reorder_point", "bigint", "last"),
         Column("buffer", "bigint", "last"),
+        Column("excluded", "boolean", "last"),
         Column("low_detected_at", "timestamptz", "last"),
     ),
 )
@@ -50,6 +51,18 @@ EXPECTED_RECEIPTS = Table(
     ),
 )
 
+#: Each rule is a whole row.
+CHANNEL_RULES = Table(
+    "channel_rules",
+    (
+        Column("sku", "text", "key"),
+        Column("location_id", "text", "key"),
+        Column("channel", "text", "key"),
+        Column("buffer", "bigint", "replace"),
+        Column("excluded", "boolean", "replace"),
+    ),
+)
+
 TRANSFERS = Table(
     "transfers",
     (
@@ -65,6 +78,8 @@ TRANSFERS = Table(
     ),
 )
 
-PROJECTION = Projection("inventory", (INVENTORY, EXPIRING_RESERVATIONS, EXPECTED_RECEIPTS, TRANSFERS), fold)
+PROJECTION = Projection(
+    "inventory", (INVENTORY, EXPIRING_RESERVATIONS, EXPECTED_RECEIPTS, TRANSFERS, CHANNEL_RULES), fold
+)
 
 __all__ = ["PROJECTION"]

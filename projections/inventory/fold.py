@@ -24,6 +24,7 @@ def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
         "expiring_reservations": _expiring(batch),
         "expected_receipts": _expected(batch),
         "transfers": _transfers(batch),
+        "channel_rules": batch.lines("SellingRulesResolved", "rules").select(*_KEY, "channel", "buffer", "excluded"),
     }
 
 
@@ -63,6 +64,11 @@ def _inventory(batch: FactBatch) -> pl.DataFrame:
                 *_KEY, on_hand=-_q, damaged=-units_from("damaged"), quality_hold=-units_from("quality_hold")
             ),
             batch.facts("StockPolicySet").select(*_KEY, "safety_stock", "reorder_point", buffer=largest_buffer),
+            batch.facts("SellingRulesResolved").select(
+                *_KEY,
+                buffer=pl.col("rules").list.eval(pl.element().struct.field("buffer")).list.max().fill_null(0),
+                excluded=pl.col("rules").list.eval(pl.element().struct.field("excluded")).list.any(),
+            ),
             batch.facts("StockReserved").select(*_KEY, reserved=_q),
             batch.facts("StockReleased").select(*_KEY, reserved=-_q),
             batch.facts("ReservationExpired").select(*_KEY, reserved=-_q),

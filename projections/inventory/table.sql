@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS inventory (
     safety_stock    bigint,                        -- units that the planner sets apart, as far as there are any
     reorder_point   bigint,                        -- at or below so many available units, stock is low
     buffer          bigint,                        -- the largest number of units kept back from a channel
+    excluded        boolean,                       -- whether a channel may sell none of it
     low_detected_at timestamptz,                   -- log time of the newest LowStockDetected
     safety          bigint GENERATED ALWAYS AS (
         least(coalesce(safety_stock, 0), greatest(0, on_hand - reserved - damaged - quality_hold))
@@ -19,13 +20,13 @@ CREATE TABLE IF NOT EXISTS inventory (
         on_hand - reserved - damaged - quality_hold
         - least(coalesce(safety_stock, 0), greatest(0, on_hand - reserved - damaged - quality_hold))
     ) STORED,
-    sellable        bigint GENERATED ALWAYS AS (
-        greatest(
+    sellable        bigint GENERATED ALWAYS AS (   -- to every channel: what the strictest rule leaves (else: channel_sellable)
+        CASE WHEN excluded THEN 0 ELSE greatest(
             0,
             on_hand - reserved - damaged - quality_hold
             - least(coalesce(safety_stock, 0), greatest(0, on_hand - reserved - damaged - quality_hold))
             - coalesce(buffer, 0)
-        )
+        ) END
     ) STORED,
     low_since       timestamptz GENERATED ALWAYS AS ( -- null as soon as there is enough again
         CASE
@@ -97,3 +98,31 @@ CREATE TABLE IF NOT EXISTS transfers (             -- units from one location to
 );
 
 CREATE INDEX IF NOT EXISTS transfers_missing ON transfers (sku) WHERE missing > 0;
+
+CREATE TABLE IF NOT EXISTS channel_rules (          -- what came of all rules: the most specific has won
+    sku         text COLLATE "C" NOT NULL,
+    location_id text COLLATE "C" NOT NULL,
+    channel     text COLLATE "C" NOT NULL,          -- '*' is every channel that has no row of its own
+    buffer      bigint,                             -- units kept back from it; null: no rule names it any more
+    excluded    boolean NOT NULL DEFAULT false,     -- it may sell none
+    PRIMARY KEY (sku, location_id, channel)
+);
+
+-- What each channel may sell; '*' is every channel that has no row of its own. Exact for each channel, unlike
+-- inventory.sellable, which no channel exceeds.
+CREATE OR REPLACE VIEW channel_sellable AS
+SELECT
+    i.sku,
+    i.location_id,
+    r.channel,
+    CASE WHEN r.excluded THEN 0 ELSE greatest(0, i.available - r.buffer) END AS sellable
+FROM inventory AS i
+JOIN channel_rules AS r ON r.sku = i.sku AND r.location_id = i.location_id
+WHERE r.buffer IS NOT NULL
+UNION ALL
+SELECT i.sku, i.location_id, '*', greatest(0, i.available)
+FROM inventory AS i
+WHERE NOT EXISTS (
+    SELECT FROM channel_rules AS r
+    WHERE r.sku = i.sku AND r.location_id = i.location_id AND r.channel = '*' AND r.buffer IS NOT NULL
+);

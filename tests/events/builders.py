@@ -206,6 +206,10 @@ def policy(*, location: str = "WH1", **numbers: Any) -> s.SetStockPolicy:
     return s.SetStockPolicy(sku="MUG", location_id=location, **numbers)
 
 
+def channels(location: str | None = None, **rules: Any) -> s.SetChannelPolicy:
+    return s.SetChannelPolicy(sku="MUG", location_id=location, **rules)
+
+
 def reserve(
     units: int = 1, *, order: str = "o-1", line: str = "1", attempt: int = 1, location: str = "WH1", **more: Any
 ) -> s.ReserveStock:

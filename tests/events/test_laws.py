@@ -72,6 +72,12 @@ STOCK_COMMANDS = st.one_of(
     st.builds(b.receive, UNITS, location=PLACES, po=ORDERED),
     st.builds(b.expect, st.integers(0, 6), SOON, location=PLACES, po=ORDERED.filter(bool)),
     st.just(b.CHECK_EXPECTED),
+    st.builds(
+        b.channels,
+        st.none() | PLACES,
+        buffers=st.none() | st.dictionaries(st.sampled_from(["*", "web"]), st.integers(0, 3)),
+        excluded_channels=st.sampled_from([(), (), ("web",), ("*",)]),
+    ),
     st.builds(b.send, UNITS, TRANSFERS, source=st.just("WH1"), expected_at=SOON),
     st.builds(b.arrive, st.integers(0, 6), TRANSFERS, damaged=st.integers(0, 2), close=st.booleans()),
     st.builds(b.amend_transfer, SOON.filter(bool), TRANSFERS),

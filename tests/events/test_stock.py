@@ -91,9 +91,11 @@ def test_safety_stock_is_kept_only_of_units_that_are_there() -> None:
 
 def test_a_policy_changes_what_it_names_and_leaves_the_rest() -> None:
     story = given(policy(safety_stock=5, reorder_point=7, buffers={"web": 2}))
-    story.when(policy(reorder_point=9)).then(like(f.StockPolicySet, safety_stock=5, reorder_point=9))
+    story.when(policy(reorder_point=9)).then(
+        like(f.StockPolicySet, safety_stock=5, reorder_point=9), f.SellingRulesResolved
+    )
     story.when(policy(safety_stock=0, buffers={})).then(
-        like(f.StockPolicySet, safety_stock=0, reorder_point=9, buffers=())
+        like(f.StockPolicySet, safety_stock=0, reorder_point=9, buffers=()), f.SellingRulesResolved
     )
 
 

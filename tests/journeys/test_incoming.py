@@ -106,6 +106,27 @@ def test_what_does_not_come_in_time_is_promised_no_more(shop: Shop) -> None:
     assert row["overdue"]
 
 
+def sellable(shop: Shop, sku: str, channel: str) -> int:
+    """What a channel may sell at WH1."""
+    rows = shop.connection.execute(
+        "SELECT channel, sellable FROM channel_sellable WHERE sku = %s AND location_id = 'WH1'", [sku]
+    ).fetchall()
+    by_channel = dict(rows)
+    units: int = by_channel.get(channel, by_channel["*"])
+    return units
+
+
+def test_of_fifty_the_most_specific_buffer_leaves_thirty_and_an_exclusion_none(shop: Shop) -> None:
+    shop.accepted(receive("VASE", "WH1", 50))
+    shop.accepted(command("SetChannelPolicy", sku="VASE", buffers={"*": 10}))
+    assert shop.stock("VASE", "WH1")["sellable"] == sellable(shop, "VASE", "web") == 40
+    shop.accepted(command("SetStockPolicy", sku="VASE", location_id="WH1", buffers={"*": 20}))
+    assert shop.stock("VASE", "WH1")["sellable"] == sellable(shop, "VASE", "web") == 30
+    shop.accepted(command("SetChannelPolicy", sku="VASE", location_id="WH1", excluded_channels=["web"]))
+    assert shop.stock("VASE", "WH1")["sellable"] == sellable(shop, "VASE", "web") == 0
+    assert sellable(shop, "VASE", "store") == 30
+
+
 def test_everything_above_is_equal_to_an_independent_fold(shop: Shop) -> None:
     shop.settle()
     report = shop.verify()

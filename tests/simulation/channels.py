@@ -66,6 +66,7 @@ class Channels:
             "rules": self._rules,
             "resolve": self._resolve,
             "reject": self._reject,
+            "channel_policy": self._channel_policy,
             "expect": self._expect, "transfer": self._transfer, "arrive": self._arrive,
         }  # fmt: skip
 
@@ -356,6 +357,16 @@ class Channels:
         }  # fmt: skip
         self._carts.append(data)
         return "ReserveStock", data
+
+    def _channel_policy(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
+        """Rules for all locations or one; most are taken away again, or nobody would sell anything in the end."""
+        data: Document = {"sku": dice.one(SKUS)}
+        if dice.once_in(2):
+            data["location_id"] = dice.one(LOCATIONS)
+        if dice.once_in(2):
+            data["buffers"] = {dice.one(("*", "web", "store")): dice.below(3)} if dice.once_in(2) else {}
+        data["excluded_channels"] = [dice.one(("*", "web", "store"))] if dice.once_in(3) else []
+        return "SetChannelPolicy", data
 
     def _hold_for_other(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
         """Another system reserves for itself, some of it for a time only."""

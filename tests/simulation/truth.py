@@ -188,6 +188,16 @@ class Truth:
             must(min(row.reserved, row.damaged, row.quality_hold, row.safety) >= 0, "no_quantity_is_negative", row)
             coming = sum(one.quantity for source, one in stock.incoming.items() if source.location_id == location_id)
             must(row.incoming == coming >= 0, "incoming_is_what_is_expected", (row, stock.incoming))
+            ruled = {key[2]: one for key, one in self.stocks.rules.rows.items() if key[:2] == (stock.sku, location_id)}
+            for channel in ("web", "store", "till", None):
+                rule = ruled.get(channel or "*")
+                if rule is None or rule.buffer is None:
+                    rule = ruled.get("*")
+                buffer = 0 if rule is None else rule.buffer or 0
+                sellable = 0 if rule is not None and rule.excluded else max(0, row.available - buffer)
+                must(
+                    level.free(channel) == sellable >= row.sellable, "a_channel_sells_what_its_rule_leaves", (row, rule)
+                )
             fell = row.available < min(0, before.get(location_id, 0))
             must(not fell or location_id in short, "a_shortfall_is_said", (row, before))
 

@@ -1,0 +1,43 @@
+"""What a channel may sell of what is available: the most specific rule that names it wins, and rules never add up.
+
+buffers: category 5, SKU 10, SKU at this location 20  ->  of 50 available a channel may sell 30
+a channel that any of them excludes may sell 0
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+#: Stands for every channel that is not named.
+EVERY = "*"
+
+
+class Rules(Struct, frozen=True, array_like=True):
+    """Units kept back by channel, and the channels that may sell none, as they were set in one place."""
+
+    buffers: Mapping[str, int] = {}
+    excluded: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.buffers or self.excluded)
+
+
+NO_RULES = Rules()
+
+
+def kept_back(chain: Sequence[Rules], channel: str | None) -> int | None:
+    """Units to be kept back from a channel, None where it may sell none. `chain`: most specific first."""
+    buffer: int | None = None
+    for rules in chain:
+        if EVERY in rules.excluded or channel in rules.excluded:
+            return None
+        if buffer is None and rules.buffers:
+            named = None if channel is None else rules.buffers.get(channel)
+            buffer = rules.buffers.get(EVERY) if named is None else named
+    return buffer or 0
+
+
+def resolved(chain: Sequence[Rules]) -> dict[str, int | None]:
+    """What is kept back from each channel that the rules name, as `kept_back`; `*` is every other channel."""
+    named = {channel for rules in chain for channel in (*rules.buffers, *rules.excluded)}
+    return {channel: kept_back(chain, channel) for channel in sorted(named)}

@@ -1,0 +1,65 @@
+"""What channels may sell: rules of a SKU everywhere and at one location, and what comes of them at each location."""
+
+from events.envelope import Refused
+from events.stock import commands as c
+from events.stock import facts as f
+from events.stock.decision import Decision
+from events.stock.rules import Rules, resolved
+from events.stock.state import NOTHING
+from events.values import Buffer, ChannelRule
+
+
+def set_policy(decision: Decision, data: c.SetChannelPolicy) -> Refused | None:
+    """Set the rules of the SKU, or of the SKU at one location; what is unset stays."""
+    stock = decision.stock
+    if data.buffers is None and data.excluded_channels is None:
+        return Refused(
+            code="invalid",
+            what=f"the channel policy of {data.sku} was not set",
+            detail="it names neither buffers nor excluded_channels",
+            hint="name at least one of them; an empty one takes away what was set",
+        )
+    rules = stock.rules if data.location_id is None else stock.level(data.location_id).own_rules
+    buffers = rules.buffers if data.buffers is None else data.buffers
+    excluded = rules.excluded if data.excluded_channels is None else data.excluded_channels
+    decision.add(
+        f.ChannelPolicySet(
+            sku=data.sku,
+            location_id=data.location_id,
+            buffers=as_buffers(Rules(buffers)),
+            excluded_channels=tuple(sorted(set(excluded))),
+        )
+    )
+    return None
+
+
+def as_buffers(rules: Rules) -> tuple[Buffer, ...]:
+    """Buffers as facts have them, by channel."""
+    return tuple(Buffer(channel=channel, quantity=quantity) for channel, quantity in sorted(rules.buffers.items()))
+
+
+def state_rules(decision: Decision) -> None:
+    """State what each channel may sell wherever this decision has changed it: readers need not know the precedence."""
+    before = decision.before
+    restated = {fact.location_id for fact in decision.facts if isinstance(fact, f.StockPolicySet)}
+    for location_id, level in decision.stock.levels.items():
+        known = before.levels.get(location_id, NOTHING)
+        if level is known or (level.chain == known.chain and location_id not in restated):
+            continue
+        was, now = resolved(known.chain), resolved(level.chain)
+        if not was and not now:
+            continue
+        decision.add(
+            f.SellingRulesResolved(
+                sku=decision.stock.sku,
+                location_id=location_id,
+                rules=tuple(
+                    ChannelRule(
+                        channel=channel,
+                        buffer=(now[channel] or 0) if channel in now else None,
+                        excluded=channel in now and now[channel] is None,
+                    )
+                    for channel in sorted(was.keys() | now.keys())
+                ),
+            )
+        )

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from events.cases import commands as cases_commands
 from events.cases import facts as cases_facts
+from events.categories import commands as categories_commands
+from events.categories import facts as categories_facts
 from events.locations import commands as locations_commands
 from events.locations import facts as locations_facts
 from events.orders import commands as orders_commands
@@ -95,6 +97,10 @@ _COMMANDS = (
     CommandType(stock_commands.DisposeStock, "intake.stock", "sku"),
     CommandType(stock_commands.SetStockPolicy, "intake.stock", "sku"),
     CommandType(stock_commands.SetChannelPolicy, "intake.stock", "sku"),
+    CommandType(stock_commands.AssignCategory, "intake.stock", "sku"),
+    CommandType(stock_commands.ApplyCategoryPolicy, "intake.stock", "sku", internal=True),
+    CommandType(categories_commands.SetCategoryPolicy, "intake.service", "category_id"),
+    CommandType(categories_commands.JoinCategory, "intake.service", "category_id", internal=True),
     CommandType(stock_commands.ReserveStock, "intake.stock", "sku"),
     CommandType(stock_commands.ReleaseStock, "intake.stock", "sku"),
     CommandType(stock_commands.AwaitStock, "intake.stock", "sku", internal=True),
@@ -163,6 +169,11 @@ _FACTS = (
     FactType(stock_facts.StockDisposed, "ledger.stock", "sku"),
     FactType(stock_facts.StockPolicySet, "ledger.stock", "sku"),
     FactType(stock_facts.ChannelPolicySet, "ledger.stock", "sku"),
+    FactType(stock_facts.SkuCategorised, "ledger.stock", "sku"),
+    FactType(stock_facts.CategoryRulesSet, "ledger.stock", "sku"),
+    FactType(categories_facts.CategoryPolicySet, "ledger.service", "category_id"),
+    FactType(categories_facts.CategoryMembershipChanged, "ledger.service", "category_id"),
+    FactType(categories_facts.CategoryPolicyApplied, "ledger.service", "category_id"),
     FactType(stock_facts.SellingRulesResolved, "ledger.stock", "sku"),
     FactType(stock_facts.StockReserved, "ledger.stock", "sku"),
     FactType(stock_facts.ReservationRefused, "ledger.stock", "sku"),

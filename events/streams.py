@@ -15,6 +15,11 @@ from events.cases import facts as case_facts
 from events.cases.decide import Case
 from events.cases.decide import decide as decide_case
 from events.cases.decide import evolve as evolve_case
+from events.categories import commands as category_commands
+from events.categories import facts as category_facts
+from events.categories.decide import Category
+from events.categories.decide import decide as decide_category
+from events.categories.decide import evolve as evolve_category
 from events.envelope import AnyCommand, Refused
 from events.locations.decide import Location
 from events.locations.decide import decide as decide_location
@@ -68,6 +73,7 @@ class Service(msgspec.Struct, frozen=True):
     case: Case | None = None
     location: Location | None = None
     routing: RoutingRules | None = None
+    category: Category | None = None
 
 
 _CASE_COMMANDS = (
@@ -91,6 +97,8 @@ def _decide_service(state: Service, command: AnyCommand) -> Sequence[Any] | Refu
         return decide_case(state.case, command)
     if isinstance(command.data, routing_commands.RoutingCommand):
         return decide_routing(state.routing, command)
+    if isinstance(command.data, category_commands.CategoryCommand):
+        return decide_category(state.category, command)
     return decide_location(state.location, command)
 
 
@@ -108,6 +116,8 @@ def _evolve_service(state: Service, fact: Any, _: About) -> Service:
         return state
     if isinstance(fact, _CASE_FACTS):
         return replace(state, case=evolve_case(state.case, fact))
+    if isinstance(fact, category_facts.CategoryFact):
+        return replace(state, category=evolve_category(state.category, fact))
     if isinstance(fact, routing_facts.RoutingFact):
         return replace(state, routing=evolve_routing(state.routing, fact))
     return replace(state, location=evolve_location(state.location, fact))

@@ -89,3 +89,11 @@ class Buffer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
     channel: Id
     quantity: Natural
+
+
+class CategoryRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What channels may sell of a category, everywhere or at one location."""
+
+    location_id: Id | None = None
+    buffers: tuple[Buffer, ...]
+    excluded_channels: tuple[Id, ...]

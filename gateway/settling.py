@@ -27,8 +27,6 @@ LOOK_SECONDS_MAX = 1.0
 LOOK_AT_LEAST_RECORDS = 100_000
 #: One request for committed offsets, and how long it is asked again: on a new broker the group's topic takes seconds.
 COMMITTED_SECONDS = 30.0
-_REACTION_TOPICS = ("ledger.orders", "ledger.stock")
-
 Offsets = Mapping[tuple[str, int], int]
 
 
@@ -57,7 +55,6 @@ class Gauge:
         self._partitions: list[tuple[str, int]] = []
         self._intake = [services.topic(name) for name in INTAKE_TOPICS]
         self._ledger = [services.topic(name) for name in LEDGER_TOPICS]
-        self._reacting = {services.topic(name) for name in _REACTION_TOPICS}
 
     def decided(self) -> Offsets:
         """(full intake topic, partition) → next offset to decide, as the ledger has committed it."""
@@ -114,7 +111,7 @@ class Gauge:
         ledger = {place: end for place, end in ends.items() if place[0] in self._ledger}
         return Flight(
             undecided=_missing({place: end for place, end in ends.items() if place not in ledger}, decided),
-            unanswered=_missing({place: end for place, end in ledger.items() if place[0] in self._reacting}, reacted),
+            unanswered=_missing(ledger, reacted),
             unprojected=_missing(ledger, projected),
             ends=ends,
         )

@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
 
-from events.values import Consumed, Delta, Id, Integer, Natural, Quantity, Text, UtcTime
+from events.values import CategoryRules, Consumed, Delta, Id, Integer, Natural, Quantity, Text, UtcTime
 
 RejectionReason: TypeAlias = Literal["not_in_stock", "mismatch", "damaged"]
 
@@ -168,6 +168,22 @@ class SetChannelPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     excluded_channels: tuple[Id, ...] | None = None
 
 
+class AssignCategory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The SKU belongs to a category, or to none."""
+
+    sku: Id
+    category_id: Id | None = None
+
+
+class ApplyCategoryPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The policy of its category is to count for the SKU."""
+
+    sku: Id
+    category_id: Id
+    policy_version: Natural
+    rules: tuple[CategoryRules, ...]
+
+
 class ReserveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Hold units for a line of an order, or say at once that there are not enough."""
 
@@ -279,6 +295,8 @@ StockCommand = (
     | DisposeStock
     | SetStockPolicy
     | SetChannelPolicy
+    | AssignCategory
+    | ApplyCategoryPolicy
     | ReserveStock
     | ReleaseStock
     | AwaitStock

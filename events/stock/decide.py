@@ -93,6 +93,10 @@ def _answer(decision: Decision, data: c.StockCommand) -> Refused | None:
             _set_policy(decision, data)
         case c.SetChannelPolicy():
             return selling.set_policy(decision, data)
+        case c.AssignCategory():
+            return selling.categorise(decision, data)
+        case c.ApplyCategoryPolicy():
+            selling.apply_category(decision, data)
         case c.ReturnStock():
             decision.add(
                 f.StockReturned(

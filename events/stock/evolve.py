@@ -27,6 +27,7 @@ from events.stock.state import (
     carts_without,
     turn,
 )
+from events.values import CategoryRules
 
 SECONDS_PER_DAY = 86_400
 
@@ -71,7 +72,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
                 approval_above=fact.approval_above,
             )
             return _with(stock, fact.location_id, level)
-        case f.ChannelPolicySet():
+        case f.ChannelPolicySet() | f.SkuCategorised() | f.CategoryRulesSet():
             return _ruled(stock, fact)
         case f.StockAwaited():
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
@@ -155,15 +156,30 @@ def _on_its_way(stock: Stock, transfer_id: str, left: Expected, received: int = 
     return _expect(stock, Source("transfer", transfer_id, known.to_location_id), left)
 
 
-def _ruled(stock: Stock, fact: f.ChannelPolicySet) -> Stock:
-    """The rules of a location are its level's; those of the SKU are known at every level."""
-    buffers = {buffer.channel: buffer.quantity for buffer in fact.buffers}
-    if fact.location_id is not None:
-        level = replace(stock.level(fact.location_id), buffers=buffers, excluded=fact.excluded_channels)
-        return _with(stock, fact.location_id, level)
-    stock = replace(stock, rules=Rules(buffers, fact.excluded_channels))
-    shared = stock.shared_rules
-    return replace(stock, levels={place: replace(level, shared=shared) for place, level in stock.levels.items()})
+def _ruled(stock: Stock, fact: f.ChannelPolicySet | f.SkuCategorised | f.CategoryRulesSet) -> Stock:
+    """The rules of a location are its level's; those of the SKU and its category are known at every level."""
+    match fact:
+        case f.ChannelPolicySet(location_id=str(location_id)):
+            buffers = {buffer.channel: buffer.quantity for buffer in fact.buffers}
+            level = replace(stock.level(location_id), buffers=buffers, excluded=fact.excluded_channels)
+            return _with(stock, location_id, level)
+        case f.ChannelPolicySet():
+            stock = replace(stock, rules=_rules(fact))
+        case f.SkuCategorised():
+            # What the old category kept back stays so until the new one's policy is here: nothing is sold in between.
+            rules = stock.category_rules if fact.category_id is not None else {}
+            stock = replace(stock, category=fact.category_id, category_version=-1, category_rules=rules)
+        case f.CategoryRulesSet():
+            rules = {one.location_id or "": _rules(one) for one in fact.rules}
+            stock = replace(stock, category_version=fact.policy_version, category_rules=rules)
+    return replace(
+        stock,
+        levels={place: replace(level, shared=stock.shared_rules(place)) for place, level in stock.levels.items()},
+    )
+
+
+def _rules(set_: f.ChannelPolicySet | CategoryRules) -> Rules:
+    return Rules({buffer.channel: buffer.quantity for buffer in set_.buffers}, set_.excluded_channels)
 
 
 def _with(stock: Stock, location_id: str, level: Level) -> Stock:

@@ -2,7 +2,19 @@
 
 from msgspec import Struct
 
-from events.values import Buffer, ChannelRule, Consumed, Id, Integer, Natural, Quantity, Text, Total, UtcTime
+from events.values import (
+    Buffer,
+    CategoryRules,
+    ChannelRule,
+    Consumed,
+    Id,
+    Integer,
+    Natural,
+    Quantity,
+    Text,
+    Total,
+    UtcTime,
+)
 
 
 class StockReceived(Struct, frozen=True, kw_only=True):
@@ -233,6 +245,23 @@ class ChannelPolicySet(Struct, frozen=True, kw_only=True):
     excluded_channels: tuple[Id, ...]
 
 
+class SkuCategorised(Struct, frozen=True, kw_only=True):
+    """The SKU belongs to a category from now on."""
+
+    sku: Id
+    category_id: Id | None = None
+    previous: Id | None = None
+
+
+class CategoryRulesSet(Struct, frozen=True, kw_only=True):
+    """The rules of its category count for the SKU from now on."""
+
+    sku: Id
+    category_id: Id
+    policy_version: Natural
+    rules: tuple[CategoryRules, ...]
+
+
 class SellingRulesResolved(Struct, frozen=True, kw_only=True):
     """What each channel may sell of a SKU at a location, after the most specific rules have won."""
 
@@ -426,6 +455,8 @@ StockFact = (
     | StockDisposed
     | StockPolicySet
     | ChannelPolicySet
+    | SkuCategorised
+    | CategoryRulesSet
     | SellingRulesResolved
     | StockReserved
     | ReservationRefused

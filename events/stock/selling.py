@@ -33,6 +33,31 @@ def set_policy(decision: Decision, data: c.SetChannelPolicy) -> Refused | None:
     return None
 
 
+def categorise(decision: Decision, data: c.AssignCategory) -> Refused | None:
+    """The SKU goes over to another category, whose rules come to it in a command of their own."""
+    known = decision.stock.category
+    if data.category_id == known:
+        return Refused(
+            code="conflict",
+            what=f"the category of {data.sku} was not changed",
+            detail=f"it is {known} already" if known else "it belongs to no category",
+            hint="nothing needs to be done",
+        )
+    decision.add(f.SkuCategorised(sku=data.sku, category_id=data.category_id, previous=known))
+    return None
+
+
+def apply_category(decision: Decision, data: c.ApplyCategoryPolicy) -> None:
+    """The newest policy of the category that the SKU belongs to; any other one says nothing."""
+    stock = decision.stock
+    if data.category_id == stock.category and data.policy_version > stock.category_version:
+        decision.add(
+            f.CategoryRulesSet(
+                sku=data.sku, category_id=data.category_id, policy_version=data.policy_version, rules=data.rules
+            )
+        )
+
+
 def as_buffers(rules: Rules) -> tuple[Buffer, ...]:
     """Buffers as facts have them, by channel."""
     return tuple(Buffer(channel=channel, quantity=quantity) for channel, quantity in sorted(rules.buffers.items()))

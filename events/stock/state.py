@@ -168,7 +168,7 @@ class Stock(Struct, frozen=True, kw_only=True):
     order (the cart) that they were asked for.
     `incoming` is what is on its way; at `next_due` some of it is overdue. `transfers` are on their way by number.
     `awaited` is the units of the whole queue, nobody in it comes after `youngest`. `promises` are those of waiters.
-    `rules` say what channels may sell at any location.
+    `rules` say what channels may sell at any location; so do `category_rules`, by location ("" is any).
     """
 
     sku: str
@@ -189,18 +189,22 @@ class Stock(Struct, frozen=True, kw_only=True):
     youngest: Turn | None = None
     promises: Promises = immutables.Map()
     rules: Rules = NO_RULES
+    category: str | None = None
+    category_version: int = -1
+    category_rules: Mapping[str, Rules] = {}
 
     def level(self, location_id: str) -> Level:
         found = self.levels.get(location_id)
         if found is not None:
             return found
-        shared = self.shared_rules
+        shared = self.shared_rules(location_id)
         return Level(shared=shared) if shared else NOTHING
 
-    @property
-    def shared_rules(self) -> tuple[Rules, ...]:
-        """Rules beyond those of one location, the most specific first."""
-        return (self.rules,) if self.rules else ()
+    def shared_rules(self, location_id: str) -> tuple[Rules, ...]:
+        """Rules that are not the SKU's at this location alone, the most specific first."""
+        category = self.category_rules
+        rules = (self.rules, category.get(location_id, NO_RULES), category.get("", NO_RULES))
+        return tuple(one for one in rules if one)
 
 
 def turn(item: tuple[Attempt, Waiting]) -> Turn:
@@ -233,6 +237,9 @@ class StoredStock(Struct, frozen=True, array_like=True):
     youngest: Turn | None = None
     promises: list[tuple[Attempt, datetime]] = []
     rules: Rules = NO_RULES
+    category: str | None = None
+    category_version: int = -1
+    category_rules: dict[str, Rules] = {}
 
 
 def to_stored(stock: Stock) -> StoredStock:
@@ -252,6 +259,9 @@ def to_stored(stock: Stock) -> StoredStock:
         stock.youngest,
         sorted(stock.promises.items()),
         stock.rules,
+        stock.category,
+        stock.category_version,
+        dict(stock.category_rules),
     )
 
 
@@ -286,6 +296,9 @@ def from_stored(stored: StoredStock) -> Stock:
         youngest=stored.youngest or max(map(turn, stored.queue), default=None),
         promises=immutables.Map(stored.promises),
         rules=stored.rules,
+        category=stored.category,
+        category_version=stored.category_version,
+        category_rules=stored.category_rules,
     )
 
 

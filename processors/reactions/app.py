@@ -8,13 +8,11 @@ from typing import Any
 import faust
 from yarl import URL
 
+from events.catalogue import LEDGER_TOPICS
 from processors.reactions.transport import ReactionsApp
 from runtime.errors import Fault
 from runtime.kafka import faust_broker
 from runtime.services import Services
-
-#: Facts are read from here. Locations and cases (ledger.service) have no reaction.
-LEDGER_TOPICS = ("ledger.orders", "ledger.stock")
 
 GROUP = "reactions"
 

@@ -20,7 +20,8 @@ from aiokafka.errors import IllegalStateError
 from confluent_kafka import KafkaException
 from faust.types import TP
 
-from processors.reactions.app import GROUP, LEDGER_TOPICS, reactions_app
+from events.catalogue import LEDGER_TOPICS
+from processors.reactions.app import GROUP, reactions_app
 from processors.reactions.engine import Engine, Fetched
 from processors.reactions.lookups import ProjectionLookups
 from processors.reactions.patience import Patience, StoppedWaitingError

@@ -6,6 +6,7 @@ react(facts, lookups) -> commands, in the order of the facts; grouped answers la
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from events.categories.facts import CategoryPolicyApplied
 from events.envelope import AnyRecorded
 from events.orders.facts import (
     AllocationRejected,
@@ -27,6 +28,7 @@ from events.stock.facts import (
     BackorderPromised,
     ReservationExpired,
     ReservationRefused,
+    SkuCategorised,
     StockAwaited,
     StockOffered,
     StockReleased,
@@ -35,6 +37,7 @@ from events.stock.facts import (
 from processors.reactions.allocation import allocation
 from processors.reactions.amendments import ask_for_amendment
 from processors.reactions.asked import Asked
+from processors.reactions.categories import apply, join
 from processors.reactions.crossing import open_case
 from processors.reactions.movements import ship, take_back
 from processors.reactions.rejections import correct
@@ -63,6 +66,8 @@ ALONE: Mapping[type[Any], Alone] = {
     ShipmentDispatched: ship,
     DispatchCrossed: open_case,
     ReturnReceived: take_back,
+    SkuCategorised: join,
+    CategoryPolicyApplied: apply,
 }
 
 #: Is brought back to its order, all of a batch together, by the allocation reaction.

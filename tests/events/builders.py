@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from events.categories import commands as k
 from events.orders import commands as o
 from events.orders.state import Line, Order
 from events.stock import commands as s
@@ -204,6 +205,14 @@ def dispose(units: int, taken_from: Any = "damaged") -> s.DisposeStock:
 
 def policy(*, location: str = "WH1", **numbers: Any) -> s.SetStockPolicy:
     return s.SetStockPolicy(sku="MUG", location_id=location, **numbers)
+
+
+def assign(category_id: str | None) -> s.AssignCategory:
+    return s.AssignCategory(sku="MUG", category_id=category_id)
+
+
+def category_policy(**rules: Any) -> k.SetCategoryPolicy:
+    return k.SetCategoryPolicy(category_id="china", **rules)
 
 
 def channels(location: str | None = None, **rules: Any) -> s.SetChannelPolicy:

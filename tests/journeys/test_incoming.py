@@ -118,11 +118,16 @@ def sellable(shop: Shop, sku: str, channel: str) -> int:
 
 def test_of_fifty_the_most_specific_buffer_leaves_thirty_and_an_exclusion_none(shop: Shop) -> None:
     shop.accepted(receive("VASE", "WH1", 50))
+    shop.accepted(
+        command("SetCategoryPolicy", category_id="glass", buffers={"*": 5}),
+        command("AssignCategory", sku="VASE", category_id="glass"),
+    )
+    assert shop.stock("VASE", "WH1")["sellable"] == sellable(shop, "VASE", "web") == 45
     shop.accepted(command("SetChannelPolicy", sku="VASE", buffers={"*": 10}))
     assert shop.stock("VASE", "WH1")["sellable"] == sellable(shop, "VASE", "web") == 40
     shop.accepted(command("SetStockPolicy", sku="VASE", location_id="WH1", buffers={"*": 20}))
     assert shop.stock("VASE", "WH1")["sellable"] == sellable(shop, "VASE", "web") == 30
-    shop.accepted(command("SetChannelPolicy", sku="VASE", location_id="WH1", excluded_channels=["web"]))
+    shop.accepted(command("SetCategoryPolicy", category_id="glass", excluded_channels=["web"]))
     assert shop.stock("VASE", "WH1")["sellable"] == sellable(shop, "VASE", "web") == 0
     assert sellable(shop, "VASE", "store") == 30
 

@@ -20,6 +20,7 @@ from tests.simulation.truth import Truth
 SKUS = ("apron", "bowl", "cup")
 LOCATIONS = ("WH1", "WH2")
 PURCHASE_ORDERS = ("PO-1", "PO-2")
+CATEGORIES = ("china", "glass")
 CASES = ("case-1", "case-2")
 QUEUE = "routing_exceptions"
 _HOLDS = ("payment", "fraud", "customer")
@@ -67,6 +68,7 @@ class Channels:
             "resolve": self._resolve,
             "reject": self._reject,
             "channel_policy": self._channel_policy,
+            "category_policy": self._category_policy, "category": self._category,
             "expect": self._expect, "transfer": self._transfer, "arrive": self._arrive,
         }  # fmt: skip
 
@@ -357,6 +359,17 @@ class Channels:
         }  # fmt: skip
         self._carts.append(data)
         return "ReserveStock", data
+
+    def _category_policy(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
+        _, data = self._channel_policy(number, dice, now)
+        del data["sku"]
+        return "SetCategoryPolicy", {**data, "category_id": dice.one(CATEGORIES)}
+
+    def _category(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
+        data: Document = {"sku": dice.one(SKUS)}
+        if not dice.once_in(5):
+            data["category_id"] = dice.one(CATEGORIES)
+        return "AssignCategory", data
 
     def _channel_policy(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
         """Rules for all locations or one; most are taken away again, or nobody would sell anything in the end."""

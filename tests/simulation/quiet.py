@@ -21,10 +21,31 @@ def check_quiet(truth: Truth, now: datetime) -> None:
     for order in orders.values():
         _check_answered(order)
     _check_holds(orders, skus, now)
+    _check_categories(skus, truth.states("ledger.service"))
     _check_waits(truth, orders, skus)
     _check_goods(truth, orders)
     opened = {case_id for case_id, service in truth.states("ledger.service").items() if service.case is not None}
     must(truth.crossings <= opened, "a_dispatch_that_crossed_has_its_case", truth.crossings - opened)
+
+
+def _check_categories(skus: dict[str, Any], service: dict[str, Any]) -> None:
+    """Each SKU has the newest policy of its category, and the category knows the SKU."""
+    for sku, stock in skus.items():
+        for category_id, state in service.items():
+            if state.category is not None and sku in state.category.members:
+                belongs = state.category.members[sku].belongs
+                must(belongs == (stock.category == category_id), "categories_and_skus_agree", (sku, stock, state))
+        if stock.category is None:
+            must(not stock.category_rules, "no_category_no_rules", stock)
+            continue
+        category = service[stock.category].category
+        must(stock.category_version == category.policy_version, "the_newest_policy_counts", (sku, stock, category))
+        rules = {
+            place: ({one.channel: one.quantity for one in rule.buffers}, rule.excluded_channels)
+            for place, rule in category.rules.items()
+        }
+        known = {place: (dict(rule.buffers), rule.excluded) for place, rule in stock.category_rules.items()}
+        must(known == rules, "the_newest_policy_counts", (sku, known, rules))
 
 
 def _check_answered(order: Any) -> None:

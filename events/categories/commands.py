@@ -1,0 +1,26 @@
+"""What can be asked of a category: the commands, checked as they come in."""
+
+from msgspec import Struct
+
+from events.values import Id, Natural, Quantity
+
+
+class SetCategoryPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What channels may sell of the SKUs of a category, everywhere or at one location; what is unset stays."""
+
+    category_id: Id
+    location_id: Id | None = None
+    buffers: dict[Id, Natural] | None = None
+    excluded_channels: tuple[Id, ...] | None = None
+
+
+class JoinCategory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A SKU has joined or left the category, as its own stream says."""
+
+    category_id: Id
+    sku: Id
+    sku_version: Quantity
+    joins: bool
+
+
+CategoryCommand = SetCategoryPolicy | JoinCategory

@@ -3,7 +3,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test simulate faults soak recovery year check format pins clean
+.PHONY: help setup demo test simulate faults soak routing recovery year check format pins clean
 
 # Tools of the environment first; nothing of the caller's Python may leak into it.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -36,6 +36,9 @@ faults: setup ## every fault on three Kafka nodes, SEEDS=20 each from SEED=1 (ho
 soak: setup ## load and random faults for MINUTES=30, judged every few minutes (SEED=1 REPORT=file.md)
 	@.venv/bin/python -m tests.faults.soak --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) \
 		$(if $(REPORT),--report "$(REPORT)") $(ARGS)
+
+routing: setup ## orders routed per second, beside HiGHS and a greedy (ARGS="--orders 5000")
+	@.venv/bin/python -m benchmarks.routing $(ARGS)
 
 recovery: setup ## how long a worker that died with a backlog takes to be live again (ROUNDS=3)
 	@.venv/bin/python -m benchmarks.recovery --rounds $(or $(ROUNDS),3) $(ARGS)

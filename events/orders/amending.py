@@ -132,6 +132,11 @@ def _request(
             sales_channel=order.channel,
             latitude=order.latitude,
             longitude=order.longitude,
+            country=order.country,
+            service_level=order.service_level,
+            region=order.region,
+            value_minor=order.value_minor,
+            held_at=order.held_at,
         )
     )
 

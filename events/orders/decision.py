@@ -179,6 +179,11 @@ class Decision:
                 latitude=order.latitude,
                 longitude=order.longitude,
                 cart_id=order.cart_id,
+                service_level=order.service_level,
+                region=order.region,
+                promised_by=order.promised_by,
+                value_minor=order.value_minor,
+                held_at=order.held_at,
             )
         )
 

@@ -129,6 +129,8 @@ def _placed(fact: f.OrderPlaced, channel: str, occurred_at: datetime) -> Order:
         charges_minor=sum(charge.amount_minor for charge in fact.charges),
         cart_id=fact.cart_id,
         released=fact.sourcing,
+        service_level=fact.service_level,
+        region=fact.ship_to.region,
     )
 
 

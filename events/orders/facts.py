@@ -173,6 +173,11 @@ class AmendmentRequested(Struct, frozen=True, kw_only=True):
     sales_channel: Text
     latitude: float | None = None
     longitude: float | None = None
+    country: Text = ""
+    service_level: Text = "standard"
+    region: Text | None = None
+    value_minor: Total = 0
+    held_at: tuple[Id, ...] = ()
 
 
 class AmendmentAnswered(Struct, frozen=True, kw_only=True):
@@ -252,6 +257,11 @@ class SourcingRequested(Struct, frozen=True, kw_only=True):
     latitude: float | None = None
     longitude: float | None = None
     cart_id: Id | None = None
+    service_level: Text = "standard"
+    region: Text | None = None
+    promised_by: UtcTime | None = None
+    value_minor: Total = 0
+    held_at: tuple[Id, ...] = ()
 
 
 class LineAllocated(Struct, frozen=True, kw_only=True):

@@ -156,11 +156,18 @@ class Order(Struct, frozen=True, kw_only=True):
     refunded_minor: int = 0
     queues: Mapping[str, Queued] = {}
     cart_id: str | None = None
+    service_level: str = "standard"
+    region: str | None = None
 
     @property
     def as_a_whole(self) -> bool:
         """Whether it is allocated only all at once."""
         return self.allocation == "all_or_nothing"
+
+    @property
+    def held_at(self) -> tuple[str, ...]:
+        """Locations that hold units for it now."""
+        return tuple(sorted({hold.location_id for line in self.lines.values() for hold in line.holds}))
 
     @property
     def may_source(self) -> bool:

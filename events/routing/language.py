@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from events.values import Id, Natural, Text
+from events.values import Id, Latitude, Longitude, Natural, Text
 
 Kind = Literal["warehouse", "store", "third_party", "supplier"]
 ServiceLevel = Literal["standard", "express", "same_day"]
@@ -118,10 +118,4 @@ class RuleBook(_Part, frozen=True, kw_only=True):
     transit: Transit = Transit()
     markdowns: tuple[Markdown, ...] = ()
     supply: Supply = Supply()
-
-    def rule_named(self, name: str) -> Rule:
-        """The rule of that name. KeyError where there is none."""
-        for rule in self.rules:
-            if rule.name == name:
-                return rule
-        raise KeyError(name)
+    centres: dict[Country, tuple[Latitude, Longitude]] = {}

@@ -112,8 +112,9 @@ class Decision:
     def grant(
         self, attempt: Attempt, waiting: Waiting, quantity: int, *, waited: bool, fresh: Collection[str] = ()
     ) -> int:
-        """Hold up to `quantity` units, preferred locations first; returns the units held."""
-        others = sorted(set(self.stock.levels) - set(waiting.locations))
+        """Hold up to `quantity` units, preferred locations first (or only these); returns the units held."""
+        named = set(waiting.locations)
+        others = [] if waiting.mode == "grant_there" else sorted(set(self.stock.levels) - named)
         left = quantity
         for location_id in (*waiting.locations, *others):
             if location_id in waiting.not_at and location_id not in fresh:

@@ -14,6 +14,7 @@ from gateway.cli.context import wrong_setting
 from gateway.cli.demo import register as add_demo
 from gateway.cli.queue import register as add_queue
 from gateway.cli.reading import register as add_reading
+from gateway.cli.routing import register as add_routing
 from gateway.cli.rules import register as add_rules
 from gateway.cli.running import register as add_running
 from gateway.cli.services import register as add_services
@@ -28,7 +29,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for add in (add_services, add_demo, add_writing, add_running, add_reading, add_queue, add_rules, add_checking):
+for add in (
+    add_services,
+    add_demo,
+    add_writing,
+    add_running,
+    add_reading,
+    add_queue,
+    add_rules,
+    add_routing,
+    add_checking,
+):
     add(app)
 
 

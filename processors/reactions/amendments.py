@@ -12,8 +12,9 @@ from events.orders.commands import DeclineAmendment, ExtraAvailable
 from events.orders.facts import AmendmentRequested
 from events.stock.commands import ReserveStock
 from processors.reactions.asked import Asked
-from processors.reactions.plan import Need, Part, Plan, plan
 from processors.reactions.sourcing import Lookups
+from processors.routing.model import Need, Part, Plan, Wanted
+from processors.routing.route import route
 
 ACTOR = "sourcing"
 
@@ -26,7 +27,7 @@ def ask_for_amendment(fact: Recorded[AmendmentRequested], lookups: Lookups) -> l
         for line in wanted.lines
         if line.ordered > line.ordered_before
     ]
-    found = _plan(wanted, needs, lookups)
+    found = _plan(fact, needs, lookups)
     if found.short:
         return [_decline(fact, needs, found)]
     numbers: dict[str, int] = {}
@@ -37,12 +38,25 @@ def ask_for_amendment(fact: Recorded[AmendmentRequested], lookups: Lookups) -> l
     return asked
 
 
-def _plan(wanted: AmendmentRequested, needs: list[Need], lookups: Lookups) -> Plan:
-    known = wanted.latitude is not None and wanted.longitude is not None
-    destination = (wanted.latitude or 0.0, wanted.longitude or 0.0) if known else None
-    found = plan(needs, lookups.sellable, lookups.places, destination)
+def _plan(fact: Recorded[AmendmentRequested], needs: list[Need], lookups: Lookups) -> Plan:
+    data = fact.data
+    known = data.latitude is not None and data.longitude is not None
+    wanted = Wanted(
+        order_id=data.order_id,
+        needs=tuple(needs),
+        at=fact.occurred_at,
+        channel=data.sales_channel,
+        service_level=data.service_level,
+        country=data.country,
+        region=data.region,
+        value_minor=data.value_minor,
+        destination=(data.latitude or 0.0, data.longitude or 0.0) if known else None,
+        due_by=data.promised_by,
+        held_at=data.held_at,
+    )
+    found = route(wanted, lookups.router, lookups.world(lookups.sellable)).plan
     # A buffer may be another channel's: only the stock stream knows.
-    return plan(needs, lookups.available, lookups.places, destination) if found.short else found
+    return route(wanted, lookups.router, lookups.world(lookups.available)).plan if found.short else found
 
 
 def _reserve(fact: Recorded[AmendmentRequested], part: Part, number: int) -> Asked:

@@ -16,7 +16,7 @@ from processors.reactions.positions import Move, Partition
 from processors.reactions.reader import FactDecoder, HoleError, PartitionReading, Position, Values
 from processors.reactions.sourcing import Lookups
 from processors.reactions.timers import OrderDue, ReceiptDue, ReservationDue, due
-from processors.reactions.wiring import carts_to_look_up, react, skus_to_look_up
+from processors.reactions.wiring import carts_to_look_up, moments_of, react, skus_to_look_up
 from runtime import failpoints
 from runtime.errors import Fault
 from runtime.logging import log
@@ -49,7 +49,7 @@ class PositionStore(Protocol):
 class LookupSource(Protocol):
     """What `ProjectionLookups` is."""
 
-    def read(self, skus: Collection[str], carts: Collection[str]) -> Lookups: ...
+    def read(self, skus: Collection[str], carts: Collection[str], moments: Collection[datetime]) -> Lookups: ...
     def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue]]: ...
 
 
@@ -132,12 +132,14 @@ class Engine:
             except HoleError as hole:
                 again[partition] = self._read_again(partition, hole)
         failpoints.reach("reactions.react")
-        lookups = self._lookups.read(skus_to_look_up(facts), carts_to_look_up(facts)) if facts else None
-        asked = react(facts, lookups) if lookups is not None else []
+        asked = react(facts, self._look_up(facts)) if facts else []
         self._sender.send(asked)
         self.commands_sent += len(asked)
         self._save(touched, again)
         return again
+
+    def _look_up(self, facts: Sequence[AnyRecorded]) -> Lookups:
+        return self._lookups.read(skus_to_look_up(facts), carts_to_look_up(facts), moments_of(facts))
 
     def _save(self, touched: Mapping[Partition, PartitionReading], again: dict[Partition, int]) -> None:
         moves = {

@@ -1,28 +1,117 @@
-"""What the reactions know of the world, read from the projections: one query a batch.
+"""What the reactions know of the world, read from the projections: two queries a batch at most.
 
-    lookups.read({"MUG"})       -> Lookups(sellable={"MUG": {"WH1": 5}}, available={"MUG": {"WH1": 7}}, places={...})
+    lookups.read({"MUG"}, [at])  -> Lookups(sellable={"MUG": {"WH1": 5}}, available={"MUG": {"WH1": 7}}, places={...})
 
 The tables are a moment behind the log, and so may be the answer: the stock streams decide against the truth.
 """
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
 
 import psycopg
 
-from processors.reactions.plan import Place
+from events.routing.rules import RulesError, read_rules
 from processors.reactions.positions import Database
 from processors.reactions.sourcing import Lookups
 from processors.reactions.timers import OrderDue, ReceiptDue, ReservationDue
+from processors.routing.book import Router, default_router
+from processors.routing.default import IN_FORCE
+from processors.routing.model import Place
+from runtime.errors import Fault
 
-#: Locations change a few times a day. Shorter asks for them again and again; longer keeps a new location unknown.
+#: Locations and rules change a few times a day. Shorter asks for them again and again; longer keeps a new location
+#: unknown, and routes by old rules.
 PLACES_KEPT_SECONDS = 5.0
+
+#: Whole weeks that the pace of a SKU at a location is taken from. Fewer make a quiet week look like plenty; more are
+#: slow to see a season begin.
+PACE_WEEKS = 4
 
 #: Rows a timer takes in one round, oldest first. Fewer would let a surge of holds (a sale with short expiry) lapse
 #: late, more make one round long.
 DUE_ROWS_MAX = 5_000
+
+
+_STOCK = """
+    SELECT sku, location_id, sellable, available, NULL::bigint
+    FROM inventory WHERE sku = ANY(%(skus)s) AND available > 0
+"""
+
+_STOCK_AND_PACE = """
+    SELECT i.sku, i.location_id, i.sellable, i.available, p.shipped
+    FROM inventory AS i
+    LEFT JOIN (
+        SELECT sku, location_id, sum(shipped)::bigint AS shipped
+        FROM sku_weeks WHERE sku = ANY(%(skus)s) AND week >= %(first)s AND week < %(last)s
+        GROUP BY sku, location_id
+    ) AS p USING (sku, location_id)
+    WHERE i.sku = ANY(%(skus)s) AND i.available > 0
+"""
+
+_LOAD = """
+    SELECT location_id, NULL::date, count(DISTINCT order_id)
+    FROM order_line_locations WHERE allocated > 0 GROUP BY location_id
+    UNION ALL
+    SELECT location_id, day, sum(dispatched)::bigint
+    FROM location_days WHERE day >= %(first)s AND day <= %(last)s GROUP BY location_id, day
+"""
+
+
+class Load(NamedTuple):
+    """How busy locations are: parcels that are planned and have not left; parcels that left, by day."""
+
+    waiting: Mapping[str, int]
+    sent: Mapping[tuple[str, date], int]
+
+
+def _stock_parameters(skus: Collection[str], moments: Collection[datetime]) -> dict[str, Any]:
+    if not moments:
+        return {"skus": list(skus)}
+    day = max(moments).date()
+    monday = day - timedelta(days=day.weekday())
+    return {"skus": list(skus), "first": monday - timedelta(weeks=PACE_WEEKS), "last": monday}
+
+
+def read_load(connection: psycopg.Connection[Any], moments: Collection[datetime]) -> Load:
+    """What waits at each location, and what left there on the days of these moments."""
+    days = {"first": min(moments).date(), "last": max(moments).date()}
+    waiting: dict[str, int] = {}
+    sent: dict[tuple[str, date], int] = {}
+    for location_id, day, parcels in connection.execute(_LOAD, days).fetchall():
+        if day is None:
+            waiting[location_id] = parcels
+        else:
+            sent[location_id, day] = parcels
+    return Load(waiting, sent)
+
+
+def read_places(connection: psycopg.Connection[Any]) -> dict[str, Place]:
+    """The locations, as they were last registered."""
+    rows = connection.execute(
+        "SELECT location_id, latitude, longitude, cost_minor_per_parcel, kind, country, daily_capacity FROM locations"
+    ).fetchall()
+    return {row[0]: Place(*row) for row in rows}
+
+
+def read_router(connection: psycopg.Connection[Any], known: Router) -> Router:
+    """The rules in force: `known` where these are they still; those that ship where nobody has published any.
+
+    Raises Fault for a text that this build cannot read: written by a newer one.
+    """
+    row = connection.execute("SELECT number, text FROM routing_rules WHERE rules_id = %s", [IN_FORCE]).fetchone()
+    if row is None:
+        return default_router()
+    number, text = row
+    if known.number == number:
+        return known
+    try:
+        return Router(read_rules(text), number)
+    except RulesError as error:
+        raise Fault(
+            f"the routing rules in force (version {number}) cannot be read", error.detail, "run the newer build"
+        ) from error
 
 
 class ProjectionLookups:
@@ -32,27 +121,43 @@ class ProjectionLookups:
         self._database = database
         self._clock = clock
         self._places: Mapping[str, Place] = {}
+        self._router = default_router()
         self._places_until = float("-inf")
 
-    def read(self, skus: Collection[str], carts: Collection[str] = ()) -> Lookups:
-        """Stock of the SKUs where there is any, the locations, and what the carts hold. No query at all where no SKU is
-        asked for.
+    def read(self, skus: Collection[str], carts: Collection[str] = (), moments: Collection[datetime] = ()) -> Lookups:
+        """Stock of the SKUs where there is any, the locations and how busy they are, the rules, and what the carts
+        hold. `moments` are those of the plans. No query at all where no SKU is asked for.
         """
         if not skus:
-            return Lookups({}, {}, self._places)
+            return Lookups({}, {}, self._places, router=self._router)
+        self._refresh()
+        pace = self._router.needs_pace and bool(moments)
+        with_load = any(place.daily_capacity is not None for place in self._places.values()) and bool(moments)
 
-        def ask(connection: psycopg.Connection[Any]) -> list[Any]:
-            return connection.execute(
-                "SELECT sku, location_id, sellable, available FROM inventory WHERE sku = ANY(%s) AND available > 0",
-                [list(skus)],
-            ).fetchall()
+        def ask(connection: psycopg.Connection[Any]) -> tuple[list[Any], Load]:
+            stock = connection.execute(_STOCK_AND_PACE if pace else _STOCK, _stock_parameters(skus, moments))
+            rows = stock.fetchall()
+            return rows, read_load(connection, moments) if with_load else Load({}, {})
 
+        rows, load = self._database.run(ask)
         sellable: dict[str, dict[str, int]] = {}
         available: dict[str, dict[str, int]] = {}
-        for sku, location_id, units_sellable, units_available in self._database.run(ask):
+        weekly: dict[str, dict[str, float]] = {}
+        for sku, location_id, units_sellable, units_available, shipped in rows:
             sellable.setdefault(sku, {})[location_id] = units_sellable
             available.setdefault(sku, {})[location_id] = units_available
-        return Lookups(sellable, available, self._known_places(), self._held_by(carts) if carts else {})
+            if shipped:
+                weekly.setdefault(sku, {})[location_id] = shipped / PACE_WEEKS
+        return Lookups(
+            sellable,
+            available,
+            self._places,
+            self._held_by(carts) if carts else {},
+            self._router,
+            load.waiting,
+            load.sent,
+            weekly,
+        )
 
     def _held_by(self, carts: Collection[str]) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
         """Units by cart, SKU and location. What has lapsed since is refused by the stock stream."""
@@ -69,17 +174,15 @@ class ProjectionLookups:
             held.setdefault(cart_id, {}).setdefault(sku, {})[location_id] = units
         return held
 
-    def _known_places(self) -> Mapping[str, Place]:
-        if self._clock() >= self._places_until:
+    def _refresh(self) -> None:
+        if self._clock() < self._places_until:
+            return
 
-            def ask(connection: psycopg.Connection[Any]) -> list[Any]:
-                return connection.execute(
-                    "SELECT location_id, latitude, longitude, cost_minor_per_parcel FROM locations"
-                ).fetchall()
+        def ask(connection: psycopg.Connection[Any]) -> tuple[dict[str, Place], Router]:
+            return read_places(connection), read_router(connection, self._router)
 
-            self._places = {row[0]: Place(*row) for row in self._database.run(ask)}
-            self._places_until = self._clock() + PLACES_KEPT_SECONDS
-        return self._places
+        self._places, self._router = self._database.run(ask)
+        self._places_until = self._clock() + PLACES_KEPT_SECONDS
 
     def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue]]:
         """Holds, orders and expected goods whose time has come by `now`, longest overdue first."""

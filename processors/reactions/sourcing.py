@@ -1,22 +1,32 @@
-"""An order that needs units is planned, and each part of the plan is asked of the stock stream it belongs to.
+"""An order that needs units is routed by the rules in force, and each part of the plan is asked of the stock stream it
+belongs to.
 
     OrderPlaced(lines=[2 of MUG]) with 5 of MUG at WH1 -> ReserveStock(MUG, WH1, 2)
     ... and with none anywhere                         -> AwaitStock(MUG, 2)
+    ... and at WH1 only, which the rules do not allow  -> QueueOrder(routing_exceptions), where they say so
 
 The table of stock may be behind. Too much in it: the stream refuses, and the order asks again without that location.
 Too little: what is thought to be missing waits in the SKU's queue, which grants at once what is there after all.
+
+Everything that the plan depends on is in the fact and in the look-ups; "now" is the fact's own time.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 from events.envelope import AnyRecorded, Recorded
 from events.orders.attempts import ATTEMPTS_PER_ROUND, attempt_number
+from events.orders.commands import LineQuantity, QueueOrder
 from events.orders.facts import OrderPlaced, SourcingRequested
 from events.stock.commands import AwaitStock, ReserveStock
+from events.values import TEXT_MAX
 from processors.reactions.asked import Asked
-from processors.reactions.plan import Availability, Coordinates, Need, Place, Plan, nearest_first, plan
+from processors.routing.book import Router, default_router
+from processors.routing.model import Availability, Coordinates, Need, Place, Plan, Wanted, World
+from processors.routing.objective import nearest_first
+from processors.routing.route import Routed, route, why_left_out
 
 ACTOR = "sourcing"
 
@@ -24,71 +34,99 @@ ACTOR = "sourcing"
 WAIT_NUMBER = ATTEMPTS_PER_ROUND - 1
 
 #: Preferred locations named in a wait. More would make the command of a large shop chain long for nothing; then none
-#: are named, which means any.
+#: are named, which means any. Where a rule allows only some, all of these are named.
 PREFERRED_LOCATIONS_MAX = 50
+
+#: The queue of orders that the rules know no way for.
+EXCEPTIONS = "routing_exceptions"
+
+Mode = Literal["grant", "grant_there", "offer"]
 
 
 class Lookups(NamedTuple):
     """What sourcing knows of the world.
 
     `sellable` and `available`: units by SKU and location, with and without the channels' buffers kept back. `carts`:
-    units that the carts of these orders hold; they are in neither.
+    units that the carts of these orders hold; they are in neither. `router`: the rules in force. `waiting`, `sent`,
+    `weekly`: see `processors.routing.model.World`.
     """
 
     sellable: Availability
     available: Availability
     places: Mapping[str, Place]
     carts: Mapping[str, Availability] = {}
+    router: Router = default_router()
+    waiting: Mapping[str, int] = {}
+    sent: Mapping[tuple[str, date], int] = {}
+    weekly: Mapping[str, Mapping[str, float]] = {}
+
+    def world(self, stock: Availability) -> World:
+        """The world as routing takes it, with this stock."""
+        return World(stock, self.places, self.waiting, self.sent, self.weekly)
 
 
 class _Request(NamedTuple):
-    order_id: str
+    wanted: Wanted
     round: int
-    needs: Sequence[Need]
-    excluded: Sequence[tuple[str, str]]
-    destination: Coordinates | None
     whole: bool
     placed_at: datetime
-    sales_channel: str
     cart_id: str | None
     rejected: Mapping[str, tuple[str, ...]] = {}
+    excluded_for_good: tuple[tuple[str, str], ...] = ()
 
 
 def source_placed(fact: Recorded[OrderPlaced], lookups: Lookups) -> list[Asked]:
     """Commands for the first round of an order that wants its stock now (`sourcing`); else none."""
-    order = fact.data
-    if not order.sourcing:
+    if not fact.data.sourcing:
         return []
-    request = _Request(
-        order_id=order.order_id,
-        round=1,
-        needs=[Need(line.line_id, line.sku, line.quantity) for line in order.lines],
-        excluded=(),
-        destination=_coordinates(order.ship_to.latitude, order.ship_to.longitude),
-        whole=order.allocation == "all_or_nothing",
-        placed_at=fact.occurred_at,
-        sales_channel=fact.channel,
-        cart_id=order.cart_id,
-    )
+    wanted = wanted_by(fact.data, fact.occurred_at, fact.channel)
+    whole = fact.data.allocation == "all_or_nothing"
+    request = _Request(wanted, 1, whole, fact.occurred_at, fact.data.cart_id)
     return _ask(fact, request, lookups)
+
+
+def wanted_by(order: OrderPlaced, at: datetime, channel: str) -> Wanted:
+    """What a placed order wants, as routing takes it."""
+    return Wanted(
+        order_id=order.order_id,
+        needs=tuple(Need(line.line_id, line.sku, line.quantity) for line in order.lines),
+        at=at,
+        channel=channel,
+        service_level=order.service_level,
+        country=order.ship_to.country,
+        region=order.ship_to.region,
+        value_minor=sum(line.quantity * line.unit_price_minor for line in order.lines)
+        + sum(charge.amount_minor for charge in order.charges),
+        destination=_coordinates(order.ship_to.latitude, order.ship_to.longitude),
+        due_by=order.promised_by,
+    )
 
 
 def source_again(fact: Recorded[SourcingRequested], lookups: Lookups) -> list[Asked]:
     """Commands for a later round, without the locations that have just refused."""
-    wanted = fact.data
-    request = _Request(
-        order_id=wanted.order_id,
-        round=wanted.round,
-        needs=[Need(line.line_id, line.sku, line.quantity) for line in wanted.lines],
-        excluded=[(pair.line_id, pair.location_id) for pair in wanted.excluded],
-        destination=_coordinates(wanted.latitude, wanted.longitude),
-        whole=wanted.allocation == "all_or_nothing",
-        placed_at=wanted.placed_at,
-        sales_channel=wanted.sales_channel,
-        cart_id=wanted.cart_id,
-        rejected=_rejected(wanted),
+    data = fact.data
+    wanted = Wanted(
+        order_id=data.order_id,
+        needs=tuple(Need(line.line_id, line.sku, line.quantity) for line in data.lines),
+        at=fact.occurred_at,
+        channel=data.sales_channel,
+        service_level=data.service_level,
+        country=data.country,
+        region=data.region,
+        value_minor=data.value_minor,
+        destination=_coordinates(data.latitude, data.longitude),
+        due_by=data.promised_by,
+        excluded=tuple((pair.line_id, pair.location_id) for pair in data.excluded),
+        held_at=data.held_at,
     )
+    whole = data.allocation == "all_or_nothing"
+    request = _Request(wanted, data.round, whole, data.placed_at, data.cart_id, _rejected(data), _for_good(data))
     return _ask(fact, request, lookups)
+
+
+def _for_good(wanted: SourcingRequested) -> tuple[tuple[str, str], ...]:
+    """Locations that have rejected a line: they stay out, whatever comes in there."""
+    return tuple((pair.line_id, pair.location_id) for pair in wanted.excluded if pair.rejected)
 
 
 def _rejected(wanted: SourcingRequested) -> dict[str, tuple[str, ...]]:
@@ -108,22 +146,18 @@ def _coordinates(latitude: float | None, longitude: float | None) -> Coordinates
 
 def _ask(fact: AnyRecorded, request: _Request, lookups: Lookups) -> list[Asked]:
     lookups = _with_cart(lookups, request.cart_id)
-    found = plan(request.needs, lookups.sellable, lookups.places, request.destination, request.excluded)
-    if request.whole and found.short:
-        # A buffer may be another channel's: only the stock stream knows. Without this second look, units behind such a
-        # buffer would be offered to the order and overlooked by it again and again.
-        found = plan(request.needs, lookups.available, lookups.places, request.destination, request.excluded)
-        if found.short:
-            # The order waits as a whole, so one short line is enough; nothing is held for the others meanwhile.
-            short = {need.sku for need in found.short}
-            whole: dict[str, Need] = {}
-            for need in request.needs:
-                if need.sku in short:
-                    known = whole.get(need.sku)
-                    whole[need.sku] = need if known is None else known._replace(quantity=known.quantity + need.quantity)
-            return _wait(fact, request, list(whole.values()), "offer", lookups.places)
-    waits = _wait(fact, request, found.short, "grant", lookups.places) if found.short else []
-    return _reserve(fact, request, found) + waits
+    found = route(request.wanted, lookups.router, lookups.world(lookups.sellable))
+    if request.whole:
+        return _ask_whole(fact, request, lookups, found)
+    if found.outcome == "queue":
+        return [_queue(fact, request, found)]
+    short = found.plan.short
+    if not short:
+        return _reserve(fact, request, found.plan)
+    mode: Mode = "grant" if found.wait_at is None else "grant_there"
+    return _reserve(fact, request, found.plan) + _wait(
+        fact, request, short, mode, _preferred(request, lookups, found.wait_at)
+    )
 
 
 def _with_cart(lookups: Lookups, cart_id: str | None) -> Lookups:
@@ -147,9 +181,59 @@ def _with_cart(lookups: Lookups, cart_id: str | None) -> Lookups:
     return lookups._replace(sellable=sellable, available=available)
 
 
+def _ask_whole(fact: AnyRecorded, request: _Request, lookups: Lookups, found: Routed) -> list[Asked]:
+    if found.plan.short:
+        # A buffer may be another channel's: only the stock stream knows. Without this second look, units behind such a
+        # buffer would be offered to the order and overlooked by it again and again.
+        found = route(request.wanted, lookups.router, lookups.world(lookups.available))
+    if not found.plan.short:
+        return _reserve(fact, request, found.plan)
+    # What is there and not allowed cannot be waited for: the stock stream would call the order at once, for ever.
+    if not found.left_out and request.wanted.excluded:
+        # Nor what is missing only because it was refused a moment ago: when the order is called it is there again.
+        later = request.wanted._replace(excluded=request.excluded_for_good)
+        found = route(later, lookups.router, lookups.world(lookups.sellable))._replace(plan=found.plan)
+    if found.left_out:
+        return [_queue(fact, request, found)]
+    # The order waits as a whole, so one short line is enough; nothing is held for the others meanwhile.
+    short = {need.sku for need in found.plan.short}
+    whole: dict[str, Need] = {}
+    for need in request.wanted.needs:
+        if need.sku in short:
+            known = whole.get(need.sku)
+            whole[need.sku] = need if known is None else known._replace(quantity=known.quantity + need.quantity)
+    return _wait(fact, request, list(whole.values()), "offer", _preferred(request, lookups, None))
+
+
+def _queue(fact: AnyRecorded, request: _Request, found: Routed) -> Asked:
+    """Nothing is reserved; a person decides. The id repeats for the same question and reason only."""
+    wanted = request.wanted
+    reason, detail = why_left_out(wanted, found)
+    named = blake2b(f"{reason}:{detail}:{wanted.needs}".encode(), digest_size=8).hexdigest()
+    lines = tuple(LineQuantity(line_id=need.line_id, quantity=need.quantity) for need in wanted.needs)
+    return Asked.because(
+        fact,
+        ACTOR,
+        command_id=f"queue:{wanted.order_id}:{request.round}:{named}",
+        data=QueueOrder(
+            order_id=wanted.order_id, queue=EXCEPTIONS, reason=reason, detail=detail[:TEXT_MAX], lines=lines
+        ),
+    )
+
+
+def _preferred(request: _Request, lookups: Lookups, only: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Locations in the order in which a wait is to be granted, nearest first; those that a rule allows, or none."""
+    if only is None:
+        if request.wanted.destination is None or len(lookups.places) > PREFERRED_LOCATIONS_MAX:
+            return ()
+        only = tuple(lookups.places)
+    return tuple(row[2] for row in nearest_first(only, lookups.places, request.wanted.destination))
+
+
 def _reserve(fact: AnyRecorded, request: _Request, found: Plan) -> list[Asked]:
     asked = []
     numbers: dict[str, int] = {}
+    order_id = request.wanted.order_id
     for part in found.parts:
         number = numbers[part.line_id] = numbers.get(part.line_id, 0) + 1
         attempt = attempt_number(request.round, number, part.location_id, part.quantity)
@@ -157,15 +241,15 @@ def _reserve(fact: AnyRecorded, request: _Request, found: Plan) -> list[Asked]:
             Asked.because(
                 fact,
                 ACTOR,
-                command_id=f"{request.order_id}:{part.line_id}:{attempt}",
+                command_id=f"{order_id}:{part.line_id}:{attempt}",
                 data=ReserveStock(
                     sku=part.sku,
                     location_id=part.location_id,
                     quantity=part.quantity,
-                    order_id=request.order_id,
+                    order_id=order_id,
                     line_id=part.line_id,
                     attempt=attempt,
-                    for_channel=request.sales_channel,
+                    for_channel=request.wanted.channel,
                     cart_id=request.cart_id,
                 ),
             )
@@ -174,31 +258,25 @@ def _reserve(fact: AnyRecorded, request: _Request, found: Plan) -> list[Asked]:
 
 
 def _wait(
-    fact: AnyRecorded,
-    request: _Request,
-    short: Sequence[Need],
-    mode: Literal["grant", "offer"],
-    places: Mapping[str, Place],
+    fact: AnyRecorded, request: _Request, short: Sequence[Need], mode: Mode, locations: tuple[str, ...]
 ) -> list[Asked]:
-    preferred: tuple[str, ...] = ()
-    if request.destination is not None and len(places) <= PREFERRED_LOCATIONS_MAX:
-        preferred = tuple(row[2] for row in nearest_first(places, places, request.destination))
+    order_id = request.wanted.order_id
     asked = [(need, attempt_number(request.round, WAIT_NUMBER, "", need.quantity)) for need in short]
     return [
         Asked.because(
             fact,
             ACTOR,
-            command_id=f"{request.order_id}:{need.line_id}:{attempt}",
+            command_id=f"{order_id}:{need.line_id}:{attempt}",
             data=AwaitStock(
                 sku=need.sku,
                 quantity=need.quantity,
-                order_id=request.order_id,
+                order_id=order_id,
                 line_id=need.line_id,
                 attempt=attempt,
                 placed_at=request.placed_at,
                 mode=mode,
-                for_channel=request.sales_channel,
-                locations=preferred,
+                for_channel=request.wanted.channel,
+                locations=locations,
                 cart_id=request.cart_id,
                 not_at=request.rejected.get(need.sku, ()),
             ),

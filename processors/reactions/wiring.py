@@ -4,6 +4,7 @@ react(facts, lookups) -> commands, in the order of the facts; grouped answers la
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from events.categories.facts import CategoryPolicyApplied
@@ -112,16 +113,20 @@ def _own_copy(lookups: Lookups) -> Lookups:
         {sku: dict(places) for sku, places in table.items()} for table in (lookups.sellable, lookups.available)
     )
     carts = {cart_id: {sku: dict(places) for sku, places in held.items()} for cart_id, held in lookups.carts.items()}
-    return Lookups(sellable, available, lookups.places, carts)
+    return lookups._replace(sellable=sellable, available=available, carts=carts, waiting=dict(lookups.waiting))
 
 
 def _take(left: Lookups, asked: Iterable[Asked]) -> None:
-    """What one order of a batch asks for is not planned for the next: much of a surge would be refused."""
+    """What one order of a batch asks for is not planned for the next: much of a surge would be refused, and a location
+    would be given more parcels than it can send.
+    """
+    parcels = set()
     for row in asked:
-        if not isinstance(row.data, ReserveStock):
+        data = row.data
+        if not isinstance(data, ReserveStock):
             continue
-        sku, location_id, units = row.data.sku, row.data.location_id, row.data.quantity
-        of_cart = left.carts.get(row.data.cart_id or "", {}).get(sku)
+        sku, location_id, units = data.sku, data.location_id, data.quantity
+        of_cart = left.carts.get(data.cart_id or "", {}).get(sku)
         if isinstance(of_cart, dict) and location_id in of_cart:
             taken = min(units, of_cart[location_id])
             of_cart[location_id] -= taken
@@ -130,6 +135,10 @@ def _take(left: Lookups, asked: Iterable[Asked]) -> None:
             places = table.get(sku)
             if isinstance(places, dict) and location_id in places:
                 places[location_id] = max(0, places[location_id] - units)
+        parcels.add((data.order_id, data.location_id))
+    for _, location_id in parcels:
+        assert isinstance(left.waiting, dict)
+        left.waiting[location_id] = left.waiting.get(location_id, 0) + 1
 
 
 def skus_to_look_up(facts: Sequence[AnyRecorded]) -> set[str]:
@@ -153,3 +162,8 @@ def carts_to_look_up(facts: Sequence[AnyRecorded]) -> set[str]:
         if asks and data.cart_id is not None:
             wanted.add(data.cart_id)
     return wanted
+
+
+def moments_of(facts: Sequence[AnyRecorded]) -> list[datetime]:
+    """When the plans are made that these facts ask for: a day's capacity is looked up for that day."""
+    return [fact.occurred_at for fact in facts if type(fact.data) in INFORMED]

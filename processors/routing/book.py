@@ -182,6 +182,10 @@ class Router:
         self.book = book
         self.number = number
         self.rules = tuple(ReadyRule(rule) for rule in book.rules)
+        #: Whether any rule asks how long stock lasts.
+        self.needs_pace = any(
+            "stock_out" in rule.measures or rule.filters.supply_weeks_min is not None for rule in self.rules
+        )
         self._legs: dict[str, Sequence[Leg]] = {
             level: getattr(book.transit, level) for level in ("standard", "express", "same_day")
         }

@@ -61,7 +61,8 @@ class Wanted(NamedTuple):
     """An order, or what is left of it, to be routed. `at` is the moment of the plan, by the channel's clock.
 
     `excluded` are (line_id, location_id) that have just refused: the location is left out for the line's SKU
-    altogether, for another line of the SKU would be served from the same shelf.
+    altogether, for another line of the SKU would be served from the same shelf. `held_at`: locations where the order
+    holds units already: more of it travels in the same parcel.
     """
 
     order_id: str
@@ -75,6 +76,7 @@ class Wanted(NamedTuple):
     destination: Coordinates | None = None
     due_by: datetime | None = None
     excluded: tuple[tuple[str, str], ...] = ()
+    held_at: tuple[str, ...] = ()
 
 
 class World(NamedTuple):

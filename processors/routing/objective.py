@@ -6,12 +6,12 @@ after the other become one number: each is multiplied by more than all after it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from math import asin, ceil, cos, radians, sin, sqrt
 from typing import NamedTuple
 
-from events.routing.language import Measure
-from processors.routing.book import ReadyRule, Router
+from processors.routing.book import Group, ReadyRule, Router
 from processors.routing.model import Coordinates, Place, Problem, Wanted, World
 
 #: Stands for "nobody knows how far": more than half of the Earth's circumference (20,037 km), so farther than any
@@ -22,7 +22,7 @@ UNKNOWN_KM = 99_999
 NEVER_DAYS = 9_999
 
 _EARTH_KM = 2 * 6371.0088
-_DAY_SECONDS = 86_400
+_DAY = timedelta(days=1)
 _TENTHS = 10
 
 
@@ -39,6 +39,10 @@ class Measured(NamedTuple):
     priority: int
 
 
+#: Where each measure stands in `Measured`.
+_INDEX = {name: number for number, name in enumerate(Measured._fields)}
+
+
 class Scene(NamedTuple):
     """An order before its rules and the world. `stock` is what may be planned with: units above zero, none excluded."""
 
@@ -52,7 +56,7 @@ class Posed(NamedTuple):
     """A problem, and where its numbers come from. `failures`: location → filter that keeps it out.
 
     `failed_units`: (SKU, location) → filter, where it is about the SKU's stock there. `vectors`: each location's value
-    per criterion.
+    per criterion, `unit_tables` each criterion's value of a unit: by SKU, then location; None where it has none.
     """
 
     problem: Problem
@@ -60,6 +64,11 @@ class Posed(NamedTuple):
     failures: Mapping[str, str]
     failed_units: Mapping[tuple[str, str], str]
     vectors: tuple[tuple[int, ...], ...]
+    unit_tables: tuple[tuple[tuple[int, ...], ...] | None, ...]
+
+    def unit_vector(self, sku: int, location: int) -> tuple[int, ...]:
+        """A unit's value per criterion."""
+        return tuple(0 if table is None else table[sku][location] for table in self.unit_tables)
 
 
 def kilometres(place: Place, destination: Coordinates | None) -> int:
@@ -70,6 +79,17 @@ def kilometres(place: Place, destination: Coordinates | None) -> int:
     up = sin((there - here) / 2)
     along = sin(radians(destination[1] - place.longitude) / 2)
     return round(_EARTH_KM * asin(sqrt(up * up + cos(here) * cos(there) * along * along)))
+
+
+def nearest_first(
+    location_ids: Iterable[str], places: Mapping[str, Place], destination: Coordinates | None
+) -> list[tuple[int, int, str]]:
+    """(whole kilometres, cost, location) of each location, sorted: nearest, then cheapest, then by name."""
+    ranked = []
+    for location_id in location_ids:
+        place = places.get(location_id) or Place(location_id)
+        ranked.append((kilometres(place, destination), place.cost_minor_per_parcel or 0, location_id))
+    return sorted(ranked)
 
 
 def wait_days(place: Place, wanted: Wanted, world: World) -> int:
@@ -90,8 +110,8 @@ def measure(router: Router, rule: ReadyRule, wanted: Wanted, world: World, place
     days = waits + router.days_on_the_road(wanted.service_level, km)
     late = 0
     if wanted.due_by is not None:
-        left_seconds = (wanted.due_by - wanted.at).total_seconds()
-        late = max(0, ceil(days - left_seconds / _DAY_SECONDS))
+        over = ceil(days - (wanted.due_by - wanted.at) / _DAY)
+        late = max(0, over)
     capacity = place.daily_capacity
     backlog = 100 * world.waiting.get(place.location_id, 0) // capacity if capacity else 0
     rank = rule.rank(place.location_id) if "priority" in rule.measures else 0
@@ -106,6 +126,11 @@ def pose(scene: Scene, rule: ReadyRule) -> Posed:
         demand[need.sku] = demand.get(need.sku, 0) + need.quantity
     filters = rule.filters
     weeks_min = filters.supply_weeks_min
+    limit = rule.parcels_max(wanted.value_minor)
+    if limit is not None:
+        limit -= len(wanted.held_at)
+    # An order that holds as many parcels as it may have can only put more into these.
+    no_more = limit is not None and limit <= 0
     failures: dict[str, str] = {}
     failed_units: dict[tuple[str, str], str] = {}
     measured: dict[str, Measured] = {}
@@ -126,6 +151,8 @@ def pose(scene: Scene, rule: ReadyRule) -> Posed:
                     failure = "wait_days_max"
                 elif found.wait_days == NEVER_DAYS:
                     failure = "daily_capacity"
+                elif no_more and location_id not in wanted.held_at:
+                    failure = "parcels_max"
             if failure is not None:
                 failures[location_id] = failure
     names = sorted(seen - failures.keys())
@@ -141,7 +168,7 @@ def pose(scene: Scene, rule: ReadyRule) -> Posed:
                     failed_units[sku, name] = "supply_weeks_min"
                     row[number] = 0
         rows.append(row)
-    vectors, fixed, per_unit = _values(scene, rule, names, demand, measured)
+    vectors, tables, fixed, per_unit = _values(scene, rule, names, demand, measured)
     order = sorted(range(len(names)), key=lambda number: (fixed[number], names[number]))
     problem = Problem(
         locations=tuple(names[number] for number in order),
@@ -150,9 +177,19 @@ def pose(scene: Scene, rule: ReadyRule) -> Posed:
         stock=tuple(tuple(row[number] for number in order) for row in rows),
         fixed=tuple(fixed[number] for number in order),
         per_unit=None if per_unit is None else tuple(tuple(row[number] for number in order) for row in per_unit),
-        parcels_max=rule.parcels_max(wanted.value_minor),
+        parcels_max=None if no_more else limit,
     )
-    return Posed(problem, measured, failures, failed_units, tuple(vectors[number] for number in order))
+    return Posed(
+        problem,
+        measured,
+        failures,
+        failed_units,
+        tuple(vectors[number] for number in order),
+        tuple(
+            None if table is None else tuple(tuple(row[number] for number in order) for row in table)
+            for table in tables
+        ),
+    )
 
 
 def supply_weeks(world: World, sku: str, location_id: str, units: int) -> float | None:
@@ -161,33 +198,47 @@ def supply_weeks(world: World, sku: str, location_id: str, units: int) -> float 
     return units / pace if pace > 0 else None
 
 
-def unit_measure(name: Measure, scene: Scene, sku: str, location_id: str) -> int:
-    """`stock_out` or `markdown` of a unit."""
-    if name == "markdown":
-        return 100 - scene.router.percent_off(sku, location_id)
-    weeks = supply_weeks(scene.world, sku, location_id, scene.stock[sku].get(location_id, 0))
-    return 0 if weeks is None else max(0, ceil(_TENTHS * (scene.router.book.supply.weeks_target - weeks)))
+def _unit_row(group: Group, scene: Scene, sku: str, names: list[str]) -> list[int]:
+    """A criterion's value of a unit of the SKU at each location."""
+    row = [0] * len(names)
+    for measure_name, weight in group.per_unit:
+        if measure_name == "markdown":
+            percent = scene.router.percent_off
+            row = [value + weight * (100 - percent(sku, name)) for value, name in zip(row, names, strict=True)]
+            continue
+        pace = scene.world.weekly.get(sku)
+        if not pace:
+            continue
+        held, target = scene.stock[sku], scene.router.book.supply.weeks_target
+        for number, name in enumerate(names):
+            weekly = pace.get(name, 0)
+            if weekly > 0:
+                short = ceil(_TENTHS * (target - held.get(name, 0) / weekly))
+                if short > 0:
+                    row[number] += weight * short
+    return row
 
 
 def _values(
     scene: Scene, rule: ReadyRule, names: list[str], demand: Mapping[str, int], measured: Mapping[str, Measured]
-) -> tuple[list[tuple[int, ...]], list[int], list[list[int]] | None]:
+) -> tuple[list[tuple[int, ...]], list[list[list[int]] | None], list[int], list[list[int]] | None]:
     """Each location's value per criterion, all criteria as one number, and the same of units where they differ."""
+    held = set(scene.wanted.held_at)
+    rows = [measured[name] for name in names]
     columns: list[list[int]] = []
     unit_tables: list[list[list[int]] | None] = []
     ceilings: list[int] = []
     for group in rule.groups:
-        column = [
-            sum([weight * getattr(measured[name], measure_name) for measure_name, weight in group.per_location])
-            for name in names
-        ]
+        column = [0] * len(names)
+        for measure_name, weight in group.per_location:
+            index = _INDEX[measure_name]
+            column = [value + weight * row[index] for value, row in zip(column, rows, strict=True)]
+        if held:
+            column = [0 if name in held else value for name, value in zip(names, column, strict=True)]
         highest = sum(column)
         table = None
         if group.per_unit:
-            table = [
-                [sum(w * unit_measure(m, scene, sku, name) for m, w in group.per_unit) for name in names]
-                for sku in demand
-            ]
+            table = [_unit_row(group, scene, sku, names) for sku in demand]
             highest += sum(wanted * max(row, default=0) for wanted, row in zip(demand.values(), table, strict=True))
         columns.append(column)
         unit_tables.append(table)
@@ -205,4 +256,4 @@ def _values(
                     for row, extra in zip(before, table, strict=True)
                 ]
         scale *= highest + 1
-    return list(zip(*columns, strict=True)), fixed, per_unit
+    return list(zip(*columns, strict=True)), unit_tables, fixed, per_unit

@@ -120,6 +120,8 @@ def _by_table(problem: Problem, target: list[int], masks: list[int], skus_max: i
         if mask and not (prices is None and any(mask | other == other for other, _, _ in entries)):
             entries.append((mask, problem.fixed[location], location))
     layers = None if limit is None or limit >= len(sums) else limit
+    if prices is not None:
+        entries = _worth_their_price(problem, target, entries)
     if prices is None:
         best = _cover(entries, layers)
     else:
@@ -128,6 +130,29 @@ def _by_table(problem: Problem, target: list[int], masks: list[int], skus_max: i
         (-sum(s for i, s in enumerate(sums) if mask >> i & 1), price, bits) for mask, (price, bits) in best.items()
     )
     return Solution(tuple(i for i in range(len(problem.locations)) if bits >> i & 1), -left, cost)
+
+
+def _worth_their_price(
+    problem: Problem, target: list[int], entries: list[tuple[int, int, int]]
+) -> list[tuple[int, int, int]]:
+    """Without locations that alone cost more than a plan of one parcel, even with the cheapest units of all."""
+    prices = problem.per_unit
+    assert prices is not None
+    everything = sum(1 << sku for sku, wanted in enumerate(target) if wanted)
+    alone = [
+        (price + sum(wanted * row[location] for wanted, row in zip(target, prices, strict=True)), location)
+        for mask, price, location in entries
+        if mask == everything
+    ]
+    if not alone:
+        return entries
+    cheapest = sum(
+        wanted * min(row[location] for mask, _, location in entries if mask >> sku & 1)
+        for sku, (wanted, row) in enumerate(zip(target, prices, strict=True))
+        if wanted
+    )
+    dear, best = min(alone)
+    return [entry for entry in entries if entry[2] == best or entry[1] + cheapest < dear]
 
 
 def _merged(masks: list[int], sums: list[int]) -> tuple[list[int], list[int]]:

@@ -12,9 +12,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from processors.routing.book import ReadyRule, Router
-from processors.routing.model import Availability, Need, Part, Plan, Solution, Wanted, World
+from processors.routing.model import Availability, Need, Part, Plan, Problem, Solution, Wanted, World
 from processors.routing.objective import Posed, Scene, kilometres, pose
 from processors.routing.optimum import solve, units
+
+#: Locations named in a reason. More fill the screen of the person who decides.
+NAMES_MAX = 10
 
 #: planned: nothing that is in stock is left out. backorder: the rule leaves units out, and they wait. queue: the rule
 #: leaves units out, nothing is reserved, a person decides.
@@ -38,6 +41,8 @@ class Routed(NamedTuple):
 
 def route(wanted: Wanted, router: Router, world: World) -> Routed:
     """The plan of the rule that is for the order."""
+    if wanted.destination is None and wanted.country in router.book.centres:
+        wanted = wanted._replace(destination=router.book.centres[wanted.country])
     rule = router.rule_for(wanted)
     stock = usable(wanted.needs, world.stock, wanted.excluded)
     there = _reachable(wanted.needs, stock)
@@ -57,6 +62,42 @@ def route(wanted: Wanted, router: Router, world: World) -> Routed:
     plan = _hand_out(wanted.needs, posed, solution)
     wait_at = _wait_at(rule.relaxed(taken), wanted, world, posed, solution) if plan.short else None
     return Routed(rule, taken, posed, solution, plan, outcome, left_out, wait_at)
+
+
+def why_left_out(wanted: Wanted, found: Routed) -> tuple[str, str]:
+    """Why units that are in stock have no location: in one word, and in a sentence for the person who decides."""
+    problem, rule = found.posed.problem, found.rule.relaxed(found.relaxed)
+    asked = ", ".join(f"{units} × {sku}" for sku, units in zip(problem.skus, problem.demand, strict=True))
+    limit = rule.parcels_max(wanted.value_minor)
+    reach = sum(min(units, sum(row)) for units, row in zip(problem.demand, problem.stock, strict=True))
+    if limit is not None and reach > found.solution.filled:
+        if limit > 1:
+            return "parcels_max", f'rule "{rule.name}" allows {limit} parcels, and {asked} would take more'
+        lacks = [
+            (sum(short for _, short in missing), name, missing)
+            for number, name in enumerate(problem.locations)
+            if (missing := _missing(problem, number))
+        ]
+        _, name, missing = min(lacks, key=lambda row: row[:2])
+        nearest = f"{name} lacks {', '.join(f'{short} × {sku}' for sku, short in missing)}"
+        return "no_split", f'rule "{rule.name}" allows no split, and no location has all of {asked}; {nearest}'
+    kept_out: dict[str, list[str]] = {}
+    for name, why in sorted({**found.posed.failures, **_by_place(found.posed.failed_units)}.items()):
+        kept_out.setdefault(why, []).append(name)
+    told = "; ".join(f"{why} keeps out {', '.join(names[:NAMES_MAX])}" for why, names in sorted(kept_out.items()))
+    return "filtered", f'rule "{rule.name}" leaves no location for all of {asked}: {told}'
+
+
+def _missing(problem: Problem, location: int) -> list[tuple[str, int]]:
+    return [
+        (sku, units - row[location])
+        for sku, units, row in zip(problem.skus, problem.demand, problem.stock, strict=True)
+        if row[location] < units
+    ]
+
+
+def _by_place(failed: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    return {location_id: why for (_, location_id), why in failed.items()}
 
 
 def usable(
@@ -118,8 +159,9 @@ def _hand_out(needs: Sequence[Need], posed: Posed, solution: Solution) -> Plan:
 def _wait_at(rule: ReadyRule, wanted: Wanted, world: World, posed: Posed, solution: Solution) -> tuple[str, ...] | None:
     """Where missing units may be granted. Filters that depend on the moment do not count: it will be another one."""
     limit = rule.parcels_max(wanted.value_minor)
-    if limit is not None and solution.chosen and len(solution.chosen) >= limit:
-        return tuple(posed.problem.locations[number] for number in solution.chosen)
+    used = {*wanted.held_at, *(posed.problem.locations[number] for number in solution.chosen)}
+    if limit is not None and used and len(used) >= limit:
+        return tuple(sorted(used))
     filters = rule.filters
     if not rule.static and not filters.same_country and filters.distance_km_max is None:
         return None

@@ -91,6 +91,10 @@ CREATE TABLE IF NOT EXISTS order_line_locations (
     PRIMARY KEY (order_id, line_id, location_id)
 ) WITH (fillfactor = 80);
 
+-- What waits at a location to be sent: sourcing counts it for each batch.
+CREATE INDEX IF NOT EXISTS order_line_locations_waiting
+ON order_line_locations (location_id, order_id) WHERE allocated > 0;
+
 CREATE TABLE IF NOT EXISTS order_shipments (
     order_id        text COLLATE "C" NOT NULL,
     shipment_id     text COLLATE "C" NOT NULL,

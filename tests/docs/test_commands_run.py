@@ -32,6 +32,7 @@ GUIDES = (
     "docs/for-analysts.md",
     "docs/for-consumers.md",
     "docs/operating.md",
+    "docs/routing.md",
 )
 DEFAULT_API = "127.0.0.1:8085"
 #: What the documents call the broker: the embedded one's port is another each time.

@@ -12,7 +12,8 @@ from events.catalogue import COMMANDS, FACTS
 from events.envelope import INTERNAL_CHANNEL, Recorded
 from events.orders import facts as o
 from events.orders.attempts import attempt_number, round_of
-from events.orders.commands import DeclineAmendment, ReleaseOrder
+from events.orders.commands import DeclineAmendment, LineQuantity, QueueOrder, ReleaseOrder
+from events.routing.rules import read_rules
 from events.stock import facts as s
 from events.stock.commands import AwaitStock, ExpireReservation, RejectStock, ReleaseStock, ReserveStock
 from events.values import Consumed, ShipTo
@@ -21,13 +22,14 @@ from processors.reactions.allocation import allocation
 from processors.reactions.asked import Asked
 from processors.reactions.crossing import open_case
 from processors.reactions.movements import ship, take_back
-from processors.reactions.plan import Place
 from processors.reactions.rejections import correct
 from processors.reactions.release import release
 from processors.reactions.sender import encode
 from processors.reactions.sourcing import Lookups, source_again, source_placed
 from processors.reactions.timers import OrderDue, ReceiptDue, ReservationDue, due
 from processors.reactions.wiring import ALONE, GROUPED, REACTED_TO, react, skus_to_look_up
+from processors.routing.book import Router
+from processors.routing.model import Place
 from schemas.codec import Codec
 
 AT = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)
@@ -183,6 +185,48 @@ def test_a_later_round_leaves_out_who_refused_and_keeps_the_orders_place_in_the_
     assert asked[0].data.for_channel == "phone"
     assert asked[1].data.placed_at == AT - timedelta(days=1)
     assert asked[1].data.locations == (), "nobody knows what is near"
+
+
+NO_SPLIT = Router(
+    read_rules(
+        'name = "t"\n[[rules]]\nname = "one"\ncriteria = ["cost"]\nlimits = { split = false }\nfallbacks = ["queue"]'
+    )
+)
+
+
+def test_an_order_that_the_rules_know_no_way_for_is_put_before_a_person_with_the_reason() -> None:
+    lookups = stock(MUG={"MUNICH": 9}, CUP={"BERLIN": 1})._replace(router=NO_SPLIT)
+    for allocation_word in ("ship_available", "all_or_nothing"):
+        (queued,) = source_placed(placed(("1", "MUG", 2), ("2", "CUP", 1), allocation=allocation_word), lookups)
+        assert queued.id.startswith("queue:o1:1:")
+        assert queued.data == QueueOrder(
+            order_id="o1",
+            queue="routing_exceptions",
+            reason="no_split",
+            detail='rule "one" allows no split, and no location has all of 2 × MUG, 1 × CUP; MUNICH lacks 1 × CUP',
+            lines=(LineQuantity(line_id="1", quantity=2), LineQuantity(line_id="2", quantity=1)),
+        )
+
+
+def test_an_order_that_goes_whole_never_waits_for_what_is_there_and_not_allowed() -> None:
+    router = Router(
+        read_rules('name = "t"\n[[rules]]\nname = "own"\ncriteria = ["cost"]\nfilters = { locations = ["B*"] }')
+    )
+    lookups = stock(MUG={"MUNICH": 9})._replace(router=router)
+    (queued,) = source_placed(placed(("1", "MUG", 2), allocation="all_or_nothing"), lookups)
+    assert (queued.data.reason, queued.data.detail) == (
+        "filtered",
+        'rule "own" leaves no location for all of 2 × MUG: locations keeps out MUNICH',
+    )
+    (waits,) = source_placed(placed(("1", "MUG", 2)), lookups)
+    assert (waits.data.mode, waits.data.locations) == ("grant_there", ("BERLIN",))
+
+
+def test_what_one_order_of_a_batch_takes_fills_the_location_for_the_next() -> None:
+    small = {"BERLIN": BERLIN._replace(daily_capacity=1), "MUNICH": MUNICH}
+    lookups = Lookups({"MUG": dict.fromkeys(small, 9)}, {"MUG": dict.fromkeys(small, 9)}, small)
+    asked = react([placed(("1", "MUG", 1)), placed(("1", "MUG", 1))], lookups)
+    assert [row.data.location_id for row in asked] == ["BERLIN", "MUNICH"]
 
 
 def test_an_order_that_does_not_want_stock_yet_asks_for_nothing() -> None:

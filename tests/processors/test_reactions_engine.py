@@ -101,7 +101,7 @@ class World:
         self.positions |= {p: move.after for p, move in moves.items() if p not in overtaken}
         return overtaken
 
-    def read(self, skus: Collection[str], carts: Collection[str]) -> Lookups:
+    def read(self, skus: Collection[str], carts: Collection[str], moments: Collection[datetime]) -> Lookups:
         return Lookups({}, {}, {})
 
     def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue]]:

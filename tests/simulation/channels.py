@@ -426,7 +426,9 @@ class Channels:
         return name, data | more[name]
 
     def _location(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
-        data = {"location_id": dice.one(LOCATIONS), "name": "a place", "kind": "warehouse"}
+        data: Document = {"location_id": dice.one(LOCATIONS), "name": "a place", "kind": "warehouse"}
+        if dice.once_in(2):
+            data["daily_capacity"] = dice.below(4)
         return "RegisterLocation", {
             **data,
             "latitude": float(dice.between(48, 54)),

@@ -114,12 +114,10 @@ def _check_waits(truth: Truth, orders: dict[str, Any], skus: dict[str, Any]) -> 
     for sku, stock in skus.items():
         for attempt, waiting in stock.queue.items():
             queued[sku, *attempt] += 0 if waiting.mode == "offer" else waiting.quantity
-            free = sum(
-                level.free(waiting.for_channel)
-                for location_id, level in stock.levels.items()
-                if location_id not in waiting.not_at
-            )
-            if waiting.mode == "grant" and sku not in truth.offered:
+            # Whoever may wait at some locations only is given what comes in there.
+            at = waiting.locations if waiting.mode == "grant_there" else tuple(stock.levels)
+            free = sum(stock.level(place).free(waiting.for_channel) for place in at if place not in waiting.not_at)
+            if waiting.mode != "offer" and sku not in truth.offered:
                 # What was once offered to an order that then did not take it is given with the next increase only.
                 must(free == 0, "nobody_waits_for_what_is_there", (sku, attempt, waiting, stock.levels))
     # An order that goes as a whole leaves its place in a queue only when it is called (see docs/simulation.md).

@@ -7,20 +7,26 @@ worker.handle(place, count=5)                # raises Crash where the simulation
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from events.catalogue import COMMANDS
+from events.routing.rules import read_rules
 from processors.reactions.asked import Asked
 from processors.reactions.engine import Engine, Fetched
-from processors.reactions.plan import Place as Location
 from processors.reactions.positions import Move
 from processors.reactions.reader import FactDecoder, Position
 from processors.reactions.sender import encode
 from processors.reactions.sourcing import Lookups
 from processors.reactions.timers import OrderDue, ReceiptDue, ReservationDue
+from processors.routing.book import Router, default_router
+from processors.routing.default import IN_FORCE
+from processors.routing.model import Place as Location
 from processors.verify.orders import Orders
+from processors.verify.routing import Routing
 from processors.verify.stock import Stocks
 from runtime.kafka import murmur2_partition
 from tests.simulation.choices import Dice
@@ -31,6 +37,11 @@ from tests.simulation.truth import Truth
 _LOOKED_AT = ("ledger.orders", "ledger.stock", "ledger.service")
 
 
+@cache
+def _router(text: str, number: int) -> Router:
+    return Router(read_rules(text), number)
+
+
 class View:
     """What reactions look up, from plain folds over the first `at` facts that count of each partition."""
 
@@ -39,9 +50,9 @@ class View:
         self._begin()
 
     def _begin(self) -> None:
-        self._orders, self._stocks = Orders(), Stocks()
+        self._orders, self._stocks, self._routing = Orders(), Stocks(), Routing()
         self._handlers: dict[str, list[Any]] = {}
-        for part in (self._orders, self._stocks):
+        for part in (self._orders, self._stocks, self._routing):
             for name, handler in part.handlers.items():
                 self._handlers.setdefault(name, []).append(handler)
         self.at: dict[Place, int] = dict.fromkeys(self._truth.facts, 0)
@@ -62,7 +73,7 @@ class View:
         for place, end in ends.items():
             self.project(place, end)
 
-    def read(self, skus: Collection[str], carts: Collection[str] = ()) -> Lookups:
+    def read(self, skus: Collection[str], carts: Collection[str] = (), moments: Collection[datetime] = ()) -> Lookups:
         sellable: dict[str, dict[str, int]] = {}
         available: dict[str, dict[str, int]] = {}
         for (sku, location_id), row in self._stocks.stock.rows.items():
@@ -70,15 +81,22 @@ class View:
                 sellable.setdefault(sku, {})[location_id] = row.sellable
                 available.setdefault(sku, {})[location_id] = row.available
         places = {
-            key[0]: Location(key[0], row.latitude, row.longitude, row.cost_minor_per_parcel)
+            key[0]: Location(
+                key[0], row.latitude, row.longitude, row.cost_minor_per_parcel, row.kind, row.country,
+                row.daily_capacity,
+            )
             for key, row in self._stocks.locations.rows.items()
-        }
+        }  # fmt: skip
         held: dict[str, dict[str, dict[str, int]]] = {}
         for (sku, order_id, _line, _attempt, location_id), row in self._stocks.holds.rows.items():
             if order_id in carts and row.expires_at is not None and row.quantity > 0:
                 here = held.setdefault(order_id, {}).setdefault(sku, {})
                 here[location_id] = here.get(location_id, 0) + row.quantity
-        return Lookups(sellable, available, places, held)
+        rules = self._routing.rules.get(IN_FORCE)
+        router = default_router() if rules is None else _router(rules.text, rules.number)
+        parcels = {(key[0], key[2]) for key, row in self._orders.locations.rows.items() if row.allocated > 0}
+        waiting = Counter(location_id for _, location_id in parcels)
+        return Lookups(sellable, available, places, held, router, waiting)
 
     def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue]]:
         holds = [

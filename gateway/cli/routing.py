@@ -1,0 +1,306 @@
+"""`order-ledger route | what-if`: why an order is sent from where it is, and what other rules would have come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gateway.cli.context import fail, open_database, print_json
+from gateway.cli.rules import read_file
+from gateway.routing import (
+    History,
+    Now,
+    read_history,
+    read_now,
+    read_scenario,
+    retail_history,
+    scenario_order,
+    scenario_places,
+)
+from processors.reactions.lookups import read_router
+from processors.routing.book import Router, default_router
+from processors.routing.explain import Explanation, explain, parcels_cost_minor
+from processors.routing.model import World
+from processors.routing.whatif import Past, Totals, rerun
+from projections.routing.reader import read_rules_rows
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+#: Columns of a table that goes to a file or a pipe.
+PIPE_WIDTH_COLUMNS = 160
+
+_STATUS = {
+    "chosen": "chosen",
+    "dearer": "passed over",
+    "superfluous": "not needed",
+    "filtered": "not allowed",
+    "no_stock": "no stock",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("route", epilog="Example: order-ledger route order-1 --explain")(route_command)
+    app.command("what-if", epilog="Example: order-ledger what-if --rules peak.toml --from 2026-11-23 --to 2026-11-29")(
+        what_if_command
+    )
+
+
+def route_command(
+    order_id: Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order's id, as its channel gave it.")],
+    *,
+    explained: Annotated[
+        bool, typer.Option("--explain", help="Say of each location why it was chosen or passed over.")
+    ] = False,
+    rules: Annotated[Path | None, typer.Option(help="Route by the rules of this file (TOML).")] = None,
+    stock: Annotated[
+        Path | None, typer.Option(help="Take the stock (and locations, and the order) of this file (JSON).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Route an order by the rules and the stock as they are now, or as given files say. Changes nothing."""
+    router = None if rules is None else Router(read_file(rules)[0])
+    now = _situation(order_id, router, stock)
+    found = explain(now.wanted, router or now.router, now.world)
+    if as_json:
+        print_json(_document(found, now, router or now.router, rules))
+    else:
+        _tell(found, now, router or now.router, rules, explained=explained)
+
+
+def _situation(order_id: str, router: Router | None, stock: Path | None) -> Now:
+    scenario = None if stock is None else read_scenario(stock)
+    places = None if scenario is None else scenario_places(scenario)
+    brought = None if scenario is None else scenario_order(scenario)
+    if scenario is not None and brought is not None and brought.order_id != order_id:
+        fail(f"no order {order_id} in {stock}", f"the file has the order {brought.order_id}", "name that one")
+    if scenario is not None and brought is not None and places is not None:
+        world = World(scenario.stock, places, scenario.waiting or {}, {}, scenario.weekly or {})
+        return Now(brought, world, router or default_router(), again=False)
+    with open_database() as connection:
+        now = read_now(connection, order_id)
+    if now is None:
+        fail(
+            f"no order {order_id}",
+            "no fact of such an order has reached the tables",
+            "ids are case-sensitive; after publishing, `order-ledger settle` waits until the tables have caught up",
+        )
+    if scenario is None:
+        return now
+    world = World(
+        scenario.stock,
+        now.world.places if places is None else places,
+        now.world.waiting if scenario.waiting is None else scenario.waiting,
+        now.world.sent,
+        now.world.weekly if scenario.weekly is None else scenario.weekly,
+    )
+    return now._replace(world=world, wanted=brought or now.wanted)
+
+
+def _document(found: Explanation, now: Now, router: Router, file: Path | None) -> dict[str, Any]:
+    routed = found.routed
+    return {
+        "order_id": found.wanted.order_id,
+        "rules": {"name": router.book.name, "version": router.number, "file": None if file is None else str(file)},
+        "rule": routed.rule.name,
+        "relaxed": list(routed.relaxed),
+        "outcome": routed.outcome,
+        "reason": None if found.reason is None else {"code": found.reason[0], "detail": found.reason[1]},
+        "parcels": len({part.location_id for part in routed.plan.parts}),
+        "cost_minor": parcels_cost_minor(routed),
+        "proved": routed.plan.gap == 0,
+        "all_units_sent": now.again,
+        "lines": [
+            {
+                "line_id": need.line_id,
+                "sku": need.sku,
+                "quantity": need.quantity,
+                "from": {p.location_id: p.quantity for p in routed.plan.parts if p.line_id == need.line_id},
+            }
+            for need in found.wanted.needs
+        ],
+        "short": [{"line_id": one.line_id, "sku": one.sku, "quantity": one.quantity} for one in routed.plan.short],
+        "locations": [
+            {
+                "location_id": one.location_id,
+                "status": one.status,
+                "why": one.why,
+                "change": one.change,
+                "lines": dict(one.units),
+                "measures": None if one.measured is None else one.measured._asdict(),
+            }
+            for one in found.verdicts
+        ],
+        "changes": list(found.changes),
+    }
+
+
+def _tell(found: Explanation, now: Now, router: Router, file: Path | None, *, explained: bool) -> None:
+    routed = found.routed
+    version = f"version {router.number}" if router.number is not None else ("as shipped" if file is None else str(file))
+    typer.echo(f'Order {found.wanted.order_id} by rule "{routed.rule.name}" of "{router.book.name}" ({version})')
+    if now.again:
+        typer.echo("  everything of it was sent: this is how all of it would be routed now")
+    else:
+        typer.echo("  with the stock as it is now, as if the order held nothing yet")
+    for step in routed.relaxed:
+        typer.echo(f"  fallback: relaxed {step}")
+    used = {part.location_id for part in routed.plan.parts}
+    if routed.outcome == "queue" and found.reason is not None:
+        typer.echo(f"  NOT ROUTED ({found.reason[0]}): {found.reason[1]}")
+        typer.echo("  nothing is reserved; it stands in the queue routing_exceptions. The best that may be sent:")
+    elif found.reason is not None:
+        typer.echo(f"  left out ({found.reason[0]}): {found.reason[1]}")
+    parcels = "1 parcel" if len(used) == 1 else f"{len(used)} parcels"
+    proof = "" if routed.plan.gap == 0 else ", not proved to be the best"
+    typer.echo(f"  {parcels}, cost {parcels_cost_minor(routed) / 100:.2f}{proof}")
+    for need in found.wanted.needs:
+        places = ", ".join(
+            f"{part.quantity} from {part.location_id}" for part in routed.plan.parts if part.line_id == need.line_id
+        )
+        short = sum(one.quantity for one in routed.plan.short if one.line_id == need.line_id)
+        missing = f"{', ' if places else ''}{short} without a location" if short else ""
+        typer.echo(f"  line {need.line_id}: {need.quantity} × {need.sku}: {places}{missing}")
+    if not explained:
+        return
+    typer.echo("  locations")
+    for one in found.verdicts:
+        change = f"; {one.change}" if one.change else ""
+        typer.echo(f"    {one.location_id}  {_STATUS[one.status]}: {one.why}{change}")
+    if found.changes:
+        typer.echo("  what would change it")
+    for text in found.changes:
+        typer.echo(f"    {text}")
+
+
+class _Run(NamedTuple):
+    title: str
+    totals: Totals
+
+
+def what_if_command(
+    *,
+    rules: Annotated[Path, typer.Option(help="Rule file (TOML) to try.")],
+    against: Annotated[Path | None, typer.Option(help="Rule file to compare with; unset: the rules in force.")] = None,
+    from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (UTC).")] = None,
+    to: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC), included.")] = None,
+    promise_days: Annotated[
+        int | None, typer.Option(min=0, help="Promise (assumed) of orders that have none, in days.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="An Online Retail file instead of the ledger's tables, with simulated stock around it."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the simulated stock around --data.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Route a period's orders again under other rules: parcels, cost and late orders, and the difference."""
+    tried = Router(read_file(rules)[0])
+    known = None if against is None else Router(read_file(against)[0])
+    first, last = _day(from_), _day(to)
+    if first and last and last < first:
+        fail("the days are the wrong way round", f"--from {first} is after --to {last}", "exchange them")
+    if data is not None:
+        if not data.is_file():
+            fail("there is nothing to route again", f"{data} is no file", "name an Online Retail file")
+        history = retail_history(data, first, last, promise_days, seed)
+        base = known or default_router()
+    else:
+        with open_database() as connection:
+            history = read_history(connection, first or date(1970, 1, 1), last or date(9999, 12, 30), promise_days)
+            base = known or _in_force(connection)
+    if not history.past.orders:
+        fail("there is nothing to route again", "no order was placed on these days", "choose other days")
+    past = _towards(history.past, {**tried.book.centres, **base.book.centres})
+    runs = [_Run(_title(one), rerun(past, one, yardstick=base)) for one in (base, tried)]
+    if as_json:
+        print_json(_comparison(history, runs, promise_days))
+    else:
+        _show_comparison(history, runs, promise_days)
+
+
+def _towards(past: Past, centres: Mapping[str, tuple[float, float]]) -> Past:
+    """Orders without coordinates go to the centre of their country, for both rules alike."""
+    return past._replace(
+        orders=tuple(
+            one._replace(destination=centres[one.country])
+            if one.destination is None and one.country in centres
+            else one
+            for one in past.orders
+        )
+    )
+
+
+def _in_force(connection: Any) -> Router:
+    if not read_rules_rows(connection, "routing"):
+        return default_router()
+    return read_router(connection, default_router())
+
+
+def _title(router: Router) -> str:
+    return f"{router.book.name} v{router.number}" if router.number is not None else router.book.name
+
+
+_FIGURES = (
+    "orders", "parcels", "split_orders", "cost_minor", "late_orders", "units", "units_without_location",
+    "queued_orders", "kilometres", "unproved_plans",
+)  # fmt: skip
+
+
+def _figures(totals: Totals) -> dict[str, Any]:
+    return {name: getattr(totals, name) for name in _FIGURES} | {
+        "parcels_by_location": dict(sorted(totals.parcels_by_location.items()))
+    }
+
+
+def _comparison(history: History, runs: list[_Run], promise_days: int | None) -> dict[str, Any]:
+    base, tried = runs
+    return {
+        "base": {"rules": base.title, **_figures(base.totals)},
+        "tried": {"rules": tried.title, **_figures(tried.totals)},
+        "difference": {name: getattr(tried.totals, name) - getattr(base.totals, name) for name in _FIGURES},
+        "actual": None if history.actual is None else _figures(history.actual),
+        "assumed_promise_days": promise_days,
+        "simulated_locations": list(history.simulated),
+    }
+
+
+def _show_comparison(history: History, runs: list[_Run], promise_days: int | None) -> None:
+    base, tried = runs
+    actual = history.actual
+    columns = ["", base.title, tried.title, "difference", *([] if actual is None else ["what happened"])]
+    width = None if Console().is_terminal else PIPE_WIDTH_COLUMNS
+    table = Table(box=None, pad_edge=False)
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="left" if number == 0 else "right", no_wrap=True)
+    for name in _FIGURES:
+        before, after = getattr(base.totals, name), getattr(tried.totals, name)
+        words = name.replace("_minor", "").replace("_", " ")
+        shown = [_amount(name, before), _amount(name, after), _amount(name, after - before, sign=True)]
+        happened = "-" if name in {"queued_orders", "kilometres", "unproved_plans"} else ""
+        table.add_row(words, *shown, *([] if actual is None else [happened or _amount(name, getattr(actual, name))]))
+    places = sorted({*base.totals.parcels_by_location, *tried.totals.parcels_by_location})
+    for place in places:
+        before, after = (run.totals.parcels_by_location[place] for run in runs)
+        row = [f"parcels from {place}", f"{before:,}", f"{after:,}", f"{after - before:+,}"]
+        table.add_row(*row, *([] if actual is None else [f"{actual.parcels_by_location[place]:,}"]))
+    Console(width=width).print(table)
+    if promise_days is not None:
+        typer.echo(f"orders without a promise are taken to be promised {promise_days} days after they were placed")
+    if history.simulated:
+        typer.echo(f"simulated: the stock and the costs of {', '.join(history.simulated)}")
+
+
+def _amount(name: str, value: int, *, sign: bool = False) -> str:
+    plus = "+" if sign else ""
+    return f"{value / 100:{plus},.2f}" if name == "cost_minor" else f"{value:{plus},}"
+
+
+def _day(value: datetime | None) -> date | None:
+    return value.date() if value else None

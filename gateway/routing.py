@@ -1,0 +1,274 @@
+"""What routing is explained and compared with: an order and the world from the ledger's tables, from a file, or from a
+retailer's history with simulated stock around it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import psycopg
+
+from events.locations.commands import RegisterLocation
+from events.orders.commands import PlaceOrder
+from events.orders.facts import OrderPlaced
+from events.promises import promise_end
+from processors.reactions.lookups import PACE_WEEKS, read_load, read_places, read_router
+from processors.reactions.sourcing import wanted_by
+from processors.routing.book import Router, default_router
+from processors.routing.model import Need, Place, Wanted, World
+from processors.routing.whatif import Past, Totals
+from runtime.errors import Fault
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file for `--stock`: units by SKU and location, and what else is to be as it says instead of as it is.
+
+    `waiting`: parcels by location. `weekly`: units that leave in a week, by SKU and location.
+    """
+
+    stock: dict[str, dict[str, int]]
+    locations: tuple[RegisterLocation, ...] | None = None
+    waiting: dict[str, int] | None = None
+    weekly: dict[str, dict[str, float]] | None = None
+    order: PlaceOrder | None = None
+    channel: str = "web"
+    at: datetime | None = None
+
+
+def read_scenario(file: Path) -> Scenario:
+    """The scenario in a JSON file. Raises Fault."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Scenario)
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise Fault(
+            f"{file} cannot be used", str(error), 'a JSON object: {"stock": {"SKU": {"LOCATION": 5}}}, docs/routing.md'
+        ) from error
+
+
+def scenario_order(scenario: Scenario) -> Wanted | None:
+    """The order that the file brings along."""
+    order = scenario.order
+    if order is None:
+        return None
+    at = scenario.at or datetime.now(UTC)
+    return Wanted(
+        order_id=order.order_id,
+        needs=tuple(Need(line.line_id, line.sku, line.quantity) for line in order.lines),
+        at=at,
+        channel=scenario.channel,
+        service_level=order.service_level,
+        country=order.ship_to.country,
+        region=order.ship_to.region,
+        value_minor=sum(line.quantity * line.unit_price_minor for line in order.lines)
+        + sum(charge.amount_minor for charge in order.charges),
+        destination=None
+        if order.ship_to.latitude is None or order.ship_to.longitude is None
+        else (order.ship_to.latitude, order.ship_to.longitude),
+        due_by=None
+        if order.promised_by is None
+        else promise_end(order.promised_by, country=order.ship_to.country, time_zone=order.ship_to.time_zone),
+    )
+
+
+def scenario_places(scenario: Scenario) -> dict[str, Place] | None:
+    """The locations that the file brings along."""
+    if scenario.locations is None:
+        return None
+    return {one.location_id: _place(one) for one in scenario.locations}
+
+
+def _place(one: RegisterLocation) -> Place:
+    return Place(
+        one.location_id, one.latitude, one.longitude, one.cost_minor_per_parcel, one.kind, one.country,
+        one.daily_capacity,
+    )  # fmt: skip
+
+
+class Now(NamedTuple):
+    """An order as it is to be routed now, and the world without what it holds itself."""
+
+    wanted: Wanted
+    world: World
+    router: Router
+    again: bool
+
+
+def read_now(connection: psycopg.Connection[Any], order_id: str) -> Now | None:
+    """The order's unshipped units, as if it held nothing; all its units (`again`) where none is left. None: no order.
+
+    The moment is that of its placing, the stock and the rules are those of now.
+    """
+    row = connection.execute(
+        "SELECT data, occurred_at, channel FROM order_history WHERE order_id = %s AND fact = 'OrderPlaced'", [order_id]
+    ).fetchone()
+    if row is None:
+        return None
+    data, at, channel = row
+    lines = connection.execute(
+        "SELECT line_id, sku, ordered - cancelled, ordered - cancelled - shipped FROM order_lines WHERE order_id = %s",
+        [order_id],
+    ).fetchall()
+    again = not any(left for *_, left in lines)
+    needs = tuple(
+        Need(line_id, sku, wanted if again else left)
+        for line_id, sku, wanted, left in sorted(lines)
+        if (wanted if again else left) > 0
+    )
+    held = connection.execute(
+        "SELECT l.sku, p.location_id, sum(p.allocated)::bigint FROM order_line_locations AS p"
+        " JOIN order_lines AS l USING (order_id, line_id)"
+        " WHERE p.order_id = %s AND p.allocated > 0 GROUP BY l.sku, p.location_id",
+        [order_id],
+    ).fetchall()
+    wanted = wanted_by(_placed(data), at, channel)._replace(needs=needs)
+    skus = sorted({need.sku for need in needs})
+    stock = _stock(connection, skus)
+    for sku, location_id, units in held:
+        stock.setdefault(sku, {})[location_id] = stock.get(sku, {}).get(location_id, 0) + units
+    load = read_load(connection, [at])
+    waiting = dict(load.waiting)
+    for location_id in {row[1] for row in held}:
+        waiting[location_id] = waiting.get(location_id, 1) - 1
+    world = World(stock, read_places(connection), waiting, load.sent, _weekly(connection, at, skus))
+    return Now(wanted, world, read_router(connection, default_router()), again)
+
+
+def _placed(data: Mapping[str, Any]) -> OrderPlaced:
+    return msgspec.convert(data, OrderPlaced)
+
+
+def _stock(connection: psycopg.Connection[Any], skus: list[str] | None) -> dict[str, dict[str, int]]:
+    stock: dict[str, dict[str, int]] = {}
+    for sku, location_id, units in connection.execute(
+        "SELECT sku, location_id, available FROM inventory"
+        " WHERE available > 0 AND (%(skus)s::text[] IS NULL OR sku = ANY(%(skus)s))",
+        {"skus": skus},
+    ):
+        stock.setdefault(sku, {})[location_id] = units
+    return stock
+
+
+def _weekly(connection: psycopg.Connection[Any], at: datetime, skus: list[str] | None) -> dict[str, dict[str, float]]:
+    monday = at.date() - timedelta(days=at.date().weekday())
+    weekly: dict[str, dict[str, float]] = {}
+    for sku, location_id, units in connection.execute(
+        "SELECT sku, location_id, sum(shipped)::bigint FROM sku_weeks WHERE week >= %(first)s AND week < %(last)s"
+        " AND (%(skus)s::text[] IS NULL OR sku = ANY(%(skus)s)) GROUP BY sku, location_id",
+        {"first": monday - timedelta(weeks=PACE_WEEKS), "last": monday, "skus": skus},
+    ):
+        weekly.setdefault(sku, {})[location_id] = units / PACE_WEEKS
+    return weekly
+
+
+class History(NamedTuple):
+    """A period: its orders with all that they could be given, and what really became of them (None: nobody knows)."""
+
+    past: Past
+    actual: Totals | None
+    simulated: tuple[str, ...]
+
+
+def read_history(connection: psycopg.Connection[Any], first: date, last: date, promise_days: int | None) -> History:
+    """The orders placed on these days (UTC). Their pool of stock: what is available now, and what orders placed since
+    then hold or were sent.
+    """
+    period = {"first": _start(first), "last": _start(last + timedelta(days=1))}
+    rows = connection.execute(
+        "SELECT h.data, h.occurred_at, h.channel FROM order_status AS s"
+        " JOIN order_history AS h ON h.order_id = s.order_id AND h.fact = 'OrderPlaced'"
+        " WHERE s.placed_at >= %(first)s AND s.placed_at < %(last)s ORDER BY s.placed_at, s.order_id",
+        period,
+    ).fetchall()
+    placed = [(_placed(data), at, channel) for data, at, channel in rows]
+    orders = tuple(
+        promised(wanted_by(order, at, channel), promise_days) for order, at, channel in placed if order.lines
+    )
+    stock = _stock(connection, None)
+    for sku, location_id, units in connection.execute(
+        "SELECT l.sku, p.location_id, sum(p.allocated + p.shipped)::bigint FROM order_status AS s"
+        " JOIN order_line_locations AS p USING (order_id) JOIN order_lines AS l USING (order_id, line_id)"
+        " WHERE s.placed_at >= %(first)s GROUP BY l.sku, p.location_id",
+        period,
+    ):
+        held = stock.setdefault(sku, {})
+        held[location_id] = held.get(location_id, 0) + units
+    places = read_places(connection)
+    whole = frozenset(order.order_id for order, _, _ in placed if order.allocation == "all_or_nothing")
+    past = Past(orders, whole, stock, places, _weekly(connection, _start(first), None))
+    simulated = tuple(name for name in sorted(places) if name.startswith("SIM-"))
+    return History(past, _actual(connection, period, places), simulated)
+
+
+def promised(wanted: Wanted, days: int | None) -> Wanted:
+    """The order with a promise so many days after it was placed, where it has none and one is asked for."""
+    if days is None or wanted.due_by is not None:
+        return wanted
+    return wanted._replace(due_by=wanted.at + timedelta(days=days))
+
+
+def _start(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _actual(connection: psycopg.Connection[Any], period: Mapping[str, Any], places: Mapping[str, Place]) -> Totals:
+    """What became of the orders: parcels that left, and those that are planned by what is held."""
+    totals = Totals()
+    row = connection.execute(
+        "SELECT count(*) FILTER (WHERE ordered > 0), coalesce(sum(ordered), 0)::bigint,"
+        " coalesce(sum(open + backordered), 0)::bigint"
+        " FROM order_status WHERE placed_at >= %(first)s AND placed_at < %(last)s",
+        period,
+    ).fetchone()
+    assert row is not None
+    totals.orders, totals.units, totals.units_without_location = row
+    parcels = connection.execute(
+        "SELECT s.order_id, x.location_id, x.late FROM order_status AS s JOIN ("
+        " SELECT order_id, location_id, on_time IS FALSE AS late FROM order_shipments"
+        " UNION ALL"
+        " SELECT DISTINCT order_id, location_id, false FROM order_line_locations WHERE allocated > 0"
+        ") AS x USING (order_id) WHERE s.placed_at >= %(first)s AND s.placed_at < %(last)s",
+        period,
+    ).fetchall()
+    of_order = Counter(order_id for order_id, _, _ in parcels)
+    totals.parcels = len(parcels)
+    totals.split_orders = sum(count > 1 for count in of_order.values())
+    totals.late_orders = len({order_id for order_id, _, late in parcels if late})
+    for _, location_id, _ in parcels:
+        place = places.get(location_id)
+        totals.cost_minor += (place.cost_minor_per_parcel or 0) if place else 0
+        totals.parcels_by_location[location_id] += 1
+    return totals
+
+
+def retail_history(file: Path, first: date | None, last: date | None, promise_days: int | None, seed: int) -> History:
+    """The orders of an Online Retail file with the simulated stock that `import online-retail` sends around them."""
+    from gateway.connectors.online_retail import map_rows, read_file
+    from gateway.connectors.online_retail_stock import late_deliveries, opening_stock
+
+    mapping = map_rows(read_file(file), from_=first, to=last)
+    stock: dict[str, dict[str, int]] = {}
+    places: dict[str, Place] = {}
+    for command in (*opening_stock(mapping, seed=seed), *late_deliveries(mapping, seed=seed)):
+        data = command["data"]
+        if command["command"] == "RegisterLocation":
+            places[data["location_id"]] = _place(msgspec.convert(data, RegisterLocation))
+        elif command["command"] == "ReceiveStock":
+            held = stock.setdefault(data["sku"], {})
+            held[data["location_id"]] = held.get(data["location_id"], 0) + data["quantity"]
+    orders = []
+    for command in mapping.commands():
+        if command["command"] == "PlaceOrder" and command["data"]["lines"]:
+            order = msgspec.convert(command["data"], PlaceOrder)
+            scenario = Scenario(
+                stock={}, order=order, channel=command["channel"], at=datetime.fromisoformat(command["occurred_at"])
+            )
+            wanted = scenario_order(scenario)
+            assert wanted is not None
+            orders.append(promised(wanted, promise_days))
+    orders.sort(key=lambda one: (one.at, one.order_id))
+    return History(Past(tuple(orders), frozenset(), stock, places), None, tuple(sorted(places)))

@@ -159,6 +159,11 @@ def _placed(run: Sequence[Fact]) -> str:
         text += f" Service: {data['service_level'].replace('_', ' ')}."
     if data["allocation"] == "all_or_nothing":
         text += " It is to leave whole or not at all."
+    if any(line.get("customised") for line in lines):
+        text += f" Made for this customer: {units([line for line in lines if line.get('customised')])}."
+    for line in lines:
+        if line.get("cancel_after"):
+            text += f" What there is not of {line['sku']} by {moment(line['cancel_after'])} is cancelled."
     if data.get("release_at"):
         text += f" Nothing is to be set aside before {moment(data['release_at'])}."
     return text
@@ -201,7 +206,8 @@ def _amendment_declined(run: Sequence[Fact]) -> str:
 def _cancelled(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     held = sum(line["from_allocated"] for line in data["lines"])
-    text = f"The {data['by']} cancelled {units(data['lines'])}{_because(data['reason'])}."
+    reason = "it was not set aside in time" if data["reason"] == "auto_cancel" else data["reason"]
+    text = f"The {data['by']} cancelled {units(data['lines'])}{_because(reason)}."
     if held:
         text += f" {plural(held, 'unit')} that {'was' if held == 1 else 'were'} set aside went back to stock."
     return text

@@ -50,6 +50,10 @@ def amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
     wanted = _wanted(decision, what, data.lines)
     if isinstance(wanted, Refused):
         return wanted
+    if data.by == "customer":
+        refused = decision.check_unmade(what, {key: -line.extra for key, line in wanted.items() if line.extra < 0})
+        if refused is not None:
+            return refused
     value = order.value_minor + sum(line.extra * order.lines[key].unit_price_minor for key, line in wanted.items())
     if value > max(ORDER_VALUE_MAX_MINOR, order.value_minor):
         return too_valuable(what, order.currency, value)

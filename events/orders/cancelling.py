@@ -1,10 +1,18 @@
-"""What an order answers when units are cancelled."""
+"""What an order answers when units are cancelled: by people, or because a line's time is over.
+
+cancel(1 of 2 that wait)                -> OrderCancelled; the place in the queue is let go
+cancel(2 where 1 is shipped)            -> Refused(at_most=1)
+cancel_overdue after a line's last time -> OrderCancelled(by=seller, reason=auto_cancel) of what nothing is held for
+"""
 
 from events.envelope import Refused
 from events.orders import amending
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
+
+#: The reason of a cancellation that nobody asked for.
+AUTO_CANCEL = "auto_cancel"
 
 
 def cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
@@ -27,6 +35,10 @@ def cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
     refused = decision.check_unshipped(what, wanted, "what was shipped comes back with RequestReturn")
     if refused is not None:
         return refused
+    if data.by == "customer":
+        refused = decision.check_unmade(what, wanted)
+        if refused is not None:
+            return refused
     amending.decline(decision, "cancelled")
     cancelled: list[f.LineCancelled] = []
     releases: list[f.Release] = []
@@ -56,3 +68,22 @@ def cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
         )
     )
     return None
+
+
+def cancel_overdue(decision: Decision) -> None:
+    """What is neither set aside nor shipped of lines whose time is over, by log time, is cancelled by the seller.
+
+    Of an order that goes as a whole and has not all of it, such a line goes whole: what it holds, it holds in passing.
+    """
+    order, now = decision.order, decision.command.recorded_at
+    incomplete = any(line.unmade for line in order.lines.values())
+    gone = []
+    for line in order.lines.values():
+        if line.cancel_after is None or line.cancel_after > now:
+            continue
+        units = line.unshipped if order.as_a_whole and incomplete else line.unmade
+        if units:
+            gone.append(c.LineQuantity(line_id=line.line_id, quantity=units))
+    if gone:
+        # Cannot be refused: only units that the order has are named, and each line once.
+        cancel(decision, c.CancelOrder(order_id=order.order_id, reason=AUTO_CANCEL, by="seller", lines=tuple(gone)))

@@ -15,6 +15,8 @@ class OrderLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     quantity: Quantity
     unit_price_minor: Natural
     attributes: dict[Id, Text] = {}
+    cancel_after: UtcTime | None = None
+    customised: bool = False
 
 
 class AmendedQuantity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -217,6 +219,12 @@ class ResolveQueued(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reason: Text | None = None
 
 
+class CancelOverdueLines(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The time named in cancel_after of a line has come."""
+
+    order_id: Id
+
+
 class ExtraAvailable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What there is for a line that more is wanted of."""
 
@@ -250,4 +258,5 @@ OrderCommand = (
     | QueueOrder
     | ResolveQueued
     | DeclineAmendment
+    | CancelOverdueLines
 )

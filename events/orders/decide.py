@@ -47,7 +47,7 @@ def conclude(
     refused = _answer(decision, data)
     if refused is not None:
         return refused
-    if isinstance(data, c.CancelOrder | c.AmendOrder | c.DispatchShipment | c.ResolveQueued):
+    if isinstance(data, c.CancelOrder | c.AmendOrder | c.DispatchShipment | c.ResolveQueued | c.CancelOverdueLines):
         decision.go_on_in_turn()
     if decision.order.queues:
         queueing.end_what_is_over(decision)
@@ -81,6 +81,9 @@ def _answer(decision: Decision, data: Any) -> Refused | None:
             return holding.release_hold(decision, data)
         case c.ReleaseOrder():
             return _release_order(decision)
+        case c.CancelOverdueLines():
+            cancelling.cancel_overdue(decision)
+            return None
         case c.DeclineAmendment():
             amending.answer_short(decision, data)
             return None

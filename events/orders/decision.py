@@ -131,7 +131,8 @@ class Decision:
     def let_go_of_all(self, reason: str) -> None:
         """Nothing is held for the order any more; what was is open again."""
         for line in self.order.lines.values():
-            self.let_go(line, reason)
+            if not (line.customised and reason == "hold"):  # what is made for a customer helps nobody else
+                self.let_go(line, reason)
 
     def let_go(self, line: Line, reason: str) -> None:
         """Nothing is held for the line any more."""
@@ -220,6 +221,21 @@ class Decision:
                     f"{line.cancelled} cancelled: at most {line.unshipped}",
                     hint=hint,
                     at_most=line.unshipped,
+                )
+        return None
+
+    def check_unmade(self, what: str, wanted: Mapping[str, int]) -> Refused | None:
+        """Refused where a customer wants to be rid of units that are being made for them."""
+        for line_id, quantity in wanted.items():
+            line = self.order.lines[line_id]
+            if line.customised and quantity > line.unmade:
+                return Refused(
+                    code="limit",
+                    what=what,
+                    detail=f"line {line_id} is made for this customer: {quantity} asked, {line.allocated} set aside: "
+                    f"at most {line.unmade}",
+                    hint="what is set aside counts as made; the seller may cancel it (by: seller)",
+                    at_most=line.unmade,
                 )
         return None
 

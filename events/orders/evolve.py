@@ -110,6 +110,8 @@ def _placed(fact: f.OrderPlaced, channel: str, occurred_at: datetime) -> Order:
             ordered=line.quantity,
             idle=0 if fact.sourcing else line.quantity,
             sourcing=line.quantity if fact.sourcing else 0,
+            cancel_after=line.cancel_after,
+            customised=line.customised,
         )
         for line in fact.lines
     }

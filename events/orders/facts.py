@@ -15,6 +15,8 @@ class PlacedLine(Struct, frozen=True, kw_only=True):
     quantity: Quantity
     unit_price_minor: Natural
     attributes: tuple[Attribute, ...]
+    cancel_after: UtcTime | None = None
+    customised: bool = False
 
 
 class LineChanged(Struct, frozen=True, kw_only=True):

@@ -127,6 +127,14 @@ def receive_return(decision: Decision, data: c.ReceiveReturn) -> Refused | None:
     what = f"receipt of return {data.return_id} of order {order.order_id} was not recorded"
     if not data.lines:
         return Refused(code="invalid", what=what, detail="it has no lines", hint="name what was found in the parcel")
+    for found in data.lines:
+        if found.disposition == "restock" and found.line_id in order.lines and order.lines[found.line_id].customised:
+            return Refused(
+                code="impossible",
+                what=what,
+                detail=f"line {found.line_id} was made for this customer: it cannot be sold to another",
+                hint="receive it as inspect, damaged or dispose",
+            )
     arrived: Counter[str] = Counter()
     for found in data.lines:
         arrived[found.line_id] += found.quantity

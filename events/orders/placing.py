@@ -63,6 +63,8 @@ def place(order: Order | None, data: c.PlaceOrder, command: Command[Any]) -> f.O
                 quantity=line.quantity,
                 unit_price_minor=line.unit_price_minor,
                 attributes=tuple(Attribute(name=name, value=value) for name, value in sorted(line.attributes.items())),
+                cancel_after=line.cancel_after,
+                customised=line.customised,
             )
             for line in data.lines
         ),

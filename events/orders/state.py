@@ -53,6 +53,8 @@ class Line(Struct, frozen=True, kw_only=True):
     rejected_by: tuple[str, ...] = ()
     rejections: int = 0
     told: datetime | None = None
+    cancel_after: datetime | None = None
+    customised: bool = False
 
     @property
     def open(self) -> int:
@@ -65,6 +67,11 @@ class Line(Struct, frozen=True, kw_only=True):
     @property
     def backordered(self) -> int:
         return sum(wait.quantity for wait in self.waits)
+
+    @property
+    def unmade(self) -> int:
+        """Units that nothing has been made or set aside for yet."""
+        return self.open + self.backordered
 
     @property
     def unshipped(self) -> int:

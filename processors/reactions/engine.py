@@ -15,7 +15,7 @@ from processors.reactions.asked import Asked
 from processors.reactions.positions import Move, Partition
 from processors.reactions.reader import FactDecoder, HoleError, PartitionReading, Position, Values
 from processors.reactions.sourcing import Lookups
-from processors.reactions.timers import OrderDue, ReceiptDue, ReservationDue, due
+from processors.reactions.timers import LineDue, OrderDue, ReceiptDue, ReservationDue, due
 from processors.reactions.wiring import carts_to_look_up, moments_of, react, skus_to_look_up
 from runtime import failpoints
 from runtime.errors import Fault
@@ -50,7 +50,7 @@ class LookupSource(Protocol):
     """What `ProjectionLookups` is."""
 
     def read(self, skus: Collection[str], carts: Collection[str], moments: Collection[datetime]) -> Lookups: ...
-    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue]]: ...
+    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue], list[LineDue]]: ...
 
 
 class CommandSender(Protocol):

@@ -15,7 +15,7 @@ import psycopg
 from events.routing.rules import RulesError, read_rules
 from processors.reactions.positions import Database
 from processors.reactions.sourcing import Lookups
-from processors.reactions.timers import OrderDue, ReceiptDue, ReservationDue
+from processors.reactions.timers import LineDue, OrderDue, ReceiptDue, ReservationDue
 from processors.routing.book import Router, default_router
 from processors.routing.default import IN_FORCE
 from processors.routing.model import Place
@@ -184,13 +184,13 @@ class ProjectionLookups:
         self._places, self._router = self._database.run(ask)
         self._places_until = self._clock() + PLACES_KEPT_SECONDS
 
-    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue]]:
-        """Holds, orders and expected goods whose time has come by `now`, longest overdue first."""
+    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue], list[LineDue]]:
+        """Holds, orders, expected goods and lines whose time has come by `now`, longest overdue first."""
 
-        def ask(connection: psycopg.Connection[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+        def ask(connection: psycopg.Connection[Any]) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
             made = "SELECT to_regclass('expected_receipts') IS NOT NULL AND to_regclass('order_status') IS NOT NULL"
             if connection.execute(made).fetchone() != (True,):
-                return [], [], []  # the projector has not started yet: nothing can be due
+                return [], [], [], []  # the projector has not started yet: nothing can be due
             reservations = connection.execute(
                 "SELECT sku, order_id, line_id, attempt, location_id, quantity, expires_at FROM expiring_reservations"
                 " WHERE quantity > 0 AND expires_at <= %s ORDER BY expires_at LIMIT %s",
@@ -206,11 +206,18 @@ class ProjectionLookups:
                 " WHERE quantity > 0 AND NOT overdue AND expected_at <= %s ORDER BY expected_at LIMIT %s",
                 [now, DUE_ROWS_MAX],
             ).fetchall()
-            return reservations, orders, receipts
+            lines = connection.execute(
+                "SELECT o.order_id, o.version, min(l.cancel_after) FROM order_lines AS l"
+                " JOIN order_status AS o USING (order_id)"
+                " WHERE l.cancel_after <= %s AND l.open + l.backordered > 0 GROUP BY o.order_id ORDER BY 3 LIMIT %s",
+                [now, DUE_ROWS_MAX],
+            ).fetchall()
+            return reservations, orders, receipts, lines
 
-        reservations, orders, receipts = self._database.run(ask)
+        reservations, orders, receipts, lines = self._database.run(ask)
         return (
             [ReservationDue(*row) for row in reservations],
             [OrderDue(*row) for row in orders],
             [ReceiptDue(*row) for row in receipts],
+            [LineDue(*row) for row in lines],
         )

@@ -1,13 +1,13 @@
 """A time named in the log has come: a timer only sends the command that says so; the ledger decides.
 
-due([ReservationDue(expires_at=12:00, ...)], [], [], now=12:01) -> [ExpireReservation(...)]
+due([ReservationDue(expires_at=12:00, ...)], [], [], [], now=12:01) -> [ExpireReservation(...)]
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from events.orders.commands import ReleaseOrder
+from events.orders.commands import CancelOverdueLines, ReleaseOrder
 from events.stock.commands import CheckExpected, ExpireReservation
 from processors.reactions.asked import Asked
 
@@ -40,11 +40,23 @@ class ReceiptDue(NamedTuple):
     expected_at: datetime
 
 
+class LineDue(NamedTuple):
+    """An order of which a line has units that nothing is held for, and a `cancel_after`, at this version of it."""
+
+    order_id: str
+    version: int
+    cancel_after: datetime
+
+
 def due(
-    reservations: Iterable[ReservationDue], orders: Iterable[OrderDue], receipts: Iterable[ReceiptDue], now: datetime
+    reservations: Iterable[ReservationDue],
+    orders: Iterable[OrderDue],
+    receipts: Iterable[ReceiptDue],
+    lines: Iterable[LineDue],
+    now: datetime,
 ) -> list[Asked]:
-    """ExpireReservation, ReleaseOrder and CheckExpected for what is due at `now`; each says the due time, so a repeat
-    is the same.
+    """ExpireReservation, ReleaseOrder, CheckExpected and CancelOverdueLines for what is due at `now`; each says the due
+    time, so a repeat is the same.
     """
     expired = [
         _at(
@@ -75,8 +87,20 @@ def due(
         for row in dict.fromkeys(receipts)
         if row.expected_at <= now
     ]
-    return expired + released + checked
+    # Units may come to be open again after the time is over (a hold lapsed): then it is another version, another id.
+    cancelled = [
+        _at(
+            row.cancel_after,
+            f"auto-cancel:{row.order_id}:{row.version}",
+            CancelOverdueLines(order_id=row.order_id),
+        )
+        for row in lines
+        if row.cancel_after <= now
+    ]
+    return expired + released + checked + cancelled
 
 
-def _at(due_at: datetime, command_id: str, data: ExpireReservation | ReleaseOrder | CheckExpected) -> Asked:
+def _at(
+    due_at: datetime, command_id: str, data: ExpireReservation | ReleaseOrder | CheckExpected | CancelOverdueLines
+) -> Asked:
     return Asked(command_id, data, ACTOR, due_at, correlation_id=None, causation_id=None)

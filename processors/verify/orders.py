@@ -72,6 +72,8 @@ class Hold(Row):
 class Line(Row):
     sku: str | None = None
     unit_price_minor: int | None = None
+    cancel_after: datetime | None = None
+    customised: bool | None = None
     open: int = 0
     backordered: int = 0
     allocated: int = 0
@@ -248,6 +250,7 @@ class Orders:
             row = self.move(data["order_id"], line["line_id"], ordered=line["quantity"], open=line["quantity"])
             row.sku = line["sku"]
             row.unit_price_minor = line["unit_price_minor"]
+            row.cancel_after, row.customised = line["cancel_after"], line["customised"]
             value_minor += line["quantity"] * line["unit_price_minor"]
         order.value_minor = min(value_minor, _VALUE_MINOR_MAX)
         order.charges_minor = sum(charge["amount_minor"] for charge in data["charges"])

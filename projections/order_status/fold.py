@@ -54,7 +54,9 @@ def _line_deltas(batch: FactBatch) -> pl.DataFrame:
     ]
     return pl.concat(
         [
-            batch.lines("OrderPlaced", "lines").select(*_LINE, "sku", "unit_price_minor", ordered=_q, open=_q),
+            batch.lines("OrderPlaced", "lines").select(
+                *_LINE, "sku", "unit_price_minor", "cancel_after", "customised", ordered=_q, open=_q
+            ),
             batch.lines("OrderAmended", "lines").select(
                 *_LINE,
                 ordered=pl.col("ordered") - pl.col("ordered_before"),

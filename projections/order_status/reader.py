@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 from projections.times import rfc3339
 
 _TIMES = ("placed_at", "promised_by", "due_by", "release_at", "updated_at")
-_LINE_TIMES = ("expected_at",)
+_LINE_TIMES = ("expected_at", "cancel_after")
 _SHIPMENT_TIMES = ("expected_at", "dispatched_at", "delivered_at")
 #: Orders fetched together: fewer costs round trips, more holds more of them in memory.
 ROWS_AT_ONCE = 500
@@ -30,9 +30,10 @@ SELECT o.order_id, o.status, o.version, o.channel, o.customer_id, o.placed_at, o
   (SELECT coalesce(jsonb_agg(h.hold ORDER BY h.hold), '[]')
    FROM order_holds AS h WHERE h.order_id = o.order_id AND h.active > 0) AS holds,
   (SELECT coalesce(jsonb_agg(jsonb_build_object(
-      'line_id', l.line_id, 'sku', l.sku, 'unit_price_minor', l.unit_price_minor, 'ordered', l.ordered, 'open', l.open,
-      'backordered', l.backordered, 'allocated', l.allocated, 'shipped', l.shipped, 'delivered', l.delivered,
-      'cancelled', l.cancelled, 'returned', l.returned, 'expected_at', l.expected_at,
+      'line_id', l.line_id, 'sku', l.sku, 'unit_price_minor', l.unit_price_minor, 'cancel_after', l.cancel_after,
+      'customised', coalesce(l.customised, false), 'ordered', l.ordered, 'open', l.open, 'backordered', l.backordered,
+      'allocated', l.allocated, 'shipped', l.shipped, 'delivered', l.delivered, 'cancelled', l.cancelled,
+      'returned', l.returned, 'expected_at', l.expected_at,
       'locations', (SELECT coalesce(jsonb_object_agg(p.location_id, p.allocated + p.shipped), '{}')
                     FROM order_line_locations AS p
                     WHERE p.order_id = l.order_id AND p.line_id = l.line_id AND p.allocated + p.shipped <> 0),

@@ -66,6 +66,8 @@ CREATE TABLE IF NOT EXISTS order_lines (
     line_id          text COLLATE "C" NOT NULL,
     sku              text,
     unit_price_minor bigint,
+    cancel_after     timestamptz,                   -- what nothing is held for by then is cancelled
+    customised       boolean,                       -- made for this customer
     open             bigint NOT NULL DEFAULT 0,     -- as in order_status, of this line
     backordered      bigint NOT NULL DEFAULT 0,
     allocated        bigint NOT NULL DEFAULT 0,
@@ -81,6 +83,9 @@ CREATE TABLE IF NOT EXISTS order_lines (
     ) STORED,
     PRIMARY KEY (order_id, line_id)
 ) WITH (fillfactor = 80);
+
+CREATE INDEX IF NOT EXISTS order_lines_cancel_after ON order_lines (cancel_after)
+    WHERE cancel_after IS NOT NULL AND open + backordered > 0;
 
 CREATE TABLE IF NOT EXISTS order_line_locations (
     order_id    text COLLATE "C" NOT NULL,

@@ -46,6 +46,8 @@ ORDER_LINES = Table(
         Column("line_id", "text", "key"),
         Column("sku", "text", "last"),
         Column("unit_price_minor", "bigint", "last"),
+        Column("cancel_after", "timestamptz", "last"),
+        Column("customised", "boolean", "last"),
         *_COUNTER_COLUMNS,
         Column("promised", "boolean", "last"),
         Column("told_expected_at", "timestamptz", "last"),

@@ -85,6 +85,11 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         ),
     ),
     (
+        "OrderCancelled",
+        {"by": "seller", "reason": "auto_cancel", "lines": [line("MUG", 2, from_allocated=0)]},
+        "The seller cancelled 2 × MUG: it was not set aside in time.",
+    ),
+    (
         "OrderAmended",
         {"by": "customer", "lines": [line("MUG", 0, ordered_before=2, ordered=3)], "promised_by": NOON},
         "The customer changed MUG from 2 to 3 and moved the promise to 27 November 2026, 12:00 UTC, through web.",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from tests.support.shop import Shop, command, place, receive
+from tests.support.shop import PATIENCE_SECONDS, Shop, command, dispatch, place, receive
 
 pytestmark = pytest.mark.journey
 
@@ -55,6 +58,36 @@ def test_an_increase_that_is_not_there_whole_leaves_the_order_as_it_was_and_says
 
     shop.accepted(command("AmendOrder", order_id="too-few-1", lines=[{"line_id": "1", "quantity": 2}]))
     assert shop.line("too-few-1")["allocated"] == 2
+
+
+def test_what_is_not_there_by_the_last_time_of_a_line_is_cancelled_by_log_time(shop: Shop) -> None:
+    shop.accepted(receive("last-time", "WH1", 1))
+    order = place("last-time-1", ("last-time", 3))
+    order["data"]["lines"][0]["cancel_after"] = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
+    shop.accepted(order)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while shop.line("last-time-1")["cancelled"] < 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    line = shop.line("last-time-1")
+    assert (line["allocated"], line["backordered"], line["cancelled"]) == (1, 0, 2)
+    shop.accepted(receive("last-time", "WH1", 5))
+    assert shop.stock("last-time", "WH1")["available"] == 5
+
+
+def test_what_was_made_for_a_customer_is_not_sold_to_another(shop: Shop) -> None:
+    shop.accepted(receive("engraved", "WH1", 1))
+    order = place("engraved-1", ("engraved", 1))
+    order["data"]["lines"][0] |= {"customised": True, "attributes": {"engraving": "For Ada"}}
+    shop.accepted(order)
+    (refused,) = shop.publish(command("CancelOrder", order_id="engraved-1", reason="changed my mind")).outcomes
+    assert "at most 0" in refused.detail
+    shop.accepted(dispatch("engraved-1", "E1", "WH1", ("1", 1)))
+    back = {"order_id": "engraved-1", "return_id": "R1", "location_id": "WH1"}
+    found = {"line_id": "1", "quantity": 1}
+    (refused,) = shop.publish(command("ReceiveReturn", **back, lines=[{**found, "disposition": "restock"}])).outcomes
+    assert "inspect" in refused.hint
+    shop.accepted(command("ReceiveReturn", **back, lines=[{**found, "disposition": "damaged"}]))
+    assert shop.stock("engraved", "WH1")["available"] == 0
 
 
 def test_everything_above_is_equal_to_an_independent_fold(shop: Shop) -> None:

@@ -26,7 +26,7 @@ from processors.reactions.rejections import correct
 from processors.reactions.release import release
 from processors.reactions.sender import encode
 from processors.reactions.sourcing import Lookups, source_again, source_placed
-from processors.reactions.timers import OrderDue, ReceiptDue, ReservationDue, due
+from processors.reactions.timers import LineDue, OrderDue, ReceiptDue, ReservationDue, due
 from processors.reactions.wiring import ALONE, GROUPED, REACTED_TO, react, skus_to_look_up
 from processors.routing.book import Router
 from processors.routing.model import Place
@@ -395,11 +395,13 @@ def test_timers_speak_of_what_is_due_and_say_the_due_time() -> None:
     ]
     orders = [OrderDue("o9", AT - timedelta(hours=1)), OrderDue("o8", AT + timedelta(hours=1))]
     receipts = [ReceiptDue("MUG", AT), ReceiptDue("MUG", AT), ReceiptDue("MUG", AT + timedelta(hours=1))]
-    asked = due(rows, orders, receipts, AT)
+    lines = [LineDue("o8", 5, AT), LineDue("o9", 6, AT + timedelta(seconds=1))]
+    asked = due(rows, orders, receipts, lines, AT)
     assert [(row.id, row.occurred_at) for row in asked] == [
         ("expire:o1:1:1:B", AT),
         ("release-order:o9", AT - timedelta(hours=1)),
         (f"check-expected:MUG:{AT.isoformat()}", AT),
+        ("auto-cancel:o8:5", AT),
     ]
     assert asked[0].data == ExpireReservation(sku="MUG", location_id="B", order_id="o1", line_id="1", attempt=1)
     assert asked[1].data == ReleaseOrder(order_id="o9")
@@ -424,7 +426,13 @@ def test_facts_of_a_batch_are_reacted_to_together_and_others_ask_for_nothing() -
 def test_every_command_can_be_encoded_and_read_back_as_the_ledger_reads_it() -> None:
     codec = Codec()
     asked = source_placed(placed(("1", "MUG", 7)), stock(MUG={"BERLIN": 3})) + allocation(answers("o1", ("A", 3)))
-    asked += due([ReservationDue("MUG", "o1", "1", 1, "B", 2, AT)], [OrderDue("o9", AT)], [ReceiptDue("MUG", AT)], AT)
+    asked += due(
+        [ReservationDue("MUG", "o1", "1", 1, "B", 2, AT)],
+        [OrderDue("o9", AT)],
+        [ReceiptDue("MUG", AT)],
+        [LineDue("o8", 5, AT)],
+        AT,
+    )
     for row in asked:
         contract, record = codec.decode(encode(codec, row))
         assert contract.name == row.name

@@ -22,7 +22,7 @@ from processors.reactions.patience import Patience, StoppedWaitingError
 from processors.reactions.positions import Database, Move, Partition, Positions
 from processors.reactions.reader import FactDecoder, HoleError, PartitionReading, Position
 from processors.reactions.sourcing import Lookups
-from processors.reactions.timers import OrderDue, ReceiptDue, ReservationDue
+from processors.reactions.timers import LineDue, OrderDue, ReceiptDue, ReservationDue
 from runtime.errors import Fault
 from schemas.codec import Codec
 
@@ -104,8 +104,8 @@ class World:
     def read(self, skus: Collection[str], carts: Collection[str], moments: Collection[datetime]) -> Lookups:
         return Lookups({}, {}, {})
 
-    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue]]:
-        return [], [OrderDue("o1", now)], []
+    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue], list[LineDue]]:
+        return [], [OrderDue("o1", now)], [], []
 
     def send(self, batch: Sequence[Asked]) -> None:
         if self.broken:

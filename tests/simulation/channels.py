@@ -111,6 +111,11 @@ class Channels:
             cart = self._carts.pop() if not dice.once_in(5) else dice.one(self._carts)
             data["cart_id"] = cart["order_id"]
             lines[0] |= {"sku": cart["sku"], "quantity": max(1, cart["quantity"] + dice.between(-1, 1))}
+        if dice.once_in(5):
+            line = dice.one(lines)
+            line["cancel_after"] = (now + timedelta(seconds=dice.between(-60, 900))).isoformat()
+        if dice.once_in(8):
+            lines[-1]["customised"] = True
         if dice.once_in(6):
             data["release_at"] = (now + timedelta(seconds=dice.between(-60, 600))).isoformat()
         if dice.once_in(4):

@@ -20,6 +20,9 @@ def check_quiet(truth: Truth, now: datetime) -> None:
     orders, skus = truth.states("ledger.orders"), truth.states("ledger.stock")
     for order in orders.values():
         _check_answered(order)
+        for line in order.lines.values():
+            late = line.cancel_after is not None and line.cancel_after <= now
+            must(not (late and line.unmade), "nothing_is_waited_for_when_its_time_is_over", (order.order_id, line))
     _check_holds(orders, skus, now)
     _check_categories(skus, truth.states("ledger.service"))
     _check_waits(truth, orders, skus)
@@ -65,7 +68,8 @@ def _check_answered(order: Any) -> None:
         must(not (order.queues and waiting), "who_waits_for_a_person_waits_for_no_stock", order)
     if order.holds:
         must(not waiting, "who_is_held_stands_in_no_queue", order)
-        must(not (order.releasing and held), "who_is_held_keeps_stock_by_policy_only", order)
+        kept = [line_id for line_id in held if not order.lines[line_id].customised]
+        must(not (order.releasing and kept), "who_is_held_keeps_stock_by_policy_only", order)
     for entry in order.queues.values():
         stuck = [line_id for line_id in entry.lines if order.lines[line_id].open]
         must(stuck, "who_stands_in_a_queue_has_open_units", order)

@@ -21,7 +21,7 @@ from processors.reactions.positions import Move
 from processors.reactions.reader import FactDecoder, Position
 from processors.reactions.sender import encode
 from processors.reactions.sourcing import Lookups
-from processors.reactions.timers import OrderDue, ReceiptDue, ReservationDue
+from processors.reactions.timers import LineDue, OrderDue, ReceiptDue, ReservationDue
 from processors.routing.book import Router, default_router
 from processors.routing.default import IN_FORCE
 from processors.routing.model import Place as Location
@@ -63,6 +63,8 @@ class View:
         for fact in facts:
             for handler in self._handlers.get(fact.name, ()):
                 handler(fact.record, fact.record["data"])
+            if place[0] == "ledger.orders":
+                self._orders.touched(fact.record, refused=fact.name == "CommandRefused")
         self.at[place] += len(facts)
         return len(facts)
 
@@ -98,7 +100,7 @@ class View:
         waiting = Counter(location_id for _, location_id in parcels)
         return Lookups(sellable, available, places, held, router, waiting)
 
-    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue]]:
+    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue], list[LineDue]]:
         holds = [
             ReservationDue(*key, row.quantity, row.expires_at)
             for key, row in self._stocks.holds.rows.items()
@@ -114,7 +116,18 @@ class View:
             for key, row in self._stocks.expected.rows.items()
             if row.quantity > 0 and not row.overdue and row.expected_at is not None and row.expected_at <= now
         ]
-        return holds, orders, receipts
+        overdue = self._overdue_lines()
+        return holds, orders, receipts, [row for row in overdue if row.cancel_after <= now]
+
+    def _overdue_lines(self) -> list[LineDue]:
+        times: dict[str, datetime] = {}
+        for (order_id, _), row in self._orders.lines.rows.items():
+            if row.cancel_after is not None and row.open + row.backordered > 0:
+                times[order_id] = min(times.get(order_id, row.cancel_after), row.cancel_after)
+        return [
+            LineDue(order_id, self._orders.orders.rows[order_id,].version or 0, time)
+            for order_id, time in times.items()
+        ]
 
     def next_due(self) -> datetime | None:
         """When the next timer rings."""
@@ -125,6 +138,7 @@ class View:
             for row in self._stocks.expected.rows.values()
             if row.expected_at and row.quantity > 0 and not row.overdue
         ]
+        times += [row.cancel_after for row in self._overdue_lines()]
         return min(times, default=None)
 
 

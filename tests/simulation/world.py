@@ -438,8 +438,8 @@ class World:
             self.view.project(place, 1_000_000)
 
     def _open_timers(self) -> bool:
-        holds, _orders, receipts = self.view.due(self.clock.now)
-        return bool(holds or receipts)
+        holds, _orders, receipts, lines = self.view.due(self.clock.now)
+        return bool(holds or receipts or lines)
 
     def _write_all(self, dice: Dice) -> int:
         """The one writer takes all there is; how many commands there were."""

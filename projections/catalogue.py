@@ -10,10 +10,23 @@ from projections.model import Projection
 from projections.order_history import PROJECTION as ORDER_HISTORY
 from projections.order_status import PROJECTION as ORDER_STATUS
 from projections.routing import PROJECTION as ROUTING
+from projections.stock_counts import PROJECTION as STOCK_COUNTS
+from projections.stock_movements import PROJECTION as STOCK_MOVEMENTS
 from projections.work_queue import PROJECTION as WORK_QUEUE
 
 #: By name, in the order in which they are folded and written.
 PROJECTIONS: Mapping[str, Projection] = {
     projection.name: projection
-    for projection in (ORDER_STATUS, ORDER_HISTORY, INVENTORY, ANSWERS, LOCATIONS, KPI, ROUTING, WORK_QUEUE)
+    for projection in (
+        ORDER_STATUS,
+        ORDER_HISTORY,
+        INVENTORY,
+        STOCK_MOVEMENTS,
+        STOCK_COUNTS,
+        ANSWERS,
+        LOCATIONS,
+        KPI,
+        ROUTING,
+        WORK_QUEUE,
+    )
 }

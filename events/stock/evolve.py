@@ -226,8 +226,9 @@ def _quality(stock: Stock, fact: f.StockHeld | f.QualityHoldReleased | f.StockDi
             damaged = units if fact.disposition == "damaged" else 0
             return _move(stock, fact.location_id, -gone, occurred_at, damaged=damaged, quality_hold=-units)
         case f.StockDisposed():
-            parts = {} if fact.taken_from == "available" else {fact.taken_from: -units}
-            return _move(stock, fact.location_id, -units, occurred_at, **parts)
+            damaged = -units if fact.taken_from == "damaged" else 0
+            held = -units if fact.taken_from == "quality_hold" else 0
+            return _move(stock, fact.location_id, -units, occurred_at, damaged=damaged, quality_hold=held)
 
 
 def _asked(fact: f.RecountRequested | f.CountApprovalRequested, *before: datetime) -> CountAsked:

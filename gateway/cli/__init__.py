@@ -18,6 +18,7 @@ from gateway.cli.routing import register as add_routing
 from gateway.cli.rules import register as add_rules
 from gateway.cli.running import register as add_running
 from gateway.cli.services import register as add_services
+from gateway.cli.stock import register as add_stock
 from gateway.cli.writing import register as add_writing
 from runtime.errors import Fault
 from runtime.logging import setup_logging
@@ -35,6 +36,7 @@ for add in (
     add_writing,
     add_running,
     add_reading,
+    add_stock,
     add_queue,
     add_rules,
     add_routing,

@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli.context import fail, open_database, print_json
 from gateway.cli.figures import register as add_kpi
+from gateway.cli.stock import show_as_of
 from gateway.cli.tables import grid, print_grid
 from gateway.orders import order_document
 from gateway.story import as_text, tell
@@ -68,12 +69,21 @@ def inventory_command(
     incoming: Annotated[bool, typer.Option("--incoming", help="Show what is on its way, and when it is expected.")] = (
         False
     ),
+    at: Annotated[str | None, typer.Option(help="As it was at this time, by the clocks of those who told.")] = None,
+    known_at: Annotated[
+        str | None, typer.Option(help="As it was known at this time; now where it is not given.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show stock: on_hand = available + reserved + safety + damaged + quality_hold, for each SKU and location.
 
-    What is on its way (incoming) stands outside: nothing of it is available.
+    What is on its way (incoming) stands outside: nothing of it is available. With --at or --known-at: what was on hand,
+    reserved, damaged and in quality hold at another time. What was told late is where it happened, unless it was not
+    known yet.
     """
+    if at is not None or known_at is not None:
+        show_as_of(sku, location, at=at, known_at=known_at, as_json=as_json)
+        return
     if incoming:
         _show_incoming(sku, location, as_json=as_json)
         return

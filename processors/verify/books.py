@@ -5,6 +5,7 @@ from collections import defaultdict
 from processors.verify.facts import Fact, Handler
 from processors.verify.journals import Answering, Fetch, answers, history
 from processors.verify.kpi import Kpis
+from processors.verify.movements import Counts, movements
 from processors.verify.orders import Orders
 from processors.verify.queues import Queues
 from processors.verify.routing import Routing
@@ -23,11 +24,13 @@ class Books:
         self._history = history()
         self._answers = answers()
         self._answering = Answering()
+        self._movements = movements()
+        self._counts = Counts()
         self._stocks = Stocks()
         self._routing = Routing()
         self._queues = Queues()
         self._handlers: dict[str, list[Handler]] = defaultdict(list)
-        self._parts = (self._orders, self._stocks, self._kpis, self._routing, self._queues)
+        self._parts = (self._orders, self._stocks, self._kpis, self._routing, self._queues, self._counts)
         for part in self._parts:
             for name, handler in part.handlers.items():
                 self._handlers[name].append(handler)
@@ -35,7 +38,7 @@ class Books:
     @property
     def tables(self) -> dict[str, Expected]:
         """Every table that is checked, by name."""
-        journals: tuple[Expected, ...] = (self._history, self._answers)
+        journals: tuple[Expected, ...] = (self._history, self._answers, self._movements)
         tables = (*(table for part in self._parts for table in part.tables), *journals)
         return {table.name: table for table in tables}
 
@@ -43,6 +46,7 @@ class Books:
         """Say how a fact is read again, for the tables that keep digests only."""
         self._history.fetch = fetch
         self._answers.fetch = fetch
+        self._movements.fetch = fetch
 
     def take(self, fact: Fact) -> None:
         """Write one accepted fact into the books. Facts of one partition come in their order."""
@@ -55,5 +59,7 @@ class Books:
             self._history.add(fact)
         if fact.name == "ShipmentDispatched":
             self._routing.dispatched(fact.partition, record)
+        if fact.topic == "ledger.stock":
+            self._movements.add(fact)
         if self._answering.answers_command(fact):
             self._answers.add(fact)

@@ -23,30 +23,30 @@ _OWN_CHANNEL = "order-ledger"
 
 
 class Journal:
-    """Expected rows as digests. `rows_of` makes the whole row of a fact; `plain` brings a found row into its form."""
+    """Expected rows as digests. `rows_of` makes the rows of a fact; `plain` brings a found row into their form."""
 
     def __init__(
         self,
         name: str,
         key: tuple[str, ...],
         columns: tuple[str, ...],
-        row_of: Callable[[Fact], tuple[Any, ...]],
+        rows_of: Callable[[Fact], list[tuple[Any, ...]]],
         plain: Callable[[tuple[Any, ...]], tuple[Any, ...]],
     ) -> None:
         self.name = name
         self.key = key
         self.columns = columns
         self.fetch: Fetch | None = None
-        self._row_of = row_of
+        self._rows_of = rows_of
         self._plain = plain
         self._width = len(key)
         self._rows: dict[Key, tuple[int, str, int, int]] = {}
         self._json = msgspec.json.Encoder()
 
     def add(self, fact: Fact) -> None:
-        """Expect the row of a fact."""
-        row = self._row_of(fact)
-        self._rows[row[: self._width]] = (self._digest(row), fact.topic, fact.partition, fact.offset)
+        """Expect the rows of a fact."""
+        for row in self._rows_of(fact):
+            self._rows[row[: self._width]] = (self._digest(row), fact.topic, fact.partition, fact.offset)
 
     def compare(self, found: tuple[Any, ...]) -> Difference | None:
         """As `rows.Expected`."""
@@ -58,7 +58,7 @@ class Journal:
         if self._digest(plain) == known[0]:
             return None
         assert self.fetch is not None, "a journal is told how facts are read again before it is compared"
-        expected = self._row_of(self.fetch(*known[1:]))
+        expected = next(row for row in self._rows_of(self.fetch(*known[1:])) if row[: self._width] == key)
         for name, wanted, value in zip(self.columns, expected, plain, strict=True):
             if wanted != value:
                 return Difference(self.name, key, name, wanted, value)
@@ -81,7 +81,7 @@ def history() -> Journal:
             "order_id", "version", "fact", "occurred_at", "recorded_at", "command_id", "channel", "actor", "event_id",
             "correlation_id", "data",
         ),
-        _history_row,
+        lambda fact: [_history_row(fact)],
         _plain_history,
     )  # fmt: skip
 
@@ -146,7 +146,7 @@ def answers() -> Journal:
             "topic", "partition", "epoch", "intake_offset", "channel", "command_id", "stream_id", "outcome", "fact",
             "command", "code", "what", "detail", "hint", "at_most", "recorded_at",
         ),
-        _answer_row,
+        lambda fact: [_answer_row(fact)],
         lambda found: found,
     )  # fmt: skip
 

@@ -225,8 +225,10 @@ class Stocks:
     def disposed(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.at(data)
         row.on_hand -= data["quantity"]
-        if data["taken_from"] != "available":
-            setattr(row, data["taken_from"], getattr(row, data["taken_from"]) - data["quantity"])
+        if data["taken_from"] == "damaged":
+            row.damaged -= data["quantity"]
+        elif data["taken_from"] == "quality_hold":
+            row.quality_hold -= data["quantity"]
 
     def policy_set(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.at(data)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from gateway.cli import app
+from projections.stock_counts.reader import read_counts
+from projections.stock_movements.reader import read_movements
 from tests.support.shop import PATIENCE_SECONDS, Shop, command, dispatch, place, receive
 
 pytestmark = pytest.mark.journey
@@ -74,6 +79,13 @@ def test_forty_on_record_two_picked_and_37_counted_is_one_missing(shop: Shop) ->
     shop.accepted(command("CountStock", at="2026-11-27T10:00:00Z", counted=37, **at))
     stock = shop.stock("count", "WH1")
     assert (stock["on_hand"], stock["reserved"], stock["available"]) == (37, 0, 37)
+    kinds = [(row["kind"], row["on_hand"], row["reserved"]) for row in read_movements(shop.connection, "count")]
+    assert kinds == [
+        ("StockReceived", 40, 0),
+        ("StockReserved", 0, 2),
+        ("StockShipped", -2, -2),
+        ("StockCounted", -1, 0),
+    ]
     (refused,) = shop.publish(
         command("AdjustStock", quantity_delta=1, reason="found", expected_on_hand=38, **at)
     ).outcomes
@@ -93,6 +105,7 @@ def test_a_large_difference_is_counted_twice_and_approved_by_another_person(shop
     )
     shop.accepted(by("ben", command("CountStock", at="2026-11-27T11:00:00Z", counted=30, count_id="B", **at)))
     assert shop.stock("approve", "WH1")["on_hand"] == 40
+    assert [(row["count_id"], row["variance"]) for row in read_counts(shop.connection)] == [("B", -10)]
     (refused,) = shop.publish(by("ben", command("ApproveCount", count_id="B", approved=True, **at))).outcomes
     assert "ben has counted it" in refused.detail
     shop.accepted(by("carla", command("ApproveCount", count_id="B", approved=True, **at)))
@@ -118,6 +131,30 @@ def test_of_a_hundred_units_82_are_available_and_what_is_bad_leaves_by_its_own_w
     )
     stock = shop.stock("hundred", "WH1")
     assert [stock[name] for name in ("on_hand", "available", "damaged", "quality_hold", "safety")] == [86, 78, 0, 3, 5]
+
+
+def test_what_is_told_late_corrects_yesterday_and_not_what_was_known_then(shop: Shop) -> None:
+    at = {"sku": "late", "location_id": "WH1"}
+    shop.accepted(command("ReceiveStock", at="2026-11-26T09:00:00Z", quantity=10, **at))
+    (known,) = shop.connection.execute("SELECT max(recorded_at) FROM stock_movements WHERE sku = 'late'").fetchall()[0]
+    time.sleep(0.01)  # log time is in milliseconds
+    shop.accepted(
+        command("AdjustStock", at="2026-11-26T12:00:00Z", quantity_delta=-3, reason="lost", document="A-7", **at)
+    )
+
+    def on_hand(*options: str) -> list[int]:
+        shown = CliRunner(env=shop.env.env).invoke(app, ["inventory", "--sku", "late", "--json", *options])
+        assert shown.exit_code == 0, shown.output
+        return [row["on_hand"] for row in json.loads(shown.stdout)["rows"]]
+
+    yesterday = ("--at", "2026-11-26T20:00:00Z")
+    assert on_hand(*yesterday) == [7]
+    assert on_hand(*yesterday, "--known-at", known.isoformat()) == [10]
+    assert on_hand("--at", "2026-11-26T10:00:00Z") == [10]
+    assert on_hand() == [7]
+    moves = CliRunner(env=shop.env.env).invoke(app, ["movements", "--sku", "late"])
+    assert "A-7" in moves.stdout
+    assert "-3" in moves.stdout
 
 
 def test_everything_above_is_equal_to_an_independent_fold(shop: Shop) -> None:

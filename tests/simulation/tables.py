@@ -11,6 +11,7 @@ Columns that PostgreSQL derives from others are not compared: tests of the real 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -194,6 +195,7 @@ class Tables:
         books.fetch_with(lambda *place: kept[place])
         expected_tables: Mapping[str, Any] = books.tables
         must(set(expected_tables) >= set(_TABLES), "tables_are_what_plain_folds_say", "a table has no plain fold")
+        self._movements_add_up()
         for name, table in _TABLES.items():
             expected, found = expected_tables[name], self.store.rows[name]
             if isinstance(expected, Journal):
@@ -209,6 +211,17 @@ class Tables:
                 want = {column: getattr(expected.rows[key], column) for column in values}
                 have = {column: row[column] for column in values}
                 must(want == have, "tables_are_what_plain_folds_say", (name, key, want, have))
+
+    def _movements_add_up(self) -> None:
+        """What is there is the sum of what was ever said to have moved."""
+        names = ("on_hand", "reserved", "damaged", "quality_hold")
+        sums: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: dict.fromkeys(names, 0))
+        for row in self.store.rows["stock_movements"].values():
+            for name in names:
+                sums[row["sku"], row["location_id"]][name] += row[name]
+        for key, row in self.store.rows["inventory"].items():
+            have = {name: row[name] or 0 for name in names}
+            must(have == sums[key], "stock_is_the_sum_of_its_movements", (key, have, sums[key]))
 
     def _compare_journal(self, expected: Journal, table: Table, found: dict[tuple[Any, ...], Row]) -> None:
         json_columns = {column.name for column in table.columns if column.sql_type == "jsonb"}

@@ -1,0 +1,28 @@
+"""Counts that wait for another person.
+
+read_counts(connection)[0]["variance"]  →  -10
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from projections.times import rfc3339
+
+
+def read_counts(connection: psycopg.Connection[Any], *, waiting_only: bool = True) -> list[dict[str, Any]]:
+    """Oldest first; with those that were decided, where they are wanted too."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            "SELECT sku, location_id, count_id, status, counted, counted_at, expected, variance, counted_by, reason,"
+            " document, requested_at, decided_at, decided_by FROM stock_counts WHERE NOT %s OR status = 'waiting'"
+            " ORDER BY requested_at, sku, location_id, count_id",
+            [waiting_only],
+        ).fetchall()
+    for row in rows:
+        for name in ("counted_at", "requested_at", "decided_at"):
+            row[name] = rfc3339(row[name])
+    return rows

@@ -149,6 +149,7 @@ def simulate(run: Run, *, orders: int, seed: int, surge: float) -> dict[str, Any
     run.phase("stock for what waited (simulated)", season.restock(seed, orders, surge))
     run.phase("picking what had waited (simulated)", _picking(run, seed, not_before=season.SEASON.restocked_at))
     run.phase("returns (simulated)", season.returns(read_orders(run.connection, _DELIVERED), seed))
+    run.phase("sending in exchange (simulated)", _picking(run, seed, not_before=season.SEASON.counted_at))
     rows = [row for row in read_inventory(run.connection) if row["sku"].startswith(season.SKU_PREFIX)]
     run.connection.rollback()
     run.phase("cycle counts (simulated)", season.counts(rows, seed, season.SEASON.counted_at))

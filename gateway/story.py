@@ -308,6 +308,25 @@ def _order_allocated(run: Sequence[Fact]) -> str:
     return f"With that, everything is set aside: {plural(data['units'], 'unit')} in {parcels}."
 
 
+def _exchange_added(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    goods = units(data["lines"])
+    return f"In exchange the customer gets {goods}, which may leave when return {data['return_id']} has come."
+
+
+def _exchange_released(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    goods = units(data["lines"])
+    come = f"All of return {data['return_id']} has come"
+    return f"{come}: {goods} may leave in exchange." if goods else f"{come}; nothing is left to be sent in exchange."
+
+
+def _withdrawn(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    what = f"{units(data['lines'])} of return {data['return_id']}"
+    return f"{what} will not come: the {data['by']} withdrew it{_because(data['reason'])}."
+
+
 _REJECTED: Mapping[str, str] = {
     "not_in_stock": "it is not there",
     "mismatch": "something else lies there",
@@ -336,6 +355,7 @@ _PLANNED: Mapping[str, str] = {
     "elsewhere": "was set aside at another location",
     "backordered": "was waiting for stock",
     "open": "had not been set aside yet",
+    "held": "was to stay until a return had come",
 }
 
 
@@ -471,6 +491,9 @@ _TELLERS: Mapping[str, Callable[[Sequence[Fact]], str]] = {
     "ReturnReceived": _return_received,
     "ReturnDiffered": _return_differed,
     "RefundIssued": _refunded,
+    "ExchangeLinesAdded": _exchange_added,
+    "ExchangeReleased": _exchange_released,
+    "ReturnWithdrawn": _withdrawn,
     "AllocationRejected": _rejected,
     "OrderQueued": _queued,
     "OrderUnqueued": _unqueued,

@@ -167,6 +167,7 @@ def _apply(
                 from_open=taken.from_open,
                 from_backordered=taken.from_backordered,
                 from_allocated=taken.from_allocated,
+                exchange=line.in_exchange,
             )
         )
     decision.add(

@@ -54,6 +54,7 @@ def cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
                 from_open=taken.from_open,
                 from_backordered=taken.from_backordered,
                 from_allocated=taken.from_allocated,
+                exchange=line.in_exchange,
             )
         )
     lines = order.lines.values()

@@ -41,6 +41,17 @@ class ReturnLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     reason: Text
 
 
+class ExchangeLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A line that is sent in exchange for a return."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    unit_price_minor: Natural
+    attributes: dict[Id, Text] = {}
+    customised: bool = False
+
+
 class ReceivedLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A returned line as it was found on arrival."""
 
@@ -146,6 +157,7 @@ class RequestReturn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     return_id: Id
     lines: tuple[ReturnLine, ...]
     resolution: Literal["refund", "exchange"] = "refund"
+    exchange: tuple[ExchangeLine, ...] = ()
 
 
 class RecordReturnTracking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -157,6 +169,15 @@ class RecordReturnTracking(Struct, frozen=True, kw_only=True, forbid_unknown_fie
         "picked_up", "in_transit", "out_for_delivery", "delivered", "delivery_failed", "returned_to_sender", "lost"
     ]
     place: Text | None = None
+
+
+class WithdrawReturn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A return that was announced does not come, or not the rest of it."""
+
+    order_id: Id
+    return_id: Id
+    reason: Text
+    by: Literal["customer", "seller"] = "customer"
 
 
 class ReceiveReturn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -250,6 +271,7 @@ OrderCommand = (
     | RecordTracking
     | RequestReturn
     | RecordReturnTracking
+    | WithdrawReturn
     | ReceiveReturn
     | IssueRefund
     | RecordAllocation

@@ -5,19 +5,42 @@
 
 The answers of the stock streams are in `allocation`, what happens to goods in `dispatching` and `goods`, what people
 change their minds about in `amending`, `cancelling` and `holding`, how an order begins in `placing`, what people decide
-where the rules know no way in `queueing`, what locations cannot provide in `rejecting`; here is the rest.
+where the rules know no way in `queueing`, what locations cannot provide in `rejecting`, what is sent for what comes
+back in `exchanging`; here is the rest.
 """
 
 from collections.abc import Sequence
 from typing import Any, assert_never
 
 from events.envelope import Command, Refused
-from events.orders import allocation, amending, cancelling, dispatching, goods, holding, placing, queueing, rejecting
+from events.orders import (
+    allocation,
+    amending,
+    cancelling,
+    dispatching,
+    exchanging,
+    goods,
+    holding,
+    placing,
+    queueing,
+    rejecting,
+)
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
 from events.orders.evolve import evolve
 from events.orders.state import Order
+
+#: Commands after which an order that goes as a whole has to look where it stands.
+_CHANGING = (
+    c.CancelOrder
+    | c.CancelOverdueLines
+    | c.AmendOrder
+    | c.DispatchShipment
+    | c.ResolveQueued
+    | c.RequestReturn
+    | c.WithdrawReturn
+)
 
 
 def decide(order: Order | None, command: Command[c.OrderCommand]) -> Sequence[f.OrderFact] | Refused:
@@ -47,7 +70,7 @@ def conclude(
     refused = _answer(decision, data)
     if refused is not None:
         return refused
-    if isinstance(data, c.CancelOrder | c.AmendOrder | c.DispatchShipment | c.ResolveQueued | c.CancelOverdueLines):
+    if isinstance(data, _CHANGING):
         decision.go_on_in_turn()
     if decision.order.queues:
         queueing.end_what_is_over(decision)
@@ -91,6 +114,8 @@ def _answer(decision: Decision, data: Any) -> Refused | None:
             return goods.request_return(decision, data)
         case c.RecordReturnTracking():
             return goods.track_return(decision, data)
+        case c.WithdrawReturn():
+            return exchanging.withdraw(decision, data)
         case c.ReceiveReturn():
             return goods.receive_return(decision, data)
         case c.IssueRefund():

@@ -271,7 +271,7 @@ def first_in_turn(lines: Iterable[Line]) -> Line:
 
 def _changes_units(fact: f.OrderFact) -> bool:
     match fact:
-        case f.OrderCancelled() | f.ShipmentDispatched():
+        case f.OrderCancelled() | f.ShipmentDispatched() | f.ExchangeLinesAdded():
             return True
         case f.OrderAmended():
             return bool(fact.lines)

@@ -19,7 +19,7 @@ from events.orders.decision import Decision
 from events.orders.state import Line
 from events.values import Consumed
 
-Planned: TypeAlias = Literal["elsewhere", "backordered", "open"]
+Planned: TypeAlias = Literal["elsewhere", "backordered", "open", "held"]
 
 
 def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
@@ -44,7 +44,7 @@ def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
     shipped, differing, crossed = [], [], []
     for line_id, quantity in wanted.items():
         line = order.lines[line_id]
-        part, different = _shipped(line, quantity, data.location_id)
+        part, different = _shipped(line, quantity, data.location_id, held=order.held_until(line) is not None)
         shipped.append(part)
         differing += different
         if part.from_cancelled + part.from_removed:
@@ -107,7 +107,7 @@ def crossing_case(order_id: str, shipment_id: str) -> str:
     return "crossing-" + blake2b(f"{order_id}\0{shipment_id}".encode(), digest_size=8).hexdigest()
 
 
-def _shipped(line: Line, quantity: int, location_id: str) -> tuple[f.ShippedLine, list[f.DifferingLine]]:
+def _shipped(line: Line, quantity: int, location_id: str, *, held: bool) -> tuple[f.ShippedLine, list[f.DifferingLine]]:
     """Use up what is held here, then elsewhere, then places in the queue, then open units; the rest was called off."""
     consumed: list[Consumed] = []
     left = quantity
@@ -139,14 +139,18 @@ def _shipped(line: Line, quantity: int, location_id: str) -> tuple[f.ShippedLine
         from_cancelled=from_cancelled,
         from_removed=left - from_open - from_cancelled,
         consumed=tuple(consumed),
+        exchange=line.in_exchange,
     )
     planned_otherwise: tuple[tuple[int, Planned], ...] = (
         (elsewhere, "elsewhere"),
         (waited, "backordered"),
         (from_open, "open"),
     )
+    if held:
+        # Wherever its units were: it was not to leave before what it is sent in exchange for had come.
+        planned_otherwise = ((here + elsewhere + waited + from_open, "held"),)
     differing = [
-        f.DifferingLine(line_id=line.line_id, sku=line.sku, quantity=units, planned=planned)
+        f.DifferingLine(line_id=line.line_id, sku=line.sku, quantity=units, planned=planned, exchange=line.in_exchange)
         for units, planned in planned_otherwise
         if units
     ]

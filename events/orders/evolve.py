@@ -91,6 +91,13 @@ def evolve(
             return _returned(order, fact)
         case f.RefundIssued():
             return replace(order, refunded_minor=order.refunded_minor + fact.amount_minor)
+        case f.ExchangeLinesAdded():
+            return _exchanged(order, fact)
+        case f.ExchangeReleased():
+            known = replace(order.returns[fact.return_id], exchanged=True)
+            return replace(order, returns={**order.returns, fact.return_id: known})
+        case f.ReturnWithdrawn():
+            return _withdrawn(order, fact)
         case f.AllocationRejected():
             return _rejected(order, fact)
         case f.OrderQueued():
@@ -107,6 +114,7 @@ def _placed(fact: f.OrderPlaced, channel: str, occurred_at: datetime) -> Order:
             line_id=line.line_id,
             sku=line.sku,
             unit_price_minor=line.unit_price_minor,
+            attributes=line.attributes,
             ordered=line.quantity,
             idle=0 if fact.sourcing else line.quantity,
             sourcing=line.quantity if fact.sourcing else 0,
@@ -268,6 +276,33 @@ def _returned(order: Order, fact: f.ReturnReceived) -> Order:
 
 def _without(holds: tuple[str, ...], gone: str) -> tuple[str, ...]:
     return tuple(hold for hold in holds if hold != gone)
+
+
+def _exchanged(order: Order, fact: f.ExchangeLinesAdded) -> Order:
+    for added in fact.lines:
+        line = Line(
+            line_id=added.line_id,
+            sku=added.sku,
+            unit_price_minor=added.unit_price_minor,
+            attributes=added.attributes,
+            customised=added.customised,
+            ordered=added.quantity,
+            idle=added.quantity,
+            exchange_for=fact.return_id,
+        )
+        order = _with(order, line)
+    known = replace(order.returns[fact.return_id], credit_minor=fact.credit_minor)
+    return replace(order, returns={**order.returns, fact.return_id: known})
+
+
+def _withdrawn(order: Order, fact: f.ReturnWithdrawn) -> Order:
+    known = order.returns[fact.return_id]
+    gone = {line.line_id: line.quantity for line in fact.lines}
+    left = {line_id: units - gone.get(line_id, 0) for line_id, units in known.requested.items()}
+    requested = {line_id: units for line_id, units in left.items() if units > 0}
+    return replace(
+        order, returns={**order.returns, fact.return_id: replace(known, requested=requested, withdrawn=True)}
+    )
 
 
 def _rejected(order: Order, fact: f.AllocationRejected) -> Order:

@@ -29,6 +29,7 @@ class LineChanged(Struct, frozen=True, kw_only=True):
     from_open: Natural
     from_backordered: Natural
     from_allocated: Natural
+    exchange: bool = False
 
 
 class Release(Struct, frozen=True, kw_only=True):
@@ -50,6 +51,7 @@ class LineCancelled(Struct, frozen=True, kw_only=True):
     from_open: Natural
     from_backordered: Natural
     from_allocated: Natural
+    exchange: bool = False
 
 
 class SourcingLine(Struct, frozen=True, kw_only=True):
@@ -80,6 +82,7 @@ class ShippedLine(Struct, frozen=True, kw_only=True):
     from_cancelled: Natural = 0
     from_removed: Natural = 0
     consumed: tuple[Consumed, ...]
+    exchange: bool = False
 
 
 class DifferingLine(Struct, frozen=True, kw_only=True):
@@ -88,7 +91,8 @@ class DifferingLine(Struct, frozen=True, kw_only=True):
     line_id: Id
     sku: Id
     quantity: Quantity
-    planned: Literal["elsewhere", "backordered", "open"]
+    planned: Literal["elsewhere", "backordered", "open", "held"]
+    exchange: bool = False
 
 
 class CrossedLine(Struct, frozen=True, kw_only=True):
@@ -105,6 +109,7 @@ class DeliveredLine(Struct, frozen=True, kw_only=True):
     line_id: Id
     sku: Id
     quantity: Quantity
+    exchange: bool = False
 
 
 class RequestedLine(Struct, frozen=True, kw_only=True):
@@ -123,6 +128,7 @@ class ArrivedLine(Struct, frozen=True, kw_only=True):
     sku: Id
     quantity: Quantity
     disposition: Literal["restock", "damaged", "dispose", "inspect"]
+    exchange: bool = False
 
 
 class OrderPlaced(Struct, frozen=True, kw_only=True):
@@ -404,6 +410,7 @@ class ShipmentTracked(Struct, frozen=True, kw_only=True):
     status: Text
     expected_at: UtcTime | None = None
     place: Text | None = None
+    exchange: bool = False
 
 
 class ShipmentDelivered(Struct, frozen=True, kw_only=True):
@@ -417,6 +424,7 @@ class ShipmentDelivered(Struct, frozen=True, kw_only=True):
     due_by: UtcTime | None = None
     on_time: bool | None = None
     lines: tuple[DeliveredLine, ...]
+    exchange: bool = False
 
 
 class DeliveryInferred(Struct, frozen=True, kw_only=True):
@@ -495,6 +503,60 @@ class AllocationRejected(Struct, frozen=True, kw_only=True):
     lines: tuple[RejectedLine, ...]
 
 
+class AddedLine(Struct, frozen=True, kw_only=True):
+    """A line that is sent in exchange."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    unit_price_minor: Natural
+    attributes: tuple[Attribute, ...]
+    customised: bool = False
+
+
+class ExchangeLinesAdded(Struct, frozen=True, kw_only=True):
+    """Lines were added to an order in exchange for a return; they may leave when it has come."""
+
+    order_id: Id
+    return_id: Id
+    credit_minor: Total
+    lines: tuple[AddedLine, ...]
+
+
+class ExchangedLine(Struct, frozen=True, kw_only=True):
+    """Units of a line that may leave."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+
+
+class ExchangeReleased(Struct, frozen=True, kw_only=True):
+    """All that was announced of a return has come: what is sent in exchange may leave."""
+
+    order_id: Id
+    return_id: Id
+    lines: tuple[ExchangedLine, ...]
+
+
+class WithdrawnLine(Struct, frozen=True, kw_only=True):
+    """Units of a line that do not come back."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+
+
+class ReturnWithdrawn(Struct, frozen=True, kw_only=True):
+    """What was announced of a return and has not come does not come."""
+
+    order_id: Id
+    return_id: Id
+    by: Text
+    reason: Text
+    lines: tuple[WithdrawnLine, ...]
+
+
 class QueuedLine(Struct, frozen=True, kw_only=True):
     """A line that cannot go on by itself."""
 
@@ -552,6 +614,9 @@ OrderFact = (
     | ReturnReceived
     | ReturnDiffered
     | RefundIssued
+    | ExchangeLinesAdded
+    | ExchangeReleased
+    | ReturnWithdrawn
     | AllocationRejected
     | OrderQueued
     | OrderUnqueued

@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 from events.envelope import Refused
 from events.orders import commands as c
+from events.orders import exchanging
 from events.orders import facts as f
 from events.orders.decision import Decision
 from events.orders.state import Shipment
@@ -31,6 +32,7 @@ def track(decision: Decision, data: c.RecordTracking) -> Refused | None:
             status=data.status,
             expected_at=data.expected_at,
             place=data.place,
+            exchange=_all_in_exchange(decision, shipment),
         )
     )
     if data.status == "delivered" and not shipment.delivered:
@@ -47,7 +49,7 @@ def _deliver(decision: Decision, shipment_id: str, shipment: Shipment) -> None:
         # A return may have shown already that units must have arrived.
         units = min(quantity, line.shipped - line.delivered)
         if units:
-            lines.append(f.DeliveredLine(line_id=line_id, sku=line.sku, quantity=units))
+            lines.append(f.DeliveredLine(line_id=line_id, sku=line.sku, quantity=units, exchange=line.in_exchange))
     decision.add(
         f.ShipmentDelivered(
             order_id=order.order_id,
@@ -58,8 +60,13 @@ def _deliver(decision: Decision, shipment_id: str, shipment: Shipment) -> None:
             due_by=order.due_by,
             on_time=None if order.due_by is None else delivered_at <= order.due_by,
             lines=tuple(lines),
+            exchange=_all_in_exchange(decision, shipment),
         )
     )
+
+
+def _all_in_exchange(decision: Decision, shipment: Shipment) -> bool:
+    return all(decision.order.lines[line_id].in_exchange for line_id in shipment.lines)
 
 
 def request_return(decision: Decision, data: c.RequestReturn) -> Refused | None:
@@ -97,6 +104,9 @@ def request_return(decision: Decision, data: c.RequestReturn) -> Refused | None:
                 at_most=left,
             )
         lines.append(f.RequestedLine(line_id=line.line_id, sku=line.sku, quantity=asked.quantity, reason=asked.reason))
+    exchange = exchanging.planned(decision, data, what)
+    if isinstance(exchange, Refused):
+        return exchange
     decision.add(
         f.ReturnRequested(
             order_id=order.order_id,
@@ -106,6 +116,7 @@ def request_return(decision: Decision, data: c.RequestReturn) -> Refused | None:
             lines=tuple(lines),
         )
     )
+    exchanging.add(decision, data, exchange)
     return None
 
 
@@ -155,7 +166,7 @@ def receive_return(decision: Decision, data: c.ReceiveReturn) -> Refused | None:
             )
         missing = line.returned + quantity - line.delivered
         if missing > 0:
-            inferred.append(f.DeliveredLine(line_id=line_id, sku=line.sku, quantity=missing))
+            inferred.append(f.DeliveredLine(line_id=line_id, sku=line.sku, quantity=missing, exchange=line.in_exchange))
     if inferred:
         decision.add(f.DeliveryInferred(order_id=order.order_id, return_id=data.return_id, lines=tuple(inferred)))
     known = order.returns.get(data.return_id)
@@ -173,13 +184,14 @@ def receive_return(decision: Decision, data: c.ReceiveReturn) -> Refused | None:
                     sku=order.lines[found.line_id].sku,
                     quantity=found.quantity,
                     disposition=found.disposition,
+                    exchange=order.lines[found.line_id].in_exchange,
                 )
                 for found in data.lines
             ),
         )
     )
     if known is None or not announced:
-        detail = "nobody had announced this return"
+        detail = "this return had been withdrawn" if known and known.withdrawn else "nobody had announced this return"
     else:
         more = {
             line_id: known.received.get(line_id, 0) + quantity - known.requested.get(line_id, 0)
@@ -190,6 +202,7 @@ def receive_return(decision: Decision, data: c.ReceiveReturn) -> Refused | None:
         )
     if detail:
         decision.add(f.ReturnDiffered(order_id=order.order_id, return_id=data.return_id, detail=detail[:TEXT_MAX]))
+    exchanging.release(decision, data.return_id)
     return None
 
 

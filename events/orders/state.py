@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from events.values import Attribute
+
 
 class Hold(NamedTuple):
     """Units held at a location under an attempt."""
@@ -30,9 +32,9 @@ class Wait(NamedTuple):
 class Line(Struct, frozen=True, kw_only=True):
     """One line and where its units are. `answered` is the newest version of the SKU's stream taken into account.
 
-    `removed` units were amended away: they are not `ordered` any more. `excluded` have just refused the line,
-    `rejected_by` are locations that looked and could not provide it. `told` is the time by which the customer was last
-    told to expect units that wait.
+    `exchange_for` is the return that it was added for, or empty. `removed` units were amended away: they are not
+    `ordered` any more. `excluded` have just refused the line, `rejected_by` are locations that looked and could not
+    provide it. `told` is the time by which the customer was last told to expect units that wait.
     """
 
     line_id: str
@@ -55,6 +57,8 @@ class Line(Struct, frozen=True, kw_only=True):
     told: datetime | None = None
     cancel_after: datetime | None = None
     customised: bool = False
+    attributes: tuple[Attribute, ...] = ()
+    exchange_for: str = ""
 
     @property
     def open(self) -> int:
@@ -74,6 +78,11 @@ class Line(Struct, frozen=True, kw_only=True):
         return self.open + self.backordered
 
     @property
+    def in_exchange(self) -> bool:
+        """Whether it was added in exchange for a return (`exchange_for`)."""
+        return bool(self.exchange_for)
+
+    @property
     def unshipped(self) -> int:
         """Units that can still be shipped or cancelled."""
         return self.ordered - self.cancelled - self.shipped
@@ -89,11 +98,16 @@ class Shipment(Struct, frozen=True, kw_only=True):
 
 
 class Return(Struct, frozen=True, kw_only=True):
-    """A return; `requested` and `received` are line → units."""
+    """A return; `requested` and `received` are line → units. What is sent in exchange for it costs `credit_minor` less,
+    and may leave once it is `exchanged`.
+    """
 
     rma: str
     requested: Mapping[str, int]
     received: Mapping[str, int]
+    credit_minor: int = 0
+    exchanged: bool = False
+    withdrawn: bool = False
 
 
 class Queued(Struct, frozen=True, kw_only=True):
@@ -181,6 +195,12 @@ class Order(Struct, frozen=True, kw_only=True):
         """Whether locations may be looked for now."""
         return self.released and not self.holds
 
+    def held_until(self, line: Line) -> str | None:
+        """The return that has to come before the line may leave."""
+        if not line.in_exchange or self.returns[line.exchange_for].exchanged:
+            return None
+        return line.exchange_for
+
     def in_a_queue(self, line_id: str) -> bool:
         """Whether a person is to decide about the line (about the whole order, where it goes as a whole)."""
         if self.as_a_whole:
@@ -199,5 +219,17 @@ class Order(Struct, frozen=True, kw_only=True):
 
     @property
     def value_minor(self) -> int:
-        """Value of all units ordered and all charges, in minor units."""
-        return sum(line.ordered * line.unit_price_minor for line in self.lines.values()) + self.charges_minor
+        """Value of all units ordered and all charges, in minor units; of an exchange what it costs more than the return
+        that it is for brings back.
+        """
+        value = self.charges_minor
+        exchanged: dict[str, int] = {}
+        for line in self.lines.values():
+            worth = line.ordered * line.unit_price_minor
+            if line.in_exchange:
+                exchanged[line.exchange_for] = exchanged.get(line.exchange_for, 0) + worth
+            else:
+                value += worth
+        return value + sum(
+            max(0, worth - self.returns[return_id].credit_minor) for return_id, worth in exchanged.items()
+        )

@@ -168,6 +168,9 @@ def _show_order(order: dict[str, Any]) -> None:
     for one in order["returns"]:
         contents = _contents(one["lines"], "received")
         typer.echo(f"  return {one['return_id']} ({one['rma']}): {one['status']} ({contents} came)")
+    for line in order["lines"]:
+        if line["held_until"]:
+            typer.echo(f"  line {line['line_id']} may leave when {line['held_until']} has come")
     for one in order["queues"]:
         if one["state"] == "open":
             typer.echo(f"  in queue {one['queue']} since {one['since']}, for a person to decide: {one['detail']}")

@@ -117,7 +117,7 @@ class Kpis:
             "HoldReleased": self.hold_released,
             "ShipmentDispatched": self.dispatched,
             "DispatchDiffered": self.differed,
-            "DispatchCrossed": self.differed,
+            "DispatchCrossed": self.crossed,
             "ShipmentTracked": self.tracked,
             "ShipmentDelivered": self.shipment_delivered,
             "DeliveryInferred": self.delivery_inferred,
@@ -151,14 +151,14 @@ class Kpis:
             promise.moved_at = fact["occurred_at"]
             promise.by_seller = data["by"] == "seller"
             promise.due_by = data["promised_by"]
-        for line in data["lines"]:
+        for line in _due(data):
             change = line["ordered"] - line["ordered_before"]
             row.ordered += change
             if change < 0:
                 self.removed(fact, data, -change)
 
     def cancelled(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        for line in data["lines"]:
+        for line in _due(data):
             self.orders.row(data["order_id"]).cancelled += line["quantity"]
             self.removed(fact, data, line["quantity"])
 
@@ -190,11 +190,13 @@ class Kpis:
 
     def dispatched(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.allocated(fact, data)
+        if _all_in_exchange(data):
+            return
         row = self.orders.row(data["order_id"])
-        units = sum(line["quantity"] for line in data["lines"])
+        units = sum(line["quantity"] for line in _due(data))
         row.shipped += units
-        row.cancelled -= sum(line["from_cancelled"] for line in data["lines"])
-        row.ordered += sum(line["from_removed"] for line in data["lines"])
+        row.cancelled -= sum(line["from_cancelled"] for line in _due(data))
+        row.ordered += sum(line["from_removed"] for line in _due(data))
         left_at = fact["occurred_at"]
         if row.first_shipped_at is None or left_at < row.first_shipped_at:
             row.first_shipped_at = left_at
@@ -207,14 +209,20 @@ class Kpis:
             parcel.dispatched_at = left_at
 
     def differed(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        if not _all_in_exchange(data):
+            self.orders.row(data["order_id"]).deviations += 1
+
+    def crossed(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.orders.row(data["order_id"]).deviations += 1
 
     def tracked(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        if data["status"] in _LOST:
+        if data["status"] in _LOST and not data["exchange"]:
             self.orders.row(data["order_id"]).failures += 1
             self.parcels.row(data["order_id"], data["shipment_id"]).failed = data["status"]
 
     def shipment_delivered(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        if data["exchange"]:
+            return
         self.arrived(data, data["delivered_at"])
         parcel = self.parcels.row(data["order_id"], data["shipment_id"])
         if parcel.delivered_at is None:
@@ -222,16 +230,18 @@ class Kpis:
 
     def delivery_inferred(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.arrived(data, fact["occurred_at"])
-        self.orders.row(data["order_id"]).inferred += sum(line["quantity"] for line in data["lines"])
+        self.orders.row(data["order_id"]).inferred += sum(line["quantity"] for line in _due(data))
 
     def arrived(self, data: Mapping[str, Any], at: datetime) -> None:
+        if _all_in_exchange(data):
+            return
         row = self.orders.row(data["order_id"])
-        row.delivered += sum(line["quantity"] for line in data["lines"])
+        row.delivered += sum(line["quantity"] for line in _due(data))
         row.delivered_at = _later(row.delivered_at, at)
 
     def return_received(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.orders.row(data["order_id"])
-        for line in data["lines"]:
+        for line in _due(data):
             row.returned += line["quantity"]
             if line["disposition"] == "damaged":
                 row.damaged += line["quantity"]
@@ -256,6 +266,15 @@ class Kpis:
         row = self.cases.row(data["case_id"])
         row.reopened_version = fact["version"]
         row.reopened += 1
+
+
+def _due(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Lines that were ordered; what is sent in exchange for a return was never due by the order's promise."""
+    return [line for line in data["lines"] if not line["exchange"]]
+
+
+def _all_in_exchange(data: Mapping[str, Any]) -> bool:
+    return bool(data["lines"]) and not _due(data)
 
 
 def _later(known: datetime | None, moment: datetime) -> datetime:

@@ -84,11 +84,19 @@ class Line(Row):
     returned: int = 0
     promised: bool | None = None
     told_expected_at: datetime | None = None
+    exchange_for: str | None = None
+    awaits_return: bool | None = None
 
     @property
     def expected_at(self) -> datetime | None:
         """When units that wait are expected, as the customer was told."""
         return self.told_expected_at if self.promised and self.backordered > 0 else None
+
+    @property
+    def held_until(self) -> str | None:
+        """The return that has to come before its units may leave."""
+        left = self.open + self.backordered + self.allocated
+        return self.exchange_for if self.awaits_return and left > 0 else None
 
 
 @dataclass(slots=True)
@@ -206,6 +214,9 @@ class Orders:
             "BackorderReopened": self.backorder_reopened,
             "LineDeallocated": self.line_deallocated,
             "AllocationRejected": self.allocation_rejected,
+            "ExchangeLinesAdded": self.exchange_added,
+            "ExchangeReleased": self.exchange_released,
+            "ReturnWithdrawn": self.return_withdrawn,
             "ShipmentDispatched": self.dispatched,
             "ShipmentTracked": self.tracked,
             "ShipmentDelivered": self.shipment_delivered,
@@ -357,6 +368,25 @@ class Orders:
             units = line["quantity"]
             self.move(data["order_id"], line["line_id"], open=units, allocated=-units)
             self.locations.row(data["order_id"], line["line_id"], data["location_id"]).allocated -= units
+
+    def exchange_added(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        for line in data["lines"]:
+            row = self.move(data["order_id"], line["line_id"], ordered=line["quantity"], open=line["quantity"])
+            row.sku = line["sku"]
+            row.unit_price_minor = line["unit_price_minor"]
+            row.customised = line["customised"]
+            row.exchange_for = data["return_id"]
+            row.awaits_return = True
+
+    def exchange_released(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        for line in data["lines"]:
+            self.lines.row(data["order_id"], line["line_id"]).awaits_return = False
+
+    def return_withdrawn(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.returns.row(data["order_id"], data["return_id"]).scan = "withdrawn"
+        for line in data["lines"]:
+            item = self.return_lines.row(data["order_id"], data["return_id"], line["line_id"])
+            item.quantity -= line["quantity"]
 
     def dispatched(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         order_id = data["order_id"]

@@ -22,9 +22,6 @@ from projections.model import SEQUENCE, Column, Deltas, FactBatch, Projection, T
 #: Carrier's words for a parcel that will not reach the customer: an error, whatever is sent later instead.
 PARCEL_FAILURES = ("lost", "returned_to_sender")
 
-#: Facts that say that a parcel left otherwise than planned.
-DEVIATIONS = ("DispatchDiffered", "DispatchCrossed")
-
 #: The hold that stops the clock of order_processing_hours; the others (payment, fraud …) are ours to be quick about.
 CUSTOMER_HOLD = "customer"
 
@@ -179,14 +176,14 @@ def _placed(batch: FactBatch) -> pl.DataFrame:
 def _amended(batch: FactBatch) -> pl.DataFrame:
     """Units that an amendment takes out are as good as cancelled by who asked for it."""
     taken_out = _sum_of(pl.max_horizontal(_field("ordered_before") - _field("ordered"), 0))
-    amended = batch.facts("OrderAmended").with_columns(taken_out=taken_out)
+    amended = _own(batch, "OrderAmended").with_columns(taken_out=taken_out)
     return amended.select(
         "order_id", SEQUENCE, *_removed("taken_out"), ordered=_units("ordered") - _units("ordered_before")
     )
 
 
 def _cancelled(batch: FactBatch) -> pl.DataFrame:
-    cancelled = batch.facts("OrderCancelled").with_columns(cancelled=_units("quantity"))
+    cancelled = _own(batch, "OrderCancelled").with_columns(cancelled=_units("quantity"))
     return cancelled.select("order_id", SEQUENCE, "cancelled", *_removed("cancelled"))
 
 
@@ -227,7 +224,7 @@ def _promises(batch: FactBatch) -> pl.DataFrame:
 
 
 def _dispatched(batch: FactBatch) -> pl.DataFrame:
-    return batch.facts("ShipmentDispatched").select(
+    return _own(batch, "ShipmentDispatched").select(
         "order_id",
         SEQUENCE,
         shipped=_units("quantity"),
@@ -243,20 +240,21 @@ def _deviated(batch: FactBatch) -> pl.DataFrame:
     """Parcels that left otherwise than planned; parcels that were lost or came back to the sender."""
     one = pl.lit(1, pl.Int64)
     return _together(
-        *(batch.facts(name).select("order_id", SEQUENCE, deviations=one) for name in DEVIATIONS),
+        _own(batch, "DispatchDiffered").select("order_id", SEQUENCE, deviations=one),
+        batch.facts("DispatchCrossed").select("order_id", SEQUENCE, deviations=one),
         _failed(batch).select("order_id", SEQUENCE, failures=one),
     )
 
 
 def _failed(batch: FactBatch) -> pl.DataFrame:
-    return batch.facts("ShipmentTracked").filter(pl.col("status").is_in(PARCEL_FAILURES))
+    return _not_in_exchange(batch, "ShipmentTracked").filter(pl.col("status").is_in(PARCEL_FAILURES))
 
 
 def _delivered(batch: FactBatch) -> pl.DataFrame:
     units = _units("quantity").alias("delivered")
     return _together(
-        batch.facts("ShipmentDelivered").select("order_id", SEQUENCE, "delivered_at", units),
-        batch.facts("DeliveryInferred").select(
+        _own(batch, "ShipmentDelivered").select("order_id", SEQUENCE, "delivered_at", units),
+        _own(batch, "DeliveryInferred").select(
             "order_id", SEQUENCE, units, inferred=_units("quantity"), delivered_at="meta_occurred_at"
         ),
     )
@@ -264,7 +262,7 @@ def _delivered(batch: FactBatch) -> pl.DataFrame:
 
 def _returned(batch: FactBatch) -> pl.DataFrame:
     damaged = pl.when(_field("disposition") == "damaged").then(_field("quantity")).otherwise(0)
-    return batch.facts("ReturnReceived").select(
+    return _own(batch, "ReturnReceived").select(
         "order_id", SEQUENCE, returned=_units("quantity"), damaged=_sum_of(damaged)
     )
 
@@ -282,11 +280,11 @@ def _holds(batch: FactBatch) -> pl.DataFrame:
 def _parcels(batch: FactBatch) -> pl.DataFrame:
     key = ("order_id", "shipment_id", SEQUENCE)
     return _together(
-        batch.facts("ShipmentDispatched").select(
+        _own(batch, "ShipmentDispatched").select(
             *key, "location_id", "carrier", units=_units("quantity"), dispatched_at="meta_occurred_at"
         ),
         _failed(batch).select(*key, failed="status"),
-        batch.facts("ShipmentDelivered").select(*key, "delivered_at"),
+        _not_in_exchange(batch, "ShipmentDelivered").select(*key, "delivered_at"),
     )
 
 
@@ -334,6 +332,22 @@ def _field(name: str) -> pl.Expr:
 
 def _sum_of(expression: pl.Expr) -> pl.Expr:
     return pl.col("lines").list.eval(expression).list.sum()
+
+
+def _not_in_exchange(batch: FactBatch, name: str) -> pl.DataFrame:
+    """Facts without those that say themselves that all they are about was sent in exchange."""
+    facts = batch.facts(name)
+    return facts.filter(~pl.col("exchange").fill_null(value=False)) if "exchange" in facts.columns else facts
+
+
+def _own(batch: FactBatch, name: str) -> pl.DataFrame:
+    """Facts without the lines that were added in exchange for a return, and without those that were about such lines
+    only: no figure asks when an exchange left, or whether.
+    """
+    facts = _not_in_exchange(batch, name)
+    own = pl.col("lines").list.eval(pl.element().filter(~_field("exchange").fill_null(value=False)))
+    none_of_its_own = (pl.col("lines").list.len() > 0) & (own.list.len() == 0)
+    return facts.filter(~none_of_its_own).with_columns(lines=own)
 
 
 def _units(field: str) -> pl.Expr:

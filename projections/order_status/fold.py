@@ -57,6 +57,17 @@ def _line_deltas(batch: FactBatch) -> pl.DataFrame:
             batch.lines("OrderPlaced", "lines").select(
                 *_LINE, "sku", "unit_price_minor", "cancel_after", "customised", ordered=_q, open=_q
             ),
+            batch.lines("ExchangeLinesAdded", "lines").select(
+                *_LINE,
+                "sku",
+                "unit_price_minor",
+                "customised",
+                ordered=_q,
+                open=_q,
+                exchange_for="return_id",
+                awaits_return=pl.lit(True),
+            ),
+            batch.lines("ExchangeReleased", "lines").select(*_LINE, awaits_return=pl.lit(False)),
             batch.lines("OrderAmended", "lines").select(
                 *_LINE,
                 ordered=pl.col("ordered") - pl.col("ordered_before"),
@@ -202,6 +213,7 @@ def _return_deltas(batch: FactBatch) -> pl.DataFrame:
                 requested_at="meta_occurred_at",
             ),
             batch.facts("ReturnTracked").select(*key, scan="status"),
+            batch.facts("ReturnWithdrawn").select(*key, scan=pl.lit("withdrawn")),
             batch.facts("ReturnReceived").select(
                 *key, "rma", "location_id", "announced", scan=pl.lit("received"), received_at="meta_occurred_at"
             ),
@@ -215,6 +227,7 @@ def _return_line_deltas(batch: FactBatch) -> pl.DataFrame:
     return pl.concat(
         [
             batch.lines("ReturnRequested", "lines").select(*key, "quantity", "reason"),
+            batch.lines("ReturnWithdrawn", "lines").select(*key, quantity=-_q),
             batch.lines("ReturnReceived", "lines").select(*key, "disposition", received=_q),
         ],
         how="diagonal",

@@ -81,6 +81,11 @@ CREATE TABLE IF NOT EXISTS order_lines (
     expected_at      timestamptz GENERATED ALWAYS AS ( -- when units that wait now are expected, as was told
         CASE WHEN promised AND backordered > 0 THEN told_expected_at END
     ) STORED,
+    exchange_for     text,                          -- the return that the line was added in exchange for
+    awaits_return    boolean,                       -- until all that was announced of it has come
+    held_until       text GENERATED ALWAYS AS (     -- the return that has to come before its units may leave
+        CASE WHEN awaits_return AND open + backordered + allocated > 0 THEN exchange_for END
+    ) STORED,
     PRIMARY KEY (order_id, line_id)
 ) WITH (fillfactor = 80);
 
@@ -133,7 +138,7 @@ CREATE TABLE IF NOT EXISTS order_returns (
     return_id    text COLLATE "C" NOT NULL,
     rma          text,            -- the number that the customer writes on the parcel
     resolution   text,            -- refund, exchange; null for goods that came unannounced
-    scan         text,            -- requested, the carrier's newest word, received
+    scan         text,            -- requested, the carrier's newest word, received, withdrawn
     announced    boolean,         -- false where goods came back that nobody had announced
     requested_at timestamptz,
     received_at  timestamptz,     -- of the newest parcel

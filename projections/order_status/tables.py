@@ -51,6 +51,8 @@ ORDER_LINES = Table(
         *_COUNTER_COLUMNS,
         Column("promised", "boolean", "last"),
         Column("told_expected_at", "timestamptz", "last"),
+        Column("exchange_for", "text", "last"),
+        Column("awaits_return", "boolean", "last"),
     ),
 )
 

@@ -203,6 +203,26 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         "1,250 JPY was paid back for return R1: chipped.",
     ),
     (
+        "ExchangeLinesAdded",
+        {"return_id": "R1", "credit_minor": 1, "lines": [line("TRAY", 1)]},
+        "In exchange the customer gets 1 × TRAY, which may leave when return R1 has come.",
+    ),
+    (
+        "ExchangeReleased",
+        {"return_id": "R1", "lines": [line("TRAY", 1)]},
+        "All of return R1 has come: 1 × TRAY may leave in exchange.",
+    ),
+    (
+        "ExchangeReleased",
+        {"return_id": "R1", "lines": []},
+        "All of return R1 has come; nothing is left to be sent in exchange.",
+    ),
+    (
+        "ReturnWithdrawn",
+        {"return_id": "R1", "by": "customer", "reason": "keeps it", "lines": [line("MUG", 1)]},
+        "1 × MUG of return R1 will not come: the customer withdrew it: keeps it.",
+    ),
+    (
         "DispatchCrossed",
         {"case_id": "crossing-1", "lines": [line("MUG", 2)]},
         "2 × MUG had been cancelled and left all the same: case crossing-1 is for somebody to look after.",

@@ -75,6 +75,33 @@ def test_goods_that_left_after_their_cancellation_are_shipped_and_somebody_looks
     assert (case["topic"], case["urgency"], case["state"]) == ("dispatch_crossed_cancellation", "high", "open")
 
 
+def test_an_exchange_is_set_aside_at_once_and_may_leave_when_the_return_has_come(shop: Shop) -> None:
+    shop.accepted(receive("small", "WH1", 1), receive("large", "WH1", 2), receive("large-2", "WH1", 1))
+    shop.accepted(place("change-1", ("small", 1)), place("change-2", ("large", 1)))
+    for order_id in ("change-1", "change-2"):
+        shop.accepted(dispatch(order_id, "S1", "WH1", ("1", 1)))
+        back: dict[str, Any] = {"order_id": order_id, "return_id": "R1"}
+        asked = [{"line_id": "1", "quantity": 1, "reason": "size"}]
+        instead = [{"line_id": "2", "sku": {"change-1": "large", "change-2": "large-2"}[order_id], "quantity": 1}]
+        exchange = [{**line, "unit_price_minor": 1_500} for line in instead]
+        shop.accepted(command("RequestReturn", **back, lines=asked, resolution="exchange", exchange=exchange))
+        line = shop.line(order_id, "2")
+        assert (line["allocated"], line["held_until"]) == (1, "return R1")
+
+    came = [{"line_id": "1", "quantity": 1, "disposition": "restock"}]
+    shop.accepted(command("ReceiveReturn", order_id="change-1", return_id="R1", location_id="WH1", lines=came))
+    assert shop.line("change-1", "2")["held_until"] is None
+    shop.accepted(dispatch("change-1", "S2", "WH1", ("2", 1)))
+    assert "DispatchDiffered" not in shop.facts("change-1")
+    assert shop.stock("large", "WH1")["on_hand"] == 0
+
+    shop.accepted(command("WithdrawReturn", order_id="change-2", return_id="R1", reason="keeps it"))
+    order = shop.order("change-2")
+    assert (order["returns"][0]["status"], order["returns"][0]["lines"][0]["quantity"]) == ("withdrawn", 0)
+    assert shop.line("change-2", "2")["cancelled"] == 1
+    assert shop.stock("large-2", "WH1")["available"] == 1
+
+
 def test_every_table_is_what_the_log_says(shop: Shop) -> None:
     verified = shop.verify()
     assert verified.equal, verified

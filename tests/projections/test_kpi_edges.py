@@ -475,6 +475,31 @@ def test_an_order_of_which_nothing_arrived_is_not_delivered(log, connection):
     assert why(connection, "return_rate") == ("left_out", "lost or returned to sender")
 
 
+def test_what_is_sent_in_exchange_makes_no_order_late_incomplete_or_wrong(log, connection):
+    log.write(ORDER, dispatched("o1", NOON), delivered("o1", NOON), returned("o1", NEXT_DAY))
+    log.write(time_passes())
+    before = connection.execute("SELECT to_jsonb(o) FROM kpi_orders AS o WHERE order_id = 'o1'").fetchone()
+    line = {"line_id": "2", "sku": "TRAY", "quantity": 1, "exchange": True}
+    taken = {"from_open": 1, "from_backordered": 0, "from_allocated": 0}
+    parcel = {"shipment_id": "P2", "location_id": "WH1", "carrier": "DHL"}
+    added = {"line_id": "2", "sku": "TRAY", "quantity": 1, "unit_price_minor": 1, "attributes": []}
+    log.write(
+        fact("ExchangeLinesAdded", "o1", NEXT_DAY, return_id="R1", credit_minor=1, lines=[added]),
+        fact("DispatchDiffered", "o1", DAY_AFTER, **parcel, lines=[line | {"planned": "held"}]),
+        fact("ShipmentTracked", "o1", DAY_AFTER, shipment_id="P2", status="lost", exchange=True),
+        fact("OrderCancelled", "o1", DAY_AFTER, by="seller", lines=[line | taken], releases=[]),
+        fact("ReturnReceived", "o1", DAY_AFTER, return_id="R2", lines=[line | {"disposition": "damaged"}]),
+        fact(
+            "ShipmentDispatched", "o1", DAY_AFTER, **parcel, service="parcel",
+            lines=[line | taken | {"from_cancelled": 0, "from_removed": 0, "consumed": []}],
+        ),
+        fact("ShipmentDelivered", "o1", DAY_AFTER, **parcel, delivered_at=at(DAY_AFTER), exchange=True, lines=[line]),
+    )  # fmt: skip
+    assert connection.execute("SELECT to_jsonb(o) FROM kpi_orders AS o WHERE order_id = 'o1'").fetchone() == before
+    assert connection.execute("SELECT count(*) FROM kpi_parcels WHERE order_id = 'o1'").fetchone() == (1,)
+    assert why(connection, "order_fulfillment_rate") == ("rows", "in time")
+
+
 def test_goods_that_left_after_their_cancellation_are_an_error_and_no_cancellation(log, connection):
     log.write(ORDER, cancelled("o1", MORNING, by="customer"))
     assert why(connection, "order_fulfillment_rate") == ("left_out", "cancelled by the customer before release")

@@ -69,6 +69,7 @@ class Channels:
             "reject": self._reject,
             "channel_policy": self._channel_policy,
             "category_policy": self._category_policy, "category": self._category,
+            "withdraw": self._withdraw,
             "expect": self._expect, "transfer": self._transfer, "arrive": self._arrive,
         }  # fmt: skip
 
@@ -206,7 +207,13 @@ class Channels:
         if not lines:
             return None
         wanted = [{"line_id": line_id, "quantity": units, "reason": "too small"} for line_id, units in lines]
-        return "RequestReturn", {"order_id": order.order_id, "return_id": f"r-{number}", "lines": wanted}
+        data: Document = {"order_id": order.order_id, "return_id": f"r-{number}", "lines": wanted}
+        if dice.once_in(2):
+            data["resolution"] = "exchange"
+            if dice.once_in(2):
+                line = {"line_id": f"x-{number}", "sku": dice.one(SKUS), "quantity": dice.between(1, 3)}
+                data["exchange"] = [{**line, "unit_price_minor": dice.one((50, 100, 150))}]
+        return "RequestReturn", data
 
     def _take_return(self, number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
         order = self._order(dice)
@@ -225,6 +232,13 @@ class Channels:
         ]
         data = {"order_id": order.order_id, "return_id": return_id, "location_id": dice.one(LOCATIONS)}
         return "ReceiveReturn", {**data, "lines": found}
+
+    def _withdraw(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        order = self._order(dice)
+        if order is None or not order.returns:
+            return None
+        data = {"order_id": order.order_id, "return_id": dice.one(list(order.returns)), "reason": "keeps it"}
+        return "WithdrawReturn", {**data, "by": dice.one(("customer", "seller"))}
 
     def _scan_return(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
         order = self._order(dice)

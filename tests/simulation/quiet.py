@@ -27,6 +27,8 @@ def check_quiet(truth: Truth, now: datetime) -> None:
     _check_categories(skus, truth.states("ledger.service"))
     _check_waits(truth, orders, skus)
     _check_goods(truth, orders)
+    for order in orders.values():
+        _check_exchanges(order)
     opened = {case_id for case_id, service in truth.states("ledger.service").items() if service.case is not None}
     must(truth.crossings <= opened, "a_dispatch_that_crossed_has_its_case", truth.crossings - opened)
 
@@ -130,6 +132,15 @@ def _check_waits(truth: Truth, orders: dict[str, Any], skus: dict[str, Any]) -> 
     }
     differing = {key for key in waits.keys() | queued.keys() - offers if waits.get(key) != queued.get(key)}
     must(not differing, "orders_and_stock_agree_on_waits", (differing, waits, queued))
+
+
+def _check_exchanges(order: Any) -> None:
+    """What is sent in exchange may leave exactly when all that was announced has come."""
+    for line in order.lines.values():
+        if line.exchange_for:
+            back = order.returns[line.exchange_for]
+            come = all(back.received.get(line_id, 0) >= units for line_id, units in back.requested.items())
+            must(back.withdrawn or back.exchanged == come, "an_exchange_leaves_when_the_return_has_come", (line, back))
 
 
 def _check_goods(truth: Truth, orders: dict[str, Any]) -> None:

@@ -57,6 +57,7 @@ class Truth:
         self.asides: set[Place3] = set()
         self.shipped: Counter[tuple[str, str]] = Counter()
         self.returned: Counter[tuple[str, str]] = Counter()
+        self._credits: dict[tuple[str, str], int] = {}
         self.crossings: set[str] = set()
         self.rejected: Counter[tuple[str, str]] = Counter()
         self.corrected: Counter[tuple[str, str]] = Counter()
@@ -112,6 +113,10 @@ class Truth:
                 self._check_money(record["data"]["order_id"])
             elif name == "StockShipped":
                 self.shipped[record["data"]["order_id"], record["data"]["line_id"]] += record["data"]["quantity"]
+            elif name == "ExchangeLinesAdded":
+                self._credits[record["data"]["order_id"], record["data"]["return_id"]] = record["data"]["credit_minor"]
+            elif name == "ShipmentDispatched":
+                self._check_held(record["data"], facts)
             elif name == "DispatchCrossed":
                 self.crossings.add(record["data"]["case_id"])
             elif name == "AllocationRejected":
@@ -243,10 +248,27 @@ class Truth:
         freed = available + granted - max(0, before.get(data["location_id"], 0))
         must(freed <= lapsed, "what_is_not_there_is_promised_to_nobody", (data, here, available, before))
 
+    def _check_held(self, data: dict[str, Any], facts: list[tuple[str, dict[str, Any]]]) -> None:
+        """What left before the return that it is sent in exchange for is said to."""
+        said = Counter[str]()
+        for name, record in facts:
+            if name == "DispatchDiffered":
+                for line in record["data"]["lines"]:
+                    said[line["line_id"]] += line["quantity"] if line["planned"] == "held" else 0
+        for line in data["lines"]:
+            row = self.orders.lines.rows[data["order_id"], line["line_id"]]
+            early = line["quantity"] - line["from_cancelled"] - line["from_removed"] if row.awaits_return else 0
+            must(said[line["line_id"]] == early, "an_exchange_that_left_early_is_said_to", (line, row, said))
+
     def _check_money(self, order_id: str) -> None:
         order = self.orders.orders.rows[order_id,]
         lines = [row for key, row in self.orders.lines.rows.items() if key[0] == order_id]
-        value = sum(line.ordered * (line.unit_price_minor or 0) for line in lines) + order.charges_minor
+        worth: Counter[str] = Counter()
+        for line in lines:
+            worth[line.exchange_for or ""] += line.ordered * (line.unit_price_minor or 0)
+        value = worth.pop("", 0) + order.charges_minor
+        # What is sent in exchange is paid with what comes back; only what it costs more was asked.
+        value += sum(max(0, minor - self._credits[order_id, return_id]) for return_id, minor in worth.items())
         must(order.refunded_minor <= value, "no_more_is_paid_back_than_was_asked", order)
 
     # What was written, and what counts of it

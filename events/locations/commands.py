@@ -20,4 +20,11 @@ class RegisterLocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cost_minor_per_parcel: Natural | None = None
 
 
-LocationCommand = RegisterLocation
+class SetLocationPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which channels the location does not serve, whatever the SKU."""
+
+    location_id: Id
+    excluded_channels: tuple[Id, ...]
+
+
+LocationCommand = RegisterLocation | SetLocationPolicy

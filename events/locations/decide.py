@@ -1,8 +1,9 @@
-"""A location: registering it again replaces what was said before."""
+"""A location: registering it again replaces what was said before; which channels it serves is said apart."""
 
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from events.envelope import Command, Refused
 from events.locations import commands as c
@@ -16,11 +17,14 @@ class Location(Struct, frozen=True, kw_only=True):
     location_id: str
     name: str
     kind: str
+    excluded_channels: tuple[str, ...] = ()
 
 
-def decide(_location: Location | None, command: Command[c.LocationCommand]) -> Sequence[f.LocationFact] | Refused:
-    """The one fact of a registration; refused where only one of the two coordinates is given."""
+def decide(location: Location | None, command: Command[c.LocationCommand]) -> Sequence[f.LocationFact] | Refused:
+    """The one fact of a registration or a policy; refused where only one of the two coordinates is given."""
     data = command.data
+    if isinstance(data, c.SetLocationPolicy):
+        return _set_policy(location, data)
     if (data.latitude is None) != (data.longitude is None):
         return Refused(
             code="invalid",
@@ -42,8 +46,24 @@ def decide(_location: Location | None, command: Command[c.LocationCommand]) -> S
     )
 
 
+def _set_policy(location: Location | None, data: c.SetLocationPolicy) -> Sequence[f.LocationFact] | Refused:
+    if location is None:
+        return Refused(
+            code="unknown",
+            what=f"the policy of location {data.location_id} was not set",
+            detail="there is no location of that number",
+            hint="send RegisterLocation first; check location_id",
+        )
+    excluded = tuple(sorted(set(data.excluded_channels)))
+    again = tuple(channel for channel in location.excluded_channels if channel not in excluded)
+    return (f.LocationPolicySet(location_id=data.location_id, excluded_channels=excluded, served_again=again),)
+
+
 def evolve(location: Location | None, fact: f.LocationFact | CommandRefused) -> Location | None:
     """The location after the fact."""
     if isinstance(fact, CommandRefused):
         return location
-    return Location(location_id=fact.location_id, name=fact.name, kind=fact.kind)
+    if isinstance(fact, f.LocationPolicySet):
+        return None if location is None else replace(location, excluded_channels=fact.excluded_channels)
+    excluded = () if location is None else location.excluded_channels
+    return Location(location_id=fact.location_id, name=fact.name, kind=fact.kind, excluded_channels=excluded)

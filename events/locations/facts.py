@@ -18,4 +18,12 @@ class LocationRegistered(Struct, frozen=True, kw_only=True):
     cost_minor_per_parcel: Natural | None = None
 
 
-LocationFact = LocationRegistered
+class LocationPolicySet(Struct, frozen=True, kw_only=True):
+    """Which channels the location does not serve from now on, whatever the SKU."""
+
+    location_id: Id
+    excluded_channels: tuple[Id, ...]
+    served_again: tuple[Id, ...]
+
+
+LocationFact = LocationRegistered | LocationPolicySet

@@ -90,9 +90,12 @@ def read_load(connection: psycopg.Connection[Any], moments: Collection[datetime]
 def read_places(connection: psycopg.Connection[Any]) -> dict[str, Place]:
     """The locations, as they were last registered."""
     rows = connection.execute(
-        "SELECT location_id, latitude, longitude, cost_minor_per_parcel, kind, country, daily_capacity FROM locations"
+        "SELECT o.location_id, o.latitude, o.longitude, o.cost_minor_per_parcel, o.kind, o.country, o.daily_capacity,"
+        " array(SELECT l.channel FROM location_channels AS l"
+        "       WHERE l.location_id = o.location_id AND l.excluded ORDER BY l.channel)"
+        " FROM locations AS o"
     ).fetchall()
-    return {row[0]: Place(*row) for row in rows}
+    return {row[0]: Place(*row)._replace(excluded_channels=tuple(row[-1])) for row in rows}
 
 
 def read_router(connection: psycopg.Connection[Any], known: Router) -> Router:

@@ -11,7 +11,7 @@ Too little: what is thought to be missing waits in the SKU's queue, which grants
 Everything that the plan depends on is in the fact and in the look-ups; "now" is the fact's own time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from hashlib import blake2b
 from typing import Literal, NamedTuple
@@ -145,6 +145,14 @@ def _coordinates(latitude: float | None, longitude: float | None) -> Coordinates
 
 
 def _ask(fact: AnyRecorded, request: _Request, lookups: Lookups) -> list[Asked]:
+    wanted = request.wanted
+    closed = {key for key, place in lookups.places.items() if {wanted.channel, "*"} & set(place.excluded_channels)}
+    if closed:
+        lookups = _without(lookups, closed)
+        # Nor may the queue grant from there what was there all along. What comes in later is granted: the SKU's stream
+        # does not know the location's policy.
+        rejected = {need.sku: tuple(sorted(closed.union(request.rejected.get(need.sku, ())))) for need in wanted.needs}
+        request = request._replace(rejected=rejected)
     lookups = _with_cart(lookups, request.cart_id)
     found = route(request.wanted, lookups.router, lookups.world(lookups.sellable))
     if request.whole:
@@ -158,6 +166,19 @@ def _ask(fact: AnyRecorded, request: _Request, lookups: Lookups) -> list[Asked]:
     return _reserve(fact, request, found.plan) + _wait(
         fact, request, short, mode, _preferred(request, lookups, found.wait_at)
     )
+
+
+def _without(lookups: Lookups, closed: Collection[str]) -> Lookups:
+    """What is known of all other locations."""
+    sellable, available = (
+        {
+            sku: {place: units for place, units in by_place.items() if place not in closed}
+            for sku, by_place in table.items()
+        }
+        for table in (lookups.sellable, lookups.available)
+    )
+    places = {key: place for key, place in lookups.places.items() if key not in closed}
+    return lookups._replace(sellable=sellable, available=available, places=places)
 
 
 def _with_cart(lookups: Lookups, cart_id: str | None) -> Lookups:

@@ -34,6 +34,7 @@ class Place(NamedTuple):
     kind: str | None = None
     country: str | None = None
     daily_capacity: int | None = None
+    excluded_channels: tuple[str, ...] = ()
 
 
 class Part(NamedTuple):

@@ -70,6 +70,11 @@ class ChannelRule(Row):
 
 
 @dataclass(slots=True)
+class LocationChannel(Row):
+    excluded: bool = False
+
+
+@dataclass(slots=True)
 class Transfer(Row):
     from_location_id: str | None = None
     to_location_id: str | None = None
@@ -106,11 +111,12 @@ class Stocks:
         self.expected = Table("expected_receipts", ("sku", "source", "reference", "location_id"), Expectation)
         self.transfers = Table("transfers", ("sku", "transfer_id"), Transfer)
         self.rules = Table("channel_rules", ("sku", "location_id", "channel"), ChannelRule)
+        self.location_channels = Table("location_channels", ("location_id", "channel"), LocationChannel)
         self.locations = Table("locations", ("location_id",), Location)
 
     @property
     def tables(self) -> tuple[Expected, ...]:
-        return self.stock, self.holds, self.expected, self.transfers, self.rules, self.locations
+        return self.stock, self.holds, self.expected, self.transfers, self.rules, self.location_channels, self.locations
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -140,6 +146,7 @@ class Stocks:
             "StockReturned": self.returned,
             "LowStockDetected": self.low_detected,
             "LocationRegistered": self.registered,
+            "LocationPolicySet": self.location_policy_set,
         }
 
     def at(self, data: Mapping[str, Any]) -> Stock:
@@ -296,6 +303,12 @@ class Stocks:
 
     def low_detected(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).low_detected_at = fact["recorded_at"]
+
+    def location_policy_set(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        for channel in data["excluded_channels"]:
+            self.location_channels.row(data["location_id"], channel).excluded = True
+        for channel in data["served_again"]:
+            self.location_channels.row(data["location_id"], channel).excluded = False
 
     def registered(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.locations.row(data["location_id"])

@@ -63,6 +63,15 @@ CHANNEL_RULES = Table(
     ),
 )
 
+LOCATION_CHANNELS = Table(
+    "location_channels",
+    (
+        Column("location_id", "text", "key"),
+        Column("channel", "text", "key"),
+        Column("excluded", "boolean", "replace"),
+    ),
+)
+
 TRANSFERS = Table(
     "transfers",
     (
@@ -79,7 +88,9 @@ TRANSFERS = Table(
 )
 
 PROJECTION = Projection(
-    "inventory", (INVENTORY, EXPIRING_RESERVATIONS, EXPECTED_RECEIPTS, TRANSFERS, CHANNEL_RULES), fold
+    "inventory",
+    (INVENTORY, EXPIRING_RESERVATIONS, EXPECTED_RECEIPTS, TRANSFERS, CHANNEL_RULES, LOCATION_CHANNELS),
+    fold,
 )
 
 __all__ = ["PROJECTION"]

@@ -24,6 +24,7 @@ def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
         "expiring_reservations": _expiring(batch),
         "expected_receipts": _expected(batch),
         "transfers": _transfers(batch),
+        "location_channels": _location_channels(batch),
         "channel_rules": batch.lines("SellingRulesResolved", "rules").select(*_KEY, "channel", "buffer", "excluded"),
     }
 
@@ -139,6 +140,18 @@ def _expected(batch: FactBatch) -> pl.DataFrame:
         ],
         how="diagonal",
     ).filter(pl.col("reference").is_not_null())  # the contract lets an overdue receipt name neither; it is nobody's row
+
+
+def _location_channels(batch: FactBatch) -> pl.DataFrame:
+    policies = batch.facts("LocationPolicySet")
+    return pl.concat(
+        [
+            policies.select("location_id", SEQUENCE, channel=channels, excluded=pl.lit(excluded))
+            .filter(pl.col("channel").list.len() > 0)
+            .explode("channel")
+            for channels, excluded in (("excluded_channels", True), ("served_again", False))
+        ]
+    )
 
 
 def _transfers(batch: FactBatch) -> pl.DataFrame:

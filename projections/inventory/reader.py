@@ -14,7 +14,9 @@ from psycopg.rows import dict_row
 from projections.times import rfc3339
 
 _COLUMNS = (
-    "sku, location_id, on_hand, available, reserved, safety, damaged, quality_hold, incoming, sellable,"
+    "sku, location_id, on_hand, available, reserved, safety, damaged, quality_hold, incoming,"
+    " CASE WHEN EXISTS (SELECT FROM location_channels AS l WHERE l.location_id = inventory.location_id AND l.excluded)"
+    " THEN 0 ELSE sellable END AS sellable,"
     " safety_stock, reorder_point, buffer, low_since"
 )
 

@@ -108,21 +108,37 @@ CREATE TABLE IF NOT EXISTS channel_rules (          -- what came of all rules: t
     PRIMARY KEY (sku, location_id, channel)
 );
 
+CREATE TABLE IF NOT EXISTS location_channels (      -- which channels a location does not serve, whatever the SKU
+    location_id text COLLATE "C" NOT NULL,
+    channel     text COLLATE "C" NOT NULL,          -- '*' is every channel
+    excluded    boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (location_id, channel)
+);
+
 -- What each channel may sell; '*' is every channel that has no row of its own. Exact for each channel, unlike
 -- inventory.sellable, which no channel exceeds.
 CREATE OR REPLACE VIEW channel_sellable AS
 SELECT
     i.sku,
     i.location_id,
-    r.channel,
-    CASE WHEN r.excluded THEN 0 ELSE greatest(0, i.available - r.buffer) END AS sellable
+    n.channel,
+    CASE
+        WHEN coalesce(own.excluded, every.excluded, false) OR EXISTS (
+            SELECT FROM location_channels AS l
+            WHERE l.location_id = i.location_id AND l.channel IN (n.channel, '*') AND l.excluded
+        ) THEN 0
+        ELSE greatest(0, i.available - coalesce(own.buffer, every.buffer, 0))
+    END AS sellable
 FROM inventory AS i
-JOIN channel_rules AS r ON r.sku = i.sku AND r.location_id = i.location_id
-WHERE r.buffer IS NOT NULL
-UNION ALL
-SELECT i.sku, i.location_id, '*', greatest(0, i.available)
-FROM inventory AS i
-WHERE NOT EXISTS (
-    SELECT FROM channel_rules AS r
-    WHERE r.sku = i.sku AND r.location_id = i.location_id AND r.channel = '*' AND r.buffer IS NOT NULL
-);
+CROSS JOIN LATERAL (
+    SELECT '*' AS channel
+    UNION
+    SELECT r.channel FROM channel_rules AS r
+    WHERE r.sku = i.sku AND r.location_id = i.location_id AND r.buffer IS NOT NULL
+    UNION
+    SELECT l.channel FROM location_channels AS l WHERE l.location_id = i.location_id AND l.excluded
+) AS n
+LEFT JOIN channel_rules AS own
+    ON own.sku = i.sku AND own.location_id = i.location_id AND own.channel = n.channel AND own.buffer IS NOT NULL
+LEFT JOIN channel_rules AS every
+    ON every.sku = i.sku AND every.location_id = i.location_id AND every.channel = '*' AND every.buffer IS NOT NULL;

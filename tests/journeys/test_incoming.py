@@ -132,6 +132,24 @@ def test_of_fifty_the_most_specific_buffer_leaves_thirty_and_an_exclusion_none(s
     assert sellable(shop, "VASE", "store") == 30
 
 
+def test_a_location_that_does_not_serve_a_channel_is_passed_over(shop: Shop) -> None:
+    places = [command("RegisterLocation", location_id=name, name=name, kind="store") for name in ("NEAR", "FAR")]
+    shop.accepted(*places, receive("BOWL", "NEAR", 5), receive("BOWL", "FAR", 5))
+    shop.accepted(command("SetLocationPolicy", location_id="FAR", excluded_channels=["web"]))
+    deadline = time.monotonic() + 6  # the reactions look at the locations every five seconds
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+    shop.accepted(place("bowls", ("BOWL", 6)))
+    assert shop.stock("BOWL", "FAR")["sellable"] == 0
+    rows = shop.connection.execute(
+        "SELECT channel, sellable FROM channel_sellable WHERE location_id = 'FAR'"
+    ).fetchall()
+    assert dict(rows) == {"*": 5, "web": 0}
+    assert (shop.line("bowls")["locations"], shop.line("bowls")["backordered"]) == ({"NEAR": 5}, 1)
+    shop.accepted(command("SetLocationPolicy", location_id="FAR", excluded_channels=[]))
+    assert shop.stock("BOWL", "FAR")["sellable"] == 5
+
+
 def test_everything_above_is_equal_to_an_independent_fold(shop: Shop) -> None:
     shop.settle()
     report = shop.verify()

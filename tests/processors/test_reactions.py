@@ -499,3 +499,13 @@ def test_units_behind_a_buffer_are_asked_for_by_an_amendment_for_only_the_stock_
     fact = amendment_requested(("1", 1, 2))
     (asked,) = react([fact], Lookups({"SKU-1": {"BERLIN": 0}}, {"SKU-1": {"BERLIN": 1}}, PLACES))
     assert isinstance(asked.data, ReserveStock)
+
+
+def test_a_location_that_does_not_serve_the_channel_is_passed_over() -> None:
+    closed = MUNICH._replace(excluded_channels=("web",))
+    known = Lookups(
+        {"MUG": {"BERLIN": 1, "MUNICH": 9}}, {"MUG": {"BERLIN": 1, "MUNICH": 9}}, {**PLACES, "MUNICH": closed}
+    )
+    held, waits = source_placed(placed(("1", "MUG", 3)), known)
+    assert (held.data.location_id, held.data.quantity) == ("BERLIN", 1)
+    assert (waits.data.quantity, waits.data.not_at) == (2, ("MUNICH",))

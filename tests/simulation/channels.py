@@ -67,7 +67,7 @@ class Channels:
             "rules": self._rules,
             "resolve": self._resolve,
             "reject": self._reject,
-            "channel_policy": self._channel_policy,
+            "channel_policy": self._channel_policy, "location_policy": self._location_policy,
             "category_policy": self._category_policy, "category": self._category,
             "withdraw": self._withdraw,
             "expect": self._expect, "transfer": self._transfer, "arrive": self._arrive,
@@ -378,6 +378,10 @@ class Channels:
         }  # fmt: skip
         self._carts.append(data)
         return "ReserveStock", data
+
+    def _location_policy(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document]:
+        excluded = [dice.one(("web", "store"))] if dice.once_in(3) else []
+        return "SetLocationPolicy", {"location_id": dice.one(LOCATIONS), "excluded_channels": excluded}
 
     def _category_policy(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
         _, data = self._channel_policy(number, dice, now)

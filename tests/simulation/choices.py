@@ -66,7 +66,7 @@ ASKING = {
     "resolve": 3,
     "reject": 4, "withdraw": 2,
     "expect": 4, "transfer": 3, "arrive": 3,
-    "channel_policy": 3, "category_policy": 2, "category": 3,
+    "location_policy": 1, "channel_policy": 3, "category_policy": 2, "category": 3,
 }  # fmt: skip
 
 #: The machines at work.

@@ -85,7 +85,7 @@ class View:
         places = {
             key[0]: Location(
                 key[0], row.latitude, row.longitude, row.cost_minor_per_parcel, row.kind, row.country,
-                row.daily_capacity,
+                row.daily_capacity, self._not_served_by(key[0]),
             )
             for key, row in self._stocks.locations.rows.items()
         }  # fmt: skip
@@ -99,6 +99,10 @@ class View:
         parcels = {(key[0], key[2]) for key, row in self._orders.locations.rows.items() if row.allocated > 0}
         waiting = Counter(location_id for _, location_id in parcels)
         return Lookups(sellable, available, places, held, router, waiting)
+
+    def _not_served_by(self, location_id: str) -> tuple[str, ...]:
+        rows = self._stocks.location_channels.rows.items()
+        return tuple(sorted(channel for (place, channel), row in rows if place == location_id and row.excluded))
 
     def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue], list[LineDue]]:
         holds = [

@@ -77,6 +77,7 @@ _COMMANDS = (
     CommandType(orders_commands.WithdrawReturn, "intake.orders", "order_id"),
     CommandType(orders_commands.ReceiveReturn, "intake.orders", "order_id"),
     CommandType(orders_commands.IssueRefund, "intake.orders", "order_id"),
+    CommandType(orders_commands.DeallocateLines, "intake.orders", "order_id"),
     CommandType(orders_commands.RecordAllocation, "intake.orders", "order_id", internal=True),
     CommandType(orders_commands.ReleaseOrder, "intake.orders", "order_id", internal=True),
     CommandType(orders_commands.RejectAllocation, "intake.orders", "order_id"),

@@ -240,6 +240,23 @@ class ResolveQueued(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reason: Text | None = None
 
 
+class Deallocated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Units of a line that are not to be set aside any more."""
+
+    line_id: Id
+    quantity: Quantity
+    location_id: Id | None = None
+
+
+class DeallocateLines(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Let go of what is set aside; the units stay wanted and are sourced again."""
+
+    order_id: Id
+    lines: tuple[Deallocated, ...]
+    reason: Text
+    elsewhere: bool = True
+
+
 class CancelOverdueLines(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The time named in cancel_after of a line has come."""
 
@@ -281,4 +298,5 @@ OrderCommand = (
     | ResolveQueued
     | DeclineAmendment
     | CancelOverdueLines
+    | DeallocateLines
 )

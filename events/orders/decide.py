@@ -17,6 +17,7 @@ from events.orders import (
     allocation,
     amending,
     cancelling,
+    deallocating,
     dispatching,
     exchanging,
     goods,
@@ -104,6 +105,8 @@ def _answer(decision: Decision, data: Any) -> Refused | None:
             return holding.release_hold(decision, data)
         case c.ReleaseOrder():
             return _release_order(decision)
+        case c.DeallocateLines():
+            return deallocating.deallocate(decision, data)
         case c.CancelOverdueLines():
             cancelling.cancel_overdue(decision)
             return None

@@ -53,10 +53,7 @@ def evolve(
             order = _with(order, replace(line, waits=(), idle=idle, answered=answered))
             return order if fact.stock_version is None else _forget_rejections(order, fact.sku)
         case f.LineDeallocated():
-            line = _take_hold(order.lines[fact.line_id], fact.attempt, fact.location_id, fact.quantity)
-            return _with(
-                order, replace(line, idle=line.idle + fact.quantity, answered=_newest(line, fact.stock_version))
-            )
+            return _with(order, _deallocated(order.lines[fact.line_id], fact))
         case f.AllocationAnswered():
             return _with(order, _answered(order.lines[fact.line_id], fact))
         case f.ReservationSurrendered():
@@ -161,6 +158,15 @@ def _allocated(order: Order, fact: f.LineAllocated) -> Order:
     rejected_by = tuple(location for location in line.rejected_by if location != fact.location_id)
     answered = _newest(line, fact.stock_version)
     return _with(order, replace(line, holds=holds, excluded=(), rejected_by=rejected_by, answered=answered))
+
+
+def _deallocated(line: Line, fact: f.LineDeallocated) -> Line:
+    line = _take_hold(line, fact.attempt, fact.location_id, fact.quantity)
+    rejected_by = line.rejected_by
+    if fact.elsewhere and fact.location_id not in rejected_by:
+        rejected_by = (*rejected_by, fact.location_id)
+    answered = _newest(line, fact.stock_version)
+    return replace(line, idle=line.idle + fact.quantity, rejected_by=rejected_by, answered=answered)
 
 
 def _answered(line: Line, fact: f.AllocationAnswered) -> Line:

@@ -335,6 +335,7 @@ class LineDeallocated(Struct, frozen=True, kw_only=True):
     reason: Text
     releases: tuple[Release, ...]
     stock_version: Quantity | None = None
+    elsewhere: bool = False
 
 
 class ReservationSurrendered(Struct, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
     `exchange_for` is the return that it was added for, or empty. `removed` units were amended away: they are not
     `ordered` any more. `excluded` have just refused the line, `rejected_by` are locations that looked and could not
-    provide it. `told` is the time by which the customer was last told to expect units that wait.
+    provide it, or are not to. `told` is the time by which the customer was last told to expect units that wait.
     """
 
     line_id: str

@@ -90,6 +90,17 @@ def test_what_was_made_for_a_customer_is_not_sold_to_another(shop: Shop) -> None
     assert shop.stock("engraved", "WH1")["available"] == 0
 
 
+def test_what_is_let_go_at_one_place_is_sought_at_another(shop: Shop) -> None:
+    shop.accepted(receive("let-go-of", "WH1", 2), receive("let-go-of", "WH2", 2))
+    shop.accepted(place("let-go-of-1", ("let-go-of", 2)))
+    (first,) = shop.line("let-go-of-1")["locations"]
+    lines = [{"line_id": "1", "quantity": 2, "location_id": first}]
+    shop.accepted(command("DeallocateLines", order_id="let-go-of-1", lines=lines, reason="not picked"))
+    (second,) = shop.line("let-go-of-1")["locations"]
+    assert {first, second} == {"WH1", "WH2"}
+    assert shop.stock("let-go-of", first)["available"] == 2
+
+
 def test_everything_above_is_equal_to_an_independent_fold(shop: Shop) -> None:
     shop.settle()
     report = shop.verify()

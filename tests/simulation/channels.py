@@ -66,7 +66,7 @@ class Channels:
             "scan_return": self._scan_return, "refund": self._refund, "case": self._case, "location": self._location,
             "rules": self._rules,
             "resolve": self._resolve,
-            "reject": self._reject,
+            "reject": self._reject, "deallocate": self._deallocate,
             "channel_policy": self._channel_policy, "location_policy": self._location_policy,
             "category_policy": self._category_policy, "category": self._category,
             "withdraw": self._withdraw,
@@ -161,6 +161,18 @@ class Channels:
             return None
         stock = dice.one(("keep", "keep", "release"))
         return "HoldOrder", {"order_id": order.order_id, "hold": dice.one(_HOLDS), "stock": stock}
+
+    def _deallocate(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        order = self._order(dice)
+        holds = [] if order is None else [(line, hold) for line in order.lines.values() for hold in line.holds]
+        if not holds:
+            return None
+        line, hold = dice.one(holds)
+        wanted = {"line_id": line.line_id, "quantity": dice.between(1, hold.quantity + dice.below(2))}
+        if dice.once_in(2):
+            wanted["location_id"] = hold.location_id
+        data = {"order_id": order.order_id, "lines": [wanted], "reason": "not_picked"}
+        return "DeallocateLines", {**data, "elsewhere": not dice.once_in(3)}
 
     def _unhold(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
         order = self._order(dice)

@@ -64,7 +64,7 @@ ASKING = {
     "cart": 4, "approve": 2, "set_apart": 2, "dispose": 1,
     "rules": 1,
     "resolve": 3,
-    "reject": 4, "withdraw": 2,
+    "reject": 4, "withdraw": 2, "deallocate": 2,
     "expect": 4, "transfer": 3, "arrive": 3,
     "location_policy": 1, "channel_policy": 3, "category_policy": 2, "category": 3,
 }  # fmt: skip

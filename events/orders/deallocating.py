@@ -1,0 +1,80 @@
+"""De-allocation: what is set aside is let go, and the units stay wanted. A cancellation gives the units up.
+
+deallocate(2 of line 1 at WH1)              -> LineDeallocated, SourcingRequested(without WH1)
+... of an order that goes as a whole        -> all of it is let go, and it tries again as a whole
+"""
+
+from events.envelope import Refused
+from events.orders import commands as c
+from events.orders import facts as f
+from events.orders.decision import Decision
+from events.orders.state import Hold, Line
+
+
+def deallocate(decision: Decision, data: c.DeallocateLines) -> Refused | None:
+    """Let go of these units and look for them again: elsewhere, or anywhere."""
+    order = decision.order
+    what = f"nothing of order {order.order_id} was let go"
+    if not data.lines:
+        return Refused(code="invalid", what=what, detail="it names no lines", hint="name what is to be let go")
+    if len({one.line_id for one in data.lines}) != len(data.lines):
+        return decision.repeated_line(what)
+    for one in data.lines:
+        line = order.lines.get(one.line_id)
+        if line is None:
+            return decision.unknown_line(what, one.line_id)
+        held = sum(hold.quantity for hold in _holds(line, one.location_id))
+        where = one.location_id or "any location"
+        if line.customised:
+            return Refused(
+                code="limit",
+                what=what,
+                detail=f"line {one.line_id} is made for this customer, and what is set aside counts as made: at most 0",
+                hint="where it cannot be provided, the location rejects it (RejectAllocation)",
+                at_most=0,
+            )
+        if one.quantity > held:
+            return Refused(
+                code="limit",
+                what=what,
+                detail=f"line {one.line_id}: {one.quantity} asked, {held} set aside at {where}: at most {held}",
+                hint="what waits or is sought is not set aside; CancelOrder gives units up",
+                at_most=held,
+            )
+    for one in data.lines:
+        _let_go(decision, one, data)
+    if order.as_a_whole:
+        decision.let_go_of_all("all_or_nothing")
+    decision.source_idle()
+    return None
+
+
+def _holds(line: Line, location_id: str | None) -> list[Hold]:
+    """What was set aside last comes first."""
+    return [hold for hold in reversed(line.holds) if location_id is None or hold.location_id == location_id]
+
+
+def _let_go(decision: Decision, one: c.Deallocated, data: c.DeallocateLines) -> None:
+    line = decision.order.lines[one.line_id]
+    left = one.quantity
+    for hold in _holds(line, one.location_id):
+        units = min(left, hold.quantity)
+        if not units:
+            continue
+        left -= units
+        release = f.Release(
+            line_id=line.line_id, sku=line.sku, attempt=hold.attempt, location_id=hold.location_id, quantity=units
+        )
+        decision.add(
+            f.LineDeallocated(
+                order_id=decision.order.order_id,
+                line_id=line.line_id,
+                sku=line.sku,
+                location_id=hold.location_id,
+                quantity=units,
+                attempt=hold.attempt,
+                reason=data.reason,
+                releases=(release,),
+                elsewhere=data.elsewhere,
+            )
+        )

@@ -11,11 +11,16 @@ looks at the ones of seconds that are over; the first second is found anew only 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import immutables
 from msgspec import Struct
 
+#: Where holds lapse all the time, the next one is near: so many seconds are tried one by one. Fewer would go through
+#: all seconds in a lull, more look for nothing where holds are few.
+SECONDS_WALKED = 64
+
+_NOTHING: immutables.Map[Any, Any] = immutables.Map()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -51,7 +56,7 @@ def lapsing_without(lapsing: Lapsing, hold: Hold, expires_at: datetime) -> Lapsi
     if holds:
         return Lapsing(lapsing.seconds.set(second, holds), lapsing.first)
     seconds = lapsing.seconds.delete(second)
-    return Lapsing(seconds, min(seconds, default=None) if second == lapsing.first else lapsing.first)
+    return Lapsing(seconds, _first_after(seconds, second) if second == lapsing.first else lapsing.first)
 
 
 def lapsed(lapsing: Lapsing, now: datetime) -> list[Hold]:
@@ -59,14 +64,22 @@ def lapsed(lapsing: Lapsing, now: datetime) -> list[Hold]:
     until = _second(now)
     if lapsing.first is None or lapsing.first > until:
         return []
+    # While carts lapse, the first second is nearly always the present one: one look, not one for each second ahead.
+    walk = until - lapsing.first < len(lapsing.seconds)
+    over = range(lapsing.first, until + 1) if walk else [second for second in lapsing.seconds if second <= until]
     due = [
         (expires_at, hold)
-        for second, holds in lapsing.seconds.items()
-        if second <= until
-        for hold, expires_at in holds.items()
+        for second in over
+        for hold, expires_at in lapsing.seconds.get(second, _NOTHING).items()
         if expires_at <= now
     ]
     return [hold for _, hold in sorted(due)]
+
+
+def _first_after(seconds: immutables.Map[int, Any], second: int) -> int | None:
+    """The earliest second; all of them are later than this one."""
+    near = next((one for one in range(second + 1, second + 1 + SECONDS_WALKED) if one in seconds), None)
+    return min(seconds, default=None) if near is None else near
 
 
 def _second(moment: datetime) -> int:

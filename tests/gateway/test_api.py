@@ -119,16 +119,18 @@ def test_a_registry_client_finds_every_schema_by_the_id_in_a_record(api: httpx.C
         assert json.loads(answer.json()["schema"]) == contract.schema
         fastavro.parse_schema(json.loads(answer.json()["schema"]))
     names = api.get("/subjects").json()
-    assert len(names) == len({contract.full_name for contract in contracts()}) + 2  # a refusal stands in all three ledger topics
+    assert (
+        len(names) == len({contract.full_name for contract in contracts()}) + 2
+    )  # a refusal stands in all three ledger topics
     prefix = names[0].partition(".")[0]  # the fixture's topics have one
     subject = f"{prefix}.ledger.orders-order_ledger.facts.OrderPlaced"
     versions = [contract.version for contract in contracts() if subject.endswith(contract.full_name)]
     assert api.get(f"/subjects/{subject}/versions").json() == versions
     latest = api.get(f"/subjects/{subject}/versions/latest").json()
-    assert latest == api.get(f"/subjects/{subject}/versions/1").json()
-    assert (latest["subject"], latest["version"]) == (subject, 1)
-    assert api.get(f"/subjects/{subject}/versions/1/schema").json() == json.loads(latest["schema"])
-    assert api.get(f"/schemas/ids/{latest['id']}/versions").json() == [{"subject": subject, "version": 1}]
+    assert latest == api.get(f"/subjects/{subject}/versions/{versions[-1]}").json()
+    assert (latest["subject"], latest["version"]) == (subject, versions[-1])
+    assert api.get(f"/subjects/{subject}/versions/{versions[-1]}/schema").json() == json.loads(latest["schema"])
+    assert api.get(f"/schemas/ids/{latest['id']}/versions").json() == [{"subject": subject, "version": versions[-1]}]
     assert api.get(f"/schemas/ids/{latest['id']}/subjects").json() == [subject]
     assert api.get(f"/schemas/ids/{latest['id']}/schema").json() == json.loads(latest["schema"])
     assert api.post(f"/subjects/{subject}", json={"schema": latest["schema"]}).json()["id"] == latest["id"]

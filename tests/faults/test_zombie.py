@@ -41,9 +41,11 @@ NOTICES = {
     "ledger.before_fact": ("ledger_disturbed", "partitions_lost"),
     "projector.before_commit": ("projector_overtaken",),
     "projector.before_offsets": ("projector_overtaken",),
-    "reactions.before_command": ("reactions_overtaken",),
-    "reactions.before_flush": ("reactions_overtaken",),
-    "reactions.before_position": ("reactions_overtaken",),
+    # Where its batch was the last of its partitions, its successor saved the very position that it wants to save: then
+    # it was not overtaken, and says only that it reads on from what is stored.
+    "reactions.before_command": ("reactions_overtaken", "reactions_read_again"),
+    "reactions.before_flush": ("reactions_overtaken", "reactions_read_again"),
+    "reactions.before_position": ("reactions_overtaken", "reactions_read_again"),
 }
 
 #: The successor begins when the broker has given the frozen one up: the shorter, the shorter a round.

@@ -219,7 +219,7 @@ class AwaitStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     line_id: Id
     attempt: Natural
     placed_at: UtcTime
-    mode: Literal["grant", "grant_there", "offer"] = "grant"
+    mode: Literal["grant", "grant_there", "offer", "take"] = "grant"
     for_channel: Id | None = None
     locations: tuple[Id, ...] = ()
     cart_id: Id | None = None

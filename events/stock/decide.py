@@ -169,12 +169,18 @@ def _await(decision: Decision, data: c.AwaitStock) -> Refused | None:
         return _answered_already(attempt, data.sku)
     waiting = Waiting(data.quantity, data.placed_at, data.mode, data.for_channel, data.locations, data.not_at)
     free = decision.free_for(waiting)
-    if data.mode == "offer":
+    mode = "offer" if data.mode == "take" else data.mode
+    if mode == "offer":
         places = carts.locations(stock, data.cart_id) if data.cart_id else ()
         from_cart = sum(
             carts.free_with(stock, data.cart_id, place, data.for_channel) - stock.level(place).free(data.for_channel)
             for place in places
         )
+        if data.mode == "take" and free >= data.quantity:
+            # It asks line by line, and this one it could not find: told to try again it would not find it again, for as
+            # long as the tables that it looks at are behind.
+            decision.grant(attempt, waiting, data.quantity, waited=False)
+            return None
         if free + from_cart >= data.quantity:
             decision.offer(attempt, data.quantity)
             return None
@@ -198,7 +204,7 @@ def _await(decision: Decision, data: c.AwaitStock) -> Refused | None:
                 line_id=data.line_id,
                 attempt=data.attempt,
                 placed_at=data.placed_at,
-                mode=data.mode,
+                mode=mode,
                 for_channel=data.for_channel,
                 locations=data.locations,
                 not_at=data.not_at,

@@ -40,7 +40,7 @@ PREFERRED_LOCATIONS_MAX = 50
 #: The queue of orders that the rules know no way for.
 EXCEPTIONS = "routing_exceptions"
 
-Mode = Literal["grant", "grant_there", "offer"]
+Mode = Literal["grant", "grant_there", "offer", "take"]
 
 
 class Lookups(NamedTuple):
@@ -223,7 +223,10 @@ def _ask_whole(fact: AnyRecorded, request: _Request, lookups: Lookups, found: Ro
         if need.sku in short:
             known = whole.get(need.sku)
             whole[need.sku] = need if known is None else known._replace(quantity=known.quantity + need.quantity)
-    return _wait(fact, request, list(whole.values()), "offer", _preferred(request, lookups, None))
+    # Line by line, it takes what the tables do not know of; all lines at once, it could be left with half of them.
+    alone = request.round > 1 and len(request.wanted.needs) == 1 and request.cart_id is None and found.wait_at is None
+    mode: Mode = "take" if alone else "offer"
+    return _wait(fact, request, list(whole.values()), mode, _preferred(request, lookups, None))
 
 
 def _queue(fact: AnyRecorded, request: _Request, found: Routed) -> Asked:

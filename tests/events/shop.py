@@ -37,6 +37,8 @@ class Shop:
         self.seen: set[tuple[str, str]] = set()
         self.facts: list[Any] = []
         self.number = 0
+        #: The projector is down: reactions look at tables that know of no stock.
+        self.blind = False
 
     @property
     def orders(self) -> dict[str, Order]:
@@ -122,5 +124,7 @@ class Shop:
             }
             for sku, stock in self.skus.items()
         }
+        if self.blind:
+            available, sellable = {}, {}
         for asked in react(facts, Lookups(sellable, available, {})):
             self._send(INTERNAL_CHANNEL, asked.id, asked.data)

@@ -115,3 +115,18 @@ def test_two_lines_of_one_sku_that_go_as_a_whole_wait_quietly(seed: int) -> None
     shop.ask(receive(2, sku="A"))
     shop.run()
     assert held(shop.orders["o-1"]) == {"A": 6}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_with_the_projector_down_orders_that_go_as_a_whole_come_to_rest(seed: int) -> None:
+    """Told to try again they looked at tables that knew of nothing, and were told again, for ever."""
+    shop = Shop(seed)
+    shop.blind = True
+    for number in range(10):
+        shop.ask(place({"1": ("A", 1), "2": ("B", 1)}, order_id=f"o-{number}", allocation="all_or_nothing"))
+    shop.run()
+    for _ in range(3):
+        shop.ask(receive(1, sku="A"), receive(1, sku="B"))
+    shop.run()
+    assert sum(order.fully_allocated for order in shop.orders.values()) == 3
+    assert all(level.reserved == 3 for stock in shop.skus.values() for level in stock.levels.values())

@@ -161,3 +161,19 @@ def test_an_order_that_goes_as_a_whole_does_not_keep_others_from_what_is_too_lit
         wait_for(1, order="young", placed_at=at("09:00:00")),
     ).when(receive(2))
     assert served(story) == [("young", "1", 1)]
+
+
+# An order that goes as a whole, line by line
+
+
+def test_what_the_tables_do_not_know_of_is_taken_at_once_where_there_is_all_of_it() -> None:
+    story = given(receive(2), receive(1, location="WH2")).when(wait_for(3, mode="take"))
+    story.then(
+        like(f.StockReserved, location_id="WH1", quantity=2, waited=False),
+        like(f.StockReserved, location_id="WH2", quantity=1, waited=False),
+    )
+
+
+def test_where_there_is_too_little_nothing_is_taken_and_the_order_waits_to_be_called() -> None:
+    story = given(receive(2)).when(wait_for(3, mode="take")).then(like(f.StockAwaited, quantity=3, mode="offer"))
+    story.when(receive(1)).then(f.StockReceived, like(f.StockOffered, quantity=3))

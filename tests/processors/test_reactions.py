@@ -170,6 +170,13 @@ def test_an_all_or_nothing_order_reserves_all_or_lets_only_the_short_line_wait()
     assert asked[0].data.mode == "offer"
 
 
+def test_an_order_that_acquires_line_by_line_takes_what_the_tables_do_not_know_of() -> None:
+    (asked,) = source_again(again(("1", "MUG", 2), allocation="all_or_nothing"), stock())
+    assert (asked.name, asked.data.mode, asked.data.quantity) == ("AwaitStock", "take", 2)
+    both = again(("1", "MUG", 2), ("2", "CUP", 1), allocation="all_or_nothing")
+    assert {row.data.mode for row in source_again(both, stock())} == {"offer"}
+
+
 def test_units_behind_a_buffer_are_tried_by_an_order_that_must_be_whole() -> None:
     lookups = Lookups(sellable={"MUG": {"BERLIN": 0}}, available={"MUG": {"BERLIN": 2}}, places=PLACES)
     whole = source_placed(placed(("1", "MUG", 2), allocation="all_or_nothing"), lookups)

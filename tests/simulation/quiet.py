@@ -126,11 +126,7 @@ def _check_waits(truth: Truth, orders: dict[str, Any], skus: dict[str, Any]) -> 
             if waiting.mode != "offer" and sku not in truth.offered:
                 # What was once offered to an order that then did not take it is given with the next increase only.
                 must(free == 0, "nobody_waits_for_what_is_there", (sku, attempt, waiting, stock.levels))
-    # An order that goes as a whole leaves its place in a queue only when it is called (see docs/simulation.md).
-    offers = {
-        (sku, *attempt) for sku, stock in skus.items() for attempt, one in stock.queue.items() if one.mode == "offer"
-    }
-    differing = {key for key in waits.keys() | queued.keys() - offers if waits.get(key) != queued.get(key)}
+    differing = {key for key in waits.keys() | queued.keys() if waits.get(key) != queued.get(key)}
     must(not differing, "orders_and_stock_agree_on_waits", (differing, waits, queued))
 
 

@@ -386,6 +386,7 @@ class Orders:
         self.returns.row(data["order_id"], data["return_id"]).scan = "withdrawn"
         for line in data["lines"]:
             item = self.return_lines.row(data["order_id"], data["return_id"], line["line_id"])
+            item.sku = line["sku"]
             item.quantity -= line["quantity"]
 
     def dispatched(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:

@@ -430,7 +430,9 @@ class PartitionLedger:
             "channel": command.channel,
             "actor": command.actor,
         }
-        event = blake2b(f"{command.channel}\0{command.id}\0{body_digest}".encode(), digest_size=15).hexdigest()
+        # The version, too: a SKU forgets the ids of channels after 30 days, and a repeat after that is another event.
+        named = f"{command.channel}\0{command.id}\0{body_digest}\0{stream.version}"
+        event = blake2b(named.encode(), digest_size=15).hexdigest()
         key = stream_id.encode()
         encoded = []
         for index, (schema, part) in enumerate(parts, start=1):

@@ -15,13 +15,17 @@ ACTOR = "categories"
 
 
 def join(fact: Recorded[SkuCategorised]) -> list[Asked]:
-    """The SKU leaves the one and joins the other; the version of its stream says which word is newer."""
+    """The SKU leaves the one and joins the other; the version of its stream says which word is newer.
+
+    The ids are made of that version, too: a SKU forgets its channels' ids after 30 days, and what is decided again then
+    has the event id that it had before.
+    """
     sku = fact.data
     return [
         Asked.because(
             fact,
             ACTOR,
-            command_id=f"{'join' if joins else 'leave'}:{fact.event_id}",
+            command_id=f"{'join' if joins else 'leave'}:{sku.sku}:{fact.version}",
             data=JoinCategory(category_id=category_id, sku=sku.sku, sku_version=fact.version, joins=joins),
         )
         for category_id, joins in ((sku.previous, False), (sku.category_id, True))
@@ -36,7 +40,7 @@ def apply(fact: Recorded[CategoryPolicyApplied]) -> list[Asked]:
         Asked.because(
             fact,
             ACTOR,
-            command_id=f"category-policy:{fact.event_id}",
+            command_id=f"category-policy:{policy.category_id}:{fact.version}",
             data=ApplyCategoryPolicy(
                 sku=policy.sku,
                 category_id=policy.category_id,

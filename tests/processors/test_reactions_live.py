@@ -151,7 +151,7 @@ def ledger(ledger_env: Any) -> LedgerWriter:
     names = [*INTAKE_TOPICS, *LEDGER_TOPICS]
     create_topics(services, [TopicSpec(services.topic(name), PARTITIONS) for name in names])
     with connect(services, "test") as connection:
-        for name in ("inventory", "locations", "order_status"):
+        for name in ("inventory", "locations", "order_status", "routing"):
             connection.execute((ROOT / "projections" / name / "table.sql").read_text(encoding="utf-8"))
         connection.execute("INSERT INTO inventory (sku, location_id, on_hand) VALUES ('MUG', 'WH1', 1000000)")
         connection.execute("INSERT INTO locations (location_id, latitude, longitude) VALUES ('WH1', 52.5, 13.4)")

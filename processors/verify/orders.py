@@ -268,7 +268,9 @@ class Orders:
 
     def amendment_requested(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.amendments.row(data["order_id"], data["amendment_id"])
-        row.status, row.by, row.promised_by = "requested", data["by"], data["promised_by"]
+        row.status, row.by = "requested", data["by"]
+        if data["promised_by"] is not None:
+            row.promised_by = data["promised_by"]
         row.requested_at = fact["recorded_at"]
         for line in data["lines"]:
             item = self.amendment_lines.row(data["order_id"], data["amendment_id"], line["line_id"])

@@ -6,6 +6,8 @@ behind(connection, "return_rate", by="channel", group="web")["rows"][0]
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -52,7 +54,7 @@ def behind(
         raise ValueError("a group is one of a dimension: name the dimension as well")
     hours = definition.unit == "hours"
     spoils = "NOT good" if definition.better == "higher" else "good"
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with interpreted(connection) as cursor:
         cursor.execute(
             CLOCK
             + sql.SQL(
@@ -102,8 +104,18 @@ def group_of(definition: Definition, by: Dimension | None) -> sql.Composable:
     if by is None or by not in definition.applies_to:
         return sql.SQL("NULL::text")
     if by == "day":
-        return sql.SQL("(at AT TIME ZONE 'UTC')::date::text")
-    return sql.SQL("coalesce({}::text, 'unknown')").format(sql.Identifier(by))
+        return sql.SQL("(at AT TIME ZONE 'UTC')::date::text COLLATE \"C\"")
+    # By bytes: sorting by language takes several times as long, and is not the same in every database.
+    return sql.SQL("coalesce({}::text, 'unknown') COLLATE \"C\"").format(sql.Identifier(by))
+
+
+@contextmanager
+def interpreted(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Cursor[dict[str, Any]]]:
+    """A cursor in a transaction in which PostgreSQL compiles nothing: a figure has hundreds of small expressions, and
+    compiling them takes several times as long as counting 300,000 orders with them."""
+    with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute("SET LOCAL jit TO off")
+        yield cursor
 
 
 def bounds(from_: date | None, to: date | None) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import dict_row
 
 from projections.kpi.definitions import (
     COMPONENTS,
@@ -26,7 +25,7 @@ from projections.kpi.definitions import (
     Definition,
     Dimension,
 )
-from projections.kpi.opening import CLOCK, IN_RANGE, bounds, group_of, plain
+from projections.kpi.opening import CLOCK, IN_RANGE, bounds, group_of, interpreted, plain
 from projections.times import rfc3339
 
 _READ = (*DEFINITIONS.values(), PERFECT_ORDER_RATE)
@@ -50,7 +49,7 @@ def kpis(
     if by is not None and by not in DIMENSIONS:
         raise ValueError(f"{by} is none of {', '.join(DIMENSIONS)}")
     parts = sql.SQL(" UNION ALL ").join(_figure_query(one, by) for one in _READ)
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with interpreted(connection) as cursor:
         cursor.execute(CLOCK + parts, bounds(from_, to))
         rows = cursor.fetchall()
     as_of = rfc3339(rows[0]["as_of"])

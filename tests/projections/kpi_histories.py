@@ -142,7 +142,7 @@ def _answered(_: _Ledger, random: Random, order: Any, number: int) -> Any:
         attempt=number + 1,
         outcome="reserved",
         location_id=random.choice(("WH1", "WH2")),
-        quantity=random.randint(1, line.sourcing),
+        quantity=random.choice((line.sourcing, random.randint(1, line.sourcing))),
         stock_version=number + 1,
     )
     return orders.RecordAllocation(order_id=order.order_id, answers=(answer,))
@@ -154,19 +154,23 @@ def _held(_: _Ledger, random: Random, order: Any, __: int) -> Any:
 
 
 def _dispatched(_: _Ledger, random: Random, order: Any, number: int) -> Any:
-    lines = tuple(
-        orders.LineQuantity(line_id=line.line_id, quantity=random.randint(1, line.unshipped))
-        for line in order.lines.values()
-        if line.unshipped
-    )
     places = [hold.location_id for line in order.lines.values() for hold in line.holds] or ["WH3"]
+    location_id = random.choice(places)
+    as_planned = random.random() < 0.6
+    lines = []
+    for line in order.lines.values():
+        held = sum(hold.quantity for hold in line.holds if hold.location_id == location_id)
+        most = held if as_planned else line.unshipped + random.choice((0, 0, 0, line.cancelled))
+        if most:
+            quantity = random.choice((most, most, random.randint(1, most)))
+            lines.append(orders.LineQuantity(line_id=line.line_id, quantity=quantity))
     return orders.DispatchShipment(
         order_id=order.order_id,
         shipment_id=f"P{number}",
-        location_id=random.choice(places),
+        location_id=location_id,
         carrier=random.choice(("DHL", "UPS")),
         service="parcel",
-        lines=lines,
+        lines=tuple(lines),
     )
 
 
@@ -176,7 +180,7 @@ def _scanned(_: _Ledger, random: Random, order: Any, __: int) -> Any:
     return orders.RecordTracking(
         order_id=order.order_id,
         shipment_id=random.choice(list(order.shipments)),
-        status=random.choice(("in_transit", "delivered", "delivered", "delivered", "lost", "returned_to_sender")),
+        status=random.choice(("in_transit", *["delivered"] * 5, "lost", "returned_to_sender")),
     )
 
 

@@ -134,7 +134,9 @@ def _happened(order: Order, name: str, data: Any, when: datetime, place: int) ->
         case "ShipmentDispatched":
             order.set_aside.append(place)
             order.parcels[data["shipment_id"]] = Parcel(when, units)
-        case "DispatchDiffered":
+            # What left is wanted again, whatever had been said of it.
+            order.wanted += sum(line["from_cancelled"] + line["from_removed"] for line in data["lines"])
+        case "DispatchDiffered" | "DispatchCrossed":
             order.otherwise += 1
         case "ShipmentTracked" if data["status"] in {"lost", "returned_to_sender"}:
             order.gone += 1

@@ -46,6 +46,10 @@ RULES = (
 Document = dict[str, Any]
 
 
+def _shipped(order: Any) -> bool:
+    return any(line.shipped > line.returned for line in order.lines.values())
+
+
 class Channels:
     """`ask(kind, …)` makes one command of a kind of `choices.ASKING`."""
 
@@ -127,11 +131,12 @@ class Channels:
             data["promised_by"] = "2026-12-01"
         return "PlaceOrder", data
 
-    def _order(self, dice: Dice) -> Any:
-        """An order that is placed, or about to be."""
-        if not self.orders:
-            return None
-        return self._truth.state("ledger.orders", dice.one(self.orders))
+    def _order(self, dice: Dice, fits: Callable[[Any], bool] | None = None) -> Any:
+        """An order that is placed, or about to be; where some fit, mostly one of these."""
+        fitting = [] if fits is None or dice.once_in(4) else [order for order in self._orders() if fits(order)]
+        if fitting:
+            return dice.one(fitting)
+        return self._truth.state("ledger.orders", dice.one(self.orders)) if self.orders else None
 
     def _amend(self, _number: int, dice: Dice, now: datetime) -> tuple[str, Document] | None:
         order = self._order(dice)
@@ -175,13 +180,13 @@ class Channels:
         return "DeallocateLines", {**data, "elsewhere": not dice.once_in(3)}
 
     def _unhold(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
-        order = self._order(dice)
+        order = self._order(dice, lambda order: bool(order.holds))
         if order is None:
             return None
         return "ReleaseHold", {"order_id": order.order_id, "hold": dice.one(order.holds or _HOLDS)}
 
     def _dispatch(self, number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
-        order = self._order(dice)
+        order = self._order(dice, lambda order: any(line.holds for line in order.lines.values()))
         if order is None:
             return None
         otherwise = dice.once_in(5)
@@ -200,7 +205,7 @@ class Channels:
         return "DispatchShipment", {**data, "carrier": "carrier", "service": "standard", "lines": lines}
 
     def _scan(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
-        order = self._order(dice)
+        order = self._order(dice, lambda order: bool(order.shipments))
         if order is None or not order.shipments:
             return None
         shipment_id = dice.one(list(order.shipments))
@@ -214,7 +219,7 @@ class Channels:
         ]
 
     def _ask_return(self, number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
-        order = self._order(dice)
+        order = self._order(dice, _shipped)
         lines = [] if order is None else self._shipped_lines(order, dice)
         if not lines:
             return None
@@ -228,7 +233,7 @@ class Channels:
         return "RequestReturn", data
 
     def _take_return(self, number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
-        order = self._order(dice)
+        order = self._order(dice, _shipped)
         lines = [] if order is None else self._shipped_lines(order, dice)
         if not lines:
             return None
@@ -253,7 +258,7 @@ class Channels:
         return "WithdrawReturn", {**data, "by": dice.one(("customer", "seller"))}
 
     def _scan_return(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
-        order = self._order(dice)
+        order = self._order(dice, lambda order: bool(order.returns))
         if order is None or not order.returns:
             return None
         data = {"order_id": order.order_id, "return_id": dice.one(list(order.returns)), "status": "in_transit"}
@@ -374,7 +379,8 @@ class Channels:
             data["reorder_point"] = dice.below(4)
         if dice.once_in(2):
             data["recount_above"] = dice.below(3)
-            data["approval_above"] = dice.between(1, 4)
+        if dice.once_in(2):
+            data["approval_above"] = dice.below(3)
         if dice.once_in(2):
             data["buffers"] = {dice.one(("*", "web")): dice.below(3)}
         return "SetStockPolicy", data

@@ -26,9 +26,19 @@ class Shelves:
         stock = self._truth.state("ledger.stock", sku)
         return {"sku": sku, "location_id": location_id}, None if stock is None else stock.level(location_id)
 
+    def _asked_again(self, dice: Dice) -> tuple[Document, Any] | None:
+        """Where a count by much has to be repeated or approved: more often there than elsewhere."""
+        watched = [
+            ({"sku": sku, "location_id": location_id}, level)
+            for sku, stock in self._truth.states("ledger.stock").items()
+            for location_id, level in stock.levels.items()
+            if level.recount_above is not None or level.approval_above is not None
+        ]
+        return dice.one(watched) if watched and not dice.once_in(3) else None
+
     def count(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
         """What is there, or nearly; sometimes the same as was counted before."""
-        data, level = self._place(dice)
+        data, level = self._asked_again(dice) or self._place(dice)
         before = level and (level.recount or level.approval)
         if before and not dice.once_in(3):
             since = sum(move.delta for move in level.moves if move.occurred_at > before.counted_at)

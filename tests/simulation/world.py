@@ -33,6 +33,10 @@ from tests.simulation.writers import Services, WriterProcess, use_codec
 #: Rounds in which everything is let run to quiet. A story takes 5 to 40; many more means that it goes round in circles.
 QUIET_ROUNDS_MAX = 300
 
+#: Rounds of a calm stretch: an order is placed, asked for, answered and allocated in three; more would leave nothing to
+#: be under way when faults come.
+CALM_ROUNDS = 3
+
 #: Processes of the ledger at a time, zombies included. More only cost time.
 WRITERS_MAX = 4
 
@@ -70,6 +74,7 @@ class World:
         self._moves: dict[str, Callable[[Dice, int], str | None]] = {
             "write": self._write, "broker": self._broker_takes, "react": self._react, "project": self._project,
             "timers": self._timers, "pass_seconds": self._pass_seconds, "deliver_late": self._deliver_late,
+            "calm": self._calm,
             "queue": self._queue,
             "repeat": self._repeat, "garbage": self._garbage, "misplace": self._misplace, "reuse_id": self._reuse_id,
             "break_writer": self._break_writer, "zombie_writer": self._zombie_writer,
@@ -353,6 +358,20 @@ class World:
         place = dice.one(self.ledger_places)
         read = self.view.project(place, dice.between(1, 12))
         return f"look-ups know {read} facts more of {place[0]}/{place[1]}" if read else None
+
+    def _calm(self, dice: Dice, _: int) -> str:
+        """All get on with their work for a while, so that what is asked next meets an order that has come far."""
+        for _round in range(CALM_ROUNDS):
+            for process in list(self.writers):
+                self._alive(process, lambda process=process: process.step(1000), dice)
+                if process in self.writers:
+                    for place in list(process.producer.waiting):
+                        process.producer.advance(place, 1_000_000)
+            for place in self.ledger_places:
+                for worker in self.reactions:
+                    worker.handle(place, 1000)
+                self.view.project(place, 1000)
+        return "all get on with their work"
 
     def _old_view(self, dice: Dice, _: int) -> str:
         self.view.go_back((dice.below(4), 4))

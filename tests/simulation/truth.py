@@ -52,7 +52,7 @@ class Truth:
             for name, handler in part.handlers.items():
                 self._handlers[name].append(handler)
         self._versions: Counter[tuple[str, str]] = Counter()
-        self._events: dict[str, datetime] = {}
+        self._answers: dict[tuple[Any, ...], datetime] = {}
         self.answered: set[tuple[str, str]] = set()
         self.asides: set[Place3] = set()
         self.shipped: Counter[tuple[str, str]] = Counter()
@@ -154,11 +154,13 @@ class Truth:
         stream = (topic, record["stream_id"])
         self._versions[stream] += 1
         must(record["version"] == self._versions[stream], "versions_have_no_gap", record)
-        before = self._events.get(record["event_id"])
+        # Not by event_id, in which the stream's version is: a command decided twice would have two of them.
+        command = (*stream, *(record[name] for name in ("channel", "command_id", "command_digest", "index")))
+        before = self._answers.get(command)
         if before is not None:
             forgotten = topic == "ledger.stock" and record["recorded_at"] - before >= STOCK_IDS_KEPT
             must(forgotten, "a_command_is_decided_once", record)
-        self._events[record["event_id"]] = record["recorded_at"]
+        self._answers[command] = record["recorded_at"]
 
     def _levels(self, facts: list[tuple[str, dict[str, Any]]]) -> dict[str, int]:
         """Available units at each location before the decision."""

@@ -87,6 +87,7 @@ class Oracle:
         self.stock: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         self.holds: Counter[tuple[str, str, str]] = Counter()
         self.shortfalls: set[tuple[str, str]] = set()
+        self.queued: dict[str, set[str]] = defaultdict(set)
         self.facts = 0
         self.wrong: list[str] = []
 
@@ -195,9 +196,19 @@ class Oracle:
     def _LineDeallocated(self, data: Any) -> None:  # noqa: N802
         self._line(data, data, open=data["quantity"], allocated=-data["quantity"])
 
+    def _AllocationRejected(self, data: Any) -> None:  # noqa: N802
+        for line in data["lines"]:
+            self._line(data, line, open=line["quantity"], allocated=-line["quantity"])
+
+    def _ExchangeLinesAdded(self, data: Any) -> None:  # noqa: N802
+        for line in data["lines"]:
+            self._line(data, line, ordered=line["quantity"], open=line["quantity"])
+
     def _ShipmentDispatched(self, data: Any) -> None:  # noqa: N802
         for line in data["lines"]:
-            self._taken(data, line, shipped=line["quantity"])
+            # What was called off and left all the same is ordered again, and no longer cancelled.
+            back = {"ordered": line["from_removed"], "cancelled": -line["from_cancelled"]}
+            self._taken(data, line, shipped=line["quantity"], **back)
 
     def _ShipmentDelivered(self, data: Any) -> None:  # noqa: N802
         for line in data["lines"]:
@@ -208,6 +219,12 @@ class Oracle:
     def _ReturnReceived(self, data: Any) -> None:  # noqa: N802
         for line in data["lines"]:
             self._line(data, line, returned=line["quantity"])
+
+    def _OrderQueued(self, data: Any) -> None:  # noqa: N802
+        self.queued[data["order_id"]].add(data["queue"])
+
+    def _OrderUnqueued(self, data: Any) -> None:  # noqa: N802
+        self.queued[data["order_id"]].discard(data["queue"])
 
     # Units of a SKU at a location
 
@@ -225,6 +242,32 @@ class Oracle:
 
     def _StockMarkedDamaged(self, data: Any) -> None:  # noqa: N802
         self._units(data, damaged=data["quantity"])
+
+    def _StockHeld(self, data: Any) -> None:  # noqa: N802
+        self._units(data, quality_hold=data["quantity"])
+
+    def _QualityHoldReleased(self, data: Any) -> None:  # noqa: N802
+        gone = data["quantity"] if data["disposition"] == "dispose" else 0
+        damaged = data["quantity"] if data["disposition"] == "damaged" else 0
+        self._units(data, quality_hold=-data["quantity"], on_hand=-gone, damaged=damaged)
+
+    def _StockDisposed(self, data: Any) -> None:  # noqa: N802
+        self._units(data, on_hand=-data["quantity"])
+        if data["taken_from"] != "available":
+            self._units(data, **{data["taken_from"]: -data["quantity"]})
+
+    def _StockRejected(self, data: Any) -> None:  # noqa: N802
+        part = {"damaged": "damaged", "mismatch": "quality_hold"}.get(data["reason"])
+        self._units(data, reserved=-data["from_reserved"])
+        self._units(data, **({part: data["corrected"]} if part else {"on_hand": -data["corrected"]}))
+        self.holds[data["sku"], data["order_id"], data["line_id"]] -= data["from_reserved"]
+
+    def _TransferStarted(self, data: Any) -> None:  # noqa: N802
+        self.stock[data["sku"], data["from_location_id"]].update(on_hand=-data["quantity"])
+        self.stock[data["sku"], data["to_location_id"]].update(on_hand=0)
+
+    def _TransferReceived(self, data: Any) -> None:  # noqa: N802
+        self._units(data, on_hand=data["quantity"], damaged=data["damaged"])
 
     def _StockMoved(self, data: Any) -> None:  # noqa: N802
         self.stock[data["sku"], data["from_location_id"]].update(on_hand=-data["quantity"])
@@ -285,7 +328,7 @@ class Oracle:
                 wrong.append(f"line {at}: returned, delivered, shipped: {dict(line)}")
             if line["allocated"] != allocated[at]:
                 wrong.append(f"line {at} is allocated {line['allocated']}, its SKU holds {allocated[at]}")
-            if line["open"]:
+            if line["open"] and not self.queued[at[0]]:
                 wrong.append(f"line {at} has {line['open']} open units at rest")
         wrong += [f"{at} is held by nobody's line: {n}" for at, n in allocated.items() if n and at not in self.lines]
         for place, units in self.stock.items():

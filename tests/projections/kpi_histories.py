@@ -23,7 +23,7 @@ from tests.projections.fact_rows import Fact
 BEGIN = datetime(2026, 11, 27, tzinfo=UTC)
 
 #: Two orders' worth of facts and more; long enough that parcels meet moves of the promise, holds and cancellations.
-COMMANDS_MAX = 60
+COMMANDS_MAX = 90
 
 
 class _Ledger:
@@ -71,7 +71,7 @@ def history(seed: int) -> list[Fact]:
     """All facts of a seed."""
     random = Random(seed)
     ledger = _Ledger(random)
-    for number in range(random.randint(5, COMMANDS_MAX)):
+    for number in range(random.randint(20, COMMANDS_MAX)):
         data = _anything(ledger, random, number)
         if data is not None:
             ledger.ask(data)
@@ -184,13 +184,24 @@ def _scanned(_: _Ledger, random: Random, order: Any, __: int) -> Any:
     )
 
 
+def _announced(_: _Ledger, random: Random, order: Any, number: int) -> Any:
+    lines = tuple(
+        orders.ReturnLine(line_id=line.line_id, quantity=1, reason="r")
+        for line in order.lines.values()
+        if line.shipped > line.returned
+    )
+    resolution = random.choice(("refund", "exchange"))
+    return orders.RequestReturn(order_id=order.order_id, return_id=f"R{number}", lines=lines, resolution=resolution)
+
+
 def _returned(_: _Ledger, random: Random, order: Any, number: int) -> Any:
     lines = tuple(
         orders.ReceivedLine(line_id=line.line_id, quantity=1, disposition=random.choice(("restock", "damaged")))
         for line in order.lines.values()
         if line.shipped > line.returned
     )
-    return orders.ReceiveReturn(order_id=order.order_id, return_id=f"R{number}", location_id="WH1", lines=lines)
+    return_id = random.choice([*order.returns, f"R{number}"])
+    return orders.ReceiveReturn(order_id=order.order_id, return_id=return_id, location_id="WH1", lines=lines)
 
 
 _STEPS = (
@@ -204,6 +215,7 @@ _STEPS = (
     _scanned,
     _scanned,
     _scanned,
+    _announced,
     _returned,
 )
 

@@ -112,6 +112,12 @@ def _read(facts: Iterable[Fact]) -> tuple[dict[str, Order], dict[str, Any], dict
 
 
 def _happened(order: Order, name: str, data: Any, when: datetime, place: int) -> None:
+    # What is sent in exchange for a return is no part of what was ordered; a promise is the whole order's.
+    only = bool(data.get("lines")) and all(line.get("exchange") for line in data["lines"])
+    if data.get("exchange") or (only and name != "OrderAmended"):
+        return
+    if "lines" in data:
+        data = {**data, "lines": [line for line in data["lines"] if not line.get("exchange")]}
     units = sum(line.get("quantity", 0) for line in data.get("lines", []) if isinstance(line, dict))
     match name:
         case "OrderAmended":

@@ -104,10 +104,10 @@ def _figure_cells(figure: dict[str, Any]) -> tuple[str, ...]:
 def _perfect_rows(perfect: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """The two figures beside the six; they have no ideal of their own."""
     rate, index = perfect[PERFECT_ORDER_RATE.name], perfect[PERFECT_ORDER_INDEX.name]
-    yield PERFECT_ORDER_RATE.name, *_share(rate), "-", "per order: due, and all four of these"
+    yield PERFECT_ORDER_RATE.name, *_share(rate), "-", "all four of:"
     for name, component in perfect["components"].items():
         yield f"  {name}", *_share(component), "", ""
-    yield PERFECT_ORDER_INDEX.name, _share(index)[0], "", "-", "the four multiplied"
+    yield PERFECT_ORDER_INDEX.name, _share(index)[0], "", "-", "their product"
 
 
 def _share(figure: dict[str, Any]) -> tuple[str, str]:

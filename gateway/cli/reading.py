@@ -164,7 +164,7 @@ def _show_order(order: dict[str, Any]) -> None:
     for parcel in order["shipments"]:
         came_from = f"from {parcel['location_id']} with {parcel['carrier']}"
         contents = _contents(parcel["lines"], "quantity")
-        typer.echo(f"  parcel {parcel['shipment_id']} {came_from}: {parcel['status']} ({contents})")
+        typer.echo(f"  parcel {parcel['shipment_id']} {came_from}: {parcel['status']} ({contents}){_when(parcel)}")
     for one in order["returns"]:
         contents = _contents(one["lines"], "received")
         typer.echo(f"  return {one['return_id']} ({one['rma']}): {one['status']} ({contents} came)")
@@ -185,6 +185,14 @@ def _changes(lines: list[dict[str, Any]]) -> str:
         + ("" if line["available"] is None else f", at most {line['available']}")
         for line in lines
     )
+
+
+def _when(parcel: dict[str, Any]) -> str:
+    """When it left, or arrived, and whether in time."""
+    if parcel["delivered_at"] is None:
+        return f", left {parcel['dispatched_at']}"
+    kept = {True: ", in time", False: ", LATE", None: ""}[parcel["on_time"]]
+    return f", {parcel['delivered_at']}{kept}"
 
 
 def _contents(lines: list[dict[str, Any]], quantity: str) -> str:

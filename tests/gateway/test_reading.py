@@ -392,7 +392,7 @@ def test_order_prints_the_order(run):
     assert (order["order_id"], order["status"], order["promised_by"]) == ("o1", "delivered", "2026-11-28T12:00:00Z")
     shown = run("order", "o1").stdout
     assert shown.startswith("Order o1: delivered (version 4)\n")
-    assert "parcel P1 from WH1 with DHL: delivered (2 × MUG)" in shown
+    assert "parcel P1 from WH1 with DHL: delivered (2 × MUG), 2026-11-28T13:00:00Z, LATE\n" in shown
 
 
 @pytest.mark.parametrize("command", ["order", "story"])
@@ -460,7 +460,7 @@ def test_the_perfect_order_stands_beneath_the_six(run):
     assert [line.split()[0] for line in shown[at:]] == [
         "perfect_order_rate", "complete", "on_time", "undamaged", "accurate", "perfect_order_index",
     ]  # fmt: skip
-    assert "the four multiplied" in shown[-1]
+    assert "their product" in shown[-1]
     (row,) = json.loads(run("kpi", "--orders", "perfect_order_index", "--json").stdout)["rows"]
     assert (row["order_id"], row["good"], row["complete"], row["on_time"]) == ("o1", False, True, False)
 

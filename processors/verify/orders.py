@@ -272,17 +272,20 @@ class Orders:
         if data["promised_by"] is not None:
             row.promised_by = data["promised_by"]
         row.requested_at = fact["recorded_at"]
+        self.amendment_wants(data)
+
+    def amendment_wants(self, data: Mapping[str, Any]) -> None:
+        """What an amendment asks for stands in its request, and again where it is declined."""
         for line in data["lines"]:
             item = self.amendment_lines.row(data["order_id"], data["amendment_id"], line["line_id"])
             item.sku, item.ordered_before, item.ordered = line["sku"], line["ordered_before"], line["ordered"]
+            if line.get("available") is not None:
+                item.available = line["available"]
 
     def amendment_declined(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.amendments.row(data["order_id"], data["amendment_id"])
         row.status, row.reason, row.answered_at = "declined", data["reason"], fact["recorded_at"]
-        for line in data["lines"]:
-            self.amendment_lines.row(data["order_id"], data["amendment_id"], line["line_id"]).available = line[
-                "available"
-            ]
+        self.amendment_wants(data)
 
     def amended(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if data["amendment_id"] is not None:

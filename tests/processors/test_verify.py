@@ -44,11 +44,46 @@ WORDS: dict[str, tuple[Any, ...]] = {
 }
 
 
+_ON_THEIR_WAY = frozenset(
+    {"StockExpected", "TransferStarted", "TransferReceived", "TransferAmended", "TransferDiffered", "ReceiptOverdue"}
+)
+
+
 class Facts:
     """Random data of any fact, by its contract; texts hold what is awkward in JSON, CSV and PostgreSQL."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        self.expected: dict[tuple[str | None, ...], tuple[int, Any, bool]] = {}
+
+    def follow(self, data: dict[str, Any], name: str) -> dict[str, Any]:
+        """What a fact says of goods on their way follows from what was said of them before; {} where nothing was."""
+        if name not in _ON_THEIR_WAY:
+            return data
+        reference = (data.get("transfer_id"), data.get("purchase_order"))
+        key = (data["sku"], *reference, data.get("to_location_id", data.get("location_id")))
+        quantity, expected_at, overdue = self.expected.get(key, (0, None, False))
+        match name:
+            case "StockExpected":
+                data = {**data, "quantity_before": quantity}
+                quantity, expected_at, overdue = data["quantity"], data["expected_at"], data["overdue"]
+            case "TransferStarted":
+                quantity, expected_at, overdue = data["quantity"], data["expected_at"], False
+            case "TransferReceived":
+                quantity -= data["quantity"]
+                data = {**data, "left": quantity, "expected_at": expected_at, "overdue": overdue}
+            case "TransferAmended":
+                overdue = overdue and expected_at == data["expected_at"]
+                expected_at = data["expected_at"]
+                data = {**data, "left": quantity, "overdue": overdue}
+            case "TransferDiffered":
+                data, quantity, overdue = {**data, "missing": quantity}, 0, False
+            case "ReceiptOverdue" if expected_at is None:
+                return {}
+            case "ReceiptOverdue":
+                data, overdue = {**data, "quantity": quantity, "expected_at": expected_at}, True
+        self.expected[key] = quantity, expected_at, overdue
+        return data
 
     def data(self, name: str, **fixed: Any) -> dict[str, Any]:
         made: dict[str, Any] = self.value(newest(f"{FACT_NAMESPACE}.{name}").schema["fields"][-1]["type"], name)
@@ -100,12 +135,11 @@ def random_logs(seed: int, decisions: int) -> list[ChainLog]:
                 chosen = [names[number % len(names)], *pick.choices(names, k=pick.choice((0, 0, 2)))]
                 if pick.random() < 0.1:
                     chosen, stream = ["CommandRefused"], pick.choice(streams)
-                log.decide(
-                    stream,
-                    *((name, _in_stream(facts.data(name), name, stream)) for name in chosen),
-                    channel=pick.choice(("web", "order-ledger")),
-                    occurred_at=BEGINNING + timedelta(seconds=pick.randrange(-500, 500)),
-                )
+                made = [(name, facts.follow(_in_stream(facts.data(name), name, stream), name)) for name in chosen]
+                told = [one for one in made if one[1]]
+                channel, seconds = pick.choice(("web", "order-ledger")), pick.randrange(-500, 500)
+                if told:
+                    log.decide(stream, *told, channel=channel, occurred_at=BEGINNING + timedelta(seconds=seconds))
             logs.append(log)
     return logs
 

@@ -90,12 +90,16 @@ def _place(one: RegisterLocation) -> Place:
 
 
 class Now(NamedTuple):
-    """An order as it is to be routed now, and the world without what it holds itself."""
+    """An order as it is to be routed now, and the world without what it holds itself.
+
+    `kept_back`: units by SKU and location that are available, but not to the order's channel.
+    """
 
     wanted: Wanted
     world: World
     router: Router
     again: bool
+    kept_back: Mapping[str, Mapping[str, int]] = {}
 
 
 def read_now(connection: psycopg.Connection[Any], order_id: str) -> Now | None:
@@ -127,7 +131,7 @@ def read_now(connection: psycopg.Connection[Any], order_id: str) -> Now | None:
     ).fetchall()
     wanted = wanted_by(_placed(data), at, channel)._replace(needs=needs)
     skus = sorted({need.sku for need in needs})
-    stock = _stock(connection, skus)
+    stock, kept_back = _stock_for(connection, channel, skus)
     for sku, location_id, units in held:
         stock.setdefault(sku, {})[location_id] = stock.get(sku, {}).get(location_id, 0) + units
     load = read_load(connection, [at])
@@ -135,11 +139,31 @@ def read_now(connection: psycopg.Connection[Any], order_id: str) -> Now | None:
     for location_id in {row[1] for row in held}:
         waiting[location_id] = waiting.get(location_id, 1) - 1
     world = World(stock, read_places(connection), waiting, load.sent, _weekly(connection, at, skus))
-    return Now(wanted, world, read_router(connection, default_router()), again)
+    return Now(wanted, world, read_router(connection, default_router()), again, kept_back)
 
 
 def _placed(data: Mapping[str, Any]) -> OrderPlaced:
     return msgspec.convert(data, OrderPlaced)
+
+
+def _stock_for(
+    connection: psycopg.Connection[Any], channel: str, skus: list[str]
+) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
+    """Units that this channel may have, and those that buffers and exclusions keep from it."""
+    stock: dict[str, dict[str, int]] = {}
+    kept_back: dict[str, dict[str, int]] = {}
+    for sku, location_id, sellable, available in connection.execute(
+        # The view has a row for a channel that some rule names; '*' stands for all others.
+        "SELECT DISTINCT ON (s.sku, s.location_id) s.sku, s.location_id, s.sellable, i.available"
+        " FROM channel_sellable AS s JOIN inventory AS i USING (sku, location_id)"
+        " WHERE s.channel IN (%(channel)s, '*') AND s.sku = ANY(%(skus)s) AND i.available > 0"
+        " ORDER BY s.sku, s.location_id, s.channel = '*'",
+        {"channel": channel, "skus": skus},
+    ):
+        stock.setdefault(sku, {})[location_id] = sellable
+        if sellable < available:
+            kept_back.setdefault(sku, {})[location_id] = available - sellable
+    return stock, kept_back
 
 
 def _stock(connection: psycopg.Connection[Any], skus: list[str] | None) -> dict[str, dict[str, int]]:

@@ -221,10 +221,21 @@ def _release(decision: Decision, data: c.ReleaseStock) -> Refused | None:
             f.ReleaseTombstoned(sku=data.sku, order_id=data.order_id, line_id=data.line_id, attempt=data.attempt)
         )
         return None
-    if not data.location_id and attempt in stock.queue:
+    held = stock.reservations.get(attempt, {}).get(data.location_id)
+    waits = not data.location_id and attempt in stock.queue
+    if decision.command.channel != INTERNAL_CHANNEL and (waits or (held is not None and held.for_order)):
+        # The order would learn of it when the unit may be granted to it again, under the same attempt: it could not
+        # tell the two holds apart.
+        return Refused(
+            code="conflict",
+            what=f"nothing of {data.sku} was released",
+            detail=f"what {data.order_id}:{data.line_id} holds or waits for is the order's own to let go of: at most 0",
+            hint="send DeallocateLines or CancelOrder for the order",
+            at_most=0,
+        )
+    if waits:
         _end_wait(decision, attempt, data.quantity)
         return None
-    held = stock.reservations.get(attempt, {}).get(data.location_id)
     if held is None:
         return Refused(
             code="limit",

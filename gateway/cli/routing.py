@@ -138,6 +138,7 @@ def _document(found: Explanation, now: Now, router: Router, file: Path | None) -
             for one in found.verdicts
         ],
         "changes": list(found.changes),
+        "kept_from_channel": {sku: dict(places) for sku, places in now.kept_back.items()},
     }
 
 
@@ -167,6 +168,9 @@ def _tell(found: Explanation, now: Now, router: Router, file: Path | None, *, ex
         short = sum(one.quantity for one in routed.plan.short if one.line_id == need.line_id)
         missing = f"{', ' if places else ''}{short} without a location" if short else ""
         typer.echo(f"  line {need.line_id}: {need.quantity} × {need.sku}: {places}{missing}")
+    for sku, units_by_place in now.kept_back.items():
+        kept = ", ".join(f"{units} at {location_id}" for location_id, units in units_by_place.items())
+        typer.echo(f"  buffers and exclusions keep {sku} from channel {found.wanted.channel}: {kept}")
     if not explained:
         return
     typer.echo("  locations")

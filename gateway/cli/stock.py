@@ -33,7 +33,7 @@ def movements_command(
     limit: Annotated[int, typer.Option(min=1, help="How many, the newest ones.")] = MOVEMENTS_SHOWN,
     as_json: Json = False,
 ) -> None:
-    """List every change of a quantity of a SKU, oldest first: how much, why, on which document, by whom."""
+    """List every change of a quantity of a SKU, as they were decided: how much, why, on which document, by whom."""
     with open_database() as connection:
         rows = read_movements(connection, sku, location, limit=limit)
     if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
+from events.envelope import INTERNAL_CHANNEL
 from events.orders import facts as f
 from tests.events.builders import (
     answer,
@@ -22,7 +23,7 @@ from tests.events.builders import (
     waiting,
 )
 from tests.events.shop import Shop
-from tests.support.given import Story, given, like
+from tests.support.given import Story, given, like, sent
 
 WHOLE = {"allocation": "all_or_nothing"}
 
@@ -129,7 +130,7 @@ def test_an_order_that_waits_as_a_whole_waits_no_more_while_it_is_held() -> None
 
 def test_the_place_of_an_order_that_goes_as_a_whole_ends_whole() -> None:
     """It is for all that the order needs of the SKU, thus for more than the line that it is named by."""
-    story = given(wait_for(4, mode="offer")).when(release(2, location=""))
+    story = given(wait_for(4, mode="offer")).when(sent(release(2, location=""), channel=INTERNAL_CHANNEL))
     assert [(type(fact).__name__, fact.quantity) for fact in story.answer] == [("WaitEnded", 4)]
 
 

@@ -9,6 +9,7 @@ from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from events.envelope import INTERNAL_CHANNEL
 from events.stock import facts as f
 from events.stock import promising
 from events.stock.state import Attempt
@@ -101,7 +102,7 @@ def test_an_older_order_that_comes_later_overtakes() -> None:
 
 def test_whoever_leaves_the_queue_lets_others_come_earlier() -> None:
     story = given(expect(3, MONDAY), expect(2, FRIDAY, po="PO-2"), OLD, YOUNG)
-    story.when(release(2, order="old", location=""))
+    story.when(sent(release(2, order="old", location=""), channel=INTERNAL_CHANNEL))
     assert told(story) == [("young", MONDAY, FRIDAY, "earlier")]
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from events.envelope import INTERNAL_CHANNEL
 from events.stock import facts as f
 from events.stock.state import TOMBSTONES_KEPT_DAYS
 from tests.events.builders import (
@@ -109,9 +110,20 @@ def test_units_that_only_make_up_for_a_shortfall_are_given_to_nobody() -> None:
 
 
 def test_a_wait_may_be_ended_in_parts() -> None:
-    story = given(wait_for(3)).when(release(2, location="")).then(like(f.WaitEnded, quantity=2))
-    story.when(release(9, location="")).then(like(f.WaitEnded, quantity=1))
+    story = (
+        given(wait_for(3))
+        .when(sent(release(2, location=""), channel=INTERNAL_CHANNEL))
+        .then(like(f.WaitEnded, quantity=2))
+    )
+    story.when(sent(release(9, location=""), channel=INTERNAL_CHANNEL)).then(like(f.WaitEnded, quantity=1))
     story.when(receive(5)).then(f.StockReceived)
+
+
+def test_what_an_order_waits_for_or_holds_is_its_own_to_let_go_of() -> None:
+    given(wait_for(3)).when(release(2, location="")).then_refused("conflict", at_most=0)
+    held = sent(reserve(2), channel=INTERNAL_CHANNEL)
+    given(receive(2), held).when(release(2)).then_refused("conflict", at_most=0)
+    given(receive(2), reserve(2)).when(release(2)).then(like(f.StockReleased, quantity=2))
 
 
 def test_goods_that_left_while_their_line_waited_end_the_wait() -> None:
@@ -126,7 +138,7 @@ def test_an_attempt_waits_once() -> None:
 def test_a_wait_is_remembered_for_as_long_as_it_lasts() -> None:
     later = NOW + timedelta(days=TOMBSTONES_KEPT_DAYS + 1)
     story = given(wait_for(2), sent(wait_for(1, order="b"), at=later))
-    story.when(sent(release(2, location=""), at=later)).then(like(f.WaitEnded, quantity=2))
+    story.when(sent(release(2, location=""), channel=INTERNAL_CHANNEL, at=later)).then(like(f.WaitEnded, quantity=2))
 
 
 # Offers

@@ -69,6 +69,20 @@ def test_it_can_be_seen_why_from_the_command_line(shop: Shop, tmp_path: Path) ->
     assert (alone["outcome"], alone["parcels"]) == ("planned", 1)
 
 
+def test_what_is_kept_from_the_orders_channel_is_not_planned_with_and_said(shop: Shop) -> None:
+    """Given 10 of a SKU of which its channel may have none, when its order is explained, then it says so: before, it
+    said that the location was chosen, while the order waited.
+    """
+    shop.accepted(receive("kept", "L1", 10))
+    shop.accepted(command("SetChannelPolicy", sku="kept", location_id="L1", excluded_channels=["web"]))
+    shop.accepted(place("kept-1", ("kept", 2), at="2026-11-29T09:00:00Z"))
+    assert shop.line("kept-1")["backordered"] == 2
+    explained = told(shop, "route", "kept-1", "--explain")
+    assert "line 1: 2 × kept: 2 without a location" in explained.stdout, explained.output
+    assert "buffers and exclusions keep kept from channel web: 10 at L1" in explained.stdout
+    shop.accepted(command("CancelOrder", order_id="kept-1", reason="waits too long"))
+
+
 def test_a_period_is_routed_again_under_other_rules(shop: Shop, tmp_path: Path) -> None:
     cheap = tmp_path / "cheap.toml"
     cheap.write_text(CHEAP)

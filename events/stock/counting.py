@@ -109,6 +109,9 @@ def approve(decision: Decision, data: c.ApproveCount) -> Refused | None:
     what = f"count {data.count_id} of {data.sku} at {data.location_id} was not decided"
     if asked is None or asked.count_id != data.count_id:
         waits = f"count {asked.count_id} does" if asked else "none does"
+        first = decision.stock.level(data.location_id).recount
+        if first is not None and first.count_id == data.count_id:
+            waits = "it is to be counted a second time first, at another moment"
         return Refused(
             code="unknown",
             what=what,

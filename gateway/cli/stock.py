@@ -59,7 +59,7 @@ def counts_command(
     with_decided: Annotated[bool, typer.Option("--all", help="Also those that were decided.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List counts that wait for another person (ApproveCount), oldest first."""
+    """List counts that wait: for a second count (recount), or for another person to approve them (waiting)."""
     with open_database() as connection:
         rows = read_counts(connection, waiting_only=not with_decided)
     if as_json:

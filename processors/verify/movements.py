@@ -157,26 +157,64 @@ class Count(Row):
     decided_by: str | None = None
 
 
+@dataclass(slots=True)
+class Recount(Row):
+    asked_at: datetime | None = None
+    count_id: str | None = None
+    counted: int | None = None
+    counted_at: datetime | None = None
+    expected: int | None = None
+    variance: int | None = None
+    counted_by: str | None = None
+    reason: str | None = None
+    document: str | None = None
+
+
 class Counts:
-    """Table `stock_counts`."""
+    """Tables `stock_counts` and `stock_recounts`."""
 
     def __init__(self) -> None:
         self.counts = Table("stock_counts", ("sku", "location_id", "count_id"), Count)
+        self.recounts = Table("stock_recounts", ("sku", "location_id"), Recount)
 
     @property
     def tables(self) -> tuple[Expected, ...]:
-        return (self.counts,)
+        return self.counts, self.recounts
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """By name of the fact."""
         return {
+            "RecountRequested": self.asked_again,
             "CountApprovalRequested": self.asked,
             "StockCounted": self.applied,
             "CountRejected": self.rejected,
         }
 
+    def asked_again(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.recounts.row(data["sku"], data["location_id"])
+        row.asked_at = max(row.asked_at or fact["recorded_at"], fact["recorded_at"])
+        row.counted_by = ", ".join(data["counted_by"])
+        for name in ("count_id", "counted", "counted_at", "expected", "variance", "reason", "document"):
+            setattr(row, name, data[name])
+
+    def counted_again(self, data: Mapping[str, Any]) -> None:
+        row = self.recounts.get(data["sku"], data["location_id"])
+        if row is not None:
+            for name in (
+                "count_id",
+                "counted",
+                "counted_at",
+                "expected",
+                "variance",
+                "counted_by",
+                "reason",
+                "document",
+            ):
+                setattr(row, name, None)
+
     def asked(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.counted_again(data)
         row = self.counts.row(data["sku"], data["location_id"], data["count_id"])
         row.status = "waiting"
         row.counted_by = ", ".join(data["counted_by"])
@@ -186,6 +224,7 @@ class Counts:
                 setattr(row, name, data[name])
 
     def applied(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.counted_again(data)
         row = self._decided(fact, data, "applied")
         if row is not None:
             row.expected, row.variance = data["expected"], data["variance"]

@@ -1,4 +1,4 @@
-"""Counts that another person has to approve, and what became of them."""
+"""Counts that have to be repeated, or approved by another person, and what became of these."""
 
 from projections.model import Column, Projection, Table
 from projections.stock_counts.fold import fold
@@ -24,6 +24,25 @@ STOCK_COUNTS = Table(
     born_with="requested_at",
 )
 
-PROJECTION = Projection("stock_counts", (STOCK_COUNTS,), fold)
+#: One row per place: a place has one open count at most. It stays, empty, when the count was repeated.
+STOCK_RECOUNTS = Table(
+    "stock_recounts",
+    (
+        Column("sku", "text", "key"),
+        Column("location_id", "text", "key"),
+        Column("asked_at", "timestamptz", "max"),
+        Column("count_id", "text", "replace"),
+        Column("counted", "bigint", "replace"),
+        Column("counted_at", "timestamptz", "replace"),
+        Column("expected", "bigint", "replace"),
+        Column("variance", "bigint", "replace"),
+        Column("counted_by", "text", "replace"),
+        Column("reason", "text", "replace"),
+        Column("document", "text", "replace"),
+    ),
+    born_with="asked_at",
+)
+
+PROJECTION = Projection("stock_counts", (STOCK_COUNTS, STOCK_RECOUNTS), fold)
 
 __all__ = ["PROJECTION"]

@@ -1,4 +1,4 @@
-"""From the facts of counts to those that wait for approval, and what became of them."""
+"""From the facts of counts to those that wait, for a second count or for approval, and what became of them."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ _KEY = ("sku", "location_id", "count_id", SEQUENCE)
 
 
 def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
-    """Deltas for `stock_counts`; facts of counts that never waited are dropped, as no row begins with them."""
+    """Deltas for both tables; facts of counts that never waited are dropped, as no row begins with them."""
     decided = {"decided_at": "meta_recorded_at", "decided_by": "meta_actor"}
     counted = batch.facts("StockCounted").filter(pl.col("count_id").is_not_null())
     return {
@@ -25,5 +25,22 @@ def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
                 batch.facts("CountRejected").select(*_KEY, "variance", "reason", status=pl.lit("rejected"), **decided),
             ],
             how="diagonal",
-        )
+        ),
+        "stock_recounts": _recounts(batch),
     }  # fmt: skip
+
+
+def _recounts(batch: FactBatch) -> pl.DataFrame:
+    """The newest first count of a place is open until a second one is believed, or waits for approval."""
+    place = ("sku", "location_id", SEQUENCE)
+    return pl.concat(
+        [
+            batch.facts("RecountRequested").select(
+                *place, "count_id", "counted", "counted_at", "expected", "variance", "reason", "document",
+                counted_by=pl.col("counted_by").list.join(", "), asked_at="meta_recorded_at",
+            ),
+            batch.facts("StockCounted").select(*place),
+            batch.facts("CountApprovalRequested").select(*place),
+        ],
+        how="diagonal",
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Counts that wait for another person.
+"""Counts that wait: to be repeated (`recount`), or for another person (`waiting`).
 
 read_counts(connection)[0]["variance"]  →  -10
 """
@@ -19,6 +19,9 @@ def read_counts(connection: psycopg.Connection[Any], *, waiting_only: bool = Tru
         rows = cursor.execute(
             "SELECT sku, location_id, count_id, status, counted, counted_at, expected, variance, counted_by, reason,"
             " document, requested_at, decided_at, decided_by FROM stock_counts WHERE NOT %s OR status = 'waiting'"
+            " UNION ALL"
+            " SELECT sku, location_id, count_id, 'recount', counted, counted_at, expected, variance, counted_by,"
+            " reason, document, asked_at, NULL, NULL FROM stock_recounts WHERE count_id IS NOT NULL"
             " ORDER BY requested_at, sku, location_id, count_id",
             [waiting_only],
         ).fetchall()

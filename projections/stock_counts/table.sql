@@ -19,3 +19,20 @@ CREATE TABLE IF NOT EXISTS stock_counts (
 );
 
 CREATE INDEX IF NOT EXISTS stock_counts_waiting ON stock_counts (requested_at) WHERE status = 'waiting';
+
+-- A first count that differs by so much that somebody has to count again; count_id is null when that was done.
+
+CREATE TABLE IF NOT EXISTS stock_recounts (
+    sku          text COLLATE "C" NOT NULL,
+    location_id  text COLLATE "C" NOT NULL,
+    asked_at     timestamptz,         -- log time
+    count_id     text,
+    counted      bigint,
+    counted_at   timestamptz,
+    expected     bigint,              -- on record at that time, as known when the count was reported
+    variance     bigint,              -- counted - expected
+    counted_by   text,                -- persons, with commas between them
+    reason       text,
+    document     text,
+    PRIMARY KEY (sku, location_id)
+);

@@ -101,8 +101,12 @@ def test_a_large_difference_is_counted_twice_and_approved_by_another_person(shop
     shop.accepted(
         command("ReceiveStock", at="2026-11-27T09:00:00Z", quantity=40, **at),
         command("SetStockPolicy", recount_above=2, approval_above=5, **at),
-        by("anna", command("CountStock", at="2026-11-27T10:00:00Z", counted=30, **at)),
+        by("anna", command("CountStock", at="2026-11-27T10:00:00Z", counted=30, count_id="A", **at)),
     )
+    (waiting,) = read_counts(shop.connection)
+    assert [waiting[name] for name in ("count_id", "status", "expected", "variance")] == ["A", "recount", 40, -10]
+    (refused,) = shop.publish(by("carla", command("ApproveCount", count_id="A", approved=True, **at))).outcomes
+    assert "it is to be counted a second time first" in refused.detail
     shop.accepted(by("ben", command("CountStock", at="2026-11-27T11:00:00Z", counted=30, count_id="B", **at)))
     assert shop.stock("approve", "WH1")["on_hand"] == 40
     assert [(row["count_id"], row["variance"]) for row in read_counts(shop.connection)] == [("B", -10)]

@@ -150,6 +150,18 @@ def test_a_count_belongs_to_its_moment_and_a_hold_ends_when_it_lapsed(
     assert as_of(connection, NOON) == {"on_hand": 9}
 
 
+def test_a_count_that_is_to_be_repeated_is_open_until_then(log: Log, connection: psycopg.Connection[Any]) -> None:
+    first = {"counted": 30, "counted_at": at(NOON), "expected": 40, "variance": -10, "counted_by": ["anna"]}
+    log.write(moved("RecountRequested", NOON, count_id="A", **first))
+    (waiting,) = read_counts(connection)
+    assert [waiting[name] for name in ("count_id", "status", "expected", "counted_by")] == ["A", "recount", 40, "anna"]
+    second = {"counted": 40, "counted_at": at(EVENING), "expected": 40, "variance": 0}
+    log.write(moved("StockCounted", EVENING, count_id="B", **second))
+    assert read_counts(connection) == []
+    log.write(moved("RecountRequested", EVENING, count_id="C", **first))
+    assert [row["count_id"] for row in read_counts(connection)] == ["C"]
+
+
 def test_a_count_waits_until_somebody_has_decided(log: Log, connection: psycopg.Connection[Any]) -> None:
     asked = {"counted": 30, "counted_at": at(NOON), "expected": 40, "variance": -10, "counted_by": ["anna", "ben"]}
     log.write(

@@ -45,7 +45,9 @@ def stand_still(decision: Decision) -> None:
         return
     decision.leave_queues("hold")
     lines = decision.order.lines.values()
-    if order.releasing:
+    # What is made for the customer stays, and with it all of an order that goes as a whole.
+    stays = order.as_a_whole and any(line.customised and line.holds for line in lines)
+    if order.releasing and not stays:
         decision.let_go_of_all("hold")
     elif order.as_a_whole and any(line.idle for line in lines) and not any(line.sourcing for line in lines):
         decision.let_go_of_all("all_or_nothing")

@@ -61,6 +61,13 @@ def test_a_hold_that_lets_go_of_stock_keeps_what_is_made_for_the_customer() -> N
     story.then(f.OrderHeld, like(f.LineDeallocated, line_id="2"))
 
 
+def test_an_order_that_goes_as_a_whole_keeps_all_with_what_is_made_for_the_customer() -> None:
+    """Seed 709121 of the simulation: it was left with a part."""
+    placed = engraved(allocation="all_or_nothing")
+    story = given(placed, reserved(3), reserved(1, line="2")).when(hold(stock="release"))
+    story.then(f.OrderHeld)
+
+
 def test_what_comes_back_cannot_be_sold_to_another() -> None:
     story = given(engraved(), reserved(3), dispatch({"1": 3}))
     story.when(receive_return({"1": 1})).then_refused("impossible", says="inspect, damaged or dispose")

@@ -190,7 +190,7 @@ _DECLINED: Mapping[str, str] = {
     "lost": "stock that was set aside for it is gone",
     "cancelled": "units were cancelled meanwhile",
     "held": "the order was put on hold meanwhile",
-    "shipped": "more had left meanwhile than was to remain",
+    "shipped": "more had left meanwhile than was known",
     "waiting": "the order waits as a whole meanwhile",
 }
 

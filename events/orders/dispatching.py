@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Literal, TypeAlias
 
 from events.envelope import Refused
+from events.orders import amending
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
@@ -50,6 +51,9 @@ def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
         if part.from_cancelled + part.from_removed:
             units = part.from_cancelled + part.from_removed
             crossed.append(f.CrossedLine(line_id=line.line_id, sku=line.sku, quantity=units))
+    if any(part.from_removed and order.amendment and part.line_id in order.amendment.lines for part in shipped):
+        # The line grows by what left: an increase that is being asked for began from another number.
+        amending.decline(decision, "shipped")
     decision.add(
         f.ShipmentDispatched(
             order_id=order.order_id,

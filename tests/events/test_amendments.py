@@ -177,6 +177,14 @@ def test_when_more_has_left_than_was_to_remain_the_amendment_is_declined() -> No
     story.then(f.AmendmentAnswered, like(f.AmendmentDeclined, reason="shipped"))
 
 
+def test_units_that_were_amended_away_and_left_all_the_same_decline_it_before_the_line_grows() -> None:
+    """Seed 903579 of the simulation: it was applied to a line that had grown meanwhile, and a unit stood twice."""
+    story = given(place({"1": 4}), reserved(4), amend({"1": 2}), amend({"1": 6}), dispatch({"1": 4}, location="WH2"))
+    assert story.state.amendment is None
+    story = given(place({"1": 4}), reserved(4), amend({"1": 2}), amend({"1": 6})).when(dispatch({"1": 4}))
+    assert [type(fact).__name__ for fact in story.answer][:2] == ["AmendmentDeclined", "ShipmentDispatched"]
+
+
 def test_an_order_with_backordered_lines_gets_more_only_where_the_extra_units_are_there() -> None:
     story = given(place({"1": 2}), waiting(2)).when(amend({"1": 3}), answers(extra(1)))
     story.then(f.AmendmentAnswered, f.OrderAmended, f.LineAllocated)

@@ -88,10 +88,16 @@ def resolve(decision: Decision, data: c.ResolveQueued) -> Refused | None:
 
 
 def end_what_is_over(decision: Decision) -> None:
-    """An order whose queued lines have nothing open any more needs nobody to decide."""
-    for name, entry in decision.order.queues.items():
-        if not any(decision.order.lines[line_id].open for line_id in entry.lines):
-            decision.add(f.OrderUnqueued(order_id=decision.order.order_id, queue=name, resolution="over"))
+    """An order whose queued lines have nothing open any more needs nobody to decide; lines added since go their way."""
+    over = [
+        name
+        for name, entry in decision.order.queues.items()
+        if not any(decision.order.lines[line_id].open for line_id in entry.lines)
+    ]
+    for name in over:
+        decision.add(f.OrderUnqueued(order_id=decision.order.order_id, queue=name, resolution="over"))
+    if over:
+        decision.source_idle()
 
 
 def _open(order: Order) -> Iterable[Line]:

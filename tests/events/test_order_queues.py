@@ -128,3 +128,22 @@ def test_an_order_that_goes_as_a_whole_stands_there_as_a_whole_and_holds_nothing
 
 def test_an_order_that_waits_as_a_whole_is_called_by_its_place_and_needs_nobody_to_decide() -> None:
     given(place({"1": 2, "2": 1}, allocation="all_or_nothing"), waiting(2)).when(stuck()).then_nothing()
+
+
+def test_lines_added_to_a_whole_order_in_a_queue_go_their_way_when_what_stood_there_is_over() -> None:
+    story = given(place({"1": 2}, allocation="all_or_nothing"), stuck(), dispatch({"1": 1}))
+    larger = c.ExchangeLine(line_id="2", sku="LARGER", quantity=2, unit_price_minor=100)
+    story.when(
+        c.RequestReturn(
+            order_id="o-1",
+            return_id="r-1",
+            lines=(c.ReturnLine(line_id="1", quantity=1, reason="too small"),),
+            resolution="exchange",
+            exchange=(larger,),
+        )
+    ).then(f.ReturnRequested, f.ExchangeLinesAdded)
+    story.when(cancel({"1": 1})).then(
+        f.OrderCancelled,
+        like(f.OrderUnqueued, resolution="over"),
+        like(f.SourcingRequested, lines=(f.SourcingLine(line_id="2", sku="LARGER", quantity=2),)),
+    )

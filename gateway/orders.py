@@ -6,17 +6,25 @@ from typing import Any
 
 import psycopg
 
+from gateway.routing import read_free
 from projections.kpi.order_cases import read_cases_of
 from projections.order_status.reader import read_order
 from projections.work_queue.reader import read_queues_of
 
 
 def order_document(connection: psycopg.Connection[Any], order_id: str) -> dict[str, Any] | None:
-    """`read_order`, with `queues`, where a person is or was to decide, and the service `cases` about it.
-
-    None where there is no such order.
+    """`read_order`, with `queues`, where a person is or was to decide, the service `cases` about it, and
+    `kept_from_channel`: units by SKU and location that it waits for although they are there, because the rules of its
+    channel keep them back. None where there is no such order.
     """
     order = read_order(connection, order_id)
     if order is None:
         return None
-    return {**order, "queues": read_queues_of(connection, order_id), "cases": read_cases_of(connection, order_id)}
+    waiting = sorted({line["sku"] for line in order["lines"] if line["backordered"]})
+    kept_back = read_free(connection, order["channel"], waiting)[2] if waiting else {}
+    return {
+        **order,
+        "queues": read_queues_of(connection, order_id),
+        "cases": read_cases_of(connection, order_id),
+        "kept_from_channel": kept_back,
+    }

@@ -17,10 +17,11 @@ from events.locations.commands import RegisterLocation
 from events.orders.commands import PlaceOrder
 from events.orders.facts import OrderPlaced
 from events.promises import promise_end
-from processors.reactions.lookups import PACE_WEEKS, read_load, read_places, read_router
+from processors.reactions.lookups import PACE_WEEKS, read_kept, read_load, read_places, read_router
 from processors.reactions.sourcing import wanted_by
 from processors.routing.book import Router, default_router
-from processors.routing.model import Need, Place, Wanted, World
+from processors.routing.channels import offered
+from processors.routing.model import Availability, Need, Place, Wanted, World
 from processors.routing.whatif import Past, Totals
 from runtime.errors import Fault
 
@@ -131,39 +132,40 @@ def read_now(connection: psycopg.Connection[Any], order_id: str) -> Now | None:
     ).fetchall()
     wanted = wanted_by(_placed(data), at, channel)._replace(needs=needs)
     skus = sorted({need.sku for need in needs})
-    stock, kept_back = _stock_for(connection, channel, skus)
+    places, free, kept_back = read_free(connection, channel, skus)
+    stock = {sku: dict(by_place) for sku, by_place in free.items()}
     for sku, location_id, units in held:
         stock.setdefault(sku, {})[location_id] = stock.get(sku, {}).get(location_id, 0) + units
     load = read_load(connection, [at])
     waiting = dict(load.waiting)
     for location_id in {row[1] for row in held}:
         waiting[location_id] = waiting.get(location_id, 1) - 1
-    world = World(stock, read_places(connection), waiting, load.sent, _weekly(connection, at, skus))
-    return Now(wanted, world, read_router(connection, default_router()), again, kept_back)
+    world = World(stock, places, waiting, load.sent, _weekly(connection, at, skus))
+    return Now(
+        wanted,
+        world,
+        read_router(connection, default_router()),
+        again,
+        kept_back,
+    )
 
 
 def _placed(data: Mapping[str, Any]) -> OrderPlaced:
     return msgspec.convert(data, OrderPlaced)
 
 
-def _stock_for(
+def read_free(
     connection: psycopg.Connection[Any], channel: str, skus: list[str]
-) -> tuple[dict[str, dict[str, int]], dict[str, dict[str, int]]]:
-    """Units that this channel may have, and those that buffers and exclusions keep from it."""
-    stock: dict[str, dict[str, int]] = {}
-    kept_back: dict[str, dict[str, int]] = {}
-    for sku, location_id, sellable, available in connection.execute(
-        # The view has a row for a channel that some rule names; '*' stands for all others.
-        "SELECT DISTINCT ON (s.sku, s.location_id) s.sku, s.location_id, s.sellable, i.available"
-        " FROM channel_sellable AS s JOIN inventory AS i USING (sku, location_id)"
-        " WHERE s.channel IN (%(channel)s, '*') AND s.sku = ANY(%(skus)s) AND i.available > 0"
-        " ORDER BY s.sku, s.location_id, s.channel = '*'",
-        {"channel": channel, "skus": skus},
-    ):
-        stock.setdefault(sku, {})[location_id] = sellable
-        if sellable < available:
-            kept_back.setdefault(sku, {})[location_id] = available - sellable
-    return stock, kept_back
+) -> tuple[Mapping[str, Place], Availability, dict[str, dict[str, int]]]:
+    """All locations, the units of these SKUs that a channel may have, and those that are there and kept from it."""
+    places = read_places(connection)
+    there = _stock(connection, skus)
+    free = offered(there, places, read_kept(connection, skus), channel, skus).stock
+    kept_back = {
+        sku: {place: kept for place, units in held.items() if (kept := units - free.get(sku, {}).get(place, 0))}
+        for sku, held in there.items()
+    }
+    return places, free, {sku: kept for sku, kept in kept_back.items() if kept}
 
 
 def _stock(connection: psycopg.Connection[Any], skus: list[str] | None) -> dict[str, dict[str, int]]:
@@ -223,7 +225,7 @@ def read_history(connection: psycopg.Connection[Any], first: date, last: date, p
         held[location_id] = held.get(location_id, 0) + units
     places = read_places(connection)
     whole = frozenset(order.order_id for order, _, _ in placed if order.allocation == "all_or_nothing")
-    past = Past(orders, whole, stock, places, _weekly(connection, _start(first), None))
+    past = Past(orders, whole, stock, places, _weekly(connection, _start(first), None), read_kept(connection, None))
     simulated = tuple(name for name in sorted(places) if name.startswith("SIM-"))
     return History(past, _actual(connection, period, places), simulated)
 

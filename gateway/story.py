@@ -17,6 +17,7 @@ from itertools import groupby
 from typing import Any
 
 from events.envelope import INTERNAL_CHANNEL
+from events.times import rfc3339
 from gateway.story_words import day_in_words, listed, moment, money, plural, units
 
 Fact = Mapping[str, Any]
@@ -37,9 +38,8 @@ class Sentence:
     simulated: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        at = self.at.isoformat().replace("+00:00", "Z")
         versions = [self.first_version, self.last_version]
-        return {"at": at, "text": self.text, "versions": versions, "simulated": self.simulated}
+        return {"at": rfc3339(self.at), "text": self.text, "versions": versions, "simulated": self.simulated}
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +298,7 @@ def _deallocated(run: Sequence[Fact]) -> str:
 def _surrendered(run: Sequence[Fact]) -> str:
     goods = units([fact["data"] for fact in run])
     if all(not release["location_id"] for fact in run for release in fact["data"]["releases"]):
-        return f"{goods} need not be waited for any more."
+        return f"The place in the queue for {goods} is given up."
     return f"{goods} came too late to be wanted and went back to stock."
 
 

@@ -9,6 +9,7 @@ from events.orders import facts as f
 from events.orders.refusals import too_valuable, unreadable_promise
 from events.orders.state import Order
 from events.promises import UnreadablePromiseError, promise_end
+from events.times import rfc3339
 from events.values import ORDER_VALUE_MAX_MINOR, Attribute
 
 
@@ -19,8 +20,7 @@ def place(order: Order | None, data: c.PlaceOrder, command: Command[Any]) -> f.O
         return Refused(
             code="conflict",
             what=what,
-            detail=f"there is an order of that number already, placed at {order.placed_at.isoformat()} "
-            f"by {order.channel}",
+            detail=f"there is an order of that number already, placed at {rfc3339(order.placed_at)} by {order.channel}",
             hint="use a new order_id; to change the order send AmendOrder",
         )
     if not data.lines and not data.charges:

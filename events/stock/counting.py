@@ -14,6 +14,7 @@ from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.decision import Decision
 from events.stock.state import MOVES_KEPT, CountAsked, Level
+from events.times import rfc3339
 
 
 def stale(level: Level, what: str, expected_on_hand: int | None) -> Refused | None:
@@ -41,7 +42,7 @@ def count(decision: Decision, data: c.CountStock) -> Refused | None:
         return Refused(
             code="limit",
             what=what,
-            detail=f"more than {MOVES_KEPT} movements followed {_time(counted_at)}; "
+            detail=f"more than {MOVES_KEPT} movements followed {rfc3339(counted_at)}; "
             "what was on record then is not known",
             hint="count again",
         )
@@ -187,7 +188,3 @@ def _apply(decision: Decision, location_id: str, asked: CountAsked) -> None:
             document=asked.document,
         )
     )
-
-
-def _time(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")

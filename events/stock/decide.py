@@ -17,6 +17,7 @@ from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.decision import Decision
 from events.stock.state import Attempt, Reservation, Stock, Waiting
+from events.times import rfc3339
 from events.values import Buffer, Consumed
 
 
@@ -122,8 +123,8 @@ def _reserve(decision: Decision, data: c.ReserveStock) -> Refused | None:
         return Refused(
             code="invalid",
             what=f"no {data.sku} was reserved",
-            detail=f"the hold would have lapsed at {_time(data.expires_at)}, "
-            f"and it is {_time(command.recorded_at)} in the log",
+            detail=f"the hold would have lapsed at {rfc3339(data.expires_at)}, "
+            f"and it is {rfc3339(command.recorded_at)} in the log",
             hint="send an expires_at that lies ahead",
         )
     released_before = attempt in stock.tombstones
@@ -426,7 +427,3 @@ def _answered_already(attempt: Attempt, sku: str) -> Refused:
         detail=f"attempt {attempt.attempt} for {attempt.order_id}:{attempt.line_id} was answered before",
         hint="number a new attempt",
     )
-
-
-def _time(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")

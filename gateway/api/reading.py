@@ -13,6 +13,7 @@ from gateway.orders import order_document
 from projections.inventory.reader import read_inventory
 from projections.kpi.definitions import OPENABLE, Dimension
 from projections.kpi.opening import behind
+from projections.kpi.order_cases import read_open_cases
 from projections.kpi.reader import kpis
 from projections.order_history.reader import read_history
 from projections.work_queue.reader import read_queue
@@ -77,6 +78,11 @@ def reading_router(pool: ConnectionPool) -> APIRouter:
     def work_queue(queue: str | None = None) -> dict[str, Any]:
         with connection() as database:
             return {"rows": read_queue(database, queue)}
+
+    @router.get("/cases")
+    def open_cases(topic: str | None = None) -> dict[str, Any]:
+        with connection() as database:
+            return {"rows": read_open_cases(database, topic)}
 
     @router.get("/kpis")
     def key_figures(

@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli.context import fail, open_database, print_json
 from gateway.cli.figures import register as add_kpi
-from gateway.cli.stock import show_as_of
+from gateway.cli.stock import say_no_stock, show_as_of
 from gateway.cli.tables import grid, print_grid
 from gateway.orders import order_document
 from gateway.story import as_text, tell
@@ -92,6 +92,9 @@ def inventory_command(
     if as_json:
         print_json({"rows": rows})
         return
+    if not rows:
+        say_no_stock(sku, location)
+        return
     numbers = (
         "on_hand", "available", "reserved", "safety", "damaged", "quality_hold", "incoming", "sellable",
     )  # fmt: skip
@@ -159,6 +162,9 @@ def _show_order(order: dict[str, Any]) -> None:
         expected = [line["expected_at"] or ""] if waiting else []
         table.add_row(line["line_id"], line["sku"], *(f"{line[name]:,}" for name in counters), places, *expected)
     print_grid(table)
+    for sku, by_place in order["kept_from_channel"].items():
+        kept = ", ".join(f"{units:,} at {place}" for place, units in by_place.items())
+        typer.echo(f"  {sku} waits although it is there: buffers and exclusions keep {kept} from {order['channel']}")
     for one in order["amendments"]:
         typer.echo(f"  amendment {one['amendment_id']}: {one['status']} ({_changes(one['lines'])})")
     for parcel in order["shipments"]:
@@ -179,10 +185,10 @@ def _show_order(order: dict[str, Any]) -> None:
 
 
 def _changes(lines: list[dict[str, Any]]) -> str:
-    """`1: 3 to 5, at most 4`."""
-    return ", ".join(
-        f"{line['line_id']}: {line['ordered_before']} to {line['ordered']}"
-        + ("" if line["available"] is None else f", at most {line['available']}")
+    """`line 1 from 3 to 5 units, where at most 4 are possible`."""
+    return "; ".join(
+        f"line {line['line_id']} from {line['ordered_before']} to {line['ordered']} units"
+        + ("" if line["available"] is None else f", where at most {line['available']} are possible")
         for line in lines
     )
 

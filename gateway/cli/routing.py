@@ -35,6 +35,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 #: Columns of a table that goes to a file or a pipe.
 PIPE_WIDTH_COLUMNS = 160
 
+#: Locations without stock that are told one by one; a chain with hundreds of shops has them in one line.
+EMPTY_TOLD_MAX = 3
+
 _STATUS = {
     "chosen": "chosen",
     "dearer": "passed over",
@@ -174,9 +177,18 @@ def _tell(found: Explanation, now: Now, router: Router, file: Path | None, *, ex
     if not explained:
         return
     typer.echo("  locations")
+    empty = [one.location_id for one in found.verdicts if one.status == "no_stock"]
+    kept_at = {location_id for units_by_place in now.kept_back.values() for location_id in units_by_place}
     for one in found.verdicts:
         change = f"; {one.change}" if one.change else ""
-        typer.echo(f"    {one.location_id}  {_STATUS[one.status]}: {one.why}{change}")
+        if one.location_id in kept_at and one.status == "no_stock":
+            typer.echo(f"    {one.location_id}  not for channel {found.wanted.channel}: what it has is kept back")
+        elif one.status != "no_stock" or len(empty) <= EMPTY_TOLD_MAX:
+            typer.echo(f"    {one.location_id}  {_STATUS[one.status]}: {one.why}{change}")
+    if len(empty) > EMPTY_TOLD_MAX:
+        names = [name for name in empty if name not in kept_at]
+        more = f" and {len(names) - EMPTY_TOLD_MAX} more" if len(names) > EMPTY_TOLD_MAX else ""
+        typer.echo(f"    {', '.join(names[:EMPTY_TOLD_MAX])}{more}  no stock: nothing of what is wanted")
     if found.changes:
         typer.echo("  what would change it")
     for text in found.changes:

@@ -90,11 +90,19 @@ def show_command(
     *,
     rules_id: RulesId = IN_FORCE,
     text: Annotated[bool, typer.Option("--text", help="Print the rule file itself.")] = False,
+    shipped: Annotated[
+        bool,
+        typer.Option("--shipped", help="Those that ship with the product, whatever is in force. Needs no services."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show the rules in force: their version, since when, and what they do."""
-    with open_database() as connection:
-        rows = read_rules_rows(connection, rules_id)
+    rows: list[dict[str, Any]] = []
+    if shipped:
+        rules_id = IN_FORCE
+    else:
+        with open_database() as connection:
+            rows = read_rules_rows(connection, rules_id)
     if not rows and rules_id != IN_FORCE:
         fail(f"no rules {rules_id}", "nobody has published them", "`order-ledger rules publish FILE --as ID` does")
     source = rows[0]["text"] if rows else default_text()
@@ -140,14 +148,18 @@ def describe(book: RuleBook) -> None:
         typer.echo(f"    from       {_words(parts['filters']) or 'every location'}")
         typer.echo(f"    best is    {', then '.join(_group(group) for group in groups_of(rule))}")
         if parts["limits"]:
-            typer.echo(f"    at most    {_words(parts['limits'])}")
+            typer.echo(f"    limits     {_words(parts['limits'])}")
         typer.echo(f"    otherwise  {', then '.join(rule.fallbacks) or 'backorder'}")
 
 
 def _words(part: dict[str, Any]) -> str:
-    return "; ".join(
-        f"{name} {', '.join(value) if isinstance(value, (list, tuple)) else value}" for name, value in part.items()
-    )
+    return "; ".join(f"{name} {_word(value)}" for name, value in part.items())
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _group(group: Mapping[Any, float]) -> str:

@@ -39,6 +39,9 @@ def movements_command(
     if as_json:
         print_json({"rows": rows})
         return
+    if not rows:
+        say_no_stock(sku, location)
+        return
     table = grid("occurred at", "location", "what", *_QUANTITIES, "for", "reason", "document", "by", right=_QUANTITIES)
     for row in rows:
         table.add_row(
@@ -72,6 +75,16 @@ def counts_command(
         units = (f"{row['expected']:,}", f"{row['counted']:,}", f"{row['variance']:+,}")
         table.add_row(*cells, *units, row["counted_by"], row["counted_at"])
     print_grid(table)
+
+
+def say_no_stock(sku: str | None, location: str | None) -> None:
+    """Say on stderr that nothing is known of such stock: an empty table looks like an answer."""
+    what = " ".join(part for part in (f"of {sku}" if sku else "", f"at {location}" if location else "") if part)
+    typer.echo(
+        f"no stock {what or 'anywhere'} is known: nothing was ever received, counted or planned there\n"
+        "  hint: ids are case-sensitive; after publishing, `order-ledger settle` waits until the tables have caught up",
+        err=True,
+    )
 
 
 def show_as_of(sku: str | None, location: str | None, *, at: str | None, known_at: str | None, as_json: bool) -> None:

@@ -69,7 +69,7 @@ def publish_command(
                 wait=not no_wait,
                 timeout_seconds=timeout,
                 on_line=bar.advance,
-                on_sent=lambda: bar.say("waiting for the ledger (`order-ledger run` starts the workers)"),
+                on_sent=lambda: bar.say("all are in Kafka; waiting for what the ledger decides"),
             )
         except NotTaken as fault:
             if as_json:

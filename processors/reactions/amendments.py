@@ -54,9 +54,8 @@ def _plan(fact: Recorded[AmendmentRequested], needs: list[Need], lookups: Lookup
         due_by=data.promised_by,
         held_at=data.held_at,
     )
-    found = route(wanted, lookups.router, lookups.world(lookups.sellable)).plan
-    # A buffer may be another channel's: only the stock stream knows.
-    return route(wanted, lookups.router, lookups.world(lookups.available)).plan if found.short else found
+    free = lookups.offered(wanted)
+    return route(wanted, lookups.router, lookups.world(free.stock, free.places)).plan
 
 
 def _reserve(fact: Recorded[AmendmentRequested], part: Part, number: int) -> Asked:

@@ -1,6 +1,6 @@
-"""What the reactions know of the world, read from the projections: two queries a batch at most.
+"""What the reactions know of the world, read from the projections: a few queries a batch, whatever its size.
 
-    lookups.read({"MUG"}, [at])  -> Lookups(sellable={"MUG": {"WH1": 5}}, available={"MUG": {"WH1": 7}}, places={...})
+    lookups.read({"MUG"}, [at])  -> Lookups(available={"MUG": {"WH1": 7}}, places={...}, kept={...}, ...)
 
 The tables are a moment behind the log, and so may be the answer: the stock streams decide against the truth.
 """
@@ -17,6 +17,7 @@ from processors.reactions.positions import Database
 from processors.reactions.sourcing import Lookups
 from processors.reactions.timers import LineDue, OrderDue, ReceiptDue, ReservationDue
 from processors.routing.book import Router, default_router
+from processors.routing.channels import KeptBack
 from processors.routing.default import IN_FORCE
 from processors.routing.model import Place
 from runtime.errors import Fault
@@ -35,12 +36,12 @@ DUE_ROWS_MAX = 5_000
 
 
 _STOCK = """
-    SELECT sku, location_id, sellable, available, NULL::bigint
+    SELECT sku, location_id, available, NULL::bigint
     FROM inventory WHERE sku = ANY(%(skus)s) AND available > 0
 """
 
 _STOCK_AND_PACE = """
-    SELECT i.sku, i.location_id, i.sellable, i.available, p.shipped
+    SELECT i.sku, i.location_id, i.available, p.shipped
     FROM inventory AS i
     LEFT JOIN (
         SELECT sku, location_id, sum(shipped)::bigint AS shipped
@@ -48,6 +49,11 @@ _STOCK_AND_PACE = """
         GROUP BY sku, location_id
     ) AS p USING (sku, location_id)
     WHERE i.sku = ANY(%(skus)s) AND i.available > 0
+"""
+
+_KEPT = """
+    SELECT sku, location_id, channel, CASE WHEN NOT excluded THEN buffer END
+    FROM channel_rules WHERE buffer IS NOT NULL AND (%(skus)s::text[] IS NULL OR sku = ANY(%(skus)s))
 """
 
 _LOAD = """
@@ -85,6 +91,15 @@ def read_load(connection: psycopg.Connection[Any], moments: Collection[datetime]
         else:
             sent[location_id, day] = parcels
     return Load(waiting, sent)
+
+
+def read_kept(connection: psycopg.Connection[Any], skus: Collection[str] | None) -> KeptBack:
+    """What is kept back from channels by rules of SKUs (None: all SKUs), where there is any rule."""
+    kept: dict[str, dict[str, dict[str, int | None]]] = {}
+    wanted = None if skus is None else list(skus)
+    for sku, location_id, channel, units in connection.execute(_KEPT, {"skus": wanted}):
+        kept.setdefault(sku, {}).setdefault(location_id, {})[channel] = units
+    return kept
 
 
 def read_places(connection: psycopg.Connection[Any]) -> dict[str, Place]:
@@ -132,29 +147,28 @@ class ProjectionLookups:
         hold. `moments` are those of the plans. No query at all where no SKU is asked for.
         """
         if not skus:
-            return Lookups({}, {}, self._places, router=self._router)
+            return Lookups({}, self._places, router=self._router)
         self._refresh()
         pace = self._router.needs_pace and bool(moments)
         with_load = any(place.daily_capacity is not None for place in self._places.values()) and bool(moments)
 
-        def ask(connection: psycopg.Connection[Any]) -> tuple[list[Any], Load]:
+        def ask(connection: psycopg.Connection[Any]) -> tuple[list[Any], KeptBack, Load]:
             stock = connection.execute(_STOCK_AND_PACE if pace else _STOCK, _stock_parameters(skus, moments))
             rows = stock.fetchall()
-            return rows, read_load(connection, moments) if with_load else Load({}, {})
+            load = read_load(connection, moments) if with_load else Load({}, {})
+            return rows, read_kept(connection, skus), load
 
-        rows, load = self._database.run(ask)
-        sellable: dict[str, dict[str, int]] = {}
+        rows, kept, load = self._database.run(ask)
         available: dict[str, dict[str, int]] = {}
         weekly: dict[str, dict[str, float]] = {}
-        for sku, location_id, units_sellable, units_available, shipped in rows:
-            sellable.setdefault(sku, {})[location_id] = units_sellable
-            available.setdefault(sku, {})[location_id] = units_available
+        for sku, location_id, units, shipped in rows:
+            available.setdefault(sku, {})[location_id] = units
             if shipped:
                 weekly.setdefault(sku, {})[location_id] = shipped / PACE_WEEKS
         return Lookups(
-            sellable,
             available,
             self._places,
+            kept,
             self._held_by(carts) if carts else {},
             self._router,
             load.waiting,

@@ -11,7 +11,7 @@ Too little: what is thought to be missing waits in the SKU's queue, which grants
 Everything that the plan depends on is in the fact and in the look-ups; "now" is the fact's own time.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from hashlib import blake2b
 from typing import Literal, NamedTuple
@@ -24,6 +24,7 @@ from events.stock.commands import AwaitStock, ReserveStock
 from events.values import TEXT_MAX
 from processors.reactions.asked import Asked
 from processors.routing.book import Router, default_router
+from processors.routing.channels import NOTHING_KEPT, KeptBack, Offered, offered
 from processors.routing.model import Availability, Coordinates, Need, Place, Plan, Wanted, World
 from processors.routing.objective import nearest_first
 from processors.routing.route import Routed, route, why_left_out
@@ -46,23 +47,27 @@ Mode = Literal["grant", "grant_there", "offer", "take"]
 class Lookups(NamedTuple):
     """What sourcing knows of the world.
 
-    `sellable` and `available`: units by SKU and location, with and without the channels' buffers kept back. `carts`:
-    units that the carts of these orders hold; they are in neither. `router`: the rules in force. `waiting`, `sent`,
+    `available`: units by SKU and location. `kept`: what of them is not for each channel. `carts`: units that the carts
+    of these orders hold; they are not among the available ones. `router`: the rules in force. `waiting`, `sent`,
     `weekly`: see `processors.routing.model.World`.
     """
 
-    sellable: Availability
     available: Availability
     places: Mapping[str, Place]
+    kept: KeptBack = NOTHING_KEPT
     carts: Mapping[str, Availability] = {}
     router: Router = default_router()
     waiting: Mapping[str, int] = {}
     sent: Mapping[tuple[str, date], int] = {}
     weekly: Mapping[str, Mapping[str, float]] = {}
 
-    def world(self, stock: Availability) -> World:
-        """The world as routing takes it, with this stock."""
-        return World(stock, self.places, self.waiting, self.sent, self.weekly)
+    def offered(self, wanted: Wanted) -> Offered:
+        """Stock and locations that the order's channel may have."""
+        return offered(self.available, self.places, self.kept, wanted.channel, {need.sku for need in wanted.needs})
+
+    def world(self, stock: Availability, places: Mapping[str, Place]) -> World:
+        """The world as routing takes it, with this stock in these locations."""
+        return World(stock, places, self.waiting, self.sent, self.weekly)
 
 
 class _Request(NamedTuple):
@@ -146,17 +151,19 @@ def _coordinates(latitude: float | None, longitude: float | None) -> Coordinates
 
 def _ask(fact: AnyRecorded, request: _Request, lookups: Lookups) -> list[Asked]:
     wanted = request.wanted
-    closed = {key for key, place in lookups.places.items() if {wanted.channel, "*"} & set(place.excluded_channels)}
-    if closed:
-        lookups = _without(lookups, closed)
+    free = lookups.offered(wanted)
+    if free.closed:
         # Nor may the queue grant from there what was there all along. What comes in later is granted: the SKU's stream
         # does not know the location's policy.
-        rejected = {need.sku: tuple(sorted(closed.union(request.rejected.get(need.sku, ())))) for need in wanted.needs}
+        rejected = {
+            need.sku: tuple(sorted(free.closed.union(request.rejected.get(need.sku, ())))) for need in wanted.needs
+        }
         request = request._replace(rejected=rejected)
-    lookups = _with_cart(lookups, request.cart_id)
-    found = route(request.wanted, lookups.router, lookups.world(lookups.sellable))
+    stock = free.stock if request.cart_id is None else _with_cart(free.stock, lookups.carts.get(request.cart_id, {}))
+    world = lookups.world(stock, free.places)
+    found = route(wanted, lookups.router, world)
     if request.whole:
-        return _ask_whole(fact, request, lookups, found)
+        return _ask_whole(fact, request, world, found, lookups.router)
     if found.outcome == "queue":
         return [_queue(fact, request, found)]
     short = found.plan.short
@@ -164,56 +171,32 @@ def _ask(fact: AnyRecorded, request: _Request, lookups: Lookups) -> list[Asked]:
         return _reserve(fact, request, found.plan)
     mode: Mode = "grant" if found.wait_at is None else "grant_there"
     return _reserve(fact, request, found.plan) + _wait(
-        fact, request, short, mode, _preferred(request, lookups, found.wait_at)
+        fact, request, short, mode, _preferred(request, free.places, found.wait_at)
     )
 
 
-def _without(lookups: Lookups, closed: Collection[str]) -> Lookups:
-    """What is known of all other locations."""
-    sellable, available = (
-        {
-            sku: {place: units for place, units in by_place.items() if place not in closed}
-            for sku, by_place in table.items()
-        }
-        for table in (lookups.sellable, lookups.available)
-    )
-    places = {key: place for key, place in lookups.places.items() if key not in closed}
-    return lookups._replace(sellable=sellable, available=available, places=places)
-
-
-def _with_cart(lookups: Lookups, cart_id: str | None) -> Lookups:
+def _with_cart(free: Availability, held: Availability) -> Availability:
     """What the order may take: what is free, and what its own cart holds."""
-    held = lookups.carts.get(cart_id, {}) if cart_id is not None else {}
-    if not held:
-        return lookups
-    sellable, available = (
-        {
-            **table,
-            **{
-                sku: {
-                    **table.get(sku, {}),
-                    **{place: table.get(sku, {}).get(place, 0) + units for place, units in here.items()},
-                }
-                for sku, here in held.items()
-            },
-        }
-        for table in (lookups.sellable, lookups.available)
-    )
-    return lookups._replace(sellable=sellable, available=available)
+    return {
+        **free,
+        **{
+            sku: {
+                **free.get(sku, {}),
+                **{place: free.get(sku, {}).get(place, 0) + units for place, units in here.items()},
+            }
+            for sku, here in held.items()
+        },
+    }
 
 
-def _ask_whole(fact: AnyRecorded, request: _Request, lookups: Lookups, found: Routed) -> list[Asked]:
-    if found.plan.short:
-        # A buffer may be another channel's: only the stock stream knows. Without this second look, units behind such a
-        # buffer would be offered to the order and overlooked by it again and again.
-        found = route(request.wanted, lookups.router, lookups.world(lookups.available))
+def _ask_whole(fact: AnyRecorded, request: _Request, world: World, found: Routed, router: Router) -> list[Asked]:
     if not found.plan.short:
         return _reserve(fact, request, found.plan)
     # What is there and not allowed cannot be waited for: the stock stream would call the order at once, for ever.
     if not found.left_out and request.wanted.excluded:
         # Nor what is missing only because it was refused a moment ago: when the order is called it is there again.
         later = request.wanted._replace(excluded=request.excluded_for_good)
-        found = route(later, lookups.router, lookups.world(lookups.sellable))._replace(plan=found.plan)
+        found = route(later, router, world)._replace(plan=found.plan)
     if found.left_out:
         return [_queue(fact, request, found)]
     # The order waits as a whole, so one short line is enough; nothing is held for the others meanwhile.
@@ -226,7 +209,7 @@ def _ask_whole(fact: AnyRecorded, request: _Request, lookups: Lookups, found: Ro
     # Line by line, it takes what the tables do not know of; all lines at once, it could be left with half of them.
     alone = request.round > 1 and len(request.wanted.needs) == 1 and request.cart_id is None and found.wait_at is None
     mode: Mode = "take" if alone else "offer"
-    return _wait(fact, request, list(whole.values()), mode, _preferred(request, lookups, None))
+    return _wait(fact, request, list(whole.values()), mode, _preferred(request, world.places, None))
 
 
 def _queue(fact: AnyRecorded, request: _Request, found: Routed) -> Asked:
@@ -245,13 +228,13 @@ def _queue(fact: AnyRecorded, request: _Request, found: Routed) -> Asked:
     )
 
 
-def _preferred(request: _Request, lookups: Lookups, only: tuple[str, ...] | None) -> tuple[str, ...]:
+def _preferred(request: _Request, places: Mapping[str, Place], only: tuple[str, ...] | None) -> tuple[str, ...]:
     """Locations in the order in which a wait is to be granted, nearest first; those that a rule allows, or none."""
     if only is None:
-        if request.wanted.destination is None or len(lookups.places) > PREFERRED_LOCATIONS_MAX:
+        if request.wanted.destination is None or len(places) > PREFERRED_LOCATIONS_MAX:
             return ()
-        only = tuple(lookups.places)
-    return tuple(row[2] for row in nearest_first(only, lookups.places, request.wanted.destination))
+        only = tuple(places)
+    return tuple(row[2] for row in nearest_first(only, places, request.wanted.destination))
 
 
 def _reserve(fact: AnyRecorded, request: _Request, found: Plan) -> list[Asked]:

@@ -109,11 +109,9 @@ def react(facts: Iterable[AnyRecorded], lookups: Lookups) -> list[Asked]:
 
 
 def _own_copy(lookups: Lookups) -> Lookups:
-    sellable, available = (
-        {sku: dict(places) for sku, places in table.items()} for table in (lookups.sellable, lookups.available)
-    )
+    available = {sku: dict(places) for sku, places in lookups.available.items()}
     carts = {cart_id: {sku: dict(places) for sku, places in held.items()} for cart_id, held in lookups.carts.items()}
-    return lookups._replace(sellable=sellable, available=available, carts=carts, waiting=dict(lookups.waiting))
+    return lookups._replace(available=available, carts=carts, waiting=dict(lookups.waiting))
 
 
 def _take(left: Lookups, asked: Iterable[Asked]) -> None:
@@ -131,10 +129,9 @@ def _take(left: Lookups, asked: Iterable[Asked]) -> None:
             taken = min(units, of_cart[location_id])
             of_cart[location_id] -= taken
             units -= taken
-        for table in (left.sellable, left.available):
-            places = table.get(sku)
-            if isinstance(places, dict) and location_id in places:
-                places[location_id] = max(0, places[location_id] - units)
+        places = left.available.get(sku)
+        if isinstance(places, dict) and location_id in places:
+            places[location_id] = max(0, places[location_id] - units)
         parcels.add((data.order_id, data.location_id))
     for _, location_id in parcels:
         assert isinstance(left.waiting, dict)

@@ -246,7 +246,8 @@ def _stock_changes(routed: Routed) -> list[str]:
                 continue
             places = ", ".join(sorted(problem.locations[one] for one in found.chosen))
             parcels = "one parcel" if len(found.chosen) == 1 else f"{len(found.chosen)} parcels"
-            filled = f", {found.filled - best.filled} units more" if found.filled > best.filled else ""
+            gained = found.filled - best.filled
+            filled = f", {gained} {'unit' if gained == 1 else 'units'} more" if gained > 0 else ""
             text = f"with {lacks} more of {problem.skus[sku]} at {name}: {parcels} from {places}{filled}"
             better.append((-found.filled, found.sums, lacks, text))
     return [text for *_, text in sorted(better)[:CHANGES_TOLD]]

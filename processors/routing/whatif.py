@@ -2,9 +2,9 @@
 
     rerun(past, router) -> Totals(parcels=…, cost_minor=…, late_orders=…)
 
-What an order takes is gone for the next, parcels wait where a location's daily capacity is used up, and every day a
-location sends what it can. An order is late where the rules' days on the road and the wait for capacity end after its
-promise: an estimate, the same for all rules that are compared.
+What an order takes is gone for the next; what is kept back from its channel it does not get. Parcels wait where a
+location's daily capacity is used up, and every day a location sends what it can. An order is late where the rules' days
+on the road and the wait for capacity end after its promise: an estimate, the same for all rules that are compared.
 """
 
 from __future__ import annotations
@@ -16,19 +16,23 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from processors.routing.book import Router
+from processors.routing.channels import NOTHING_KEPT, KeptBack, offered
 from processors.routing.model import Place, Wanted, World
 from processors.routing.objective import UNKNOWN_KM, Measured
 from processors.routing.route import route
 
 
 class Past(NamedTuple):
-    """Orders by time; `whole` are those that go as a whole. `stock` is all that they could be given."""
+    """Orders by time; `whole` are those that go as a whole. `stock` is all that they could be given, `kept` what of it
+    is not for each channel.
+    """
 
     orders: tuple[Wanted, ...]
     whole: frozenset[str]
     stock: Mapping[str, Mapping[str, int]]
     places: Mapping[str, Place]
     weekly: Mapping[str, Mapping[str, float]] = {}
+    kept: KeptBack = NOTHING_KEPT
 
 
 @dataclass
@@ -59,7 +63,8 @@ def rerun(past: Past, router: Router, yardstick: Router | None = None) -> Totals
         if today is not None and wanted.at.date() > today:
             _send(waiting, past.places, (wanted.at.date() - today).days)
         today = wanted.at.date()
-        found = route(wanted, router, World(stock, past.places, waiting, {}, past.weekly))
+        free = offered(stock, past.places, past.kept, wanted.channel, {need.sku for need in wanted.needs})
+        found = route(wanted, router, World(free.stock, free.places, waiting, {}, past.weekly))
         asked = sum(need.quantity for need in wanted.needs)
         totals.orders += 1
         totals.units += asked

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from projections.times import rfc3339
+from events.times import rfc3339
 
 _COLUMNS = (
     "sku, location_id, on_hand, available, reserved, safety, damaged, quality_hold, incoming,"

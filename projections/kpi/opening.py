@@ -16,8 +16,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from events.times import rfc3339
 from projections.kpi.definitions import COMPONENTS, OPENABLE, Definition, Dimension
-from projections.times import rfc3339
 
 #: Digits after the point: a microsecond in hours has ten, nobody acts on more than the sixth.
 DIGITS = 6

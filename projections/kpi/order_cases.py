@@ -1,4 +1,4 @@
-"""The service cases about one order."""
+"""The service cases about one order, and those that are open."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from projections.times import rfc3339
+from events.times import rfc3339
 
 
 def read_cases_of(connection: psycopg.Connection[Any], order_id: str) -> list[dict[str, Any]]:
@@ -18,5 +18,19 @@ def read_cases_of(connection: psycopg.Connection[Any], order_id: str) -> list[di
             " CASE WHEN resolved_version > coalesce(reopened_version, 0) THEN 'resolved' ELSE 'open' END AS state"
             " FROM kpi_cases WHERE order_id = %s ORDER BY opened_at, case_id",
             [order_id],
+        ).fetchall()
+    return [{**row, "opened_at": rfc3339(row["opened_at"])} for row in rows]
+
+
+def read_open_cases(connection: psycopg.Connection[Any], topic: str | None = None) -> list[dict[str, Any]]:
+    """Cases that nobody has resolved, oldest first: `case_id`, `order_id` (null: about none), `channel`, `topic`,
+    `urgency`, `opened_at`.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            "SELECT case_id, order_id, channel, topic, urgency, opened_at FROM kpi_cases"
+            " WHERE opened_at IS NOT NULL AND coalesce(resolved_version, 0) <= coalesce(reopened_version, 0)"
+            " AND (%(topic)s::text IS NULL OR topic = %(topic)s) ORDER BY opened_at, case_id",
+            {"topic": topic},
         ).fetchall()
     return [{**row, "opened_at": rfc3339(row["opened_at"])} for row in rows]

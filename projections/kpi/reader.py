@@ -15,6 +15,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
+from events.times import rfc3339
 from projections.kpi.definitions import (
     COMPONENTS,
     DEFINITIONS,
@@ -26,7 +27,6 @@ from projections.kpi.definitions import (
     Dimension,
 )
 from projections.kpi.opening import CLOCK, IN_RANGE, bounds, group_of, interpreted, plain
-from projections.times import rfc3339
 
 _READ = (*DEFINITIONS.values(), PERFECT_ORDER_RATE)
 

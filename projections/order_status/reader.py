@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from projections.times import rfc3339
+from events.times import rfc3339
 
 _TIMES = ("placed_at", "promised_by", "due_by", "release_at", "updated_at")
 _LINE_TIMES = ("expected_at", "cancel_after")

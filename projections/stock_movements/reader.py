@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from projections.times import rfc3339
+from events.times import rfc3339
 
 
 def read_movements(

@@ -15,6 +15,7 @@ from typing import Any
 from events.catalogue import COMMANDS, LEDGER_OF_INTAKE
 from events.envelope import INTERNAL_CHANNEL, Command, Recorded, Refused
 from events.orders.state import Order
+from events.stock.rules import resolved
 from events.stock.state import Stock
 from events.streams import STREAMS, About
 from processors.reactions.sourcing import Lookups
@@ -117,14 +118,11 @@ class Shop:
             sku: {place: level.available for place, level in stock.levels.items() if level.available > 0}
             for sku, stock in self.skus.items()
         }
-        sellable = {
-            sku: {
-                place: max(0, level.available - max(level.buffers.values(), default=0))
-                for place, level in stock.levels.items()
-            }
+        kept = {
+            sku: {place: resolved(level.chain) for place, level in stock.levels.items()}
             for sku, stock in self.skus.items()
         }
         if self.blind:
-            available, sellable = {}, {}
-        for asked in react(facts, Lookups(sellable, available, {})):
+            available = {}
+        for asked in react(facts, Lookups(available, {}, kept)):
             self._send(INTERNAL_CHANNEL, asked.id, asked.data)

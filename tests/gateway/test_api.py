@@ -103,6 +103,8 @@ def test_what_the_tables_say_is_read_over_http(api: httpx.Client) -> None:
     assert figures["by"] == "channel"
 
     assert order["queues"] == api.get("/v1/queue").json()["rows"] == []
+    assert order["cases"] == api.get("/v1/cases").json()["rows"] == []
+    assert order["kept_from_channel"] == {}
 
     missing = api.get("/v1/orders/order-9")
     assert missing.status_code == 404

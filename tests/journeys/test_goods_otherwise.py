@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from projections.kpi.order_cases import read_open_cases
 from projections.work_queue.reader import read_queue
 from tests.support.shop import Shop, command, dispatch, place, receive
 
@@ -46,6 +47,7 @@ def test_a_line_that_is_rejected_thrice_is_a_persons_who_tries_again_or_gives_up
         assert shop.line(order_id)["open"] == 1
     waiting = [row["order_id"] for row in read_queue(shop.connection, "rejections")]
     assert waiting == ["thrice-1", "thrice-2"]
+    assert [row["open"] for row in read_queue(shop.connection, "rejections")] == [1, 1]
     assert shop.order("thrice-1")["queues"][0]["reason"] == "mismatch"
 
     def decide(order_id: str, resolution: str) -> dict[str, Any]:
@@ -73,6 +75,13 @@ def test_goods_that_left_after_their_cancellation_are_shipped_and_somebody_looks
     assert shop.stock("crossed", "WH1")["on_hand"] == 3
     (case,) = shop.order("crossed-1")["cases"]
     assert (case["topic"], case["urgency"], case["state"]) == ("dispatch_crossed_cancellation", "high", "open")
+
+    def listed() -> list[str]:
+        return [row["order_id"] for row in read_open_cases(shop.connection, case["topic"])]
+
+    assert listed() == ["crossed-1"]
+    shop.accepted(command("ResolveCase", case_id=case["case_id"], resolution="the customer keeps it"))
+    assert listed() == []
 
 
 def test_an_exchange_is_set_aside_at_once_and_may_leave_when_the_return_has_come(shop: Shop) -> None:

@@ -99,7 +99,7 @@ def again(
 
 
 def stock(**skus: dict[str, int]) -> Lookups:
-    return Lookups(skus, skus, PLACES)
+    return Lookups(skus, PLACES)
 
 
 def ask(line: int, part: int, location_id: str, quantity: int) -> str:
@@ -177,12 +177,14 @@ def test_an_order_that_acquires_line_by_line_takes_what_the_tables_do_not_know_o
     assert {row.data.mode for row in source_again(both, stock())} == {"offer"}
 
 
-def test_units_behind_a_buffer_are_tried_by_an_order_that_must_be_whole() -> None:
-    lookups = Lookups(sellable={"MUG": {"BERLIN": 0}}, available={"MUG": {"BERLIN": 2}}, places=PLACES)
-    whole = source_placed(placed(("1", "MUG", 2), allocation="all_or_nothing"), lookups)
-    assert told(whole) == [(ask(1, 1, "BERLIN", 2), "ReserveStock", "BERLIN", 2)]
-    parts = source_placed(placed(("1", "MUG", 2)), lookups)
-    assert told(parts) == [(ask(1, 999, "", 2), "AwaitStock", "AwaitStock", 2)]
+@pytest.mark.parametrize("allocation_word", ["ship_available", "all_or_nothing"])
+def test_an_order_plans_with_what_its_own_channel_may_have(allocation_word: str) -> None:
+    order = placed(("1", "MUG", 2), allocation=allocation_word)
+    of_others = stock(MUG={"BERLIN": 2})._replace(kept={"MUG": {"BERLIN": {"store": 2}}})
+    assert told(source_placed(order, of_others)) == [(ask(1, 1, "BERLIN", 2), "ReserveStock", "BERLIN", 2)]
+    for kept in ({"web": 1}, {"*": 2, "store": 0}, {"web": None}):
+        lookups = stock(MUG={"BERLIN": 2})._replace(kept={"MUG": {"BERLIN": kept}})
+        assert source_placed(order, lookups)[-1].name == "AwaitStock"
 
 
 def test_a_later_round_leaves_out_who_refused_and_keeps_the_orders_place_in_the_queue() -> None:
@@ -231,7 +233,7 @@ def test_an_order_that_goes_whole_never_waits_for_what_is_there_and_not_allowed(
 
 def test_what_one_order_of_a_batch_takes_fills_the_location_for_the_next() -> None:
     small = {"BERLIN": BERLIN._replace(daily_capacity=1), "MUNICH": MUNICH}
-    lookups = Lookups({"MUG": dict.fromkeys(small, 9)}, {"MUG": dict.fromkeys(small, 9)}, small)
+    lookups = Lookups({"MUG": dict.fromkeys(small, 9)}, small)
     asked = react([placed(("1", "MUG", 1)), placed(("1", "MUG", 1))], lookups)
     assert [row.data.location_id for row in asked] == ["BERLIN", "MUNICH"]
 
@@ -371,7 +373,7 @@ def test_who_was_rejected_waits_for_other_locations_or_for_what_arrives() -> Non
         allocation="ship_available",
         country="DE",
     )
-    asked = source_again(recorded(wanted), Lookups({}, {}, {}))
+    asked = source_again(recorded(wanted), Lookups({}, {}))
     assert [one.data.not_at for one in asked] == [("A",), ("A",)]
 
 
@@ -489,7 +491,7 @@ def test_the_extra_units_of_an_amendment_are_asked_for_and_nothing_else() -> Non
     fact = amendment_requested(("1", 2, 5), ("2", 3, 1))
     assert skus_to_look_up([fact]) == {"SKU-1"}
     stock = {"SKU-1": {"BERLIN": 2, "MUNICH": 1}}
-    asked = react([fact], Lookups(stock, stock, PLACES))
+    asked = react([fact], Lookups(stock, PLACES))
     assert [(row.data.location_id, row.data.quantity) for row in asked] == [("MUNICH", 1), ("BERLIN", 2)]
     assert all(isinstance(row.data, ReserveStock) and round_of(row.data.attempt) == 4 for row in asked)
 
@@ -497,22 +499,26 @@ def test_the_extra_units_of_an_amendment_are_asked_for_and_nothing_else() -> Non
 def test_an_amendment_that_cannot_be_made_whole_is_declined_with_what_there_is_of_each_line() -> None:
     fact = amendment_requested(("1", 2, 5), ("2", 1, 2))
     stock = {"SKU-1": {"BERLIN": 2}, "SKU-2": {"BERLIN": 9}}
-    (asked,) = react([fact], Lookups(stock, stock, PLACES))
+    (asked,) = react([fact], Lookups(stock, PLACES))
     assert isinstance(asked.data, DeclineAmendment)
     assert [(line.line_id, line.available) for line in asked.data.lines] == [("1", 2), ("2", 1)]
 
 
-def test_units_behind_a_buffer_are_asked_for_by_an_amendment_for_only_the_stock_stream_knows_whose_it_is() -> None:
+def test_an_amendment_is_offered_what_its_channel_may_have_where_it_is_served() -> None:
     fact = amendment_requested(("1", 1, 2))
-    (asked,) = react([fact], Lookups({"SKU-1": {"BERLIN": 0}}, {"SKU-1": {"BERLIN": 1}}, PLACES))
+    channel = fact.data.sales_channel
+    there = Lookups({"SKU-1": {"BERLIN": 1}}, PLACES)
+    (asked,) = react([fact], there._replace(kept={"SKU-1": {"BERLIN": {f"not-{channel}": 1}}}))
     assert isinstance(asked.data, ReserveStock)
+    shut = {**PLACES, "BERLIN": BERLIN._replace(excluded_channels=(channel,))}
+    for closed in (there._replace(kept={"SKU-1": {"BERLIN": {channel: 1}}}), there._replace(places=shut)):
+        (asked,) = react([fact], closed)
+        assert isinstance(asked.data, DeclineAmendment)
 
 
 def test_a_location_that_does_not_serve_the_channel_is_passed_over() -> None:
     closed = MUNICH._replace(excluded_channels=("web",))
-    known = Lookups(
-        {"MUG": {"BERLIN": 1, "MUNICH": 9}}, {"MUG": {"BERLIN": 1, "MUNICH": 9}}, {**PLACES, "MUNICH": closed}
-    )
+    known = Lookups({"MUG": {"BERLIN": 1, "MUNICH": 9}}, {**PLACES, "MUNICH": closed})
     held, waits = source_placed(placed(("1", "MUG", 3)), known)
     assert (held.data.location_id, held.data.quantity) == ("BERLIN", 1)
     assert (waits.data.quantity, waits.data.not_at) == (2, ("MUNICH",))

@@ -22,7 +22,7 @@ def asked(facts: list[Any], lookups: Lookups) -> list[tuple[Any, ...]]:
     ]
 
 
-NOTHING_FREE = Lookups({}, {}, PLACES, {"cart-1": {"mug": {"BERLIN": 2}}})
+NOTHING_FREE = Lookups({}, PLACES, carts={"cart-1": {"mug": {"BERLIN": 2}}})
 
 
 def test_what_the_cart_holds_is_available_to_its_order() -> None:
@@ -40,7 +40,7 @@ def test_an_order_with_a_cart_waits_for_what_neither_it_nor_the_shelves_have() -
 
 
 def test_two_orders_of_one_batch_do_not_plan_with_the_same_cart_nor_is_free_stock_taken_twice() -> None:
-    lookups = Lookups({"mug": {"BERLIN": 1}}, {"mug": {"BERLIN": 1}}, PLACES, {"cart-1": {"mug": {"BERLIN": 2}}})
+    lookups = Lookups({"mug": {"BERLIN": 1}}, PLACES, carts={"cart-1": {"mug": {"BERLIN": 2}}})
     first, second = (from_cart(placed(("1", "mug", 2)), "cart-1", order_id) for order_id in ("o1", "o2"))
     assert asked([first, second], lookups) == [
         (ReserveStock, "BERLIN", 2, "cart-1"),

@@ -102,7 +102,7 @@ class World:
         return overtaken
 
     def read(self, skus: Collection[str], carts: Collection[str], moments: Collection[datetime]) -> Lookups:
-        return Lookups({}, {}, {})
+        return Lookups({}, {})
 
     def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue], list[LineDue]]:
         return [], [OrderDue("o1", now)], [], []

@@ -189,3 +189,13 @@ def test_other_rules_come_to_other_figures_and_whole_orders_stay_whole() -> None
     assert (one.parcels, one.split_orders, one.queued_orders) == (1, 0, 1)
     short = rerun(past._replace(stock={"A": {"L1": 1}}), rules())
     assert short.units_without_location == 4
+
+
+def test_an_order_of_the_past_takes_what_its_channel_may_have_and_from_where_it_is_served() -> None:
+    """The third order wants one unit more than the buffer leaves; another channel gets it."""
+    orders = tuple(order(number, "A")._replace(channel="web") for number in range(3))
+    past = Past(orders, frozenset(), {"A": {"L4": 4}}, PLACES, kept={"A": {"L4": {"web": 2}}})
+    assert rerun(past, rules()).units_without_location == 1
+    assert rerun(past._replace(orders=tuple(one._replace(channel="store") for one in orders)), rules()).parcels == 3
+    shut = {**PLACES, "L4": PLACES["L4"]._replace(excluded_channels=("web",))}
+    assert rerun(past._replace(places=shut, kept={}), rules()).units_without_location == 3

@@ -76,12 +76,15 @@ class View:
             self.project(place, end)
 
     def read(self, skus: Collection[str], carts: Collection[str] = (), moments: Collection[datetime] = ()) -> Lookups:
-        sellable: dict[str, dict[str, int]] = {}
         available: dict[str, dict[str, int]] = {}
         for (sku, location_id), row in self._stocks.stock.rows.items():
             if sku in skus and row.available > 0:
-                sellable.setdefault(sku, {})[location_id] = row.sellable
                 available.setdefault(sku, {})[location_id] = row.available
+        kept: dict[str, dict[str, dict[str, int | None]]] = {}
+        for (sku, location_id, channel), rule in self._stocks.rules.rows.items():
+            if sku in skus and rule.buffer is not None:
+                here_kept = kept.setdefault(sku, {}).setdefault(location_id, {})
+                here_kept[channel] = None if rule.excluded else rule.buffer
         places = {
             key[0]: Location(
                 key[0], row.latitude, row.longitude, row.cost_minor_per_parcel, row.kind, row.country,
@@ -98,7 +101,7 @@ class View:
         router = default_router() if rules is None else _router(rules.text, rules.number)
         parcels = {(key[0], key[2]) for key, row in self._orders.locations.rows.items() if row.allocated > 0}
         waiting = Counter(location_id for _, location_id in parcels)
-        return Lookups(sellable, available, places, held, router, waiting)
+        return Lookups(available, places, kept, held, router, waiting)
 
     def _not_served_by(self, location_id: str) -> tuple[str, ...]:
         rows = self._stocks.location_channels.rows.items()

@@ -56,6 +56,8 @@ class Streams(NamedTuple):
 
     `ids_kept_days` is how long the ids of channels' commands are remembered, in days of log time; None is for the life
     of the stream. Ids of the ledger's own commands are remembered for good either way.
+
+    `entries` is what a state takes in memory, in things that it remembers; None where that goes by its facts.
     """
 
     begin: Callable[[str], Any]
@@ -65,6 +67,7 @@ class Streams(NamedTuple):
     encode: Callable[[Any], bytes]
     decode: Callable[[bytes], Any]
     ids_kept_days: int | None = None
+    entries: Callable[[Any], int] | None = None
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -150,6 +153,7 @@ STREAMS: Mapping[str, Streams] = {
         encode=lambda state: _pack(to_stored(state)),
         decode=lambda stored: from_stored(_unpack_stock(stored)),
         ids_kept_days=30,
+        entries=lambda state: state.entries,
     ),
     "ledger.service": Streams(
         begin=lambda _: Service(),

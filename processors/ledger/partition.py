@@ -136,12 +136,11 @@ class Stream:
 class PartitionLedger:
     """Decides the commands of one partition: `follows` is the last decision, `next_intake` the offset that is next.
 
-    `streams` are those in memory, the one touched last at the end; `facts` is the sum of their versions. `saved_offset`
-    is the ledger offset of the snapshot that is known to be stored, -1 for none; `changed` are the streams that it does
-    not hold as they are; `last_offset` is that of the last record that counts. `answers` are those of streams that go
-    on for ever, by key, as far as the snapshot does not hold them. Where there is a snapshot, a stream or an answer
-    that is not in memory may stand there: `needs` says what has to be fetched (`hold`, `look_up`) before a record is
-    decided.
+    `streams` are those in memory, the one touched last at the end. `saved_offset` is the ledger offset of the snapshot
+    that is known to be stored, -1 for none; `changed` are the streams that it does not hold as they are; `last_offset`
+    is that of the last record that counts. `answers` are those of streams that go on for ever, by key, as far as the
+    snapshot does not hold them. Where there is a snapshot, a stream or an answer that is not in memory may stand there:
+    `needs` says what has to be fetched (`hold`, `look_up`) before a record is decided.
     """
 
     def __init__(self, intake_topic: str, partition: int, *, partitions: int, codec: Codec, epoch: int = 0) -> None:
@@ -154,7 +153,6 @@ class PartitionLedger:
         self.next_intake = 0
         self.log_time = _EPOCH
         self.streams: dict[str, Stream] = {}
-        self.facts = 0
         self.saved_offset = -1
         self.last_offset = -1
         self.changed: set[str] = set()
@@ -180,7 +178,6 @@ class PartitionLedger:
     def hold(self, stream_id: str, stream: Stream) -> None:
         """Put a stream that was fetched (or begun, when nothing was found) into memory."""
         self.streams[stream_id] = stream
-        self.facts += stream.version
 
     def needs(self, what: "Parsed | SetAside") -> Need | None:
         """What has to be fetched before this is decided; None where all is here that is needed."""
@@ -235,17 +232,25 @@ class PartitionLedger:
     def _at_home(self, stream_id: str) -> bool:
         return murmur2_partition(stream_id.encode(), self.partitions) == self.partition
 
-    def evict(self, facts_max: int) -> int:
-        """Let the streams go that were not touched for longest, until those left hold no more facts than that.
+    @property
+    def entries(self) -> int:
+        """What the streams in memory remember: facts, and of a stream that goes on for ever what its state keeps."""
+        return sum(map(self._entries, self.streams.values()))
+
+    def _entries(self, stream: Stream) -> int:
+        return stream.version if self._kind.entries is None else self._kind.entries(stream.state)
+
+    def evict(self, entries_max: int) -> int:
+        """Let the streams go that were not touched for longest, until those left remember no more than that.
 
         Only what the snapshot holds as it is can go. How many went.
         """
-        gone = 0
+        gone, too_many = 0, self.entries - entries_max
         for stream_id in list(self.streams):
-            if self.facts <= facts_max:
+            if too_many <= 0:
                 break
             if self.saved_offset >= 0 and stream_id not in self.changed:
-                self.facts -= self.streams.pop(stream_id).version
+                too_many -= self._entries(self.streams.pop(stream_id))
                 gone += 1
         return gone
 
@@ -269,7 +274,6 @@ class PartitionLedger:
         about = About(record["channel"], record["occurred_at"], record["recorded_at"])
         stream.state = self._kind.evolve(stream.state, fact, about)
         stream.version = record["version"]
-        self.facts += 1
         self._remember(
             stream,
             Answer(
@@ -445,7 +449,6 @@ class PartitionLedger:
             encoded.append(EncodedFact(key, value))
         # Nothing above changed the stream: a rule that raises leaves everything as it was.
         stream.version += len(facts)
-        self.facts += len(facts)
         self._remember(
             stream,
             Answer(

@@ -69,7 +69,7 @@ def shell_in_memory() -> Iterator[None]:
             gapless_producer=lambda services: Producer(services.broker),
             codec_for=lambda *_: _codec_of_the_run(),
             log=_Log(),
-            FACTS_IN_MEMORY_MAX=12,  # streams come and go all the time
+            ENTRIES_IN_MEMORY_MAX=12,  # streams come and go all the time
         ),
         patch.multiple(
             takeover,

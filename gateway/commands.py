@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from events.catalogue import COMMANDS, CommandType
 from events.envelope import INTERNAL_CHANNEL
 from events.values import Id, Quantity, UtcTime
+from gateway.hints import hint_for
 from schemas.codec import Codec
 
 #: A larger command is refused: the broker would not take it, and no order of a shop comes near it.
@@ -122,12 +123,14 @@ def check(document: Any) -> Parsed:
             f"did you mean {near[0]}?" if near else "docs/commands.md lists the commands",
             shown_id,
         )
+    part: type = _Envelope
     try:
         envelope = msgspec.convert(document, _Envelope)
+        part = kind.data
         envelope.data = msgspec.convert(envelope.data, kind.data)
     except msgspec.ValidationError as error:
         raise BadCommandError(
-            f"{kind.name} is not well formed", str(error), "correct the field; unknown fields are refused", shown_id
+            f"{kind.name} is not well formed", str(error), hint_for(str(error), part), shown_id
         ) from error
     times: list[tuple[str, Any]] = [("occurred_at", envelope.occurred_at)]
     times += [(name, getattr(envelope.data, name)) for name in envelope.data.__struct_fields__]

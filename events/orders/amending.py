@@ -141,6 +141,11 @@ def _request(
             region=order.region,
             value_minor=order.value_minor,
             held_at=order.held_at,
+            excluded=tuple(
+                f.Excluded(line_id=line_id, location_id=location_id, rejected=True)
+                for line_id in wanted
+                for location_id in order.lines[line_id].rejected_by
+            ),
         )
     )
 

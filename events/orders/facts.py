@@ -186,6 +186,7 @@ class AmendmentRequested(Struct, frozen=True, kw_only=True):
     region: Text | None = None
     value_minor: Total = 0
     held_at: tuple[Id, ...] = ()
+    excluded: tuple[Excluded, ...] = ()
 
 
 class AmendmentAnswered(Struct, frozen=True, kw_only=True):

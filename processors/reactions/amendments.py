@@ -52,6 +52,7 @@ def _plan(fact: Recorded[AmendmentRequested], needs: list[Need], lookups: Lookup
         value_minor=data.value_minor,
         destination=(data.latitude or 0.0, data.longitude or 0.0) if known else None,
         due_by=data.promised_by,
+        excluded=tuple((pair.line_id, pair.location_id) for pair in data.excluded),
         held_at=data.held_at,
     )
     free = lookups.offered(wanted)

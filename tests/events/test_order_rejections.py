@@ -158,3 +158,10 @@ def test_goods_that_are_moved_to_the_location_have_arrived_there() -> None:
 def test_an_order_that_goes_as_a_whole_is_not_offered_what_its_locations_have_rejected() -> None:
     story = given(receive(9)).when(wait_for(2, mode="offer", not_at=("WH1",))).then(s.StockAwaited)
     story.when(receive(1)).then(s.StockReceived, s.StockOffered)
+
+
+def test_an_increase_is_not_asked_of_a_location_that_rejected_the_line() -> None:
+    story = given(place({"1": 3}), reserved(3), reject({"1": 2}), reserved(2, location="WH2", version=2, attempt=2001))
+    story.when(amend({"1": 4})).then(
+        like(f.AmendmentRequested, excluded=(f.Excluded(line_id="1", location_id="WH1", rejected=True),))
+    )

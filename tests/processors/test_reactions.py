@@ -469,7 +469,7 @@ def test_what_one_order_of_a_batch_asks_for_is_not_planned_for_the_next() -> Non
     assert lookups == stock(MUG={"BERLIN": 2, "MUNICH": 2}), "the look-ups are the caller's"
 
 
-def amendment_requested(*lines: tuple[str, int, int]) -> Recorded[Any]:
+def amendment_requested(*lines: tuple[str, int, int], **more: Any) -> Recorded[Any]:
     """(line, units before, units wanted); the SKU of line 1 is SKU-1."""
     return recorded(
         o.AmendmentRequested(
@@ -483,6 +483,7 @@ def amendment_requested(*lines: tuple[str, int, int]) -> Recorded[Any]:
             round=4,
             placed_at=AT,
             sales_channel="web",
+            **more,
         )
     )
 
@@ -502,6 +503,15 @@ def test_an_amendment_that_cannot_be_made_whole_is_declined_with_what_there_is_o
     (asked,) = react([fact], Lookups(stock, PLACES))
     assert isinstance(asked.data, DeclineAmendment)
     assert [(line.line_id, line.available) for line in asked.data.lines] == [("1", 2), ("2", 1)]
+
+
+def test_an_amendment_does_not_ask_a_location_that_has_looked_and_rejected() -> None:
+    rejected = (o.Excluded(line_id="1", location_id="BERLIN", rejected=True),)
+    fact = amendment_requested(("1", 2, 3), excluded=rejected)
+    (asked,) = react([fact], Lookups({"SKU-1": {"BERLIN": 9, "MUNICH": 1}}, PLACES))
+    assert asked.data.location_id == "MUNICH"
+    (asked,) = react([fact], Lookups({"SKU-1": {"BERLIN": 9}}, PLACES))
+    assert isinstance(asked.data, DeclineAmendment)
 
 
 def test_an_amendment_is_offered_what_its_channel_may_have_where_it_is_served() -> None:

@@ -175,7 +175,8 @@ def _amended(run: Sequence[Fact]) -> str:
     parts = [f"changed {listed(changes)}"] if changes else []
     if data.get("promised_by"):
         moved = f"moved the promise to {moment(data['promised_by'])}"
-        parts.append(moved if data["by"] == "customer" else moved + ", which does not count for the figures")
+        counts = data["by"] == "customer" or data.get("due_by")
+        parts.append(moved if counts else moved + ", which does not count for the figures")
     return f"The {data['by']} {listed(parts) or 'confirmed the order as it is'}{_by(run[0])}."
 
 

@@ -175,6 +175,8 @@ def _apply(
                 exchange=line.in_exchange,
             )
         )
+    # A seller's new promise does not make up for the one that was given; where none was, it is the first.
+    counts = by == "customer" or decision.order.due_by is None
     decision.add(
         f.OrderAmended(
             order_id=decision.order.order_id,
@@ -183,6 +185,7 @@ def _apply(
             promised_by=promised_by,
             releases=tuple(releases),
             amendment_id=amendment_id,
+            due_by=promised_by if counts else None,
         )
     )
 

@@ -232,8 +232,9 @@ def _amended(order: Order, fact: f.OrderAmended) -> Order:
         removed = max(0, line.removed + change.ordered_before - change.ordered)
         order = _with(order, replace(line, ordered=change.ordered, idle=line.idle + grown, removed=removed))
     if fact.promised_by is not None:
-        due_by = fact.promised_by if fact.by == "customer" else order.due_by
-        order = replace(order, promised_by=fact.promised_by, due_by=due_by)
+        # A fact from before `due_by` was stated counts where the customer moved the promise.
+        counts = fact.due_by or (fact.promised_by if fact.by == "customer" else None)
+        order = replace(order, promised_by=fact.promised_by, due_by=counts or order.due_by)
     if order.amendment is not None and fact.amendment_id is not None:
         order = replace(order, amendment=None, amended_round=order.amendment.round)
     return order

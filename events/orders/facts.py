@@ -157,6 +157,7 @@ class OrderAmended(Struct, frozen=True, kw_only=True):
     promised_by: UtcTime | None = None
     releases: tuple[Release, ...]
     amendment_id: Id | None = None
+    due_by: UtcTime | None = None
 
 
 class AmendmentLine(Struct, frozen=True, kw_only=True):

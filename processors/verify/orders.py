@@ -294,7 +294,7 @@ class Orders:
         order = self.orders.get(data["order_id"])
         if order is not None and data["promised_by"] is not None:
             order.promised_by = data["promised_by"]
-            if data["by"] == "customer":
+            if data["by"] == "customer" or order.due_by is None:
                 order.due_by = data["promised_by"]
         for line in data["lines"]:
             change = line["ordered"] - line["ordered_before"]

@@ -140,7 +140,7 @@ def _order_deltas(batch: FactBatch, lines: pl.DataFrame, holds: pl.DataFrame) ->
         "order_id",
         "promised_by",
         SEQUENCE,
-        due_by=pl.when(pl.col("by") == "customer").then("promised_by"),
+        due_by=pl.coalesce("due_by", pl.when(pl.col("by") == "customer").then("promised_by")),
     )
     released = batch.facts("SourcingRequested").select("order_id", SEQUENCE, released=pl.lit(True))
     refunded = batch.facts("RefundIssued").select("order_id", SEQUENCE, refunded_minor="amount_minor")

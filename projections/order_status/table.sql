@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS order_status (
     currency       text,                          -- ISO 4217, of all amounts
     placed_at      timestamptz,                   -- by the channel's clock
     promised_by    timestamptz,                   -- the promise as it is now
-    due_by         timestamptz,                   -- the promise that delivery is measured by: the seller cannot move it
+    due_by         timestamptz,                   -- the promise that delivery is measured by: the first, or as the customer moved it
     country        text,                          -- where it goes
     region         text,
     service_level  text,                          -- standard, express, same_day

@@ -95,6 +95,14 @@ def test_a_promise_moved_by_the_customer_moves_the_due_time_and_one_moved_by_the
     assert (story.state.promised_by, story.state.due_by) == (late, late)
 
 
+def test_where_nothing_was_promised_the_first_promise_counts_whoever_gives_it() -> None:
+    early, late = datetime(2026, 12, 20, 12, tzinfo=UTC), datetime(2026, 12, 24, 12, tzinfo=UTC)
+    story = given(place()).when(amend(promised_by=early.isoformat(), by="seller"))
+    story.then(like(f.OrderAmended, due_by=early))
+    story.when(amend(promised_by=late.isoformat(), by="seller")).then(like(f.OrderAmended, due_by=None))
+    assert (story.state.promised_by, story.state.due_by) == (late, early)
+
+
 EVERYTHING_ELSE = [
     amend({"1": 1}),
     cancel(),

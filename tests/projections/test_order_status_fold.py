@@ -133,6 +133,15 @@ def test_a_promise_moved_by_the_seller_moves_what_is_told_but_not_what_is_measur
     assert (status["promised_by"], status["due_by"]) == (latest, later)
 
 
+def test_the_first_promise_is_measured_by_whoever_gave_it():
+    (status,) = order(
+        order_placed(),
+        fact("OrderAmended", order_id="o-1", by="seller", promised_by=BEGINNING, due_by=BEGINNING),
+        fact("OrderAmended", order_id="o-1", by="seller", promised_by=BEGINNING + timedelta(days=1)),
+    )["order_status"]
+    assert status["due_by"] == BEGINNING
+
+
 def test_a_dispatch_from_elsewhere_ships_here_and_lets_go_there():
     tables = order(
         order_placed(lines={"1": 3}),

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from events.catalogue import FACTS
 from gateway.cli.reading import register
 from gateway.story import TOLD, as_text, tell
-from gateway.story_words import listed, money, plural, units
+from gateway.story.words import listed, money, plural, units
 from projections.answers import PROJECTION as ANSWERS
 from projections.inventory import PROJECTION as INVENTORY
 from projections.kpi import PROJECTION as KPI
@@ -31,13 +31,15 @@ NOON = "2026-11-27T12:00:00Z"
 
 
 def story(
-    *facts: tuple[str, dict[str, Any]], when: str = NOON, channel: str = "web", actor: str | None = None
+    *facts: tuple[str, dict[str, Any]],
+    when: str = NOON,
+    channel: str = "web",
+    actor: str | None = None,
+    command_id: str = "c1",
 ) -> list[str]:
-    """The sentences that some facts, all of one moment and channel, are told in."""
-    history = [
-        {"version": number, "fact": name, "occurred_at": when, "channel": channel, "actor": actor, "data": data}
-        for number, (name, data) in enumerate(facts, 1)
-    ]
+    """The sentences that some facts, all of one moment, channel and command, are told in."""
+    about = {"occurred_at": when, "channel": channel, "actor": actor, "command_id": command_id}
+    history = [{**about, "version": number, "fact": name, "data": data} for number, (name, data) in enumerate(facts, 1)]
     return [sentence.text for chapter in tell(history) for sentence in chapter.sentences]
 
 
@@ -288,6 +290,14 @@ def test_scans_of_one_parcel_are_one_sentence_and_of_two_parcels_two():
         "The carrier reports parcel P1: picked up, then in transit.",
         "The carrier reports parcel P2: delivery failed (Leeds).",
     ]
+
+
+def test_a_delivery_is_told_once_unless_its_scan_says_more_or_delivers_nothing():
+    scan = {"shipment_id": "P1", "status": "delivered"}
+    delivered = ("ShipmentDelivered", PARCEL | {"on_time": None})
+    assert len(story(("ShipmentTracked", scan), delivered)) == 1
+    assert len(story(("ShipmentTracked", {**scan, "place": "at the door"}), delivered)) == 2
+    assert len(story(("ShipmentTracked", scan))) == 1, "a second scan of what is delivered"
 
 
 def test_the_same_refusal_again_and_again_is_told_once():

@@ -10,6 +10,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+from events.envelope import INTERNAL_CHANNEL
+
+Fact = Mapping[str, Any]
+Data = Mapping[str, Any]
+
 #: More different SKUs than this are counted, not named: a sentence should be read in one breath.
 NAMED_MAX = 4
 
@@ -55,6 +60,21 @@ def moment(value: str) -> str:
     """`28 November 2026, 23:59 UTC` from an RFC 3339 text."""
     at = datetime.fromisoformat(value).astimezone(UTC)
     return f"{day_in_words(at.date())}, {at:%H:%M} UTC"
+
+
+def by(fact: Fact) -> str:
+    """`, by anna through web`: who, where it was somebody outside; the product's own reactions are not named."""
+    if fact["channel"] == INTERNAL_CHANNEL:
+        return ""
+    return f", by {fact['actor']} through {fact['channel']}" if fact.get("actor") else f", through {fact['channel']}"
+
+
+def because(reason: str | None) -> str:
+    return f": {reason}" if reason else ""
+
+
+def all_lines(run: Sequence[Fact]) -> list[Data]:
+    return [line for fact in run for line in fact["data"]["lines"]]
 
 
 def day_in_words(day: date) -> str:

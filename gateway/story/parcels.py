@@ -1,0 +1,74 @@
+"""What left, where it is and when it came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from gateway.story.words import Data, Fact, all_lines, listed, moment, units
+
+
+def _dispatched(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    text = f"Parcel {data['shipment_id']} left {data['location_id']} with {data['carrier']} ({data['service']}): "
+    text += units(data["lines"])
+    if data.get("tracking_number"):
+        text += f", tracking number {data['tracking_number']}"
+    if data.get("expected_at"):
+        text += f", expected {moment(data['expected_at'])}"
+    return text + "."
+
+
+_PLANNED: Mapping[str, str] = {
+    "elsewhere": "was set aside at another location",
+    "backordered": "was waiting for stock",
+    "open": "had not been set aside yet",
+    "held": "was to stay until a return had come",
+}
+
+
+def _differed(run: Sequence[Fact]) -> str:
+    by_plan: dict[str, list[Data]] = {}
+    for line in all_lines(run):
+        by_plan.setdefault(line["planned"], []).append(line)
+    what = listed([f"{units(lines)} {_PLANNED.get(plan, plan)}" for plan, lines in by_plan.items()])
+    return f"That was not the plan, and somebody should look at it: {what}."
+
+
+def _crossed(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    goods = units(data["lines"])
+    return f"{goods} had been cancelled and left all the same: case {data['case_id']} is for somebody to look after."
+
+
+def _tracked(run: Sequence[Fact]) -> str:
+    steps = []
+    for fact in run:
+        place = fact["data"].get("place")
+        steps.append(fact["data"]["status"].replace("_", " ") + (f" ({place})" if place else ""))
+    expected = [fact["data"]["expected_at"] for fact in run if fact["data"].get("expected_at")]
+    text = f"The carrier reports parcel {run[0]['data']['shipment_id']}: {', then '.join(steps)}"
+    return text + (f"; now expected {moment(expected[-1])}." if expected else ".")
+
+
+def _delivered(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    text = f"Parcel {data['shipment_id']} was delivered: {units(data['lines'])}"
+    if data.get("on_time") is None:
+        return text + "; nothing had been promised."
+    due = moment(data["due_by"]) if data.get("due_by") else "the promise"
+    return text + (f", in time for {due}." if data["on_time"] else f", late: it was promised by {due}.")
+
+
+def _inferred(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    return f"{units(data['lines'])} must have been delivered without a scan: return {data['return_id']} holds it."
+
+
+TELLERS: Mapping[str, Callable[[Sequence[Fact]], str]] = {
+    "ShipmentDispatched": _dispatched,
+    "DispatchDiffered": _differed,
+    "DispatchCrossed": _crossed,
+    "ShipmentTracked": _tracked,
+    "ShipmentDelivered": _delivered,
+    "DeliveryInferred": _inferred,
+}

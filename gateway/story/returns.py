@@ -1,0 +1,76 @@
+"""What comes back, what is sent in exchange and what is paid back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from gateway.story.words import Fact, because, listed, money, units
+
+
+def _exchange_added(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    goods = units(data["lines"])
+    return f"In exchange the customer gets {goods}, which may leave when return {data['return_id']} has come."
+
+
+def _exchange_released(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    goods = units(data["lines"])
+    come = f"All of return {data['return_id']} has come"
+    return f"{come}: {goods} may leave in exchange." if goods else f"{come}; nothing is left to be sent in exchange."
+
+
+def _withdrawn(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    what = f"{units(data['lines'])} of return {data['return_id']}"
+    return f"{what} will not come: the {data['by']} withdrew it{because(data['reason'])}."
+
+
+def _return_requested(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    reasons = sorted({line["reason"] for line in data["lines"] if line["reason"]})
+    text = f"The customer asks to return {units(data['lines'])} for {data['resolution']}{because(', '.join(reasons))}."
+    return text + f" RMA number {data['rma']}."
+
+
+def _return_tracked(run: Sequence[Fact]) -> str:
+    steps = ", then ".join(fact["data"]["status"].replace("_", " ") for fact in run)
+    return f"The carrier reports return {run[0]['data']['return_id']}: {steps}."
+
+
+_DISPOSITIONS: Mapping[str, str] = {
+    "restock": "back to stock",
+    "damaged": "damaged",
+    "dispose": "thrown away",
+    "inspect": "to be inspected",
+}
+
+
+def _return_received(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    parts = [f"{units([line])} {_DISPOSITIONS.get(line['disposition'], line['disposition'])}" for line in data["lines"]]
+    came = "arrived" if data["announced"] else "arrived unannounced"
+    return f"Return {data['return_id']} {came} at {data['location_id']}: {listed(parts)}."
+
+
+def _return_differed(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    return f"Return {data['return_id']} was not as announced, and somebody should look at it: {data['detail']}"
+
+
+def _refunded(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    source = f" for return {data['return_id']}" if data.get("return_id") else ""
+    return f"{money(data['amount_minor'], data['currency'])} was paid back{source}{because(data['reason'])}."
+
+
+TELLERS: Mapping[str, Callable[[Sequence[Fact]], str]] = {
+    "ReturnRequested": _return_requested,
+    "ReturnTracked": _return_tracked,
+    "ReturnReceived": _return_received,
+    "ReturnDiffered": _return_differed,
+    "RefundIssued": _refunded,
+    "ExchangeLinesAdded": _exchange_added,
+    "ExchangeReleased": _exchange_released,
+    "ReturnWithdrawn": _withdrawn,
+}

@@ -1,0 +1,117 @@
+"""What was looked for, set aside, waited for, promised and let go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from gateway.story.words import Data, Fact, because, listed, moment, plural, units
+
+
+def _sourcing(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    excluded = sorted({one["location_id"] for one in data["excluded"]})
+    why = f", because {listed(excluded)} could not provide what was planned" if excluded else ""
+    return f"A location was looked for (round {data['round']}) for {units(data['lines'])}{why}."
+
+
+def _allocated(run: Sequence[Fact]) -> str:
+    """Lines set aside and lines that wait: the answers of many stock streams, in whatever order they came."""
+    held = [fact["data"] for fact in run if fact["fact"] == "LineAllocated"]
+    waiting = [fact["data"] for fact in run if fact["fact"] == "LineBackordered"]
+    parts = []
+    if held:
+        by_place: dict[str, list[Data]] = {}
+        for line in held:
+            by_place.setdefault(line["location_id"], []).append(line)
+        places = listed([f"{units(lines)} at {place}" for place, lines in sorted(by_place.items())])
+        parts.append(f"Set aside: {places}")
+    if waiting:
+        parts.append(f"{units(waiting)} {'has' if len(waiting) == 1 else 'have'} to wait for stock")
+    return f"{'; '.join(parts)}."
+
+
+_REPROMISED: Mapping[str, str] = {
+    "late": "because it is late",
+    "short": "because less comes than was announced",
+    "overtaken": "because an older order goes first",
+    "earlier": "because it comes earlier",
+}
+
+
+def _promised(run: Sequence[Fact]) -> str:
+    data, goods = run[0]["data"], units([fact["data"] for fact in run])
+    before, now = data.get("previous"), data.get("expected_at")
+    if now is None:
+        why = _REPROMISED.get(data["cause"], data["cause"])
+        return f"The customer is told: nobody knows any more when {goods} can come, instead of {moment(before)}, {why}."
+    if before is None:
+        return f"The customer is told: {goods} {'is' if goods.startswith('1 ×') else 'are'} expected by {moment(now)}."
+    why = _REPROMISED.get(data["cause"], data["cause"])
+    return f"The customer is told: {goods} now by {moment(now)}, instead of {moment(before)}, {why}."
+
+
+def _reopened(run: Sequence[Fact]) -> str:
+    goods = units([fact["data"] for fact in run])
+    match run[0]["data"].get("reason", "offered"):
+        case "hold":
+            return f"While the order is held, it does not wait for {goods}."
+        case "queued":
+            return f"While a person decides, the order does not wait for {goods}."
+        case "changed":
+            return f"The order has changed: a location is sought again for {goods}."
+        case _:
+            return f"Stock was offered: a location is sought again for {goods}."
+
+
+_DEALLOCATED: Mapping[str, str] = {
+    "expired": "the reservation lapsed",
+    "released": "the stock was let go",
+    "all_or_nothing": "the order leaves whole or not at all",
+    "hold": "the order is held",
+}
+
+
+def _deallocated(run: Sequence[Fact]) -> str:
+    reason = run[0]["data"]["reason"]
+    places = sorted({fact["data"]["location_id"] for fact in run})
+    why = _DEALLOCATED.get(reason, reason.replace("_", " "))
+    return f"No longer set aside, because {why}: {units([fact['data'] for fact in run])} at {listed(places)}."
+
+
+def _surrendered(run: Sequence[Fact]) -> str:
+    goods = units([fact["data"] for fact in run])
+    if all(not release["location_id"] for fact in run for release in fact["data"]["releases"]):
+        return f"The place in the queue for {goods} is given up."
+    return f"{goods} came too late to be wanted and went back to stock."
+
+
+def _order_allocated(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    parcels = plural(data["parcels"], "parcel")
+    return f"With that, everything is set aside: {plural(data['units'], 'unit')} in {parcels}."
+
+
+_REJECTED: Mapping[str, str] = {
+    "not_in_stock": "it is not there",
+    "mismatch": "something else lies there",
+    "damaged": "it is damaged",
+}
+
+
+def _rejected(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    why = _REJECTED.get(data["reason"], data["reason"].replace("_", " "))
+    return f"{data['location_id']} cannot provide {units(data['lines'])}, because {why}{because(data.get('note'))}."
+
+
+TELLERS: Mapping[str, Callable[[Sequence[Fact]], str]] = {
+    "SourcingRequested": _sourcing,
+    "LineAllocated": _allocated,
+    "LineBackordered": _allocated,
+    "LinePromised": _promised,
+    "BackorderReopened": _reopened,
+    "LineDeallocated": _deallocated,
+    "ReservationSurrendered": _surrendered,
+    "OrderAllocated": _order_allocated,
+    "AllocationRejected": _rejected,
+}

@@ -8,7 +8,7 @@ span                                  the same on a span of the log, into a sche
 from processors.projector.projector import Projector, Taken
 from processors.projector.span import end_offsets_of, fold_span
 from processors.projector.worker import run_projector
-from processors.projector.write import Overtaken, Position, Store, ensure_tables
+from processors.projector.write import Overtaken, Position, Store, drop_tables, ensure_tables
 
 __all__ = [
     "Overtaken",
@@ -16,6 +16,7 @@ __all__ = [
     "Projector",
     "Store",
     "Taken",
+    "drop_tables",
     "end_offsets_of",
     "ensure_tables",
     "fold_span",

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import polars as pl
 import psycopg
 from psycopg import sql
+from psycopg.errors import InvalidTableDefinition, UndefinedColumn
 
 from processors.projector.accept import ChainState, Skip
 from projections.model import Projection, Table
@@ -59,14 +60,46 @@ class Overtaken(Exception):
 
 
 def ensure_tables(connection: Connection, projections: Collection[Projection], schema: str = "public") -> None:
-    """Make the schema and all tables that are missing. May be run again, and by several processes at a time."""
+    """Make the schema and all tables that are missing. May be run again, and by several processes at a time.
+
+    Raises Fault where a table is there and is that of another build: what was folded into it cannot be given columns.
+    """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TABLES_LOCK])
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
         connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
         own = (Path(__file__).parent / "table.sql").read_text(encoding="utf-8")
-        for text in (own, *(ddl(projection) for projection in projections)):
-            connection.execute(text.encode())
+        try:
+            for text in (own, *(ddl(projection) for projection in projections)):
+                connection.execute(text.encode())
+        except (UndefinedColumn, InvalidTableDefinition) as error:
+            raise _of_another_build(str(error).splitlines()[0]) from error
+        rows = connection.execute(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s", [schema]
+        ).fetchall()
+        there = {(table, column) for table, column in rows}
+        for projection in projections:
+            for table in projection.tables:
+                lacking = [one.name for one in table.columns if (table.name, one.name) not in there]
+                if lacking:
+                    raise _of_another_build(f"table {table.name} has no column {', '.join(lacking)}")
+
+
+def drop_tables(connection: Connection, projections: Collection[Projection], schema: str = "public") -> None:
+    """Drop all tables of the projector, what depends on them, and how far it was: it then folds the log anew."""
+    names = ["projector_offsets", "skipped_facts", *(table.name for one in projections for table in one.tables)]
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TABLES_LOCK])
+        for name in names:
+            connection.execute(sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(sql.Identifier(schema, name)))
+
+
+def _of_another_build(detail: str) -> Fault:
+    return Fault(
+        "the tables were made by another build",
+        detail,
+        "nothing is lost, the log has it all: docs/operating.md, Upgrading, says how they are made anew",
+    )
 
 
 class Store:

@@ -12,7 +12,16 @@ import psycopg
 import pytest
 
 from events.catalogue import DEAD_LETTERS
-from processors.projector import Overtaken, Projector, Store, end_offsets_of, ensure_tables, fold_span, run_projector
+from processors.projector import (
+    Overtaken,
+    Projector,
+    Store,
+    drop_tables,
+    end_offsets_of,
+    ensure_tables,
+    fold_span,
+    run_projector,
+)
 from processors.projector.accept import ChainState
 from processors.projector.write import COPY_ROWS_MIN, Position
 from processors.topics import ensure_topics
@@ -334,6 +343,29 @@ def test_tables_have_the_columns_that_folds_write_to(store, ledger_env):
             written = {column.name: column.sql_type for column in table.columns}
             assert written.items() <= real.items(), table.name
             assert set(real) - set(written) <= {"incoming"}, table.name
+
+
+@pytest.mark.parametrize("older", ["ALTER TABLE order_status DROP due_by", "ALTER TABLE inventory DROP buffer CASCADE"])
+def test_tables_of_another_build_are_not_written_to_and_can_be_made_anew(store, ledger_env, older):
+    log = ChainLog()
+    log.decide("o-1", order_placed("o-1"))
+    one = projector(store)
+    one.place(TOPIC_ID)
+    one.take(log.records)
+    store.close()
+    with connect(ledger_env.services, "test") as connection:
+        connection.execute(older.encode())
+        connection.commit()
+        with pytest.raises(Fault, match="another build"):
+            ensure_tables(connection, ALL)
+        connection.rollback()
+        drop_tables(connection, ALL)
+        ensure_tables(connection, ALL)
+    assert asked(ledger_env.services, "SELECT count(*) FROM order_status") == [(0,)]
+    again = projector(store)
+    again.place(TOPIC_ID)
+    again.take(log.records)
+    assert asked(ledger_env.services, "SELECT count(*) FROM order_status") == [(1,)]
 
 
 def test_tables_may_be_made_by_several_processes_at_a_time(ledger_env):

@@ -112,6 +112,7 @@ _COMMANDS = (
     CommandType(stock_commands.RejectStock, "intake.stock", "sku", internal=True),
     CommandType(stock_commands.ExpireReservation, "intake.stock", "sku", internal=True),
     CommandType(stock_commands.CheckExpected, "intake.stock", "sku", internal=True),
+    CommandType(stock_commands.ServeQueue, "intake.stock", "sku", internal=True),
     CommandType(locations_commands.RegisterLocation, "intake.service", "location_id"),
     CommandType(locations_commands.SetLocationPolicy, "intake.service", "location_id"),
     CommandType(routing_commands.SetRoutingRules, "intake.service", "rules_id"),

@@ -279,6 +279,12 @@ class CheckExpected(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     sku: Id
 
 
+class ServeQueue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Units were offered to an order that may not take them: whoever else waits is served."""
+
+    sku: Id
+
+
 StockCommand = (
     ReceiveStock
     | ExpectStock
@@ -305,4 +311,5 @@ StockCommand = (
     | RejectStock
     | ExpireReservation
     | CheckExpected
+    | ServeQueue
 )

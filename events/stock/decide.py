@@ -66,6 +66,8 @@ def _answer(decision: Decision, data: c.StockCommand) -> Refused | None:
             return incoming.expect(decision, data)
         case c.CheckExpected():
             incoming.find_overdue(decision)
+        case c.ServeQueue():
+            decision.serve_queue(anew=True)
         case c.RejectStock():
             rejecting.reject(decision, data)
         case c.AdjustStock():

@@ -59,10 +59,15 @@ class Decision:
         self._served = self.stock
         self._lapses = len(self.facts)
 
-    def serve_queue(self) -> None:
-        """Give what came free to those who wait: by time of the order, then order, then line."""
+    def serve_queue(self, *, anew: bool = False) -> None:
+        """Give what came free to those who wait: by time of the order, then order, then line.
+
+        `anew`: also what was free before, for somebody who was offered it has not taken it.
+        """
         before = self._served.levels
-        if not self.stock.queue or not any(
+        if not self.stock.queue:
+            return
+        if not anew and not any(
             level.available > before.get(location_id, NOTHING).available
             or level.chain != before.get(location_id, NOTHING).chain
             for location_id, level in self.stock.levels.items()

@@ -10,15 +10,18 @@ from typing import Any, TypeAlias
 from events.categories.facts import CategoryPolicyApplied
 from events.envelope import AnyRecorded
 from events.orders.facts import (
+    AllocationAnswered,
     AllocationRejected,
     AmendmentDeclined,
     AmendmentRequested,
     BackorderReopened,
     DispatchCrossed,
+    LineBackordered,
     LineDeallocated,
     OrderAmended,
     OrderCancelled,
     OrderPlaced,
+    OrderQueued,
     ReservationSurrendered,
     ReturnReceived,
     ShipmentDispatched,
@@ -41,6 +44,7 @@ from processors.reactions.asked import Asked
 from processors.reactions.categories import apply, join
 from processors.reactions.crossing import open_case
 from processors.reactions.movements import ship, take_back
+from processors.reactions.offers import pass_on, release_and_pass_on
 from processors.reactions.rejections import correct
 from processors.reactions.release import release
 from processors.reactions.sourcing import Lookups, source_again, source_placed
@@ -57,9 +61,12 @@ INFORMED: Mapping[type[Any], Informed] = {
 
 #: Needs the fact alone.
 ALONE: Mapping[type[Any], Alone] = {
-    OrderAmended: release,
+    OrderAmended: release_and_pass_on,
     AmendmentDeclined: release,
-    OrderCancelled: release,
+    OrderCancelled: release_and_pass_on,
+    LineBackordered: pass_on,
+    AllocationAnswered: pass_on,
+    OrderQueued: pass_on,
     BackorderReopened: release,
     LineDeallocated: release,
     ReservationSurrendered: release,

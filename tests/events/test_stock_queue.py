@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from events.envelope import INTERNAL_CHANNEL
+from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.state import TOMBSTONES_KEPT_DAYS
 from tests.events.builders import (
@@ -165,6 +166,18 @@ def test_what_is_offered_is_not_given_to_a_younger_order_in_the_same_breath() ->
     story.then(
         f.StockReceived, like(f.StockOffered, order_id="whole"), like(f.StockReserved, order_id="young", quantity=1)
     )
+
+
+def test_what_was_offered_and_not_taken_is_for_whoever_else_waits_when_that_is_said() -> None:
+    story = given(
+        wait_for(3, order="whole", placed_at=at("08:00:00"), mode="offer"),
+        wait_for(3, order="other", placed_at=at("08:30:00"), mode="offer"),
+        wait_for(2, order="young", placed_at=at("09:00:00")),
+        receive(3),
+    )
+    story.when(c.ServeQueue(sku="MUG")).then(like(f.StockOffered, order_id="other"))
+    story.when(c.ServeQueue(sku="MUG")).then(like(f.StockReserved, order_id="young", quantity=2, waited=True))
+    story.when(c.ServeQueue(sku="MUG")).then_nothing()
 
 
 def test_an_order_that_goes_as_a_whole_does_not_keep_others_from_what_is_too_little_for_it() -> None:

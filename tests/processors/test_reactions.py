@@ -22,6 +22,7 @@ from processors.reactions.allocation import allocation
 from processors.reactions.asked import Asked
 from processors.reactions.crossing import open_case
 from processors.reactions.movements import ship, take_back
+from processors.reactions.offers import release_and_pass_on
 from processors.reactions.rejections import correct
 from processors.reactions.release import release
 from processors.reactions.sender import encode
@@ -419,7 +420,7 @@ def test_timers_speak_of_what_is_due_and_say_the_due_time() -> None:
 def test_every_fact_that_releases_something_is_wired_to_release() -> None:
     for row in FACTS.values():
         if "releases" in row.data.__struct_fields__:
-            assert ALONE.get(row.data) is release, row.name
+            assert ALONE.get(row.data) in {release, release_and_pass_on}, row.name
     known = {row.data for row in FACTS.values()}
     assert known >= REACTED_TO
 
@@ -532,3 +533,25 @@ def test_a_location_that_does_not_serve_the_channel_is_passed_over() -> None:
     held, waits = source_placed(placed(("1", "MUG", 3)), known)
     assert (held.data.location_id, held.data.quantity) == ("BERLIN", 1)
     assert (waits.data.quantity, waits.data.not_at) == (2, ("MUNICH",))
+
+
+def test_what_an_order_was_offered_and_stops_asking_for_is_passed_on() -> None:
+    """Before, it stayed free until its SKU moved again, whoever waited for it."""
+    line: dict[str, Any] = {"order_id": "o1", "line_id": "1", "sku": "MUG", "quantity": 2}
+    counted = {"line_id": "1", "sku": "MUG", "quantity": 2, "from_allocated": 0}
+
+    def served(data: Any) -> list[str]:
+        return [row.data.sku for row in react([recorded(data)], stock()) if row.name == "ServeQueue"]
+
+    assert served(o.LineBackordered(**line, attempt=0)) == ["MUG"]
+    assert served(o.LineBackordered(**line, attempt=1999)) == []
+    answer = {**line, "location_id": "", "attempt": 1999, "stock_version": 2}
+    assert served(o.AllocationAnswered(**answer, outcome="offered")) == ["MUG"]
+    assert served(o.AllocationAnswered(**answer, outcome="refused")) == []
+    for from_open, skus in ((2, ["MUG"]), (0, [])):
+        cancelled = o.LineCancelled(**counted, from_open=from_open, from_backordered=2 - from_open)
+        about = {"order_id": "o1", "by": "customer", "reason": "", "before_allocation": True}
+        cancel = o.OrderCancelled(**about, lines=(cancelled,), releases=())
+        assert served(cancel) == skus
+    queued = o.QueuedLine(line_id="1", sku="MUG", quantity=2, from_sourcing=0)
+    assert served(o.OrderQueued(order_id="o1", queue="q", reason="r", detail="d", lines=(queued,))) == ["MUG"]

@@ -125,8 +125,7 @@ def _check_waits(truth: Truth, orders: dict[str, Any], skus: dict[str, Any]) -> 
             # Whoever may wait at some locations only is given what comes in there.
             at = waiting.locations if waiting.mode == "grant_there" else tuple(stock.levels)
             free = sum(stock.level(place).free(waiting.for_channel) for place in at if place not in waiting.not_at)
-            if waiting.mode != "offer" and sku not in truth.offered:
-                # What was once offered to an order that then did not take it is given with the next increase only.
+            if waiting.mode != "offer":
                 must(free == 0, "nobody_waits_for_what_is_there", (sku, attempt, waiting, stock.levels))
     differing = {key for key in waits.keys() | queued.keys() if waits.get(key) != queued.get(key)}
     must(not differing, "orders_and_stock_agree_on_waits", (differing, waits, queued))

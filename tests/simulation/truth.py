@@ -61,7 +61,6 @@ class Truth:
         self.crossings: set[str] = set()
         self.rejected: Counter[tuple[str, str]] = Counter()
         self.corrected: Counter[tuple[str, str]] = Counter()
-        self.offered: set[str] = set()
         self._tombstones: dict[tuple[str, str, int], datetime] = {}
 
     # What was asked, and what must follow from it
@@ -125,8 +124,6 @@ class Truth:
             elif name == "StockRejected":
                 self.corrected[record["data"]["order_id"], record["data"]["line_id"]] += record["data"]["quantity"]
                 self._check_rejected(record["data"], facts, levels)
-            elif name == "StockOffered":
-                self.offered.add(record["stream_id"])
             elif name == "StockReturned":
                 self.returned[record["data"]["order_id"], record["data"]["line_id"]] += record["data"]["quantity"]
         state = ledger.streams[first["stream_id"]].state

@@ -1,0 +1,43 @@
+"""What an order was offered and may not take is for whoever else waits.
+
+An order that goes as a whole is offered units of one SKU and tries again as a whole. Where it then waits for another
+SKU, is given up or put before a person, nothing of the first SKU moves: nobody would be served from what is free.
+
+LineBackordered(TRAY, with its order) -> ServeQueue(TRAY)
+"""
+
+from events.envelope import AnyRecorded
+from events.orders.allocation import WHOLE_ORDER
+from events.orders.facts import AllocationAnswered, LineBackordered, OrderAmended, OrderCancelled, OrderQueued
+from events.stock.commands import ServeQueue
+from processors.reactions.asked import Asked
+from processors.reactions.release import release
+
+ACTOR = "offers"
+
+
+def pass_on(fact: AnyRecorded) -> list[Asked]:
+    """ServeQueue for each SKU that the order has stopped asking for."""
+    return [
+        Asked.because(fact, ACTOR, command_id=f"serve:{fact.event_id}:{sku}", data=ServeQueue(sku=sku))
+        for sku in _given_up(fact.data)
+    ]
+
+
+def release_and_pass_on(fact: AnyRecorded) -> list[Asked]:
+    """What the order held is let go of, and what it may have been offered passed on."""
+    return release(fact) + pass_on(fact)
+
+
+def _given_up(data: object) -> list[str]:
+    match data:
+        case LineBackordered():
+            return [data.sku] if data.attempt == WHOLE_ORDER else []
+        case AllocationAnswered():
+            return [data.sku] if data.outcome == "offered" else []
+        case OrderCancelled() | OrderAmended():
+            return sorted({line.sku for line in data.lines if line.from_open})
+        case OrderQueued():
+            return sorted({line.sku for line in data.lines})
+        case _:
+            raise TypeError(f"{type(data).__name__} gives up no offer")

@@ -11,8 +11,8 @@ import pytest
 from events.catalogue import COMMANDS, FACTS
 from events.envelope import INTERNAL_CHANNEL, Recorded
 from events.orders import facts as o
-from events.orders.attempts import attempt_number, round_of
-from events.orders.commands import DeclineAmendment, LineQuantity, QueueOrder, ReleaseOrder
+from events.orders.attempts import attempt_number
+from events.orders.commands import LineQuantity, QueueOrder, ReleaseOrder
 from events.routing.rules import read_rules
 from events.stock import facts as s
 from events.stock.commands import AwaitStock, ExpireReservation, RejectStock, ReleaseStock, ReserveStock
@@ -470,88 +470,9 @@ def test_what_one_order_of_a_batch_asks_for_is_not_planned_for_the_next() -> Non
     assert lookups == stock(MUG={"BERLIN": 2, "MUNICH": 2}), "the look-ups are the caller's"
 
 
-def amendment_requested(*lines: tuple[str, int, int], **more: Any) -> Recorded[Any]:
-    """(line, units before, units wanted); the SKU of line 1 is SKU-1."""
-    return recorded(
-        o.AmendmentRequested(
-            order_id="o1",
-            amendment_id="A1",
-            by="customer",
-            lines=tuple(
-                o.AmendmentLine(line_id=line, sku=f"SKU-{line}", ordered_before=before, ordered=wanted)
-                for line, before, wanted in lines
-            ),
-            round=4,
-            placed_at=AT,
-            sales_channel="web",
-            **more,
-        )
-    )
-
-
-def test_the_extra_units_of_an_amendment_are_asked_for_and_nothing_else() -> None:
-    fact = amendment_requested(("1", 2, 5), ("2", 3, 1))
-    assert skus_to_look_up([fact]) == {"SKU-1"}
-    stock = {"SKU-1": {"BERLIN": 2, "MUNICH": 1}}
-    asked = react([fact], Lookups(stock, PLACES))
-    assert [(row.data.location_id, row.data.quantity) for row in asked] == [("MUNICH", 1), ("BERLIN", 2)]
-    assert all(isinstance(row.data, ReserveStock) and round_of(row.data.attempt) == 4 for row in asked)
-
-
-def test_an_amendment_that_cannot_be_made_whole_is_declined_with_what_there_is_of_each_line() -> None:
-    fact = amendment_requested(("1", 2, 5), ("2", 1, 2))
-    stock = {"SKU-1": {"BERLIN": 2}, "SKU-2": {"BERLIN": 9}}
-    (asked,) = react([fact], Lookups(stock, PLACES))
-    assert isinstance(asked.data, DeclineAmendment)
-    assert [(line.line_id, line.available) for line in asked.data.lines] == [("1", 2), ("2", 1)]
-
-
-def test_an_amendment_does_not_ask_a_location_that_has_looked_and_rejected() -> None:
-    rejected = (o.Excluded(line_id="1", location_id="BERLIN", rejected=True),)
-    fact = amendment_requested(("1", 2, 3), excluded=rejected)
-    (asked,) = react([fact], Lookups({"SKU-1": {"BERLIN": 9, "MUNICH": 1}}, PLACES))
-    assert asked.data.location_id == "MUNICH"
-    (asked,) = react([fact], Lookups({"SKU-1": {"BERLIN": 9}}, PLACES))
-    assert isinstance(asked.data, DeclineAmendment)
-
-
-def test_an_amendment_is_offered_what_its_channel_may_have_where_it_is_served() -> None:
-    fact = amendment_requested(("1", 1, 2))
-    channel = fact.data.sales_channel
-    there = Lookups({"SKU-1": {"BERLIN": 1}}, PLACES)
-    (asked,) = react([fact], there._replace(kept={"SKU-1": {"BERLIN": {f"not-{channel}": 1}}}))
-    assert isinstance(asked.data, ReserveStock)
-    shut = {**PLACES, "BERLIN": BERLIN._replace(excluded_channels=(channel,))}
-    for closed in (there._replace(kept={"SKU-1": {"BERLIN": {channel: 1}}}), there._replace(places=shut)):
-        (asked,) = react([fact], closed)
-        assert isinstance(asked.data, DeclineAmendment)
-
-
 def test_a_location_that_does_not_serve_the_channel_is_passed_over() -> None:
     closed = MUNICH._replace(excluded_channels=("web",))
     known = Lookups({"MUG": {"BERLIN": 1, "MUNICH": 9}}, {**PLACES, "MUNICH": closed})
     held, waits = source_placed(placed(("1", "MUG", 3)), known)
     assert (held.data.location_id, held.data.quantity) == ("BERLIN", 1)
     assert (waits.data.quantity, waits.data.not_at) == (2, ("MUNICH",))
-
-
-def test_what_an_order_was_offered_and_stops_asking_for_is_passed_on() -> None:
-    """Before, it stayed free until its SKU moved again, whoever waited for it."""
-    line: dict[str, Any] = {"order_id": "o1", "line_id": "1", "sku": "MUG", "quantity": 2}
-    counted = {"line_id": "1", "sku": "MUG", "quantity": 2, "from_allocated": 0}
-
-    def served(data: Any) -> list[str]:
-        return [row.data.sku for row in react([recorded(data)], stock()) if row.name == "ServeQueue"]
-
-    assert served(o.LineBackordered(**line, attempt=0)) == ["MUG"]
-    assert served(o.LineBackordered(**line, attempt=1999)) == []
-    answer = {**line, "location_id": "", "attempt": 1999, "stock_version": 2}
-    assert served(o.AllocationAnswered(**answer, outcome="offered")) == ["MUG"]
-    assert served(o.AllocationAnswered(**answer, outcome="refused")) == []
-    for from_open, skus in ((2, ["MUG"]), (0, [])):
-        cancelled = o.LineCancelled(**counted, from_open=from_open, from_backordered=2 - from_open)
-        about = {"order_id": "o1", "by": "customer", "reason": "", "before_allocation": True}
-        cancel = o.OrderCancelled(**about, lines=(cancelled,), releases=())
-        assert served(cancel) == skus
-    queued = o.QueuedLine(line_id="1", sku="MUG", quantity=2, from_sourcing=0)
-    assert served(o.OrderQueued(order_id="o1", queue="q", reason="r", detail="d", lines=(queued,))) == ["MUG"]

@@ -57,7 +57,7 @@ class Streams(NamedTuple):
     `ids_kept_days` is how long the ids of channels' commands are remembered, in days of log time; None is for the life
     of the stream. Ids of the ledger's own commands are remembered for good either way.
 
-    `entries` is what a state takes in memory, in things that it remembers; None where that goes by its facts.
+    `entries` is what a state takes in memory, in facts of an order; None where that goes by its own facts.
     """
 
     begin: Callable[[str], Any]

@@ -203,9 +203,12 @@ class Stock(Struct, frozen=True, kw_only=True):
 
     @property
     def entries(self) -> int:
-        """How many things it remembers, which is what its memory goes by; the sales of a year are not among them."""
+        """What it takes in memory, in facts of an order (about 600 bytes): an attempt 230 bytes, a movement 120.
+
+        The sales of a year are not among what it remembers.
+        """
         attempts = len(self.reservations) + len(self.queue) + len(self.answered) + len(self.tombstones)
-        return 1 + attempts + sum(len(level.moves) for level in self.levels.values())
+        return 1 + attempts // 3 + sum(len(level.moves) for level in self.levels.values()) // 5
 
     def shared_rules(self, location_id: str) -> tuple[Rules, ...]:
         """Rules that are not the SKU's at this location alone, the most specific first."""

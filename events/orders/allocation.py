@@ -84,9 +84,14 @@ def _waiting(decision: Decision, line: Line, answer: c.Answer) -> None:
         _backorder(decision, line, waits, answer.attempt, answer.stock_version)
     if waits or _only_waits_were_asked(decision):
         _wait_as_a_whole(decision)
-    # A whole order's place in the queue is for all that it needs of the SKU, thus for more than the line.
     if not (waits and decision.order.as_a_whole):
         decision.surrender(line, answer, answer.quantity - waits)
+        return
+    # A whole order's place in the queue is for all that it needs of the SKU, thus for more than the line. Where it
+    # needs less by now, others would be kept from units that it is not going to take.
+    needed = sum(one.unmade for one in decision.order.lines.values() if one.sku == line.sku)
+    if answer.quantity > needed:
+        decision.leave_queues("changed")
 
 
 def _offered(decision: Decision, line: Line, answer: c.Answer) -> None:

@@ -73,6 +73,7 @@ def conclude(
         return refused
     if isinstance(data, _CHANGING):
         decision.go_on_in_turn()
+        holding.stand_still(decision)
     if decision.order.queues:
         queueing.end_what_is_over(decision)
     if decision.order.fully_allocated and not order.fully_allocated:

@@ -296,3 +296,18 @@ def test_a_lost_hold_of_an_allocated_order_is_sourced_again_as_a_whole() -> None
 def test_cancelling_the_line_that_is_missing_completes_an_order_that_goes_as_a_whole() -> None:
     story = whole(A=1, B=1).when(reserved(1, line="A"), cancel({"B": 1}))
     story.then(f.OrderCancelled, like(f.OrderAllocated, units=1))
+
+
+def test_a_whole_order_that_needs_less_than_it_waits_for_asks_anew() -> None:
+    """It would be offered three units and take two: who waits behind it would be kept from the third."""
+    story = given(place({"1": ("BOWL", 1), "2": ("BOWL", 2)}, allocation="all_or_nothing"), cancel({"2": 1}))
+    story.when(waiting(3)).then(
+        like(f.LineBackordered, line_id="1"),
+        like(f.LineBackordered, line_id="2"),
+        like(f.BackorderReopened, reason="changed"),
+        like(f.BackorderReopened, reason="changed"),
+        like(f.SourcingRequested, round=2),
+    )
+    given(place({"1": ("BOWL", 1), "2": ("BOWL", 2)}, allocation="all_or_nothing")).when(waiting(3)).then(
+        like(f.LineBackordered, line_id="1"), like(f.LineBackordered, line_id="2")
+    )

@@ -127,6 +127,9 @@ def _offered(decision: Decision, line: Line, answer: c.Answer) -> None:
                 stock_version=version if waiting.line_id == line.line_id else None,
             )
         )
+    if not decision.order.may_source:
+        # It may not take what it was offered: that is said, so that somebody else gets it.
+        _note(decision, line, answer, 0)
 
 
 def _lost(decision: Decision, line: Line, answer: c.Answer) -> None:

@@ -243,6 +243,7 @@ class OrderHeld(Struct, frozen=True, kw_only=True):
     hold: Text
     reason: Text | None = None
     stock: Text = "keep"
+    open_skus: tuple[Id, ...] = ()
 
 
 class HoldReleased(Struct, frozen=True, kw_only=True):

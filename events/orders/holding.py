@@ -33,7 +33,16 @@ def hold(decision: Decision, data: c.HoldOrder) -> Refused | None:
             hint="a hold only keeps what has not left yet",
         )
     amending.decline(decision, "held")
-    decision.add(f.OrderHeld(order_id=order.order_id, hold=data.hold, reason=data.reason, stock=data.stock))
+    idle = {line.sku for line in order.lines.values() if line.idle} if order.as_a_whole else ()
+    decision.add(
+        f.OrderHeld(
+            order_id=order.order_id,
+            hold=data.hold,
+            reason=data.reason,
+            stock=data.stock,
+            open_skus=tuple(sorted(idle)),
+        )
+    )
     stand_still(decision)
     return None
 

@@ -213,6 +213,9 @@ def _await(decision: Decision, data: c.AwaitStock) -> Refused | None:
                 not_at=data.not_at,
             )
         )
+        if mode == "offer":
+            # It may have been offered what is free, and cannot use it: that is for the others.
+            decision.serve_queue(anew=True)
     return None
 
 

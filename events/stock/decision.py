@@ -67,7 +67,10 @@ class Decision:
         before = self._served.levels
         if not self.stock.queue:
             return
-        if not anew and not any(
+        if anew:
+            if not any(level.available > 0 for level in self.stock.levels.values()):
+                return
+        elif not any(
             level.available > before.get(location_id, NOTHING).available
             or level.chain != before.get(location_id, NOTHING).chain
             for location_id, level in self.stock.levels.items()

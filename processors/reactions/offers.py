@@ -8,7 +8,14 @@ LineBackordered(TRAY, with its order) -> ServeQueue(TRAY)
 
 from events.envelope import AnyRecorded
 from events.orders.allocation import WHOLE_ORDER
-from events.orders.facts import AllocationAnswered, LineBackordered, OrderAmended, OrderCancelled, OrderQueued
+from events.orders.facts import (
+    AllocationAnswered,
+    LineBackordered,
+    OrderAmended,
+    OrderCancelled,
+    OrderHeld,
+    OrderQueued,
+)
 from events.stock.commands import ServeQueue
 from processors.reactions.asked import Asked
 from processors.reactions.release import release
@@ -37,6 +44,8 @@ def _given_up(data: object) -> list[str]:
             return [data.sku] if data.outcome == "offered" else []
         case OrderCancelled() | OrderAmended():
             return sorted({line.sku for line in data.lines if line.from_open})
+        case OrderHeld():
+            return list(data.open_skus)
         case OrderQueued():
             return sorted({line.sku for line in data.lines})
         case _:

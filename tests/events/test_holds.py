@@ -171,3 +171,14 @@ def test_whatever_crosses_the_hold_an_order_that_goes_as_a_whole_stands_in_nobod
     shop.ask(release_hold(), receive(1, sku="A"), receive(1, sku="B"))
     shop.run()
     assert all(order.fully_allocated for order in shop.orders.values())
+
+
+def test_an_order_that_goes_as_a_whole_says_what_it_may_have_been_offered_and_does_not_take_while_it_is_held() -> None:
+    placed = place({"1": 2, "2": 1}, allocation="all_or_nothing")
+    offered = answers(answer("offered", 2, version=2, attempt=1999))
+    story = given(placed, waiting(2), offered).when(hold())
+    assert story.answer[0].open_skus == ("SKU-2",), "line 1 is being asked for"
+    # An offer that comes while it is held.
+    late = answers(answer("offered", 2, version=1, attempt=1999))
+    story = given(placed, hold()).when(late)
+    assert story.answer[-1].outcome == "offered"

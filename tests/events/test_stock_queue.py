@@ -180,6 +180,18 @@ def test_what_was_offered_and_not_taken_is_for_whoever_else_waits_when_that_is_s
     story.when(c.ServeQueue(sku="MUG")).then_nothing()
 
 
+def test_who_was_offered_less_than_it_needs_by_now_leaves_it_to_the_others() -> None:
+    """Seed 1124070: the order had grown while it waited."""
+    story = given(
+        wait_for(1, order="whole", placed_at=at("08:00:00"), mode="offer"),
+        wait_for(1, order="young", placed_at=at("09:00:00")),
+        receive(1),
+    )
+    story.when(wait_for(4, order="whole", attempt=2, placed_at=at("08:00:00"), mode="offer")).then(
+        like(f.StockAwaited, order_id="whole"), like(f.StockReserved, order_id="young", quantity=1)
+    )
+
+
 def test_an_order_that_goes_as_a_whole_does_not_keep_others_from_what_is_too_little_for_it() -> None:
     story = given(
         wait_for(3, order="whole", placed_at=at("08:00:00"), mode="offer"),

@@ -24,7 +24,7 @@ from events.stock.commands import ExpireReservation
 from processors.ledger import partition, snapshots, takeover, writer
 from processors.ledger.partition import Answer, PartitionLedger, Stream
 from processors.projector import accept
-from processors.reactions import engine, movements, reader, release, wiring
+from processors.reactions import engine, movements, reader, rejections, release, wiring
 from processors.reactions.asked import Asked
 from tests.simulation.tables import MemoryStore
 
@@ -269,5 +269,8 @@ PLANTED: Mapping[str, Bug] = {
     "asides_in_any_order": Bug("facts overtake what was set aside before them", _asides_in_any_order),
     "promises_twice": Bug("held units are promised again", _promises_twice),
     "holds_lapse_by_timer": Bug("a hold counts until a timer rings", _lapses_by_timer),
+    "corrections_twice": Bug(
+        "a rejection that is repeated corrects the stock again", lambda: _numbered(rejections.correct)
+    ),
     "holds_of_shipped_stay": Bug("what was dispatched stays reserved", _keeps_holds_of_shipped),
 }

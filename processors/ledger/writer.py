@@ -53,7 +53,7 @@ SNAPSHOT_SHARE = 20
 # Streams in memory, counted in facts of orders (about 600 bytes each, measured on Online Retail II) and what takes as
 # much of SKUs. Those touched longest ago are let go after a snapshot. Fewer makes more commands wait for a row of
 # PostgreSQL, more is memory that a process keeps for orders that nobody will touch again.
-ENTRIES_IN_MEMORY_MAX = 250_000
+ENTRIES_IN_MEMORY_MAX = 150_000
 # Waiting for the broker to take what is on its way, at a stop or before a snapshot; then it is left to the chain.
 FLUSH_SECONDS = 15.0
 # Between attempts while PostgreSQL or Kafka is away.

@@ -48,8 +48,8 @@ from tests.support.oracle import Oracle
 from tests.support.shop import Shop, command, dispatch, open_shop, place, receive
 
 WORKERS = ("ledger", "reactions", "projector")
-#: So few that each has as much to remember (attempts, movements of all its locations) as it ever will when the warm-up is
-#: over. With 400 the last of that comes after twenty minutes, and what fills looks like what leaks.
+#: So few that each has as much to remember (attempts, movements of all its locations) as it ever will when the warm-up
+#: is over. With 400 the last of that comes after twenty minutes, and what fills looks like what leaks.
 SKUS = 120
 #: An order is dispatched, delivered and sometimes returned so many orders after it was placed.
 ORDERS_UNTIL_DISPATCH, ORDERS_UNTIL_DELIVERY, ORDERS_UNTIL_RETURN = 300, 600, 900

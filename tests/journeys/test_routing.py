@@ -77,6 +77,8 @@ def test_what_is_kept_from_the_orders_channel_is_not_planned_with_and_said(shop:
     shop.accepted(command("SetChannelPolicy", sku="kept", location_id="L1", excluded_channels=["web"]))
     shop.accepted(place("kept-1", ("kept", 2), at="2026-11-29T09:00:00Z"))
     assert shop.line("kept-1")["backordered"] == 2
+    assert shop.order("kept-1")["kept_from_channel"] == {"kept": {"L1": 10}}
+    assert "kept waits although it is there" in told(shop, "order", "kept-1").stdout
     explained = told(shop, "route", "kept-1", "--explain")
     assert "line 1: 2 × kept: 2 without a location" in explained.stdout, explained.output
     assert "buffers and exclusions keep kept from channel web: 10 at L1" in explained.stdout

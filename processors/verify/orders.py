@@ -292,10 +292,11 @@ class Orders:
             row = self.amendments.row(data["order_id"], data["amendment_id"])
             row.status, row.answered_at = "applied", fact["recorded_at"]
         order = self.orders.get(data["order_id"])
-        if order is not None and data["promised_by"] is not None:
-            order.promised_by = data["promised_by"]
-            if data["by"] == "customer" or order.due_by is None:
-                order.due_by = data["promised_by"]
+        if order is not None:
+            order.promised_by = data["promised_by"] or order.promised_by
+            # Facts from before `due_by` was stated: a promise that the customer moved counts.
+            moved = data["promised_by"] if data["by"] == "customer" else None
+            order.due_by = data["due_by"] or moved or order.due_by
         for line in data["lines"]:
             change = line["ordered"] - line["ordered_before"]
             self.move(

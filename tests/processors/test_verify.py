@@ -55,9 +55,14 @@ class Facts:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.expected: dict[tuple[str | None, ...], tuple[int, Any, bool]] = {}
+        self.asked: set[tuple[str, ...]] = set()
 
     def follow(self, data: dict[str, Any], name: str) -> dict[str, Any]:
-        """What a fact says of goods on their way follows from what was said of them before; {} where nothing was."""
+        """What a fact says of goods on their way, or of a count, follows from what was said of them before; {} where
+        nothing was.
+        """
+        if name in {"CountApprovalRequested", "CountRejected", "StockCounted"}:
+            return self._follow_count(data, name)
         if name not in _ON_THEIR_WAY:
             return data
         reference = (data.get("transfer_id"), data.get("purchase_order"))
@@ -83,6 +88,14 @@ class Facts:
             case "ReceiptOverdue":
                 data, overdue = {**data, "quantity": quantity, "expected_at": expected_at}, True
         self.expected[key] = quantity, expected_at, overdue
+        return data
+
+    def _follow_count(self, data: dict[str, Any], name: str) -> dict[str, Any]:
+        key = (data["sku"], data["location_id"], data["count_id"])
+        if name == "CountApprovalRequested":
+            self.asked.add(key)
+        elif key not in self.asked:
+            return {**data, "count_id": None} if name == "StockCounted" else {}
         return data
 
     def data(self, name: str, **fixed: Any) -> dict[str, Any]:

@@ -1,13 +1,16 @@
-"""Times as people and readers are told them: RFC 3339 in UTC with a Z, no more digits than there are.
+"""Times as people and readers are told them: RFC 3339 in UTC with a Z, no more digits than there are. Days and weeks
+of any time that a channel may say: the first and the last day that there are have no day before and none after.
 
 >>> from datetime import datetime, timezone
 >>> rfc3339(datetime(2026, 11, 27, 18, tzinfo=timezone.utc))
 '2026-11-27T18:00:00Z'
+>>> weeks_before(date(2026, 11, 27), 4)
+(datetime.date(2026, 10, 26), datetime.date(2026, 11, 23))
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import overload
 
 
@@ -25,3 +28,19 @@ def rfc3339(value: datetime | str | None) -> str | None:
     if time.tzinfo is None:
         raise ValueError(f"{value} has no offset")
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def monday_of(day: date) -> date:
+    """The first day of the week that the day is in."""
+    return day - timedelta(days=day.weekday())
+
+
+def weeks_before(day: date, weeks: int) -> tuple[date, date]:
+    """The first day of so many whole weeks before the week of this day, and the first day after them."""
+    last = monday_of(day)
+    return date.fromordinal(max(date.min.toordinal(), last.toordinal() - 7 * weeks)), last
+
+
+def day_after(day: date) -> date:
+    """The next day; the last day that there is stays."""
+    return date.fromordinal(min(date.max.toordinal(), day.toordinal() + 1))

@@ -17,6 +17,7 @@ from events.locations.commands import RegisterLocation
 from events.orders.commands import PlaceOrder
 from events.orders.facts import OrderPlaced
 from events.promises import promise_end
+from events.times import day_after, weeks_before
 from processors.reactions.lookups import PACE_WEEKS, read_kept, read_load, read_places, read_router
 from processors.reactions.sourcing import wanted_by
 from processors.routing.book import Router, default_router
@@ -24,6 +25,8 @@ from processors.routing.channels import offered
 from processors.routing.model import Availability, Need, Place, Wanted, World
 from processors.routing.whatif import Past, Totals
 from runtime.errors import Fault
+
+_LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -180,12 +183,12 @@ def _stock(connection: psycopg.Connection[Any], skus: list[str] | None) -> dict[
 
 
 def _weekly(connection: psycopg.Connection[Any], at: datetime, skus: list[str] | None) -> dict[str, dict[str, float]]:
-    monday = at.date() - timedelta(days=at.date().weekday())
+    first, last = weeks_before(at.date(), PACE_WEEKS)
     weekly: dict[str, dict[str, float]] = {}
     for sku, location_id, units in connection.execute(
         "SELECT sku, location_id, sum(shipped)::bigint FROM sku_weeks WHERE week >= %(first)s AND week < %(last)s"
         " AND (%(skus)s::text[] IS NULL OR sku = ANY(%(skus)s)) GROUP BY sku, location_id",
-        {"first": monday - timedelta(weeks=PACE_WEEKS), "last": monday, "skus": skus},
+        {"first": first, "last": last, "skus": skus},
     ):
         weekly.setdefault(sku, {})[location_id] = units / PACE_WEEKS
     return weekly
@@ -203,7 +206,7 @@ def read_history(connection: psycopg.Connection[Any], first: date, last: date, p
     """The orders placed on these days (UTC). Their pool of stock: what is available now, and what orders placed since
     then hold or were sent.
     """
-    period = {"first": _start(first), "last": _start(last + timedelta(days=1))}
+    period = {"first": _start(first), "last": _start(day_after(last))}
     rows = connection.execute(
         "SELECT h.data, h.occurred_at, h.channel FROM order_status AS s"
         " JOIN order_history AS h ON h.order_id = s.order_id AND h.fact = 'OrderPlaced'"
@@ -234,7 +237,7 @@ def promised(wanted: Wanted, days: int | None) -> Wanted:
     """The order with a promise so many days after it was placed, where it has none and one is asked for."""
     if days is None or wanted.due_by is not None:
         return wanted
-    return wanted._replace(due_by=wanted.at + timedelta(days=days))
+    return wanted._replace(due_by=wanted.at + min(timedelta(days=days), _LAST_MOMENT - wanted.at))
 
 
 def _start(day: date) -> datetime:

@@ -229,7 +229,7 @@ def what_if_command(
         base = known or default_router()
     else:
         with open_database() as connection:
-            history = read_history(connection, first or date(1970, 1, 1), last or date(9999, 12, 30), promise_days)
+            history = read_history(connection, first or date(1970, 1, 1), last or date.max, promise_days)
             base = known or _in_force(connection)
     if not history.past.orders:
         fail("there is nothing to route again", "no order was placed on these days", "choose other days")

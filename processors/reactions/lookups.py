@@ -7,12 +7,13 @@ The tables are a moment behind the log, and so may be the answer: the stock stre
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import psycopg
 
 from events.routing.rules import RulesError, read_rules
+from events.times import weeks_before
 from processors.reactions.positions import Database
 from processors.reactions.sourcing import Lookups
 from processors.reactions.timers import LineDue, OrderDue, ReceiptDue, ReservationDue
@@ -75,9 +76,9 @@ class Load(NamedTuple):
 def _stock_parameters(skus: Collection[str], moments: Collection[datetime]) -> dict[str, Any]:
     if not moments:
         return {"skus": list(skus)}
-    day = max(moments).date()
-    monday = day - timedelta(days=day.weekday())
-    return {"skus": list(skus), "first": monday - timedelta(weeks=PACE_WEEKS), "last": monday}
+    # The one in the middle: a clock that lies about one order leads the others of a batch nowhere.
+    first, last = weeks_before(sorted(moments)[len(moments) // 2].date(), PACE_WEEKS)
+    return {"skus": list(skus), "first": first, "last": last}
 
 
 def read_load(connection: psycopg.Connection[Any], moments: Collection[datetime]) -> Load:

@@ -95,7 +95,7 @@ def rerun(past: Past, router: Router, yardstick: Router | None = None) -> Totals
 
 def _late(wanted: Wanted, measured: Measured, roads: Router) -> bool:
     days = measured.wait_days + roads.days_on_the_road(wanted.service_level, measured.distance)
-    return wanted.due_by is not None and wanted.at + timedelta(days=days) > wanted.due_by
+    return wanted.due_by is not None and timedelta(days=days) > wanted.due_by - wanted.at
 
 
 def _send(waiting: dict[str, int], places: Mapping[str, Place], days: int) -> None:

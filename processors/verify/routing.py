@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from events.times import monday_of
 from processors.verify.facts import Handler
 from processors.verify.rows import Expected, Row, Table
 
@@ -52,8 +53,7 @@ class Routing:
 
     def shipped(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         day = fact["occurred_at"].date()
-        monday = day - timedelta(days=day.weekday())
-        self.weeks.row(data["sku"], data["location_id"], monday).shipped += data["quantity"]
+        self.weeks.row(data["sku"], data["location_id"], monday_of(day)).shipped += data["quantity"]
 
     def dispatched(self, partition: int, fact: Mapping[str, Any]) -> None:
         """A parcel left; kept per partition of the orders."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from events.times import rfc3339
+from events.times import day_after, rfc3339
 from projections.kpi.definitions import COMPONENTS, OPENABLE, Definition, Dimension
 
 #: Digits after the point: a microsecond in hours has ten, nobody acts on more than the sixth.
@@ -120,7 +120,7 @@ def interpreted(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Cursor[
 
 def bounds(from_: date | None, to: date | None) -> dict[str, Any]:
     """Values for `IN_RANGE`."""
-    return {"from": _midnight(from_) if from_ else None, "until": _midnight(to + timedelta(days=1)) if to else None}
+    return {"from": _midnight(from_) if from_ else None, "until": _midnight(day_after(to)) if to else None}
 
 
 def _midnight(day: date) -> datetime:

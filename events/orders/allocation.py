@@ -4,13 +4,16 @@ Each line belongs to one SKU, so its answers have an order: the versions of that
 and never after a newer one; repeats, however they are grouped, change nothing.
 
 An order that goes as a whole lets go of everything as soon as one line is refused, and asks again line by line; when a
-line has to wait, the whole order waits, and it tries again as a whole when stock is offered.
+line has to wait, the whole order waits, and it tries again as a whole when stock is offered. It has one question open
+at a time, so what answers an earlier one is given back: taken for an answer to the newest, it would have the order ask
+on while that is still under way, and go round for ever with two answers that each come for the question of the other.
 """
 
 from events.envelope import Refused
 from events.orders import amending, holding, promising
 from events.orders import commands as c
 from events.orders import facts as f
+from events.orders.attempts import round_of
 from events.orders.decision import Decision
 from events.orders.state import Line
 
@@ -28,7 +31,13 @@ def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
             continue
         if amending.take_answer(decision, line, answer):
             continue
+        order = decision.order
+        stale = order.as_a_whole and round_of(answer.attempt) < order.sourced_round
         match answer.outcome:
+            case "reserved" | "waiting" if stale:
+                decision.surrender(line, answer, answer.quantity)
+            case "refused" | "offered" if stale:
+                _note(decision, line, answer, 0)
             case "reserved":
                 _reserved(decision, line, answer)
             case "refused":
@@ -45,7 +54,7 @@ def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
                 _lost(decision, line, answer)
         if decision.order.as_a_whole:
             decision.reopen_orphans()
-            _go_on_as_a_whole(decision, refused=answer.outcome == "refused")
+            _go_on_as_a_whole(decision, refused=answer.outcome == "refused" and not stale)
         holding.stand_still(decision)
     if not decision.order.as_a_whole:
         decision.source_idle()

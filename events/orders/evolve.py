@@ -146,7 +146,7 @@ def _asked(order: Order, fact: f.SourcingRequested) -> Order:
         line = order.lines[wanted.line_id]
         line = replace(line, idle=line.idle - wanted.quantity, sourcing=line.sourcing + wanted.quantity)
         order = _with(order, line)
-    return replace(order, round=fact.round, released=True)
+    return replace(order, round=fact.round, sourced_round=fact.round, released=True)
 
 
 def _allocated(order: Order, fact: f.LineAllocated) -> Order:

@@ -149,7 +149,8 @@ class Amendment(Struct, frozen=True, kw_only=True):
 class Order(Struct, frozen=True, kw_only=True):
     """A placed order. Before it is placed there is no state (None). `releasing` are the holds that let go of stock.
 
-    `amendments` were asked of stock so far; the units of the last one that was made came in `amended_round`.
+    `amendments` were asked of stock so far; the units of the last one that was made came in `amended_round`. Locations
+    were last looked for in `sourced_round`.
     """
 
     order_id: str
@@ -167,6 +168,7 @@ class Order(Struct, frozen=True, kw_only=True):
     charges_minor: int
     released: bool
     round: int = 1
+    sourced_round: int = 1
     holds: tuple[str, ...] = ()
     releasing: tuple[str, ...] = ()
     amendment: Amendment | None = None

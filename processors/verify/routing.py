@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from events.times import monday_of
 from processors.verify.facts import Handler
 from processors.verify.rows import Expected, Row, Table
 
@@ -53,7 +52,8 @@ class Routing:
 
     def shipped(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         day = fact["occurred_at"].date()
-        self.weeks.row(data["sku"], data["location_id"], monday_of(day)).shipped += data["quantity"]
+        monday = day - timedelta(days=day.weekday())
+        self.weeks.row(data["sku"], data["location_id"], monday).shipped += data["quantity"]
 
     def dispatched(self, partition: int, fact: Mapping[str, Any]) -> None:
         """A parcel left; kept per partition of the orders."""

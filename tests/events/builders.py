@@ -7,6 +7,7 @@ from typing import Any
 
 from events.categories import commands as k
 from events.orders import commands as o
+from events.orders.attempts import attempt_number
 from events.orders.state import Line, Order
 from events.stock import commands as s
 from events.values import Charge, Consumed, ShipTo
@@ -97,8 +98,20 @@ def refund(amount: int, *, return_id: str | None = None) -> o.IssueRefund:
     return o.IssueRefund(order_id="o-1", amount_minor=amount, return_id=return_id, reason="returned")
 
 
+def in_round(number: int, part: int = 1) -> int:
+    """The attempt of a part of what was asked in a round of sourcing; 999 is the place in the queue."""
+    return attempt_number(number, part, "", 0)
+
+
 def answer(
-    outcome: Any, units: int, *, version: int, line: str = "1", location: str = "WH1", attempt: int = 1001, **more: Any
+    outcome: Any,
+    units: int,
+    *,
+    version: int,
+    line: str = "1",
+    location: str = "WH1",
+    attempt: int = in_round(1),
+    **more: Any,
 ) -> Any:
     where = "" if outcome in {"waiting", "offered", "promised"} else location
     return o.Answer(
@@ -115,7 +128,7 @@ def reserved(units: int, *, line: str = "1", version: int = 1, **more: Any) -> o
     return answers(answer("reserved", units, line=line, version=version, **more))
 
 
-def waiting(units: int, *, line: str = "1", version: int = 1, attempt: int = 1999) -> o.RecordAllocation:
+def waiting(units: int, *, line: str = "1", version: int = 1, attempt: int = in_round(1, 999)) -> o.RecordAllocation:
     """The stock stream has put units into its queue."""
     return answers(answer("waiting", units, line=line, version=version, attempt=attempt))
 

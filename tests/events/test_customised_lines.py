@@ -16,6 +16,7 @@ from tests.events.builders import (
     cancel,
     dispatch,
     hold,
+    in_round,
     place,
     receive_return,
     reserved,
@@ -30,7 +31,10 @@ def engraved(lines: dict[str, Any] | None = None, **more: Any) -> c.PlaceOrder:
 
 
 def two_set_aside_and_one_waits() -> Story:
-    said = answers(answer("reserved", 2, version=1, attempt=1999), answer("waiting", 1, version=2, attempt=1999))
+    said = answers(
+        answer("reserved", 2, version=1, attempt=in_round(1, 999)),
+        answer("waiting", 1, version=2, attempt=in_round(1, 999)),
+    )
     return given(engraved(), said)
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from events.orders import commands as c
 from events.orders import facts as f
-from tests.events.builders import answer, answers, dispatch, hold, line_of, place, receive, reserved, waiting
+from tests.events.builders import answer, answers, dispatch, hold, in_round, line_of, place, receive, reserved, waiting
 from tests.events.shop import Shop
 from tests.support.given import Story, given, like
 
@@ -25,7 +25,7 @@ def let_go(units: int, *, line: str = "1", location: str | None = None, **more: 
 def two_here_and_one_there() -> Story:
     said = answers(
         answer("reserved", 2, version=1, location="WH1"),
-        answer("reserved", 1, version=2, location="WH2", attempt=1002),
+        answer("reserved", 1, version=2, location="WH2", attempt=in_round(1, 2)),
     )
     return given(place({"1": 3}), said)
 

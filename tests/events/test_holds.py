@@ -13,6 +13,7 @@ from tests.events.builders import (
     cancel,
     dispatch,
     hold,
+    in_round,
     line_of,
     place,
     receive,
@@ -33,7 +34,10 @@ def let_go(attempt: int, location_id: str, quantity: int, line: str = "1") -> f.
 
 
 def one_held_and_two_waiting() -> Story:
-    said = answers(answer("reserved", 1, version=1, attempt=1999), answer("waiting", 2, version=2, attempt=1999))
+    said = answers(
+        answer("reserved", 1, version=1, attempt=in_round(1, 999)),
+        answer("waiting", 2, version=2, attempt=in_round(1, 999)),
+    )
     return given(place({"1": 3}), said)
 
 
@@ -41,7 +45,7 @@ def test_the_first_hold_ends_the_places_in_queues_and_keeps_what_is_held() -> No
     story = one_held_and_two_waiting().when(hold())
     story.then(
         like(f.OrderHeld, hold="payment", stock="keep"),
-        like(f.BackorderReopened, quantity=2, reason="hold", releases=(let_go(1999, "", 2),)),
+        like(f.BackorderReopened, quantity=2, reason="hold", releases=(let_go(in_round(1, 999), "", 2),)),
     )
     assert line_of(story.state) == {"ordered": 3, "open": 2, "allocated": 1}
 
@@ -51,7 +55,7 @@ def test_a_hold_may_let_go_of_what_is_held_too() -> None:
     story.then(
         like(f.OrderHeld, stock="release"),
         f.BackorderReopened,
-        like(f.LineDeallocated, reason="hold", quantity=1, releases=(let_go(1999, "WH1", 1),)),
+        like(f.LineDeallocated, reason="hold", quantity=1, releases=(let_go(in_round(1, 999), "WH1", 1),)),
     )
     assert line_of(story.state) == {"ordered": 3, "open": 3}
 
@@ -74,19 +78,19 @@ def test_what_was_asked_before_the_hold_is_kept_when_it_comes() -> None:
 
 def test_what_was_asked_before_a_hold_that_lets_go_goes_back_when_it_comes() -> None:
     story = given(place(), hold(stock="release")).when(reserved(2))
-    story.then(f.LineAllocated, like(f.LineDeallocated, reason="hold", releases=(let_go(1001, "WH1", 2),)))
+    story.then(f.LineAllocated, like(f.LineDeallocated, reason="hold", releases=(let_go(in_round(1), "WH1", 2),)))
     assert line_of(story.state) == {"ordered": 2, "open": 2}
 
 
 def test_a_place_in_a_queue_that_was_asked_for_before_the_hold_is_given_back_at_once() -> None:
     story = given(place(), hold()).when(waiting(2))
-    story.then(f.LineBackordered, like(f.BackorderReopened, reason="hold", releases=(let_go(1999, "", 2),)))
+    story.then(f.LineBackordered, like(f.BackorderReopened, reason="hold", releases=(let_go(in_round(1, 999), "", 2),)))
 
 
 def test_a_grant_that_crosses_the_hold_goes_back() -> None:
     """The stock stream had granted before it heard that the place is given up."""
-    story = given(place(), waiting(2), hold()).when(reserved(2, version=2, attempt=1999))
-    story.then(like(f.ReservationSurrendered, quantity=2, releases=(let_go(1999, "WH1", 2),)))
+    story = given(place(), waiting(2), hold()).when(reserved(2, version=2, attempt=in_round(1, 999)))
+    story.then(like(f.ReservationSurrendered, quantity=2, releases=(let_go(in_round(1, 999), "WH1", 2),)))
     assert line_of(story.state) == {"ordered": 2, "open": 2}
 
 
@@ -117,7 +121,7 @@ def test_an_order_that_goes_as_a_whole_keeps_what_it_holds_when_that_is_everythi
 def test_an_order_that_goes_as_a_whole_keeps_no_part_of_it_while_it_is_held() -> None:
     refused = answers(answer("refused", 1, version=1, line="2"))
     story = given(place({"1": 1, "2": 1}, **WHOLE), reserved(1), refused)  # now it acquires line by line: 1 comes first
-    story.when(hold(), reserved(1, version=2, attempt=2001))
+    story.when(hold(), reserved(1, version=2, attempt=in_round(2)))
     story.then(f.LineAllocated, like(f.LineDeallocated, line_id="1", reason="all_or_nothing"))
     assert [line.open for line in story.state.lines.values()] == [1, 1]
 
@@ -125,7 +129,7 @@ def test_an_order_that_goes_as_a_whole_keeps_no_part_of_it_while_it_is_held() ->
 def test_an_order_that_waits_as_a_whole_waits_no_more_while_it_is_held() -> None:
     story = given(place({"1": 1, "2": 1}, **WHOLE), reserved(1), waiting(1, line="2")).when(hold())
     story.then(f.OrderHeld, like(f.BackorderReopened, line_id="1"), like(f.BackorderReopened, line_id="2"))
-    assert story.answer[2].releases == (let_go(1999, "", 1, line="2"),)
+    assert story.answer[2].releases == (let_go(in_round(1, 999), "", 1, line="2"),)
 
 
 def test_the_place_of_an_order_that_goes_as_a_whole_ends_whole() -> None:
@@ -175,10 +179,10 @@ def test_whatever_crosses_the_hold_an_order_that_goes_as_a_whole_stands_in_nobod
 
 def test_an_order_that_goes_as_a_whole_says_what_it_may_have_been_offered_and_does_not_take_while_it_is_held() -> None:
     placed = place({"1": 2, "2": 1}, allocation="all_or_nothing")
-    offered = answers(answer("offered", 2, version=2, attempt=1999))
+    offered = answers(answer("offered", 2, version=2, attempt=in_round(1, 999)))
     story = given(placed, waiting(2), offered).when(hold())
     assert story.answer[0].open_skus == ("SKU-2",), "line 1 is being asked for"
     # An offer that comes while it is held.
-    late = answers(answer("offered", 2, version=1, attempt=1999))
+    late = answers(answer("offered", 2, version=1, attempt=in_round(1, 999)))
     story = given(placed, hold()).when(late)
     assert story.answer[-1].outcome == "offered"

@@ -21,7 +21,7 @@ LINES = st.sampled_from(["1", "2", "3"])
 UNITS = st.integers(1, 6)
 SOME = st.dictionaries(LINES, UNITS, min_size=1, max_size=3)
 PLACES = st.sampled_from(["WH1", "WH2"])
-ATTEMPTS = st.sampled_from([1001, 1002, 1999, 2001])
+ATTEMPTS = st.sampled_from([b.in_round(1), b.in_round(1, 2), b.in_round(1, 999), b.in_round(2)])
 
 
 @st.composite

@@ -16,6 +16,7 @@ from tests.events.builders import (
     at,
     dispatch,
     hold,
+    in_round,
     line_of,
     place,
     quantities,
@@ -49,10 +50,15 @@ def cancelled(story: Story) -> dict[str, int]:
 
 
 def test_what_waits_or_is_sought_at_the_last_time_is_cancelled_and_what_is_held_stays() -> None:
-    said = answers(answer("reserved", 1, version=1, attempt=1999), answer("waiting", 2, version=2, attempt=1999))
+    said = answers(
+        answer("reserved", 1, version=1, attempt=in_round(1, 999)),
+        answer("waiting", 2, version=2, attempt=in_round(1, 999)),
+    )
     story = given(until_noon({"1": 4, "2": 1}), said).when(rung())
     assert cancelled(story) == {"1": 3}
-    assert [(back.attempt, back.location_id, back.quantity) for back in story.answer[0].releases] == [(1999, "", 2)]
+    assert [(back.attempt, back.location_id, back.quantity) for back in story.answer[0].releases] == [
+        (in_round(1, 999), "", 2)
+    ]
     assert line_of(story.state) == {"ordered": 4, "allocated": 1, "cancelled": 3}
     assert line_of(story.state, "2") == {"ordered": 1, "open": 1}
 

@@ -12,6 +12,7 @@ from events.values import TEXT_MAX, Consumed
 from tests.events.builders import (
     ask_return,
     dispatch,
+    in_round,
     line_of,
     place,
     receive_return,
@@ -34,7 +35,7 @@ def differing(units: int, planned: str) -> tuple[f.DifferingLine, ...]:
     return (f.DifferingLine(line_id="1", sku="SKU-1", quantity=units, planned=planned),)  # type: ignore[arg-type]
 
 
-def used(units: int, location: str = "WH1", attempt: int = 1001) -> Consumed:
+def used(units: int, location: str = "WH1", attempt: int = in_round(1)) -> Consumed:
     return Consumed(attempt=attempt, location_id=location, quantity=units)
 
 
@@ -45,9 +46,9 @@ def test_a_dispatch_uses_up_what_was_held_for_it() -> None:
 
 
 def test_a_dispatch_leaves_the_holds_that_it_does_not_need() -> None:
-    story = given(place({"1": 2}), reserved(1), reserved(1, version=2, attempt=1002)).when(dispatch({"1": 1}))
+    story = given(place({"1": 2}), reserved(1), reserved(1, version=2, attempt=in_round(1, 2))).when(dispatch({"1": 1}))
     story.then(like(f.ShipmentDispatched, lines=(shipped(1, used(1), from_allocated=1),)))
-    assert [held.attempt for held in story.state.lines["1"].holds] == [1002]
+    assert [held.attempt for held in story.state.lines["1"].holds] == [in_round(1, 2)]
 
 
 def test_a_dispatch_from_another_location_is_recorded_and_the_difference_stated() -> None:
@@ -62,7 +63,7 @@ def test_a_dispatch_from_another_location_is_recorded_and_the_difference_stated(
 def test_a_dispatch_of_a_backordered_line_ends_its_wait() -> None:
     story = given(place({"1": 2}), waiting(2)).when(dispatch({"1": 2}))
     story.then(
-        like(f.ShipmentDispatched, lines=(shipped(2, used(2, "", 1999), from_backordered=2),)),
+        like(f.ShipmentDispatched, lines=(shipped(2, used(2, "", in_round(1, 999)), from_backordered=2),)),
         like(f.DispatchDiffered, lines=differing(2, "backordered")),
     )
 
@@ -85,7 +86,7 @@ def test_a_dispatch_uses_what_is_held_here_before_what_is_held_elsewhere_or_wait
         8,
         used(2, "WH2"),
         used(2, "WH1"),
-        used(2, "", 1999),
+        used(2, "", in_round(1, 999)),
         from_allocated=4,
         from_backordered=2,
         from_open=2,

@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 
 from events.orders import facts as f
 from events.stock import facts as stock_facts
-from tests.events.builders import answer, answers, cancel, expect, place, receive, reserved, waiting
+from tests.events.builders import answer, answers, cancel, expect, in_round, place, receive, reserved, waiting
 from tests.events.shop import Shop
 from tests.support.given import NOW, Story, given, like
 
 MONDAY, FRIDAY = NOW + timedelta(days=3), NOW + timedelta(days=7)
 
 
-def promised(expected_at: datetime | None, *, version: int, attempt: int = 1999, cause: str = "first") -> object:
+def promised(
+    expected_at: datetime | None, *, version: int, attempt: int = in_round(1, 999), cause: str = "first"
+) -> object:
     return answer("promised", 2, version=version, attempt=attempt, location="", expected_at=expected_at, cause=cause)
 
 
@@ -23,7 +25,7 @@ def told(story: Story) -> list[tuple[datetime | None, datetime | None]]:
 
 def test_the_customer_is_told_when_units_that_wait_are_expected() -> None:
     story = given(place({"1": 2})).when(
-        answers(answer("waiting", 2, version=1, attempt=1999), promised(MONDAY, version=2))
+        answers(answer("waiting", 2, version=1, attempt=in_round(1, 999)), promised(MONDAY, version=2))
     )
     story.then(
         f.LineBackordered,
@@ -32,7 +34,7 @@ def test_the_customer_is_told_when_units_that_wait_are_expected() -> None:
             line_id="1",
             sku="SKU-1",
             quantity=2,
-            attempt=1999,
+            attempt=in_round(1, 999),
             expected_at=MONDAY,
             previous=None,
             cause="first",
@@ -41,7 +43,10 @@ def test_the_customer_is_told_when_units_that_wait_are_expected() -> None:
     )
 
 
-WAITS = (place({"1": 2}), answers(answer("waiting", 2, version=1, attempt=1999), promised(MONDAY, version=2)))
+WAITS = (
+    place({"1": 2}),
+    answers(answer("waiting", 2, version=1, attempt=in_round(1, 999)), promised(MONDAY, version=2)),
+)
 
 
 def test_the_customer_is_told_once_of_each_change() -> None:
@@ -55,30 +60,36 @@ def test_the_customer_is_told_once_of_each_change() -> None:
 
 def test_nothing_is_said_of_a_wait_that_is_over() -> None:
     story = given(*WAITS, cancel()).when(answers(promised(FRIDAY, version=3, cause="late"))).then_nothing()
-    story = given(*WAITS, reserved(2, version=3, attempt=1999))
+    story = given(*WAITS, reserved(2, version=3, attempt=in_round(1, 999)))
     story.when(answers(promised(FRIDAY, version=4, cause="late"))).then_nothing()
 
 
-REOPENED = (*WAITS, answers(answer("offered", 2, version=3, attempt=1999)))
+REOPENED = (*WAITS, answers(answer("offered", 2, version=3, attempt=in_round(1, 999))))
 
 
 def test_a_line_that_waits_again_is_not_told_again_what_still_holds() -> None:
-    again = answers(answer("waiting", 2, version=4, attempt=2999), promised(MONDAY, version=5, attempt=2999))
+    again = answers(
+        answer("waiting", 2, version=4, attempt=in_round(2, 999)), promised(MONDAY, version=5, attempt=in_round(2, 999))
+    )
     assert told(given(*REOPENED).when(again)) == []
 
 
 def test_a_line_that_waits_again_is_told_when_the_promise_no_longer_holds() -> None:
-    later = answers(answer("waiting", 2, version=4, attempt=2999), promised(FRIDAY, version=5, attempt=2999))
+    later = answers(
+        answer("waiting", 2, version=4, attempt=in_round(2, 999)), promised(FRIDAY, version=5, attempt=in_round(2, 999))
+    )
     assert told(given(*REOPENED).when(later)) == [(FRIDAY, MONDAY)]
-    assert told(given(*REOPENED).when(waiting(2, version=4, attempt=2999))) == [(None, MONDAY)]
+    assert told(given(*REOPENED).when(waiting(2, version=4, attempt=in_round(2, 999)))) == [(None, MONDAY)]
 
 
 def test_units_that_came_to_wait_while_others_did_have_a_promise_of_their_own() -> None:
     one_held = given(place({"1": 3}), answers(answer("reserved", 1, version=1)))
-    waits = (answers(answer("waiting", 2, version=2, attempt=1999), promised(MONDAY, version=3)),)
-    story = one_held.when(*waits, answers(answer("expired", 1, version=4)), waiting(1, version=5, attempt=2999))
+    waits = (answers(answer("waiting", 2, version=2, attempt=in_round(1, 999)), promised(MONDAY, version=3)),)
+    story = one_held.when(
+        *waits, answers(answer("expired", 1, version=4)), waiting(1, version=5, attempt=in_round(2, 999))
+    )
     assert told(story) == []
-    story.when(answers(promised(FRIDAY, version=6, attempt=2999)))
+    story.when(answers(promised(FRIDAY, version=6, attempt=in_round(2, 999))))
     assert told(story) == [(FRIDAY, None)]
     assert [wait.expected_at for wait in story.state.lines["1"].waits] == [MONDAY, FRIDAY]
 

@@ -14,6 +14,7 @@ from tests.events.builders import (
     amounts,
     answer,
     answers,
+    in_round,
     line_of,
     move,
     place,
@@ -31,7 +32,7 @@ from tests.support.given import given, like
 
 def test_rejected_units_are_open_again_and_sought_elsewhere_at_once() -> None:
     story = given(place({"1": 3}), reserved(3)).when(reject({"1": 2}, note="empty shelf"))
-    held = Consumed(attempt=1001, location_id="WH1", quantity=2)
+    held = Consumed(attempt=in_round(1), location_id="WH1", quantity=2)
     story.then(
         like(
             f.AllocationRejected,
@@ -50,16 +51,19 @@ def test_rejected_units_are_open_again_and_sought_elsewhere_at_once() -> None:
 
 
 def test_a_location_that_rejected_stays_excluded_until_it_gives_the_line_something_that_has_arrived_since() -> None:
-    story = given(place({"1": 2}), reserved(2), reject({"1": 2}), reserved(1, location="WH2", version=2, attempt=2001))
+    story = given(
+        place({"1": 2}), reserved(2), reject({"1": 2}), reserved(1, location="WH2", version=2, attempt=in_round(2))
+    )
     story.when(reject({"1": 1}, location="WH2"))
     assert [pair.location_id for pair in story.answer[1].excluded] == ["WH1", "WH2"]
-    story.when(waiting(2, version=3)).when(reserved(2, location="WH1", version=4, attempt=1999))
+    story.when(waiting(2, version=3)).when(reserved(2, location="WH1", version=4, attempt=in_round(1, 999)))
     assert story.state.lines["1"].rejected_by == ("WH2",)
 
 
 def test_stock_that_is_offered_to_an_order_that_goes_as_a_whole_is_worth_another_look_everywhere() -> None:
-    story = given(place({"1": 2}, allocation="all_or_nothing"), reserved(2), reject({"1": 2}), waiting(2, version=2))
-    story.when(answers(answer("offered", 2, version=3, attempt=1999)))
+    story = given(place({"1": 2}, allocation="all_or_nothing"), reserved(2), reject({"1": 2}))
+    story.when(waiting(2, version=2, attempt=in_round(2, 999)))
+    story.when(answers(answer("offered", 2, version=3, attempt=in_round(2, 999))))
     story.then(f.BackorderReopened, like(f.SourcingRequested, excluded=()))
 
 
@@ -67,14 +71,14 @@ def test_the_third_rejection_of_a_line_brings_it_to_a_person() -> None:
     story = given(place({"1": 1, "2": 1}), reserved(1), reserved(1, line="2"))
     for number in (2, 3):
         story.when(reject({"1": 1}, location=f"WH{number - 1}")).then(f.AllocationRejected, f.SourcingRequested)
-        story.when(reserved(1, location=f"WH{number}", version=number, attempt=number * 1000))
+        story.when(reserved(1, location=f"WH{number}", version=number, attempt=in_round(number)))
     story.when(reject({"1": 1}, location="WH3", reason="damaged", note="wet"))
     story.then(like(f.AllocationRejected), like(f.OrderQueued, queue="rejections", reason="damaged"))
     assert "WH3 (damaged): wet" in story.answer[1].detail
     assert line_of(story.state, "2") == {"ordered": 1, "allocated": 1}
     story.when(c.ResolveQueued(order_id="o-1", queue="rejections", resolution="retry"))
     story.then(f.OrderUnqueued, like(f.SourcingRequested, excluded=()))
-    story.when(reserved(1, location="WH1", version=9, attempt=9000)).when(reject({"1": 1}))
+    story.when(reserved(1, location="WH1", version=9, attempt=in_round(9, 0))).when(reject({"1": 1}))
     story.then(f.AllocationRejected, f.SourcingRequested)
 
 
@@ -161,7 +165,9 @@ def test_an_order_that_goes_as_a_whole_is_not_offered_what_its_locations_have_re
 
 
 def test_an_increase_is_not_asked_of_a_location_that_rejected_the_line() -> None:
-    story = given(place({"1": 3}), reserved(3), reject({"1": 2}), reserved(2, location="WH2", version=2, attempt=2001))
+    story = given(
+        place({"1": 3}), reserved(3), reject({"1": 2}), reserved(2, location="WH2", version=2, attempt=in_round(2))
+    )
     story.when(amend({"1": 4})).then(
         like(f.AmendmentRequested, excluded=(f.Excluded(line_id="1", location_id="WH1", rejected=True),))
     )

@@ -19,6 +19,7 @@ from tests.events.builders import (
     cancel,
     dispatch,
     hold,
+    in_round,
     line_of,
     place,
     postage,
@@ -173,8 +174,8 @@ def test_what_is_left_can_be_cancelled_and_not_one_unit_more() -> None:
 def test_open_units_are_cancelled_first_then_waiting_ones_then_held_ones_the_newest_first() -> None:
     story = given(
         place({"1": 10}),
-        reserved(2, attempt=1001),
-        reserved(2, attempt=1002, version=2, location="WH2"),
+        reserved(2, attempt=in_round(1)),
+        reserved(2, attempt=in_round(1, 2), version=2, location="WH2"),
         waiting(3, version=3),
     )
     story.when(cancel({"1": 9}))
@@ -186,7 +187,7 @@ def test_open_units_are_cancelled_first_then_waiting_ones_then_held_ones_the_new
                     line_id="1", sku="SKU-1", quantity=9, from_open=3, from_backordered=3, from_allocated=3
                 ),
             ),
-            releases=(let_go(1999, "", 3), let_go(1002, "WH2", 2), let_go(1001, "WH1", 1)),
+            releases=(let_go(in_round(1, 999), "", 3), let_go(in_round(1, 2), "WH2", 2), let_go(in_round(1), "WH1", 1)),
             before_allocation=False,
         ),
         f.OrderAllocated,
@@ -200,7 +201,9 @@ def let_go(attempt: int, location: str, units: int, line: str = "1") -> f.Releas
 
 def test_each_line_of_a_cancelled_order_lets_go_of_its_own() -> None:
     story = given(place({"1": 1, "2": 2}), reserved(1), reserved(2, line="2")).when(cancel())
-    story.then(like(f.OrderCancelled, releases=(let_go(1001, "WH1", 1), let_go(1001, "WH1", 2, line="2"))))
+    story.then(
+        like(f.OrderCancelled, releases=(let_go(in_round(1), "WH1", 1), let_go(in_round(1), "WH1", 2, line="2")))
+    )
     assert line_of(story.state, "2") == {"ordered": 2, "cancelled": 2}
 
 
@@ -259,7 +262,7 @@ def test_a_line_that_shrinks_lets_go_of_what_it_held() -> None:
                     from_allocated=2,
                 ),
             ),
-            releases=(let_go(1001, "WH1", 2),),
+            releases=(let_go(in_round(1), "WH1", 2),),
         )
     )
     assert line_of(story.state) == {"ordered": 3, "allocated": 3}
@@ -278,7 +281,7 @@ def test_a_line_cannot_shrink_below_what_was_shipped_and_cancelled() -> None:
 
 def test_a_line_that_shrinks_to_what_is_held_completes_the_allocation() -> None:
     story = given(place({"1": 5}), reserved(2), waiting(3, version=2)).when(amend({"1": 2}))
-    story.then(like(f.OrderAmended, releases=(let_go(1999, "", 3),)), f.OrderAllocated)
+    story.then(like(f.OrderAmended, releases=(let_go(in_round(1, 999), "", 3),)), f.OrderAllocated)
 
 
 def test_a_line_can_be_amended_to_what_it_is() -> None:

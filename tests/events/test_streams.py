@@ -11,7 +11,7 @@ from events.locations.decide import evolve as evolve_location
 from events.orders import facts as f
 from events.refusal import CommandRefused
 from events.streams import STREAMS, About
-from tests.events.builders import answer, answers, cancel, line_of, place, receive, reserved, waiting
+from tests.events.builders import answer, answers, cancel, in_round, line_of, place, receive, reserved, waiting
 from tests.events.test_service import open_case
 from tests.support.given import NOW, given, like
 
@@ -41,11 +41,15 @@ def test_a_fact_about_an_order_that_was_never_placed_means_that_facts_are_missin
 
 
 def test_units_that_stand_in_two_queues_leave_only_the_one_that_granted_them() -> None:
-    story = given(place({"1": 4}), waiting(2, attempt=1998), waiting(2, version=2, attempt=1999))
-    story.when(answers(answer("reserved", 1, version=3, attempt=1999))).then(like(f.LineAllocated, from_backordered=1))
-    story.when(reserved(1, version=4, attempt=1999)).then(f.LineAllocated)
+    story = given(
+        place({"1": 4}), waiting(2, attempt=in_round(1, 998)), waiting(2, version=2, attempt=in_round(1, 999))
+    )
+    story.when(answers(answer("reserved", 1, version=3, attempt=in_round(1, 999)))).then(
+        like(f.LineAllocated, from_backordered=1)
+    )
+    story.when(reserved(1, version=4, attempt=in_round(1, 999))).then(f.LineAllocated)
     assert line_of(story.state) == {"ordered": 4, "backordered": 2, "allocated": 2}
-    story.when(cancel({"1": 1})).then(like(f.OrderCancelled, releases=(wait_of(1998),)))
+    story.when(cancel({"1": 1})).then(like(f.OrderCancelled, releases=(wait_of(in_round(1, 998)),)))
 
 
 def wait_of(attempt: int) -> f.Release:

@@ -50,6 +50,17 @@ def _shipped(order: Any) -> bool:
     return any(line.shipped > line.returned for line in order.lines.values())
 
 
+def _still_to_come(order: Any) -> list[tuple[str, str]]:
+    """(return, line) of what was announced and has not come."""
+    return [
+        (return_id, line_id)
+        for return_id, back in order.returns.items()
+        if not back.withdrawn
+        for line_id, units in back.requested.items()
+        if back.received.get(line_id, 0) < units
+    ]
+
+
 class Channels:
     """`ask(kind, …)` makes one command of a kind of `choices.ASKING`."""
 
@@ -60,13 +71,15 @@ class Channels:
         self._carts: list[Document] = []
         self._shelves = Shelves(truth, SKUS, LOCATIONS)
         self._kinds: dict[str, Callable[[int, Dice, datetime], tuple[str, Document] | None]] = {
-            "place": self._place, "receive": self._receive, "adjust": self._adjust, "move": self._move,
+            "place": self._place, "place_whole": self._place_whole, "receive": self._receive,
+            "adjust": self._adjust, "move": self._move,
             "count": self._shelves.count, "approve": self._shelves.approve, "set_apart": self._shelves.set_apart,
             "dispose": self._shelves.dispose, "damage": self._damage, "policy": self._policy,
             "cart": self._cart,
             "hold_for_other": self._hold_for_other, "let_go_for_other": self._let_go_for_other, "amend": self._amend,
             "cancel": self._cancel, "hold": self._hold, "unhold": self._unhold, "dispatch": self._dispatch,
             "scan": self._scan, "ask_return": self._ask_return, "take_return": self._take_return,
+            "exchange": self._exchange, "return_part": self._return_part,
             "scan_return": self._scan_return, "refund": self._refund, "case": self._case, "location": self._location,
             "rules": self._rules,
             "resolve": self._resolve,
@@ -130,6 +143,16 @@ class Channels:
         if dice.once_in(4):
             data["promised_by"] = "2026-12-01"
         return "PlaceOrder", data
+
+    def _place_whole(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
+        """An order that goes as a whole and wants several of the SKUs that everybody wants."""
+        name, data = self._place(number, dice, now)
+        first = dice.below(len(SKUS))
+        data["lines"] = [
+            {"line_id": str(line), "sku": sku, "quantity": dice.between(1, 2), "unit_price_minor": 100}
+            for line, sku in enumerate((SKUS[first], SKUS[first - 1]), 1)
+        ]
+        return name, {**data, "allocation": "all_or_nothing"}
 
     def _order(self, dice: Dice, fits: Callable[[Any], bool] | None = None) -> Any:
         """An order that is placed, or about to be; where some fit, mostly one of these."""
@@ -249,6 +272,32 @@ class Channels:
         ]
         data = {"order_id": order.order_id, "return_id": return_id, "location_id": dice.one(LOCATIONS)}
         return "ReceiveReturn", {**data, "lines": found}
+
+    def _exchange(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document] | None:
+        """All that has left is to come back, for other goods or the same."""
+        order = self._order(dice, _shipped)
+        if order is None or not _shipped(order):
+            return None
+        lines = [
+            {"line_id": line.line_id, "quantity": line.shipped - line.returned, "reason": "too small"}
+            for line in order.lines.values()
+            if line.shipped > line.returned
+        ]
+        data = {"order_id": order.order_id, "return_id": f"r-{number}", "lines": lines, "resolution": "exchange"}
+        if dice.once_in(2):
+            line = {"line_id": f"x-{number}", "sku": dice.one(SKUS), "quantity": 1, "unit_price_minor": 100}
+            data["exchange"] = [line]
+        return "RequestReturn", data
+
+    def _return_part(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        """One unit of what was announced comes back."""
+        order = self._order(dice, lambda order: bool(_still_to_come(order)))
+        missing = [] if order is None else _still_to_come(order)
+        if not missing:
+            return None
+        return_id, line_id = dice.one(missing)
+        data = {"order_id": order.order_id, "return_id": return_id, "location_id": dice.one(LOCATIONS)}
+        return "ReceiveReturn", {**data, "lines": [{"line_id": line_id, "quantity": 1, "disposition": "restock"}]}
 
     def _withdraw(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
         order = self._order(dice)

@@ -19,12 +19,13 @@ import msgspec
 
 from events.chain import ChainReader, Link
 from events.orders import evolve as order_evolve
+from events.orders import exchanging
 from events.stock import decide as stock_decide
 from events.stock.commands import ExpireReservation
 from processors.ledger import partition, snapshots, takeover, writer
 from processors.ledger.partition import Answer, PartitionLedger, Stream
 from processors.projector import accept
-from processors.reactions import engine, movements, reader, rejections, release, wiring
+from processors.reactions import engine, movements, offers, reader, rejections, release, wiring
 from processors.reactions.asked import Asked
 from tests.simulation.tables import MemoryStore
 
@@ -238,6 +239,13 @@ def _keeps_holds_of_shipped() -> AbstractContextManager[Any]:
     return _instead(movements.ship, ship_only)
 
 
+@contextmanager
+def _keeps_offers() -> Iterator[None]:
+    """As it was: what an order was offered and did not take stayed where it was."""
+    with _instead(offers.pass_on, lambda _: []), _instead(offers.release_and_pass_on, release.release):
+        yield
+
+
 PLANTED: Mapping[str, Bug] = {
     "ids_are_not_remembered": Bug("a command that comes twice is decided twice", _forgets_ids),
     "own_ids_are_forgotten": Bug("what reactions repeat after 30 days is done again", _forgets_own_ids),
@@ -271,6 +279,11 @@ PLANTED: Mapping[str, Bug] = {
     "holds_lapse_by_timer": Bug("a hold counts until a timer rings", _lapses_by_timer),
     "corrections_twice": Bug(
         "a rejection that is repeated corrects the stock again", lambda: _numbered(rejections.correct)
+    ),
+    "offers_are_kept": Bug("what was offered and not taken is offered to nobody else", _keeps_offers),
+    "exchanges_leave_early": Bug(
+        "part of a return lets all go that is sent for it",
+        lambda: patch.object(exchanging, "_missing", lambda _: {}),
     ),
     "holds_of_shipped_stay": Bug("what was dispatched stays reserved", _keeps_holds_of_shipped),
 }

@@ -21,7 +21,8 @@ def promised(decision: Decision, line: Line, answer: c.Answer) -> None:
 
 def waits_anew(decision: Decision, data: c.RecordAllocation, answer: c.Answer) -> None:
     """A wait begins with what its line was told last; take that back where nothing that is on its way covers it."""
-    if any(other.outcome == "promised" and other.attempt == answer.attempt for other in data.answers):
+    wait_asked = (answer.line_id, answer.attempt)
+    if any(other.outcome == "promised" and (other.line_id, other.attempt) == wait_asked for other in data.answers):
         return
     line = decision.order.lines[answer.line_id]
     for wait in line.waits:

@@ -82,6 +82,15 @@ def test_a_line_that_waits_again_is_told_when_the_promise_no_longer_holds() -> N
     assert told(given(*REOPENED).when(waiting(2, version=4, attempt=in_round(2, 999)))) == [(None, MONDAY)]
 
 
+def test_a_promise_to_another_line_of_the_same_round_is_none_to_this_one() -> None:
+    """Found by the simulation (seed 1302243): two lines that ask for as many units have attempts of the same number."""
+    again = in_round(3, 999)
+    to_the_other = answer("promised", 2, line="2", version=6, attempt=again, location="", expected_at=MONDAY)
+    waits = [answer("waiting", 2, line=line, version=version, attempt=again) for line, version in (("1", 4), ("2", 5))]
+    story = given(place({"1": 2, "2": 2}), *REOPENED[1:]).when(answers(*waits, to_the_other))
+    assert told(story) == [(None, MONDAY), (MONDAY, None)]
+
+
 def test_units_that_came_to_wait_while_others_did_have_a_promise_of_their_own() -> None:
     one_held = given(place({"1": 3}), answers(answer("reserved", 1, version=1)))
     waits = (answers(answer("waiting", 2, version=2, attempt=in_round(1, 999)), promised(MONDAY, version=3)),)

@@ -30,6 +30,7 @@ from runtime import failpoints
 from runtime.instance import hold_instance
 from runtime.kafka import consumer, gapless_producer, is_fatal
 from runtime.logging import log
+from runtime.memory import give_back
 from runtime.postgres import connect
 from runtime.services import Services
 from runtime.settings import Settings
@@ -145,6 +146,7 @@ class LedgerWriter:
                 if now - snapshot_at >= snapshot_seconds:
                     self._snapshot(list(self._owned))
                     gc.collect(1)  # the young ones only; survivors are not looked at again
+                    give_back()
                     snapshot_at = time.monotonic()
                     snapshot_seconds = max(SNAPSHOT_SECONDS, (snapshot_at - now) * SNAPSHOT_SHARE)
                 if messages and self._on_batch is not None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import msgspec
@@ -122,21 +123,22 @@ class Stream:
     """One stream as its writer holds it: its state and its version.
 
     `answered` maps the key of each command that it has answered to a digest of the body. A stream that goes on for ever
-    (a SKU) has none: its answers are kept beside it, by the ledger.
+    (a SKU) has none: its answers are kept beside it, by the ledger. `touched` is the generation that used it last.
     """
 
-    __slots__ = ("answered", "state", "version")
+    __slots__ = ("answered", "state", "touched", "version")
 
     def __init__(self, state: Any) -> None:
         self.state = state
         self.version = 0
+        self.touched = 0
         self.answered: dict[int, int] = {}
 
 
 class PartitionLedger:
     """Decides the commands of one partition: `follows` is the last decision, `next_intake` the offset that is next.
 
-    `streams` are those in memory, the one touched last at the end. `saved_offset` is the ledger offset of the snapshot
+    `streams` are those in memory, the one touched last at the end; `generation` counts the snapshots. `saved_offset` is the ledger offset of the snapshot
     that is known to be stored, -1 for none; `changed` are the streams that it does not hold as they are; `last_offset`
     is that of the last record that counts. `answers` are those of streams that go on for ever, by key, as far as the
     snapshot does not hold them. Where there is a snapshot, a stream or an answer that is not in memory may stand there:
@@ -153,6 +155,7 @@ class PartitionLedger:
         self.next_intake = 0
         self.log_time = _EPOCH
         self.streams: dict[str, Stream] = {}
+        self.generation = 0
         self.saved_offset = -1
         self.last_offset = -1
         self.changed: set[str] = set()
@@ -168,7 +171,7 @@ class PartitionLedger:
             if self.saved_offset >= 0:
                 raise NotFetchedError(f"{self.ledger_topic}/{self.partition}: {stream_id}")
             stream = self.begin(stream_id)
-        self.streams[stream_id] = stream  # at the end: it is what was touched last
+        self.hold(stream_id, stream)
         return stream
 
     def begin(self, stream_id: str) -> Stream:
@@ -176,7 +179,8 @@ class PartitionLedger:
         return Stream(self._kind.begin(stream_id))
 
     def hold(self, stream_id: str, stream: Stream) -> None:
-        """Put a stream that was fetched (or begun, when nothing was found) into memory."""
+        """Put a stream into memory that is not there, at the end: it is what was touched last."""
+        stream.touched = self.generation
         self.streams[stream_id] = stream
 
     def needs(self, what: "Parsed | SetAside") -> Need | None:
@@ -253,6 +257,15 @@ class PartitionLedger:
                 too_many -= self._entries(self.streams.pop(stream_id))
                 gone += 1
         return gone
+
+    def let_rest(self, generations: int) -> int:
+        """Begin a generation and let the streams go that none of the last so many has touched. How many went."""
+        self.generation += 1
+        resting = takewhile(lambda item: item[1].touched < self.generation - generations, self.streams.items())
+        gone = [stream_id for stream_id, _ in resting if self.saved_offset >= 0 and stream_id not in self.changed]
+        for stream_id in gone:
+            del self.streams[stream_id]
+        return len(gone)
 
     def take_over(self, name: str, record: dict[str, Any]) -> None:
         """Fold one accepted fact of the ledger partition; one that a snapshot already holds is skipped."""

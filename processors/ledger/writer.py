@@ -55,6 +55,9 @@ SNAPSHOT_SHARE = 20
 # much of SKUs. Those touched longest ago are let go after a snapshot. Fewer makes more commands wait for a row of
 # PostgreSQL, more is memory that a process keeps for orders that nobody will touch again.
 ENTRIES_IN_MEMORY_MAX = 150_000
+# What the time of so many snapshots has not touched (five minutes, longer in a bulk load) is let go in any case. Fewer
+# fetches an order again between its parcel and its delivery, more is memory that grows with the hours of a quiet day.
+RESTING_SNAPSHOTS = 10
 # Waiting for the broker to take what is on its way, at a stop or before a snapshot; then it is left to the chain.
 FLUSH_SECONDS = 15.0
 # Between attempts while PostgreSQL or Kafka is away.
@@ -387,6 +390,9 @@ class LedgerWriter:
         except psycopg.Error as error:  # costs a longer takeover, nothing else; the next one tries again
             log.warning("snapshot_failed", error=str(error))
             self._forwarded.update(forwarded)
+        else:
+            for owned in self._owned.values():
+                owned.ledger.let_rest(RESTING_SNAPSHOTS)
         self._evict()
         failpoints.reach("ledger.after_snapshot")
 

@@ -91,6 +91,16 @@ def test_an_order_that_goes_as_a_whole_waits_as_a_whole(shop: Shop) -> None:
     assert shop.stock("w-a", "WH1")["reserved"] == 1
 
 
+def test_what_a_whole_order_is_offered_and_cannot_use_goes_to_who_waits_behind_it(shop: Shop) -> None:
+    shop.accepted(place("both-1", ("tray", 1), ("jug", 1), allocation="all_or_nothing", at="2026-11-27T18:00:00Z"))
+    shop.accepted(place("both-2", ("tray", 1), at="2026-11-27T18:01:00Z"))
+    shop.accepted(receive("tray", "WH1", 1))
+    assert [shop.line(order)["allocated"] for order in ("both-1", "both-2")] == [0, 1]
+
+    shop.accepted(receive("jug", "WH1", 1), receive("tray", "WH1", 1))
+    assert shop.order("both-1")["status"] == "allocated"
+
+
 def test_two_orders_that_want_the_same_two_units_as_a_whole(shop: Shop) -> None:
     shop.accepted(receive("x-a", "WH1", 1), receive("x-b", "WH2", 1))
     shop.accepted(

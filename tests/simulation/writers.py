@@ -70,6 +70,7 @@ def shell_in_memory() -> Iterator[None]:
             codec_for=lambda *_: _codec_of_the_run(),
             log=_Log(),
             ENTRIES_IN_MEMORY_MAX=12,  # streams come and go all the time
+            RESTING_SNAPSHOTS=1,
         ),
         patch.multiple(
             takeover,

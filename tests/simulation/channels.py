@@ -273,7 +273,7 @@ class Channels:
         data = {"order_id": order.order_id, "return_id": return_id, "location_id": dice.one(LOCATIONS)}
         return "ReceiveReturn", {**data, "lines": found}
 
-    def _exchange(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document] | None:
+    def _exchange(self, number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
         """All that has left is to come back, for other goods or the same."""
         order = self._order(dice, _shipped)
         if order is None or not _shipped(order):

@@ -100,6 +100,7 @@ SUBJECTS = (
         ("policy", "count", "approve", "reject"), (*("receive",) * 4, *("policy",) * 6, "calm", *("count",) * 6, "calm")
     ),
 )
+#: Less and chance decides again; more leaves no room for what crosses the subject.
 SUBJECT_WEIGHT = 4
 
 #: The machines at work.

@@ -168,6 +168,7 @@ _FACTS = (
     FactType(stock_facts.TransferDiffered, "ledger.stock", "sku"),
     FactType(stock_facts.TransferAmended, "ledger.stock", "sku"),
     FactType(stock_facts.StockCounted, "ledger.stock", "sku"),
+    FactType(stock_facts.CountRestated, "ledger.stock", "sku"),
     FactType(stock_facts.RecountRequested, "ledger.stock", "sku"),
     FactType(stock_facts.CountApprovalRequested, "ledger.stock", "sku"),
     FactType(stock_facts.CountRejected, "ledger.stock", "sku"),

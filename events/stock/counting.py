@@ -2,6 +2,8 @@
 
     40 on record, 2 picked, counted 37 -> expected 38, variance -1
 
+What is told after a count of the time before it is `restating.py`'s.
+
 Where the planner wants it, a count that differs by much is not believed at once: a second one must agree with it
 (`recount_above`), and then another person must approve it (`approval_above`). Until then nothing is changed.
 """
@@ -53,6 +55,13 @@ def count(decision: Decision, data: c.CountStock) -> Refused | None:
             what=what,
             detail=f"count {asked.count_id} is open there",
             hint="give every count a count_id of its own",
+        )
+    if any((asked.count_id, counted_at) == (before.count_id, before.counted_at) for before in level.counts):
+        return Refused(
+            code="conflict",
+            what=what,
+            detail=f"count {asked.count_id} of {rfc3339(counted_at)} was applied before",
+            hint="nothing is left to do if it is the same; give another count a count_id of its own",
         )
     if level.recount_above is not None and abs(asked.variance) > level.recount_above and len(asked.counts) == 1:
         decision.add(

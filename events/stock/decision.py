@@ -7,6 +7,7 @@ from events.envelope import Command
 from events.stock import facts as f
 from events.stock.evolve import evolve
 from events.stock.lapsing import lapsed
+from events.stock.restating import restated
 from events.stock.state import NOTHING, Attempt, Stock, Waiting, turn
 
 
@@ -22,11 +23,17 @@ class Decision:
         self.facts: list[f.StockFact] = []
 
     def add(self, fact: f.StockFact) -> None:
-        """State one more fact."""
+        """State one more fact, and what it says of counts that have found its movement already."""
+        before = self.stock.levels
         self.stock = evolve(
             self.stock, fact, occurred_at=self.command.occurred_at, recorded_at=self.command.recorded_at
         )
         self.facts.append(fact)
+        for location_id, level in self.stock.levels.items():
+            if level.counts and level is not before.get(location_id):
+                count = restated(fact, location_id, before.get(location_id, NOTHING), level)
+                if count is not None:
+                    self.add(count)
 
     @property
     def says_nothing(self) -> bool:

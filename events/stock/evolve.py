@@ -13,9 +13,11 @@ from events.stock.lapsing import Hold, lapsing_with, lapsing_without
 from events.stock.rules import Rules
 from events.stock.state import (
     ATTEMPTS_KEPT,
+    COUNTS_KEPT,
     MOVES_KEPT,
     TOMBSTONES_KEPT_DAYS,
     Attempt,
+    CountApplied,
     CountAsked,
     Level,
     Move,
@@ -56,7 +58,9 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
         case f.StockMoved():
             stock = _move(stock, fact.from_location_id, -fact.quantity, occurred_at)
             return _move(stock, fact.to_location_id, fact.quantity, occurred_at)
-        case f.StockCounted() | f.RecountRequested() | f.CountApprovalRequested() | f.CountRejected():
+        case (
+            f.StockCounted() | f.CountRestated() | f.RecountRequested() | f.CountApprovalRequested() | f.CountRejected()
+        ):
             return _counted(stock, fact)
         case f.StockMarkedDamaged():
             return _change(stock, fact.location_id, damaged=fact.quantity)
@@ -198,14 +202,25 @@ def _reserved(stock: Stock, fact: f.StockReserved) -> Stock:
 
 
 def _counted(
-    stock: Stock, fact: f.StockCounted | f.RecountRequested | f.CountApprovalRequested | f.CountRejected
+    stock: Stock,
+    fact: f.StockCounted | f.CountRestated | f.RecountRequested | f.CountApprovalRequested | f.CountRejected,
 ) -> Stock:
     level = stock.level(fact.location_id)
     match fact:
         case f.StockCounted():
-            stock = _with(stock, fact.location_id, replace(level, recount=None, approval=None))
+            counts = _applied(level.counts, fact)
+            stock = _with(stock, fact.location_id, replace(level, counts=counts, recount=None, approval=None))
             # The variance belongs to the moment of the count: a later report of an earlier count must see it.
             return _move(stock, fact.location_id, fact.variance, fact.counted_at)
+        case f.CountRestated():
+            counts = tuple(
+                replace(one, expected=fact.expected)
+                if (one.count_id, one.counted_at) == (fact.count_id, fact.counted_at)
+                else one
+                for one in level.counts
+            )
+            stock = _with(stock, fact.location_id, replace(level, counts=counts))
+            return _move(stock, fact.location_id, fact.variance - fact.variance_before, fact.counted_at)
         case f.RecountRequested():
             level = replace(level, recount=_asked(fact))
         case f.CountApprovalRequested():
@@ -214,6 +229,18 @@ def _counted(
         case f.CountRejected():
             level = replace(level, approval=None)
     return _with(stock, fact.location_id, level)
+
+
+def _applied(counts: tuple[CountApplied, ...], fact: f.StockCounted) -> tuple[CountApplied, ...]:
+    """With one more, by counted_at, then in the order in which they were applied."""
+    applied = CountApplied(
+        count_id=fact.count_id,
+        counted=fact.counted,
+        counted_at=fact.counted_at,
+        expected=fact.expected,
+        tolerance=fact.tolerance,
+    )
+    return tuple(sorted((*counts, applied), key=lambda count: count.counted_at))[-COUNTS_KEPT:]
 
 
 def _quality(stock: Stock, fact: f.StockHeld | f.QualityHoldReleased | f.StockDisposed, occurred_at: datetime) -> Stock:

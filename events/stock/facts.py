@@ -138,6 +138,24 @@ class StockCounted(Struct, frozen=True, kw_only=True):
     document: Text | None = None
 
 
+class CountRestated(Struct, frozen=True, kw_only=True):
+    """A movement from before an applied count has been told after it: it was counted already, and is not counted twice.
+
+    The record changes by `variance - variance_before`, at `counted_at`.
+    """
+
+    sku: Id
+    location_id: Id
+    counted: Natural
+    counted_at: UtcTime
+    expected: Total
+    variance: Total
+    variance_before: Total
+    tolerance: Natural
+    accurate: bool
+    count_id: Id | None = None
+
+
 class RecountRequested(Struct, frozen=True, kw_only=True):
     """A count differs by too much to be believed at once; nothing is changed by it."""
 
@@ -446,6 +464,7 @@ StockFact = (
     | StockAdjusted
     | StockMoved
     | StockCounted
+    | CountRestated
     | RecountRequested
     | CountApprovalRequested
     | CountRejected

@@ -24,6 +24,9 @@ ATTEMPTS_KEPT = 250
 TOMBSTONES_KEPT_DAYS = 30
 #: Movements a location remembers for counts that are reported late. A count from before them is refused, never guessed.
 MOVES_KEPT = 256
+#: Counts a location remembers for movements that are told late. One from before them all restates the first of them:
+#: the record stays right, only the accuracy of counts before that is not looked at again.
+COUNTS_KEPT = 16
 
 
 class Attempt(NamedTuple):
@@ -39,6 +42,16 @@ class Move(NamedTuple):
 
     occurred_at: datetime
     delta: int
+
+
+class CountApplied(Struct, frozen=True, kw_only=True):
+    """A count that the record agrees with; `expected` is as known by now."""
+
+    count_id: str | None
+    counted: int
+    counted_at: datetime
+    expected: int
+    tolerance: int
 
 
 class CountAsked(Struct, frozen=True, kw_only=True):
@@ -75,7 +88,7 @@ class CountAsked(Struct, frozen=True, kw_only=True):
 class Level(Struct, frozen=True, kw_only=True):
     """The quantities of a SKU at one location, in units. `recount` is a count that a second one must agree with,
     `approval` one that waits for another person; above how many units of variance, the two numbers say. `shared`
-    are rules of channels that are not of this location alone.
+    are rules of channels that are not of this location alone. `counts` are the newest that were applied, by counted_at.
     """
 
     on_hand: int = 0
@@ -88,6 +101,7 @@ class Level(Struct, frozen=True, kw_only=True):
     excluded: tuple[str, ...] = ()
     shared: tuple[Rules, ...] = ()
     moves: tuple[Move, ...] = ()
+    counts: tuple[CountApplied, ...] = ()
     recount_above: int | None = None
     approval_above: int | None = None
     recount: CountAsked | None = None
@@ -203,12 +217,13 @@ class Stock(Struct, frozen=True, kw_only=True):
 
     @property
     def entries(self) -> int:
-        """What it takes in memory, in facts of an order (about 600 bytes): an attempt 230 bytes, a movement 120.
+        """What it takes in memory, in facts of an order (about 600 bytes): an attempt 230 bytes, a movement 120, a
+        count as much.
 
         The sales of a year are not among what it remembers.
         """
         attempts = len(self.reservations) + len(self.queue) + len(self.answered) + len(self.tombstones)
-        return 1 + attempts // 3 + sum(len(level.moves) for level in self.levels.values()) // 5
+        return 1 + attempts // 3 + sum(len(level.moves) + len(level.counts) for level in self.levels.values()) // 5
 
     def shared_rules(self, location_id: str) -> tuple[Rules, ...]:
         """Rules that are not the SKU's at this location alone, the most specific first."""

@@ -8,7 +8,7 @@ from typing import Any
 from processors.verify.facts import Handler
 from processors.verify.rows import Expected, Row, Table
 
-_COUNT = ("location_id", "counted_at", "counted", "variance", "tolerance", "accurate")
+_COUNT = ("counted", "variance", "tolerance", "accurate")
 _LOST = ("lost", "returned_to_sender")
 
 
@@ -63,8 +63,6 @@ class KpiParcel(Row):
 
 @dataclass(slots=True)
 class KpiCount(Row):
-    location_id: str | None = None
-    counted_at: datetime | None = None
     counted: int | None = None
     variance: int | None = None
     tolerance: int | None = None
@@ -97,7 +95,7 @@ class Kpis:
         self.promises = Table("kpi_promises", ("order_id", "version"), KpiPromise)
         self.holds = Table("kpi_holds", ("order_id", "version"), KpiHold)
         self.parcels = Table("kpi_parcels", ("order_id", "shipment_id"), KpiParcel)
-        self.counts = Table("kpi_counts", ("sku", "version"), KpiCount)
+        self.counts = Table("kpi_counts", ("sku", "location_id", "counted_at", "count_id"), KpiCount)
         self.cases = Table("kpi_cases", ("case_id",), KpiCase)
         self.watermarks = Table("kpi_watermarks", ("topic", "partition"), Watermark)
 
@@ -123,6 +121,7 @@ class Kpis:
             "DeliveryInferred": self.delivery_inferred,
             "ReturnReceived": self.return_received,
             "StockCounted": self.counted,
+            "CountRestated": self.counted,
             "CaseOpened": self.case_opened,
             "CaseResolved": self.case_resolved,
             "CaseReopened": self.case_reopened,
@@ -246,8 +245,8 @@ class Kpis:
             if line["disposition"] == "damaged":
                 row.damaged += line["quantity"]
 
-    def counted(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        row = self.counts.row(data["sku"], fact["version"])
+    def counted(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.counts.row(data["sku"], data["location_id"], data["counted_at"], data["count_id"] or "")
         for name in _COUNT:
             setattr(row, name, data[name])
 

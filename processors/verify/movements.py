@@ -90,6 +90,7 @@ _DELTAS: Mapping[str, Callable[[Data], list[_Delta]]] = {
     "TransferStarted": lambda data: [_Delta(data["from_location_id"], _minus(data))],
     "TransferReceived": _one(on_hand=_plus, damaged=lambda data: data["damaged"]),
     "StockCounted": _one(on_hand=lambda data: data["variance"]),
+    "CountRestated": _one(on_hand=lambda data: data["variance"] - data["variance_before"]),
     "StockMarkedDamaged": _one(damaged=_plus),
     "StockHeld": _one(quality_hold=_plus),
     "QualityHoldReleased": _quality_known,
@@ -125,7 +126,7 @@ def movement_rows(fact: Fact) -> list[tuple[Any, ...]]:
         return []
     record, data = fact.record, fact.record["data"]
     happened_at: datetime = record["occurred_at"]
-    if fact.name == "StockCounted":
+    if fact.name in ("StockCounted", "CountRestated"):
         happened_at = data["counted_at"]
     elif fact.name == "ReservationExpired" and data["expires_at"] is not None:
         happened_at = data["expires_at"]
@@ -188,6 +189,7 @@ class Counts:
             "RecountRequested": self.asked_again,
             "CountApprovalRequested": self.asked,
             "StockCounted": self.applied,
+            "CountRestated": self.restated,
             "CountRejected": self.rejected,
         }
 
@@ -226,6 +228,11 @@ class Counts:
     def applied(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.counted_again(data)
         row = self._decided(fact, data, "applied")
+        if row is not None:
+            row.expected, row.variance = data["expected"], data["variance"]
+
+    def restated(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.counts.get(data["sku"], data["location_id"], data["count_id"])
         if row is not None:
             row.expected, row.variance = data["expected"], data["variance"]
 

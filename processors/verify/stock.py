@@ -132,6 +132,7 @@ class Stocks:
             "StockAdjusted": self.adjusted,
             "StockMoved": self.moved,
             "StockCounted": self.counted,
+            "CountRestated": self.restated,
             "StockMarkedDamaged": self.damaged,
             "StockHeld": self.set_apart,
             "QualityHoldReleased": self.quality_known,
@@ -214,6 +215,9 @@ class Stocks:
 
     def counted(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).on_hand += data["variance"]
+
+    def restated(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.at(data).on_hand += data["variance"] - data["variance_before"]
 
     def damaged(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).damaged += data["quantity"]

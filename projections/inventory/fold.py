@@ -56,6 +56,7 @@ def _inventory(batch: FactBatch) -> pl.DataFrame:
             moved.select("sku", SEQUENCE, location_id="from_location_id", on_hand=-_q),
             moved.select("sku", SEQUENCE, location_id="to_location_id", on_hand=_q),
             batch.facts("StockCounted").select(*_KEY, on_hand="variance"),
+            batch.facts("CountRestated").select(*_KEY, on_hand=pl.col("variance") - pl.col("variance_before")),
             batch.facts("StockMarkedDamaged").select(*_KEY, damaged=_q),
             batch.facts("StockHeld").select(*_KEY, quality_hold=_q),
             batch.facts("QualityHoldReleased").select(

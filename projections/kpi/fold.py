@@ -95,15 +95,14 @@ COUNTS = Table(
     "kpi_counts",
     (
         Column("sku", "text", "key"),
-        Column("version", "bigint", "key"),
-        Column("location_id", "text", "first"),
-        Column("counted_at", "timestamptz", "first"),
-        Column("counted", "bigint", "first"),
-        Column("variance", "bigint", "first"),
-        Column("tolerance", "bigint", "first"),
-        Column("accurate", "boolean", "first"),
+        Column("location_id", "text", "key"),
+        Column("counted_at", "timestamptz", "key"),
+        Column("count_id", "text", "key"),
+        Column("counted", "bigint", "last"),
+        Column("variance", "bigint", "last"),
+        Column("tolerance", "bigint", "last"),
+        Column("accurate", "boolean", "last"),
     ),
-    insert_only=True,
 )
 
 CASES = Table(
@@ -289,16 +288,13 @@ def _parcels(batch: FactBatch) -> pl.DataFrame:
 
 
 def _counts(batch: FactBatch) -> pl.DataFrame:
-    return batch.facts("StockCounted").select(
-        "sku",
-        SEQUENCE,
-        "location_id",
-        "counted_at",
-        "counted",
-        "variance",
-        "tolerance",
-        "accurate",
-        version="meta_version",
+    """One row per count; what is told late of the time before it says anew by how much it differed."""
+    key = ("sku", SEQUENCE, "location_id", "counted_at")
+    # Counts from before they had names.
+    name = pl.col("count_id").fill_null("")
+    return pl.concat(
+        batch.facts(fact).select(*key, "counted", "variance", "tolerance", "accurate", count_id=name)
+        for fact in ("StockCounted", "CountRestated")
     )
 
 

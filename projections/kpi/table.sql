@@ -58,14 +58,14 @@ CREATE TABLE IF NOT EXISTS kpi_parcels (
 
 CREATE TABLE IF NOT EXISTS kpi_counts (
     sku text COLLATE "C",
-    version bigint,
-    location_id text NOT NULL,
-    counted_at timestamptz NOT NULL,
-    counted bigint NOT NULL,
-    variance bigint NOT NULL,
-    tolerance bigint NOT NULL,
-    accurate boolean NOT NULL,
-    PRIMARY KEY (sku, version)
+    location_id text COLLATE "C",
+    counted_at timestamptz,
+    count_id text COLLATE "C",
+    counted bigint,
+    variance bigint,
+    tolerance bigint,
+    accurate boolean,
+    PRIMARY KEY (sku, location_id, counted_at, count_id)
 );
 
 CREATE TABLE IF NOT EXISTS kpi_cases (

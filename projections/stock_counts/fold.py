@@ -12,7 +12,9 @@ _KEY = ("sku", "location_id", "count_id", SEQUENCE)
 def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
     """Deltas for both tables; facts of counts that never waited are dropped, as no row begins with them."""
     decided = {"decided_at": "meta_recorded_at", "decided_by": "meta_actor"}
-    counted = batch.facts("StockCounted").filter(pl.col("count_id").is_not_null())
+    counted, restated = (
+        batch.facts(name).filter(pl.col("count_id").is_not_null()) for name in ("StockCounted", "CountRestated")
+    )
     return {
         "stock_counts": pl.concat(
             [
@@ -22,6 +24,7 @@ def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
                     requested_at="meta_recorded_at",
                 ),
                 counted.select(*_KEY, "expected", "variance", status=pl.lit("applied"), **decided),
+                restated.select(*_KEY, "expected", "variance"),
                 batch.facts("CountRejected").select(*_KEY, "variance", "reason", status=pl.lit("rejected"), **decided),
             ],
             how="diagonal",

@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS stock_counts (
     status       text,                -- waiting, applied, rejected
     counted      bigint,
     counted_at   timestamptz,
-    expected     bigint,              -- on record at that time, as known when the count was reported, or applied
+    expected     bigint,              -- on record at that time, as known when it was reported; once applied, as known now
     variance     bigint,              -- counted - expected
     counted_by   text,                -- persons, with commas between them
     reason       text,                -- of the count; of its rejection once it is rejected

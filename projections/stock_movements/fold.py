@@ -2,6 +2,7 @@
 
     StockMoved 2 from WH1 to WH2 → (WH1, on_hand −2), (WH2, on_hand +2)
     StockCounted 37, expected 38 → (WH1, on_hand −1), at the time of the count
+    CountRestated, variance −1 → 0 → (WH1, on_hand +1), at the time of the count
 
 A fact that changes no quantity (a count that found what was expected) has no row.
 """
@@ -49,6 +50,7 @@ _CHANGES: Mapping[str, Sequence[Change]] = {
     "TransferStarted": [Change(on_hand=-_q, location="from_location_id")],
     "TransferReceived": [Change(on_hand=_q, damaged=pl.col("damaged"))],
     "StockCounted": [Change(on_hand=pl.col("variance"))],
+    "CountRestated": [Change(on_hand=pl.col("variance") - pl.col("variance_before"))],
     "StockMarkedDamaged": [Change(damaged=_q)],
     "StockHeld": [Change(quality_hold=_q)],
     "QualityHoldReleased": [
@@ -79,7 +81,11 @@ _CHANGES: Mapping[str, Sequence[Change]] = {
 }
 
 #: Where the business time is not that of the command.
-_WHEN = {"StockCounted": pl.col("counted_at"), "ReservationExpired": pl.coalesce("expires_at", "meta_occurred_at")}
+_WHEN = {
+    "StockCounted": pl.col("counted_at"),
+    "CountRestated": pl.col("counted_at"),
+    "ReservationExpired": pl.coalesce("expires_at", "meta_occurred_at"),
+}
 
 
 def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:

@@ -85,6 +85,7 @@ STOCK_COMMANDS = st.one_of(
     st.builds(b.move, UNITS),
     st.builds(b.count, st.integers(0, 9)),
     st.builds(b.count, st.integers(0, 9), count_id=st.sampled_from(["A", "B", "C"])),
+    st.builds(b.count, st.integers(0, 9), counted_at=SOON.filter(bool)),
     st.builds(b.approve, st.sampled_from(["A", "B", "C"]), approved=st.booleans()),
     st.builds(b.damage, UNITS),
     st.builds(b.set_apart, UNITS),
@@ -221,6 +222,8 @@ def movements(fact: Any) -> list[tuple[str, int]]:
             return [("on its way", -fact.missing)]
         case stock_facts.StockCounted():
             return [(fact.location_id, fact.variance)]
+        case stock_facts.CountRestated():
+            return [(fact.location_id, fact.variance - fact.variance_before)]
         case stock_facts.StockShipped():
             return [(fact.location_id, -fact.quantity)]
         case stock_facts.StockDisposed():

@@ -89,6 +89,9 @@ class Order:
         return self.shipped == self.wanted > 0
 
 
+_COUNT = ("sku", "location_id", "count_id", "counted_at")
+
+
 def _read(facts: Iterable[Fact]) -> tuple[dict[str, Order], dict[str, Any], dict[str, Any], datetime | None]:
     orders: dict[str, Order] = {}
     cases: dict[str, list[tuple[str, datetime]]] = defaultdict(list)
@@ -103,6 +106,9 @@ def _read(facts: Iterable[Fact]) -> tuple[dict[str, Order], dict[str, Any], dict
             cases[fact["stream_id"]].append((name, when))
         elif name == "StockCounted":
             counts.append(data)
+        elif name == "CountRestated":
+            (counted,) = (one for one in counts if all(one[key] == data[key] for key in _COUNT))
+            counts[counts.index(counted)] = {**counted, "variance": data["variance"]}
         elif name == "OrderPlaced":
             wanted = sum(line["quantity"] for line in data["lines"])
             orders[data["order_id"]] = Order(when, data.get("promised_by"), data.get("release_at"), wanted)

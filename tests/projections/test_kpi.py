@@ -260,6 +260,16 @@ def counted(sku: str, location: str, variance: int, *, accurate: bool, when: str
     )
 
 
+def test_a_count_that_is_restated_is_one_count_with_what_is_known_now(log, connection):
+    first = counted("MUG", "WH1", -3, accurate=False)
+    log.write(first, counted("MUG", "WH1", 0, accurate=True, when=EVENING))
+    assert kpis(connection)["kpis"]["inventory_accuracy"]["value"] == 0.5
+    known_now = {"counted": 10, "counted_at": at(NOON), "expected": 10, "variance": 0, "tolerance": 1, "accurate": True}
+    log.write(fact("CountRestated", "MUG", EVENING, location_id="WH1", variance_before=-3, **known_now))
+    found = kpis(connection)["kpis"]["inventory_accuracy"]
+    assert (found["value"], found["denominator"], found["units_off"]) == (1.0, 2, 0)
+
+
 def test_inventory_accuracy_counts_counts_not_units(log, connection):
     log.write(
         counted("MUG", "WH1", 0, accurate=True),

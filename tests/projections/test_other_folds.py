@@ -30,6 +30,7 @@ def stock(*facts):
         ([stock_received(quantity=5)], {"on_hand": 5}),
         ([fact("StockAdjusted", **AT, quantity_delta=-2)], {"on_hand": -2}),
         ([fact("StockCounted", **AT, counted=3, counted_at=BEGINNING, expected=5, variance=-2)], {"on_hand": -2}),
+        ([fact("CountRestated", **AT, counted=3, expected=3, variance=0, variance_before=-2)], {"on_hand": 2}),
         ([fact("StockMarkedDamaged", **AT, quantity=2)], {"damaged": 2}),
         ([fact("StockReserved", **HELD, quantity=2)], {"reserved": 2}),
         ([fact("StockReserved", **HELD, quantity=2), fact("StockReleased", **HELD, quantity=1)], {"reserved": 1}),

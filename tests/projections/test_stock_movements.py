@@ -150,6 +150,25 @@ def test_a_count_belongs_to_its_moment_and_a_hold_ends_when_it_lapsed(
     assert as_of(connection, NOON) == {"on_hand": 9}
 
 
+def test_what_a_count_has_found_already_is_taken_off_at_its_moment(
+    log: Log, connection: psycopg.Connection[Any]
+) -> None:
+    log.write(
+        moved("StockReceived", MORNING, quantity=10),
+        moved("StockCounted", EVENING, counted=7, counted_at=at(NOON), expected=10, variance=-3, count_id="A"),
+        moved("StockShipped", MORNING, recorded_at=TODAY, quantity=3, from_reserved=0),
+        moved(
+            "CountRestated", MORNING, recorded_at=TODAY, counted=7, counted_at=at(NOON), expected=7, variance=0,
+            variance_before=-3, count_id="A",
+        ),
+    )  # fmt: skip
+    assert as_of(connection, MORNING)["on_hand"] == 7
+    assert as_of(connection, EVENING)["on_hand"] == 7
+    assert [row["on_hand"] for row in read_movements(connection, "MUG")] == [10, -3, -3, 3]
+    (stock,) = read_inventory(connection, "MUG")
+    assert stock["on_hand"] == 7
+
+
 def test_a_count_that_is_to_be_repeated_is_open_until_then(log: Log, connection: psycopg.Connection[Any]) -> None:
     first = {"counted": 30, "counted_at": at(NOON), "expected": 40, "variance": -10, "counted_by": ["anna"]}
     log.write(moved("RecountRequested", NOON, count_id="A", **first))
@@ -193,8 +212,10 @@ def test_a_count_waits_until_somebody_has_decided(log: Log, connection: psycopg.
         )
     )
     assert read_counts(connection) == []
+    known_now = {"counted_at": at(NOON), "expected": 36, "variance": -6, "variance_before": -8}
+    log.write(fact("CountRestated", "MUG", TODAY, **AT_WH1, count_id="B", **known_now))
     decided = [
         (row["count_id"], row["status"], row["variance"], row["decided_by"])
         for row in read_counts(connection, waiting_only=False)
     ]
-    assert decided == [("A", "rejected", -10, None), ("B", "applied", -8, "carla")]
+    assert decided == [("A", "rejected", -10, None), ("B", "applied", -6, "carla")]

@@ -21,6 +21,7 @@ from events.chain import ChainReader, Link
 from events.orders import evolve as order_evolve
 from events.orders import exchanging
 from events.stock import decide as stock_decide
+from events.stock import decision as stock_decision
 from events.stock.commands import ExpireReservation
 from processors.ledger import partition, snapshots, takeover, writer
 from processors.ledger.partition import Answer, PartitionLedger, Stream
@@ -284,6 +285,10 @@ PLANTED: Mapping[str, Bug] = {
     "exchanges_leave_early": Bug(
         "part of a return lets all go that is sent for it",
         lambda: patch.object(exchanging, "_missing", lambda _: {}),
+    ),
+    "counts_are_not_restated": Bug(
+        "what a count has found already is counted again when it is told",
+        lambda: patch.object(stock_decision, "restated", lambda *_: None),
     ),
     "holds_of_shipped_stay": Bug("what was dispatched stays reserved", _keeps_holds_of_shipped),
 }

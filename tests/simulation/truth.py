@@ -19,6 +19,7 @@ from events.catalogue import INTAKE_TOPICS, LEDGER_OF_INTAKE, LEDGER_TOPICS
 from events.chain import ChainReader, Link
 from processors.ledger.partition import Decided, Forwarded, PartitionLedger, SetAside
 from processors.verify.facts import Fact
+from processors.verify.movements import movement_rows
 from processors.verify.orders import Orders
 from processors.verify.stock import Stocks
 from tests.simulation.failure import Broken, must
@@ -62,6 +63,8 @@ class Truth:
         self.rejected: Counter[tuple[str, str]] = Counter()
         self.corrected: Counter[tuple[str, str]] = Counter()
         self._tombstones: dict[tuple[str, str, int], datetime] = {}
+        self._moves: dict[tuple[str, str], list[tuple[datetime, int]]] = defaultdict(list)
+        self._counts: dict[tuple[str, str], tuple[datetime, int]] = {}
 
     # What was asked, and what must follow from it
 
@@ -88,6 +91,7 @@ class Truth:
         handed: dict[str, tuple[int, int, int]] = {}
         for name, record in facts:
             self._once(topic, record)
+            self._count(topic, name, record)
             if name == "StockReleased" and not record["data"]["for_order"]:
                 self._hand_over(record["data"], handed)
             elif name == "StockReserved":
@@ -133,6 +137,26 @@ class Truth:
             self._check_stock(state, facts, levels)
             if facts[0][0] != "CommandRefused":
                 self._check_lapsed(state, first["recorded_at"])
+
+    def _count(self, topic: str, name: str, record: dict[str, Any]) -> None:
+        """Movements of on_hand at their business times, and the latest count of each place."""
+        for row in movement_rows(Fact(topic, 0, 0, name, record)):
+            self._moves[row[0], row[1]].append((row[-2], row[4]))
+        if name == "StockCounted":
+            data = record["data"]
+            place = (data["sku"], data["location_id"])
+            count = (data["counted_at"], data["counted"])
+            # Of two counts at one moment the one told later is right.
+            if place not in self._counts or self._counts[place][0] <= count[0]:
+                self._counts[place] = count
+
+    def _check_counted(self, sku: str, location_id: str, on_hand: int) -> None:
+        """What was counted, with what moved after it, whenever either was told."""
+        if (sku, location_id) not in self._counts:
+            return
+        counted_at, counted = self._counts[sku, location_id]
+        since = sum(units for at, units in self._moves[sku, location_id] if at > counted_at)
+        must(on_hand == counted + since, "the_record_is_what_was_counted_and_moved_since", (sku, location_id, on_hand))
 
     def _hand_over(self, data: dict[str, Any], handed: dict[str, tuple[int, int, int]]) -> None:
         """By location: available and held by the cart before, let go of so far."""
@@ -188,6 +212,7 @@ class Truth:
             )  # fmt: skip
             parts = row.available + row.reserved + row.safety + row.damaged + row.quality_hold
             must(row.on_hand == parts, "on_hand_is_the_sum_of_its_parts", row)
+            self._check_counted(stock.sku, location_id, row.on_hand)
             must(row.reserved == held[location_id], "reserved_is_what_holds_say", (row, stock.reservations))
             must(min(row.reserved, row.damaged, row.quality_hold, row.safety) >= 0, "no_quantity_is_negative", row)
             coming = sum(one.quantity for source, one in stock.incoming.items() if source.location_id == location_id)
@@ -243,9 +268,13 @@ class Truth:
         here = [(name, one["data"]) for name, one in facts if one["data"].get("location_id") == data["location_id"]]
         granted = sum(one["quantity"] for name, one in here if name == "StockReserved")
         lapsed = sum(one["quantity"] for name, one in here if name == "ReservationExpired")
+        # What a later count has found there is there.
+        found = sum(one["variance"] - one["variance_before"] for name, one in here if name == "CountRestated")
         available = self.stocks.stock.row(data["sku"], data["location_id"]).available
         freed = available + granted - max(0, before.get(data["location_id"], 0))
-        must(freed <= lapsed, "what_is_not_there_is_promised_to_nobody", (data, here, available, before))
+        must(
+            freed <= lapsed + max(0, found), "what_is_not_there_is_promised_to_nobody", (data, here, available, before)
+        )
 
     def _check_held(self, data: dict[str, Any], facts: list[tuple[str, dict[str, Any]]]) -> None:
         """What left before the return that it is sent in exchange for is said to."""

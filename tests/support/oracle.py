@@ -240,6 +240,9 @@ class Oracle:
     def _StockCounted(self, data: Any) -> None:  # noqa: N802
         self._units(data, on_hand=data["variance"])
 
+    def _CountRestated(self, data: Any) -> None:  # noqa: N802
+        self._units(data, on_hand=data["variance"] - data["variance_before"])
+
     def _StockMarkedDamaged(self, data: Any) -> None:  # noqa: N802
         self._units(data, damaged=data["quantity"])
 

@@ -39,7 +39,8 @@ def count(decision: Decision, data: c.CountStock) -> Refused | None:
     refused = stale(level, what, data.expected_on_hand)
     if refused is not None:
         return refused
-    counted_at = data.counted_at or command.occurred_at
+    # Nobody has counted later than it is told: a clock that is ahead would have all that leaves until then for counted.
+    counted_at = min(data.counted_at or command.occurred_at, command.recorded_at)
     if len(level.moves) >= MOVES_KEPT and counted_at < level.moves[0].occurred_at:
         return Refused(
             code="limit",

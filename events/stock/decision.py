@@ -31,7 +31,7 @@ class Decision:
         self.facts.append(fact)
         for location_id, level in self.stock.levels.items():
             if level.counts and level is not before.get(location_id):
-                count = restated(fact, location_id, before.get(location_id, NOTHING), level)
+                count = restated(fact, self.command, location_id, before.get(location_id, NOTHING), level)
                 if count is not None:
                     self.add(count)
 

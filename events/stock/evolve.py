@@ -20,6 +20,7 @@ from events.stock.state import (
     CountApplied,
     CountAsked,
     Level,
+    Moment,
     Move,
     Promises,
     Reservation,
@@ -27,6 +28,7 @@ from events.stock.state import (
     Waiting,
     carts_with,
     carts_without,
+    moment,
     turn,
 )
 from events.values import CategoryRules
@@ -36,6 +38,7 @@ SECONDS_PER_DAY = 86_400
 
 def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: datetime, recorded_at: datetime) -> Stock:
     """The SKU after the fact; the times are those of its envelope."""
+    when = moment(occurred_at, recorded_at)
     match fact:
         case f.StockReserved():
             return _reserved(stock, fact)
@@ -43,21 +46,21 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             for part in fact.consumed:
                 attempt = Attempt(fact.order_id, fact.line_id, part.attempt)
                 stock = _unhold(stock, attempt, part.location_id, part.quantity)
-            return _move(stock, fact.location_id, -fact.quantity, occurred_at, reserved=-fact.from_reserved)
+            return _move(stock, fact.location_id, -fact.quantity, when, reserved=-fact.from_reserved)
         case f.ReservationRefused():
             return _heard_of(stock, Attempt(fact.order_id, fact.line_id, fact.attempt))
         case f.StockReceived():
-            return _move(stock, fact.location_id, fact.quantity, occurred_at)
+            return _move(stock, fact.location_id, fact.quantity, when)
         case (
             f.StockExpected() | f.ReceiptOverdue() | f.TransferStarted() | f.TransferReceived() | f.TransferAmended()
             | f.TransferDiffered()
         ):  # fmt: skip
-            return _coming(stock, fact, occurred_at)
+            return _coming(stock, fact, when)
         case f.StockAdjusted():
-            return _move(stock, fact.location_id, fact.quantity_delta, occurred_at)
+            return _move(stock, fact.location_id, fact.quantity_delta, when)
         case f.StockMoved():
-            stock = _move(stock, fact.from_location_id, -fact.quantity, occurred_at)
-            return _move(stock, fact.to_location_id, fact.quantity, occurred_at)
+            stock = _move(stock, fact.from_location_id, -fact.quantity, when)
+            return _move(stock, fact.to_location_id, fact.quantity, when)
         case (
             f.StockCounted() | f.CountRestated() | f.RecountRequested() | f.CountApprovalRequested() | f.CountRejected()
         ):
@@ -65,7 +68,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
         case f.StockMarkedDamaged():
             return _change(stock, fact.location_id, damaged=fact.quantity)
         case f.StockHeld() | f.QualityHoldReleased() | f.StockDisposed():
-            return _quality(stock, fact, occurred_at)
+            return _quality(stock, fact, when)
         case f.StockPolicySet():
             level = replace(
                 stock.level(fact.location_id),
@@ -98,7 +101,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
             return _heard_of(_buried(stock, attempt, recorded_at), attempt)
         case f.StockRejected():
-            return _rejected(stock, fact, occurred_at)
+            return _rejected(stock, fact, when)
         case f.StockReturned():
             if fact.disposition == "dispose":
                 return stock
@@ -106,7 +109,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
                 stock,
                 fact.location_id,
                 fact.quantity,
-                occurred_at,
+                when,
                 damaged=fact.quantity if fact.disposition == "damaged" else 0,
                 quality_hold=fact.quantity if fact.disposition == "inspect" else 0,
             )
@@ -116,7 +119,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             assert_never(fact)
 
 
-def _coming(stock: Stock, fact: f.IncomingFact, occurred_at: datetime) -> Stock:
+def _coming(stock: Stock, fact: f.IncomingFact, when: Moment) -> Stock:
     """What is on its way, after a fact that speaks of it."""
     match fact:
         case f.StockExpected():
@@ -127,13 +130,13 @@ def _coming(stock: Stock, fact: f.IncomingFact, occurred_at: datetime) -> Stock:
             source = Source(kind, fact.transfer_id or fact.purchase_order or "", fact.location_id)
             return _expect(stock, source, Expected(fact.quantity, fact.expected_at, overdue=True))
         case f.TransferStarted():
-            stock = _move(stock, fact.from_location_id, -fact.quantity, occurred_at)
+            stock = _move(stock, fact.from_location_id, -fact.quantity, when)
             transfer = Transfer(fact.from_location_id, fact.to_location_id, fact.quantity, 0)
             stock = replace(stock, transfers={**stock.transfers, fact.transfer_id: transfer})
             source = Source("transfer", fact.transfer_id, fact.to_location_id)
             return _expect(stock, source, Expected(fact.quantity, fact.expected_at))
         case f.TransferReceived():
-            stock = _move(stock, fact.location_id, fact.quantity, occurred_at, damaged=fact.damaged)
+            stock = _move(stock, fact.location_id, fact.quantity, when, damaged=fact.damaged)
             return _on_its_way(
                 stock, fact.transfer_id, Expected(fact.left, fact.expected_at, fact.overdue), fact.quantity
             )
@@ -211,7 +214,7 @@ def _counted(
             counts = _applied(level.counts, fact)
             stock = _with(stock, fact.location_id, replace(level, counts=counts, recount=None, approval=None))
             # The variance belongs to the moment of the count: a later report of an earlier count must see it.
-            return _move(stock, fact.location_id, fact.variance, fact.counted_at)
+            return _move(stock, fact.location_id, fact.variance, Moment(fact.counted_at, in_turn=True))
         case f.CountRestated():
             counts = tuple(
                 replace(one, expected=fact.expected)
@@ -220,7 +223,8 @@ def _counted(
                 for one in level.counts
             )
             stock = _with(stock, fact.location_id, replace(level, counts=counts))
-            return _move(stock, fact.location_id, fact.variance - fact.variance_before, fact.counted_at)
+            units = fact.variance - fact.variance_before
+            return _move(stock, fact.location_id, units, Moment(fact.counted_at, in_turn=False))
         case f.RecountRequested():
             level = replace(level, recount=_asked(fact))
         case f.CountApprovalRequested():
@@ -243,7 +247,7 @@ def _applied(counts: tuple[CountApplied, ...], fact: f.StockCounted) -> tuple[Co
     return tuple(sorted((*counts, applied), key=lambda count: count.counted_at))[-COUNTS_KEPT:]
 
 
-def _quality(stock: Stock, fact: f.StockHeld | f.QualityHoldReleased | f.StockDisposed, occurred_at: datetime) -> Stock:
+def _quality(stock: Stock, fact: f.StockHeld | f.QualityHoldReleased | f.StockDisposed, when: Moment) -> Stock:
     units = fact.quantity
     match fact:
         case f.StockHeld():
@@ -251,11 +255,11 @@ def _quality(stock: Stock, fact: f.StockHeld | f.QualityHoldReleased | f.StockDi
         case f.QualityHoldReleased():
             gone = units if fact.disposition == "dispose" else 0
             damaged = units if fact.disposition == "damaged" else 0
-            return _move(stock, fact.location_id, -gone, occurred_at, damaged=damaged, quality_hold=-units)
+            return _move(stock, fact.location_id, -gone, when, damaged=damaged, quality_hold=-units)
         case f.StockDisposed():
             damaged = -units if fact.taken_from == "damaged" else 0
             held = -units if fact.taken_from == "quality_hold" else 0
-            return _move(stock, fact.location_id, -units, occurred_at, damaged=damaged, quality_hold=held)
+            return _move(stock, fact.location_id, -units, when, damaged=damaged, quality_hold=held)
 
 
 def _asked(fact: f.RecountRequested | f.CountApprovalRequested, *before: datetime) -> CountAsked:
@@ -272,9 +276,9 @@ def _asked(fact: f.RecountRequested | f.CountApprovalRequested, *before: datetim
     )
 
 
-def _backdated(asked: CountAsked | None, delta: int, occurred_at: datetime) -> CountAsked | None:
+def _backdated(asked: CountAsked | None, delta: int, when: Moment) -> CountAsked | None:
     """A movement from before a count that is not applied yet, of which the record knew nothing then."""
-    if asked is None or not delta or occurred_at > asked.counted_at:
+    if asked is None or not delta or not when.found_at(asked.counted_at):
         return asked
     return replace(asked, backdated=asked.backdated + delta)
 
@@ -294,14 +298,14 @@ def _move(
     stock: Stock,
     location_id: str,
     delta: int,
-    occurred_at: datetime,
+    when: Moment,
     *,
     reserved: int = 0,
     damaged: int = 0,
     quality_hold: int = 0,
 ) -> Stock:
     level = stock.level(location_id)
-    moves = (*level.moves[-(MOVES_KEPT - 1) :], Move(occurred_at, delta)) if delta else level.moves
+    moves = (*level.moves[-(MOVES_KEPT - 1) :], Move(when.at, delta)) if delta else level.moves
     level = replace(
         level,
         on_hand=level.on_hand + delta,
@@ -309,13 +313,13 @@ def _move(
         damaged=level.damaged + damaged,
         quality_hold=level.quality_hold + quality_hold,
         moves=moves,
-        recount=_backdated(level.recount, delta, occurred_at),
-        approval=_backdated(level.approval, delta, occurred_at),
+        recount=_backdated(level.recount, delta, when),
+        approval=_backdated(level.approval, delta, when),
     )
     return _with(stock, location_id, level)
 
 
-def _rejected(stock: Stock, fact: f.StockRejected, occurred_at: datetime) -> Stock:
+def _rejected(stock: Stock, fact: f.StockRejected, when: Moment) -> Stock:
     for part in fact.consumed:
         attempt = Attempt(fact.order_id, fact.line_id, part.attempt)
         stock = _unhold(stock, attempt, part.location_id, part.quantity)
@@ -323,7 +327,7 @@ def _rejected(stock: Stock, fact: f.StockRejected, occurred_at: datetime) -> Sto
         stock,
         fact.location_id,
         -fact.corrected if fact.reason == "not_in_stock" else 0,
-        occurred_at,
+        when,
         reserved=-fact.from_reserved,
         damaged=fact.corrected if fact.reason == "damaged" else 0,
         quality_hold=fact.corrected if fact.reason == "mismatch" else 0,

@@ -6,24 +6,33 @@
 So the record, and by how much each count differed from it, are the same in whatever order things are told.
 """
 
+from typing import Any
+
+from events.envelope import Command
 from events.stock import facts as f
-from events.stock.state import CountApplied, Level
+from events.stock.state import CountApplied, Level, Moment, moment
 
 
-def restated(fact: f.StockFact, location_id: str, before: Level, after: Level) -> f.CountRestated | None:
+def restated(
+    fact: f.StockFact, command: Command[Any], location_id: str, before: Level, after: Level
+) -> f.CountRestated | None:
     """What the fact, which made `after` of `before`, changes about a count; None where it moved nothing or moved it
     after all counts.
 
     It is the next count that has found the units there, or gone: those after that compare with it.
     """
-    if not after.counts or after.moves is before.moves or isinstance(fact, f.CountRestated):
+    units = after.on_hand - before.on_hand
+    if not units or isinstance(fact, f.CountRestated):
         return None
-    move = after.moves[-1]
     # A count is itself a movement at its moment: of two counts at one moment the one told later is right.
-    counted = isinstance(fact, f.StockCounted)
+    when = (
+        Moment(fact.counted_at, in_turn=True)
+        if isinstance(fact, f.StockCounted)
+        else moment(command.occurred_at, command.recorded_at)
+    )
     for count in after.counts:
-        if count.counted_at > move.occurred_at or (count.counted_at == move.occurred_at and not counted):
-            return _with_expected(count, count.expected + move.delta, fact.sku, location_id)
+        if when.found_at(count.counted_at):
+            return _with_expected(count, count.expected + units, fact.sku, location_id)
     return None
 
 

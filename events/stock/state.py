@@ -37,8 +37,27 @@ class Attempt(NamedTuple):
     attempt: int
 
 
+class Moment(NamedTuple):
+    """When something moved or was counted, by the channel's clock. `in_turn`: of those at one moment it is the last.
+
+    Nothing happens after it is told. Of a clock that is ahead only that is known: it happened in turn.
+    """
+
+    at: datetime
+    in_turn: bool
+
+    def found_at(self, counted_at: datetime) -> bool:
+        """Whether a count that is known has found it already."""
+        return self.at < counted_at or (self.at == counted_at and not self.in_turn)
+
+
+def moment(occurred_at: datetime, recorded_at: datetime) -> Moment:
+    """By the channel's clock, as far as it is believed."""
+    return Moment(min(occurred_at, recorded_at), in_turn=occurred_at >= recorded_at)
+
+
 class Move(NamedTuple):
-    """A change of on_hand, at the time of the channel's clock."""
+    """A change of on_hand at its moment."""
 
     occurred_at: datetime
     delta: int

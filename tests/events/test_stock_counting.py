@@ -26,7 +26,7 @@ from tests.events.builders import (
     ship,
     wait_for,
 )
-from tests.support.given import Story, given, like, sent
+from tests.support.given import NOW, Story, given, like, sent
 
 NINE, TEN, NOON, ONE, TWO = (at(f"{hour}:00:00") for hour in ("09", "10", "12", "13", "14"))
 
@@ -240,6 +240,24 @@ def test_what_a_location_could_not_find_and_a_later_count_did_is_there() -> None
     story.when(sent(reject_stock(2, (1, 2)), occurred_at=TEN))
     story.then(like(f.StockRejected, corrected=2), like(f.CountRestated, expected=3, variance=2))
     assert amounts(story.state.level("WH1")) == {"on_hand": 5, "available": 5}
+
+
+def test_a_count_from_the_future_is_one_of_now_and_what_leaves_then_leaves() -> None:
+    later = {"at": NOW + timedelta(seconds=1), "id": "later"}
+    for lie in (NOW + timedelta(days=400), NOW):
+        story = forty().when(counted(38, lie)).then(like(f.StockCounted, counted_at=NOW, variance=-2))
+        story.when(sent(ship(3), **later)).then(f.StockShipped)
+        assert on_hand(story) == 35
+    # Two clocks that are ahead say nothing about which was first: what is told first was.
+    story = forty().when(counted(38, NOW + timedelta(days=2)))
+    story.when(sent(ship(3), occurred_at=NOW + timedelta(days=1))).then(f.StockShipped)
+    story = forty().when(sent(ship(3), occurred_at=NOW + timedelta(days=2)), counted(37, NOW + timedelta(days=1)))
+    story.then(like(f.StockCounted, expected=37, variance=0))
+
+
+def test_a_dispatch_whose_clock_is_ahead_was_before_a_count_that_is_told_after_it() -> None:
+    story = forty().when(sent(ship(3), occurred_at=NOW + timedelta(days=1)))
+    story.when(sent(count(37), at=NOW + timedelta(hours=1))).then(like(f.StockCounted, expected=37, variance=0))
 
 
 def test_a_move_between_two_places_is_told_to_the_counts_of_both() -> None:

@@ -63,8 +63,9 @@ class Truth:
         self.rejected: Counter[tuple[str, str]] = Counter()
         self.corrected: Counter[tuple[str, str]] = Counter()
         self._tombstones: dict[tuple[str, str, int], datetime] = {}
-        self._moves: dict[tuple[str, str], list[tuple[datetime, int]]] = defaultdict(list)
-        self._counts: dict[tuple[str, str], tuple[datetime, int]] = {}
+        # Movements as (moment, whether it goes by its turn, units); the latest count as (moment, units, moves so far).
+        self._moves: dict[tuple[str, str], list[tuple[datetime, bool, int]]] = defaultdict(list)
+        self._counts: dict[tuple[str, str], tuple[datetime, int, int]] = {}
 
     # What was asked, and what must follow from it
 
@@ -141,11 +142,14 @@ class Truth:
     def _count(self, topic: str, name: str, record: dict[str, Any]) -> None:
         """Movements of on_hand at their business times, and the latest count of each place."""
         for row in movement_rows(Fact(topic, 0, 0, name, record)):
-            self._moves[row[0], row[1]].append((row[-2], row[4]))
+            happened_at, recorded_at = row[-2:]
+            in_turn = happened_at >= recorded_at and name != "CountRestated"  # that is of the count's moment
+            self._moves[row[0], row[1]].append((min(happened_at, recorded_at), in_turn, row[4]))
         if name == "StockCounted":
             data = record["data"]
             place = (data["sku"], data["location_id"])
-            count = (data["counted_at"], data["counted"])
+            must(data["counted_at"] <= record["recorded_at"], "nobody_counts_later_than_it_is_told", record)
+            count = (data["counted_at"], data["counted"], len(self._moves[place]))
             # Of two counts at one moment the one told later is right.
             if place not in self._counts or self._counts[place][0] <= count[0]:
                 self._counts[place] = count
@@ -154,8 +158,13 @@ class Truth:
         """What was counted, with what moved after it, whenever either was told."""
         if (sku, location_id) not in self._counts:
             return
-        counted_at, counted = self._counts[sku, location_id]
-        since = sum(units for at, units in self._moves[sku, location_id] if at > counted_at)
+        counted_at, counted, known = self._counts[sku, location_id]
+        # Of a clock that is ahead it is only known that it happened before it was told, in turn.
+        since = sum(
+            units
+            for number, (at, in_turn, units) in enumerate(self._moves[sku, location_id])
+            if at > counted_at or (at == counted_at and in_turn and number >= known)
+        )
         must(on_hand == counted + since, "the_record_is_what_was_counted_and_moved_since", (sku, location_id, on_hand))
 
     def _hand_over(self, data: dict[str, Any], handed: dict[str, tuple[int, int, int]]) -> None:

@@ -29,6 +29,8 @@ class Decision:
             self.stock, fact, occurred_at=self.command.occurred_at, recorded_at=self.command.recorded_at
         )
         self.facts.append(fact)
+        if isinstance(fact, f.StockReserved):  # the most frequent one, and it moves nothing
+            return
         for location_id, level in self.stock.levels.items():
             if level.counts and level is not before.get(location_id):
                 count = restated(fact, self.command, location_id, before.get(location_id, NOTHING), level)

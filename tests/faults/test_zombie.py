@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.faults.ground import FIRST_SEED, Ground, load, open_ground
+from tests.faults.ground import FIRST_SEED, Ground, Sending, load, open_ground
 from tests.support.shop import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.faults]
@@ -73,8 +73,7 @@ def test_a_worker_that_comes_back_from_the_dead_changes_nothing(fault_env: Any, 
             ground.shop.start(frozen, failpoints=f"{place}:{visit}=stop", **SESSION)
             sending = ground.send(load(draw, ground.prefix, orders=40))
             process = psutil.Process(ground.shop.workers.alive()[frozen])
-            _wait_until_frozen(ground, process, frozen)
-            sending.join()
+            _wait_until_frozen(ground, process, frozen, sending)
             ground.shop.start(successor, **SESSION)
             ground.shop.settle()
             ignored, repeats = _late(ground)
@@ -109,12 +108,21 @@ def _late(ground: Ground) -> tuple[int, int]:
     return ground.oracle.ignored, sum(ground.oracle.intake.values()) - len(ground.oracle.intake)
 
 
-def _wait_until_frozen(ground: Ground, process: psutil.Process, name: str) -> None:
+def _wait_until_frozen(ground: Ground, process: psutil.Process, name: str, sending: Sending) -> None:
+    """Send until then: a worker that joins its group late may take all that was sent in fewer batches than it was to
+    have had.
+    """
     deadline = time.monotonic() + PATIENCE_SECONDS
+    more = 0
     while process.status() != psutil.STATUS_STOPPED:
         assert process.is_running(), f"{name} ended\n{ground.shop.tail()}"
         assert time.monotonic() < deadline, f"{name} never came to its place\n{ground.shop.tail()}"
+        if not sending.alive:
+            sending.join()
+            more += 1
+            sending = ground.send(load(Random(more), f"{ground.prefix}-more{more}", orders=2), pieces=1)
         time.sleep(0.02)
+    sending.join()
 
 
 def _wait_for_notice(ground: Ground, name: str, words: tuple[str, ...]) -> str:

@@ -109,15 +109,15 @@ def _late(ground: Ground) -> tuple[int, int]:
 
 
 def _wait_until_frozen(ground: Ground, process: psutil.Process, name: str, sending: Sending) -> None:
-    """Send until then: a worker that joins its group late may take all that was sent in fewer batches than it was to
-    have had.
+    """Send until then: a projector that joins its group late may take all that was sent in fewer batches than it was
+    to have had.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     more = 0
     while process.status() != psutil.STATUS_STOPPED:
         assert process.is_running(), f"{name} ended\n{ground.shop.tail()}"
         assert time.monotonic() < deadline, f"{name} never came to its place\n{ground.shop.tail()}"
-        if not sending.alive:
+        if name.startswith("projector") and not sending.alive:
             sending.join()
             more += 1
             sending = ground.send(load(Random(more), f"{ground.prefix}-more{more}", orders=2), pieces=1)

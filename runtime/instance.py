@@ -13,13 +13,25 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
+import time
 import uuid
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
+from runtime.kafka import ShutOut
 from runtime.logging import log
 
 #: Copies of one worker that may run on one home. Only a bound: the number of partitions is reached long before.
 INSTANCES_MAX = 1_000
+
+#: A member that is shut out joins anew so many times in so many seconds; after that its process ends. A broker that
+#: comes back shuts out once. Without the bound, two machines with copies of one home would take turns unseen.
+REJOINS_MAX = 5
+REJOINS_SECONDS = 60.0
+#: Before it joins anew: the other one with its name, if there is one, is to find its partitions first.
+REJOIN_PAUSE_SECONDS = 1.0
 
 
 class Instance:
@@ -69,3 +81,24 @@ def _owner(folder: Path) -> str:
             os.link(draft, path)
         draft.unlink()
     return path.read_text()
+
+
+def as_member(serve: Callable[[], None], stop: threading.Event) -> None:
+    """Serve until that returns; serve again, with a new client, where the group has shut the old one out.
+
+    That is not another worker's doing, for the lock on the name is ours (decision 13): when its coordinator dies,
+    librdkafka joins anew while a commit of its former life still waits for an answer. The next coordinator refuses
+    that one, and librdkafka takes it for itself, for good. Raises ShutOut when that happens too often.
+    """
+    shut_out: deque[float] = deque(maxlen=REJOINS_MAX)
+    while True:
+        try:
+            return serve()
+        except ShutOut as error:
+            now = time.monotonic()
+            if len(shut_out) == REJOINS_MAX and now - shut_out[0] < REJOINS_SECONDS:
+                raise
+            shut_out.append(now)
+            log.warning("member_joins_anew", error=str(error))
+        if stop.wait(REJOIN_PAUSE_SECONDS):
+            return None

@@ -211,6 +211,10 @@ def is_fatal(error: KafkaError) -> bool:
     return bool(error.fatal()) or error.code() == KafkaError._FATAL  # noqa: SLF001  # its public name
 
 
+class ShutOut(KafkaException):
+    """A member's client will never work again; another one of the same process may (`runtime.instance.as_member`)."""
+
+
 def admin(services: Services, **overrides: Any) -> AdminClient:
     return AdminClient(_config(services, {}, overrides))
 

@@ -27,8 +27,8 @@ from processors.ledger.takeover import Hands, take_over
 from processors.subjects import codec_for
 from processors.topics import ensure_topics
 from runtime import failpoints
-from runtime.instance import hold_instance
-from runtime.kafka import consumer, gapless_producer, is_fatal
+from runtime.instance import Instance, as_member, hold_instance
+from runtime.kafka import ShutOut, consumer, gapless_producer, is_fatal
 from runtime.logging import log
 from runtime.memory import give_back
 from runtime.postgres import connect
@@ -128,13 +128,28 @@ class LedgerWriter:
         ensure_topics(self._services, self._settings)
         self._with_database(snapshots.ensure_tables)
         instance = hold_instance(self._settings.home, self._group)
+        # States are trees of immutable values: nothing in them can be a cycle, and looking for cycles among millions of
+        # them took a fifth of the time (measured). What little is left in cycles is collected with each snapshot.
+        gc.disable()
+        try:
+            as_member(lambda: self._serve(instance), self._stop)
+        except psycopg.OperationalError as error:
+            if not self._stop.is_set():
+                raise
+            log.info("ledger_stopped_while_waiting", error=str(error).strip())
+        finally:
+            gc.enable()
+            if self._lookup is not None:
+                self._lookup.close()
+            instance.release()
+        log.info("ledger_stopped", decided=self._decided)
+
+    def _serve(self, instance: Instance) -> None:
+        """Decide as a member of the group until stopped, and leave it. Raises ShutOut."""
         self._consumer = reader = consumer(self._services, self._group, on_commit=self._on_commit, **instance.config())
         reader.subscribe(list(self._name), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         committed_at = snapshot_at = time.monotonic()
         snapshot_seconds = SNAPSHOT_SECONDS
-        # States are trees of immutable values: nothing in them can be a cycle, and looking for cycles among millions of
-        # them took a fifth of the time (measured). What little is left in cycles is collected with each snapshot.
-        gc.disable()
         try:
             while not self._stop.is_set():
                 messages = reader.consume(BATCH_RECORDS_MAX, POLL_SECONDS)
@@ -155,17 +170,11 @@ class LedgerWriter:
                 if messages and self._on_batch is not None:
                     self._on_batch(len(messages))
             self._leave(list(self._owned))
-        except psycopg.OperationalError as error:
-            if not self._stop.is_set():
-                raise
-            log.info("ledger_stopped_while_waiting", error=str(error).strip())
+        except ShutOut:
+            self._owned.clear()  # as lost: whoever gets them now begins from the log
+            raise
         finally:
-            gc.enable()
-            if self._lookup is not None:
-                self._lookup.close()
             reader.close()
-            instance.release()
-        log.info("ledger_stopped", decided=self._decided)
 
     # Deciding
 
@@ -200,7 +209,7 @@ class LedgerWriter:
             error = message.error()
             if error is not None:
                 if is_fatal(error):
-                    raise KafkaException(error)
+                    raise ShutOut(error)
                 log.warning("intake_read_failed", error=str(error))
                 parsed.append(None)
                 continue

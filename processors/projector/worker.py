@@ -26,8 +26,8 @@ from projections.catalogue import PROJECTIONS
 from projections.model import Projection
 from runtime import failpoints
 from runtime.errors import Fault
-from runtime.instance import Instance, hold_instance
-from runtime.kafka import consumer, is_fatal, producer, topic_ids
+from runtime.instance import Instance, as_member, hold_instance
+from runtime.kafka import ShutOut, consumer, is_fatal, producer, topic_ids
 from runtime.logging import log
 from runtime.postgres import connect
 from runtime.services import Services
@@ -84,8 +84,12 @@ def run_projector(
     try:
         patiently(lambda: _make_tables(services, projections, schema), stop)
         codec = codec_for(services.schema_registry, services.topic_prefix)
-        projector = Projector(store, codec, projections, dead_letters(services), services.topic_prefix)
-        _Worker(services, projector, store, stop, instance).run()
+
+        def serve() -> None:
+            projector = Projector(store, codec, projections, dead_letters(services), services.topic_prefix)
+            _Worker(services, projector, store, stop, instance).run()
+
+        as_member(serve, stop)
     except Stopped:
         log.info("projector_stopped_while_waiting")
     finally:
@@ -222,7 +226,7 @@ def read(client: Consumer, records_max: int, idle_seconds: float) -> list[Messag
                 "ledger topics are kept for ever: was it made anew, or were records deleted? bring the log back",
             )
         elif is_fatal(error):
-            raise KafkaException(error)
+            raise ShutOut(error)
         else:
             log.warning("projector_waits_for_kafka", detail=error.str())
     return good

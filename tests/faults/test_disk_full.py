@@ -23,7 +23,6 @@ import psycopg
 import pytest
 
 from gateway.doctor import examine
-from gateway.settling import settle
 from runtime.embedded.cluster import Embedded
 from runtime.errors import Fault
 from runtime.kafka import producer
@@ -70,7 +69,7 @@ def test_a_broker_whose_disk_is_full_loses_nothing_acknowledged_and_goes_on_when
 ) -> None:
     """Given load, when the broker's disk is full (from the seed: when, and how much room is left at first) until the
     broker has stopped, then `doctor` and `up` say so; and when there is room and `up` was run again, no worker was
-    touched (but by what the supervisor does) and the tables are the oracle's, with every command that was acknowledged.
+    touched and the tables are the oracle's, with every command that was acknowledged.
 
     Seen to fail: with senders that do not wait for the broker (`acks=0`) "('wms', 't-65') was acknowledged and is not
     on the intake", and 15 more.
@@ -102,21 +101,8 @@ def test_a_broker_whose_disk_is_full_loses_nothing_acknowledged_and_goes_on_when
                 disk.grow(draw.randint(16, 48))
                 servers.up(postgres=False)
                 sending.join()
-                wait_until(partial(_settled_as_supervised, ground), "it does not settle", ground)
                 ground.judge()
                 disk.empty()
-
-
-def _settled_as_supervised(ground: Ground) -> bool:
-    """Start who was fenced, as `order-ledger run` does: a lone broker that stops without room may have lost what it had
-    last heard of its groups, and take a member for its former life (decision 13). Nothing else may end a worker.
-    """
-    for ended in ground.shop.workers.ended():
-        words = (ground.shop.logs / f"{ended.name}.log").read_text(errors="replace")[-4000:]
-        assert "Static consumer fenced" in words, f"seed {ground.seed}: {ended}\n{words}"
-        ground.notes["fenced"] = [*ground.notes.get("fenced", []), ended.name]
-        ground.shop.start(ended.name)
-    return settle(ground.shop.gauge, 1).in_flight == 0
 
 
 def _write_until_the_broker_stops(servers: Embedded, services: Services, ground: Ground, disk: SmallDisk) -> None:

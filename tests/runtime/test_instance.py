@@ -6,9 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
-from runtime.instance import hold_instance
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from runtime import instance
+from runtime.instance import REJOINS_MAX, as_member, hold_instance
+from runtime.kafka import ShutOut
 
 HOLD = (
     "import sys, time; from pathlib import Path; from runtime.instance import hold_instance\n"
@@ -51,3 +57,43 @@ def test_a_killed_process_leaves_its_name_to_the_next(tmp_path: Path) -> None:
 def test_where_nothing_can_be_written_a_worker_has_no_name_and_works_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     assert hold_instance(tmp_path / "file", "ledger").config() == {}
+
+
+def test_a_member_that_is_shut_out_serves_again_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instance, "REJOIN_PAUSE_SECONDS", 0.0)
+    served = []
+
+    def shut_out(times: int) -> None:
+        served.append(times)
+        if len(served) <= times:
+            raise ShutOut(KafkaError(KafkaError._FATAL))
+
+    as_member(lambda: shut_out(REJOINS_MAX), threading.Event())
+    assert len(served) == REJOINS_MAX + 1
+    served.clear()
+    with pytest.raises(ShutOut):
+        as_member(lambda: shut_out(REJOINS_MAX + 1), threading.Event())
+    assert len(served) == REJOINS_MAX + 1
+
+
+def test_a_member_that_is_to_stop_does_not_join_again() -> None:
+    stop = threading.Event()
+    served = []
+
+    def shut_out() -> None:
+        served.append(1)
+        stop.set()
+        raise ShutOut(KafkaError(KafkaError._FATAL))
+
+    as_member(shut_out, stop)
+    assert served == [1]
+
+
+def test_other_errors_are_not_the_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instance, "REJOIN_PAUSE_SECONDS", 0.0)
+
+    def fail() -> None:
+        raise KafkaException(KafkaError(KafkaError._FATAL))
+
+    with pytest.raises(KafkaException):
+        as_member(fail, threading.Event())

@@ -245,16 +245,17 @@ class PartitionLedger:
     def _entries(self, stream: Stream) -> int:
         return stream.version if self._kind.entries is None else self._kind.entries(stream.state)
 
-    def evict(self, entries_max: int) -> int:
-        """Let the streams go that were not touched for longest, until those left remember no more than that.
+    def _can_go(self, stream_id: str) -> bool:
+        """Whether the snapshot holds it as it is."""
+        return self.saved_offset >= 0 and stream_id not in self.changed
 
-        Only what the snapshot holds as it is can go. How many went.
-        """
+    def evict(self, entries_max: int) -> int:
+        """Let the streams go that were not touched for longest, until the rest remembers no more. How many went."""
         gone, too_many = 0, self.entries - entries_max
         for stream_id in list(self.streams):
             if too_many <= 0:
                 break
-            if self.saved_offset >= 0 and stream_id not in self.changed:
+            if self._can_go(stream_id):
                 too_many -= self._entries(self.streams.pop(stream_id))
                 gone += 1
         return gone
@@ -263,7 +264,7 @@ class PartitionLedger:
         """Begin a generation and let the streams go that none of the last so many has touched. How many went."""
         self.generation += 1
         resting = takewhile(lambda item: item[1].touched < self.generation - generations, self.streams.items())
-        gone = [stream_id for stream_id, _ in resting if self.saved_offset >= 0 and stream_id not in self.changed]
+        gone = [stream_id for stream_id, _ in resting if self._can_go(stream_id)]
         for stream_id in gone:
             del self.streams[stream_id]
         return len(gone)

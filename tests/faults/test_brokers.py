@@ -131,8 +131,8 @@ def test_a_worker_that_its_group_shuts_out_joins_anew(fault_env: Any, tmp_path: 
 
     Pass: ledger and projector say that they join anew, no process ends, all settles and is equal to the oracle.
 
-    Seen to fail, before members joined anew: both processes ended ("Static consumer fenced by other consumer with same
-    group.instance.id"), as one ledger did in the 19th round of the test above.
+    Seen to fail, before members joined anew: the projector's process ended ("Static consumer fenced by other consumer
+    with same group.instance.id"), as a ledger's had done in the 19th round of the first test here.
     """
     with open_ground(fault_env, tmp_path, "reactions") as ground:
         services = fault_env.services

@@ -13,6 +13,7 @@ knows: it takes over anew. A takeover that finds the tables apart reads the log 
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -202,11 +203,14 @@ def save(connection: psycopg.Connection[Any], full_topic: str, ledger: Partition
             "INSERT INTO ledger_streams (topic, partition, stream_id, version, state) VALUES (%s, %s, %s, %s, %s) "
             "ON CONFLICT (topic, partition, stream_id) "
             "DO UPDATE SET version = excluded.version, state = excluded.state",
-            [
-                (*place, stream_id, ledger.streams[stream_id].version, stored(ledger, stream_id))
-                for stream_id in sorted(ledger.changed)
-            ]
-            + [(*place, _NO_STREAM, next_offset, b"")],
+            # One after the other: all of them at once as bytes is as much again as there is in memory.
+            chain(
+                (
+                    (*place, stream_id, ledger.streams[stream_id].version, stored(ledger, stream_id))
+                    for stream_id in sorted(ledger.changed)
+                ),
+                [(*place, _NO_STREAM, next_offset, b"")],
+            ),
         )
         answers = [*ledger.answers.values(), Answer(_NO_COMMAND, next_offset, FOR_GOOD, reuse=False)]
         cursor.execute(

@@ -48,12 +48,15 @@ IN_FLIGHT_MAX = 100_000
 # Kafka's committed offset is a hint for the next owner and the measure of progress for `settle`.
 COMMIT_SECONDS = 0.1
 # A snapshot this often: rarer makes a takeover read more of the log, more often stops deciding for the writing of it.
-# In a bulk load, where each takes long, no more than one part in so many of the time goes into them, as long as the
-# pause is no longer than the maximum: what was answered since the last one stays in memory, and takes longer to write
-# the more there is. Without it a pause of 30 s became one of 68 s in four minutes of load (decision 14).
+# Where each takes long, no more than one part in so many of the time goes into them, as long as the pause is no longer
+# than the maximum.
 SNAPSHOT_SECONDS = 30.0
 SNAPSHOT_SECONDS_MAX = 60.0
 SNAPSHOT_SHARE = 20
+# Facts that no snapshot holds: as many make one at once. What they changed has to stay in memory until then (an answer
+# of a SKU 230 bytes, a fact of an order 600), and a takeover reads them again. Without it a load ten times as large
+# keeps ten times as much, and writes it all at once (decision 14).
+UNSAVED_FACTS_MAX = 150_000
 # Streams in memory, counted in facts of orders (about 600 bytes each, measured on Online Retail II) and what takes as
 # much of SKUs. Those touched longest ago are let go after a snapshot. Fewer makes more commands wait for a row of
 # PostgreSQL, more is memory that a process keeps for orders that nobody will touch again.
@@ -125,6 +128,7 @@ class LedgerWriter:
         self._held: list[tuple[_Owned, EncodedFact]] = []
         self._forwarded: Counter[tuple[str, str]] = Counter()
         self._decided = 0
+        self._unsaved_facts = 0
 
     def run(self) -> None:
         """Decide until stopped; then flush, commit, snapshot and leave."""
@@ -164,7 +168,8 @@ class LedgerWriter:
                 if now - committed_at >= COMMIT_SECONDS:
                     self._commit(asynchronous=True)
                     committed_at = now
-                if now - snapshot_at >= pause:
+                if now - snapshot_at >= pause or self._unsaved_facts >= UNSAVED_FACTS_MAX:
+                    facts, self._unsaved_facts = self._unsaved_facts, 0
                     self._snapshot(list(self._owned))
                     gc.collect(1)  # the young ones only; survivors are not looked at again
                     give_back()
@@ -172,7 +177,13 @@ class LedgerWriter:
                     took = snapshot_at - now
                     pause = min(SNAPSHOT_SECONDS_MAX, max(SNAPSHOT_SECONDS, took * SNAPSHOT_SHARE))
                     held = sum(owned.ledger.entries for owned in self._owned.values())
-                    log.info("ledger_snapshot", seconds=round(took, 2), next_in=round(pause), entries_in_memory=held)
+                    log.info(
+                        "ledger_snapshot",
+                        facts=facts,
+                        seconds=round(took, 2),
+                        next_in=round(pause),
+                        entries_in_memory=held,
+                    )
                 if messages and self._on_batch is not None:
                     self._on_batch(len(messages))
             self._leave(list(self._owned))
@@ -306,6 +317,7 @@ class LedgerWriter:
                 else:
                     self._produce_fact(owned, fact)
             owned.sent += len(outcome.facts)
+            self._unsaved_facts += len(outcome.facts)
             self._decided += 1
         elif isinstance(outcome, SetAside):
             log.warning("record_set_aside", **where, reason=outcome.reason, detail=outcome.detail)
@@ -484,6 +496,7 @@ class LedgerWriter:
                 log.warning("takeover_begins_again", why=str(error.args[0]))
         for place, ledger in taken.ledgers.items():
             self._owned[place] = _Owned(ledger, taken.ends[place])
+        self._unsaved_facts += taken.facts_read
         if places:
             seconds = time.monotonic() - started
             log.info("ledger_took_over", partitions=len(places), facts_read=taken.facts_read, seconds=round(seconds, 2))

@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from processors.ledger import writer
 from processors.ledger.writer import LedgerWriter
 from tests.support.shop import Shop, open_shop, place, receive
 
@@ -45,6 +47,19 @@ def _expected(prefix: str, orders: int) -> dict[tuple[str, str], int]:
 def _allocated(shop: Shop) -> dict[tuple[str, str], int]:
     rows = shop.connection.execute("SELECT order_id, line_id, allocated FROM order_lines").fetchall()
     return {(order_id, line_id): units for order_id, line_id, units in rows}
+
+
+@contextmanager
+def _beside(env: Any, **options: Any) -> Iterator[None]:
+    """A ledger in this process."""
+    stop = threading.Event()
+    beside = threading.Thread(target=LedgerWriter(env.settings, env.services, stop, **options).run)
+    beside.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        beside.join()
 
 
 def test_two_of_each_share_the_work_and_give_the_tables_that_one_would(ledger_env: Any, tmp_path: Path) -> None:
@@ -83,19 +98,12 @@ def test_workers_that_are_killed_in_the_middle_leave_no_trace(ledger_env: Any, t
 
 
 def test_two_ledgers_on_the_same_partitions_are_one_history(ledger_env: Any, tmp_path: Path) -> None:
-    stop = threading.Event()
     with open_shop(ledger_env, "ledger", "reactions", "projector", logs=tmp_path / "logs") as shop:
         # The rival belongs to a group of its own, so it is given every partition that the ledger has, too.
-        rival = LedgerWriter(ledger_env.settings, ledger_env.services, stop, group="rival")
-        beside = threading.Thread(target=rival.run)
-        beside.start()
-        try:
+        with _beside(ledger_env, group="rival"):
             time.sleep(2)
             shop.publish(*_season("rival", 200))
             shop.settle()
-        finally:
-            stop.set()
-            beside.join()
         shop.settle()
         assert _allocated(shop) == _expected("rival", 200)
         report = shop.verify()
@@ -113,3 +121,27 @@ def test_two_ledgers_on_the_same_partitions_are_one_history(ledger_env: Any, tmp
         said = [check["what"] for check in json.loads(looked.stdout)["checks"] if check["name"] == "skipped"]
         assert said
         assert "No reader" not in said[0]
+
+
+def test_a_flood_is_saved_before_it_fills_the_memory(
+    ledger_env: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SNAPSHOT_SECONDS", 3_600.0)
+    monkeypatch.setattr(writer, "UNSAVED_FACTS_MAX", 100)
+    with open_shop(ledger_env, logs=tmp_path / "logs") as shop:
+        with _beside(ledger_env):
+            shop.publish(*(receive(f"flood-{number}", "WH1", 1) for number in range(120)), wait=False)
+            _wait_until_saved(shop, 100)
+        # What is read again at a start is not saved either.
+        shop.connection.execute("TRUNCATE ledger_positions, ledger_streams, ledger_answers")
+        with _beside(ledger_env):
+            _wait_until_saved(shop, 100)
+
+
+def _wait_until_saved(shop: Shop, streams: int) -> None:
+    deadline = time.monotonic() + 60
+    saved = 0
+    while time.monotonic() < deadline and saved < streams:
+        time.sleep(0.1)
+        ((saved,),) = shop.connection.execute("SELECT count(*) FROM ledger_streams WHERE stream_id <> ''").fetchall()
+    assert saved >= streams

@@ -9,7 +9,10 @@ Levels: `error` wakes a person, `warning` is looked at in the morning, `info` te
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -88,11 +91,40 @@ class _PatientHandler(logging.StreamHandler[Any]):
             log.warning("log_lines_missing", lines=lost, hint="the log could not be written: was its disk full?")
 
 
+#: A client's line comes again after so long. One that looks for its group while Kafka is away writes forty a second.
+REPEATS_SECONDS = 10.0
+#: What was not said for so long is new. For ever would keep each port that was ever named.
+FORGOTTEN_SECONDS = 600.0
+#: What differs between lines that say the same.
+_HOW_LONG = re.compile(r"\(after \d+ms.*")
+
+
 class _Quiet(logging.Filter):
-    """Lets pass what an operator can act on; librdkafka also warns, on each start, that a setting is experimental."""
+    """Lets pass what an operator can act on, and what is said over and over once in a while, with how often it was.
+
+    librdkafka also warns, on each start, that a setting is experimental.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said: dict[str, tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not any(word in record.getMessage() for word in ("CONFWARN", "Coordinator load in progress"))
+        text = record.getMessage()
+        if any(word in text for word in ("CONFWARN", "Coordinator load in progress")):
+            return False
+        what = _HOW_LONG.sub("", text)
+        now = self._clock()
+        since, left_out = self._said.get(what, (-REPEATS_SECONDS, 0))
+        if now - since < REPEATS_SECONDS:
+            self._said[what] = since, left_out + 1
+            return False
+        if left_out:
+            record.msg, record.args = f"{text} ({left_out} more since the last such line)", ()
+        self._said = {line: said for line, said in self._said.items() if now - said[0] < FORGOTTEN_SECONDS}
+        self._said[what] = now, 0
+        return True
 
 
 def client_logger() -> Any:

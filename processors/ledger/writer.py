@@ -53,9 +53,10 @@ COMMIT_SECONDS = 0.1
 SNAPSHOT_SECONDS = 30.0
 SNAPSHOT_SECONDS_MAX = 60.0
 SNAPSHOT_SHARE = 20
-# Facts that no snapshot holds: as many make one at once. What they changed has to stay in memory until then (an answer
+# So many facts since the last snapshot make one at once. What they changed has to stay in memory until then (an answer
 # of a SKU 230 bytes, a fact of an order 600), and a takeover reads them again. Without it a load ten times as large
-# keeps ten times as much, and writes it all at once (decision 14).
+# keeps ten times as much, and writes it all at once (decision 14). What a takeover has read does not count: who begins
+# should be live first (19 s instead of 12 after one of 427,000 facts).
 UNSAVED_FACTS_MAX = 150_000
 # Streams in memory, counted in facts of orders (about 600 bytes each, measured on Online Retail II) and what takes as
 # much of SKUs. Those touched longest ago are let go after a snapshot. Fewer makes more commands wait for a row of
@@ -496,7 +497,6 @@ class LedgerWriter:
                 log.warning("takeover_begins_again", why=str(error.args[0]))
         for place, ledger in taken.ledgers.items():
             self._owned[place] = _Owned(ledger, taken.ends[place])
-        self._unsaved_facts += taken.facts_read
         if places:
             seconds = time.monotonic() - started
             log.info("ledger_took_over", partitions=len(places), facts_read=taken.facts_read, seconds=round(seconds, 2))

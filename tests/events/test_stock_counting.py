@@ -255,6 +255,12 @@ def test_a_count_from_the_future_is_one_of_now_and_what_leaves_then_leaves() -> 
     story.then(like(f.StockCounted, expected=37, variance=0))
 
 
+def test_what_comes_while_the_clock_stands_still_came_after_a_count_that_waits() -> None:
+    story = forty(approval_above=5).when(counted(30, NOW, name="A")).then(f.CountApprovalRequested)
+    story.when(receive(3), sent(approve("A"), actor="carla")).then(like(f.StockCounted, expected=40, variance=-10))
+    assert on_hand(story) == 33
+
+
 def test_a_dispatch_whose_clock_is_ahead_was_before_a_count_that_is_told_after_it() -> None:
     story = forty().when(sent(ship(3), occurred_at=NOW + timedelta(days=1)))
     story.when(sent(count(37), at=NOW + timedelta(hours=1))).then(like(f.StockCounted, expected=37, variance=0))

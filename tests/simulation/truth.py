@@ -66,6 +66,8 @@ class Truth:
         # Movements as (moment, whether it goes by its turn, units); the latest count as (moment, units, moves so far).
         self._moves: dict[tuple[str, str], list[tuple[datetime, bool, int]]] = defaultdict(list)
         self._counts: dict[tuple[str, str], tuple[datetime, int, int]] = {}
+        # Movements that were known when a count was told that waits for approval, by place and count_id.
+        self._waiting: dict[tuple[str, str, str], int] = {}
 
     # What was asked, and what must follow from it
 
@@ -143,13 +145,17 @@ class Truth:
         """Movements of on_hand at their business times, and the latest count of each place."""
         for row in movement_rows(Fact(topic, 0, 0, name, record)):
             happened_at, recorded_at = row[-2:]
-            in_turn = happened_at >= recorded_at and name != "CountRestated"  # that is of the count's moment
+            # What a count changes, and what is restated of it, is of the count's moment.
+            in_turn = happened_at >= recorded_at and name not in ("StockCounted", "CountRestated")
             self._moves[row[0], row[1]].append((min(happened_at, recorded_at), in_turn, row[4]))
-        if name == "StockCounted":
-            data = record["data"]
-            place = (data["sku"], data["location_id"])
+        data = record["data"]
+        place = (data.get("sku", ""), data.get("location_id", ""))
+        if name == "CountApprovalRequested":
+            self._waiting[(*place, data["count_id"])] = len(self._moves[place])
+        elif name == "StockCounted":
             must(data["counted_at"] <= record["recorded_at"], "nobody_counts_later_than_it_is_told", record)
-            count = (data["counted_at"], data["counted"], len(self._moves[place]))
+            known = self._waiting.pop((*place, data["count_id"]), len(self._moves[place]))
+            count = (data["counted_at"], data["counted"], known)
             # Of two counts at one moment the one told later is right.
             if place not in self._counts or self._counts[place][0] <= count[0]:
                 self._counts[place] = count

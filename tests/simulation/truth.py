@@ -152,6 +152,8 @@ class Truth:
         place = (data.get("sku", ""), data.get("location_id", ""))
         if name == "CountApprovalRequested":
             self._waiting[(*place, data["count_id"])] = len(self._moves[place])
+        elif name == "CountRejected":
+            del self._waiting[(*place, data["count_id"])]
         elif name == "StockCounted":
             must(data["counted_at"] <= record["recorded_at"], "nobody_counts_later_than_it_is_told", record)
             known = self._waiting.pop((*place, data["count_id"]), len(self._moves[place]))

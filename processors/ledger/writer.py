@@ -465,20 +465,24 @@ class LedgerWriter:
         reader.incremental_unassign(partitions)
 
     def _take_over_disturbed(self) -> None:
-        disturbed = {place: owned for place, owned in self._owned.items() if owned.disturbed}
-        if not disturbed or self._consumer is None:
+        if self._consumer is None or not any(owned.disturbed for owned in self._owned.values()):
             return
-        gaps = {place: owned.gap_seen for place, owned in disturbed.items()}
-        for (topic, partition), owned in disturbed.items():
-            log.warning("ledger_disturbed", topic=topic, partition=partition, why=owned.disturbed)
         self._producer.flush(FLUSH_SECONDS)
-        if any("delivery failed" in str(owned.disturbed) for owned in disturbed.values()):
+        gaps = {place: owned.gap_seen for place, owned in self._owned.items() if owned.disturbed}
+        reasons = {place: str(self._owned[place].disturbed) for place in gaps}
+        for (topic, partition), why in reasons.items():
+            log.warning("ledger_disturbed", topic=topic, partition=partition, why=why)
+        places = list(gaps)
+        if any("delivery failed" in why for why in reasons.values()):
             # After a failure a gapless producer refuses all that follows: a new one begins a new sequence.
             self._producer = gapless_producer(self._services)
             self._side_pending.clear()  # decided again, and set aside again
-            disturbed = dict(self._owned)
-        self._take_over(list(disturbed))
-        for topic, partition in disturbed:
+            places = list(self._owned)
+        # What they hold goes first: beside the states that are read now it would be memory that stays taken, twice.
+        for place in places:
+            del self._owned[place]
+        self._take_over(places)
+        for topic, partition in places:
             owned = self._owned[topic, partition]
             owned.gap_seen = gaps.get((topic, partition), -1)
             self._consumer.seek(TopicPartition(topic, partition, owned.ledger.next_intake))

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -50,13 +51,14 @@ def _allocated(shop: Shop) -> dict[tuple[str, str], int]:
 
 
 @contextmanager
-def _beside(env: Any, **options: Any) -> Iterator[None]:
+def _beside(env: Any, **options: Any) -> Iterator[LedgerWriter]:
     """A ledger in this process."""
     stop = threading.Event()
-    beside = threading.Thread(target=LedgerWriter(env.settings, env.services, stop, **options).run)
+    ledger = LedgerWriter(env.settings, env.services, stop, **options)
+    beside = threading.Thread(target=ledger.run)
     beside.start()
     try:
-        yield
+        yield ledger
     finally:
         stop.set()
         beside.join()
@@ -130,10 +132,36 @@ def test_a_flood_is_saved_before_it_fills_the_memory(
     monkeypatch.setattr(writer, "UNSAVED_FACTS_MAX", 100)
     with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env):
         shop.publish(*(receive(f"flood-{number}", "WH1", 1) for number in range(120)), wait=False)
-        deadline = time.monotonic() + 60
-        saved = 0
-        while time.monotonic() < deadline and saved < 100:
-            time.sleep(0.1)
-            rows = shop.connection.execute("SELECT count(*) FROM ledger_streams WHERE stream_id <> ''").fetchall()
-            saved = rows[0][0]
-        assert saved >= 100
+        streams = "SELECT count(*) FROM ledger_streams WHERE stream_id <> ''"
+        _until(lambda: shop.connection.execute(streams).fetchall()[0][0] >= 100)
+
+
+def test_a_takeover_begins_when_what_it_replaces_has_left_the_memory(
+    ledger_env: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: list[bool] = []
+    old: list[weakref.ref[Any]] = []
+
+    def watched(*args: Any, **options: Any) -> Any:
+        alive.append(old[-1]() is not None)
+        return take_over(*args, **options)
+
+    take_over = writer.take_over
+    with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env) as ledger:
+        shop.publish(*(receive(f"mug-{number}", "WH1", 1) for number in range(200)), wait=False)
+        _until(lambda: any(owned.ledger.streams for owned in ledger._owned.values()))
+        place = next(place for place, owned in list(ledger._owned.items()) if owned.ledger.streams)
+        monkeypatch.setattr(writer, "take_over", watched)
+        for number, why in enumerate(("somebody else wrote to the partition", "delivery failed: as a test"), start=1):
+            _until(lambda: place in ledger._owned and not ledger._owned[place].disturbed)
+            old.append(weakref.ref(ledger._owned[place].ledger))
+            ledger._owned[place].disturbed = why
+            _until(lambda number=number: len(alive) == number)
+    assert alive == [False, False], "the old state is there beside the new one"
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from runtime.kafka import consumer, producer
 from runtime.postgres import connect
 from tests.support.chain import CODEC, ChainLog
 from tests.support.facts import fact, order_placed, stock_received
+from tests.support.waiting import wait_until
 
 ALL = tuple(PROJECTIONS.values())
 TOPIC_ID = {("ledger.orders", 0): "id-1"}
@@ -59,13 +59,6 @@ def send(services, records):
     for one in records:
         client.produce(services.topic(one.topic_name), one.value_bytes, one.key_bytes, partition=one.partition_number)
     assert client.flush(30) == 0
-
-
-def wait_until(answer, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not answer():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @contextmanager
@@ -101,7 +94,7 @@ def wait_for(services, log):
         except psycopg.errors.UndefinedTable:
             return False
 
-    wait_until(there)
+    wait_until(there, 30)
 
 
 @pytest.fixture
@@ -170,7 +163,7 @@ def test_garbage_on_a_ledger_topic_is_set_aside_and_the_partition_goes_on(ledger
     client = consumer(services, "test-dead-letters")
     client.subscribe([services.topic(DEAD_LETTERS)])
     letters = []
-    wait_until(lambda: letters.extend(client.consume(3, 0.2)) or len(letters) == 3)
+    wait_until(lambda: letters.extend(client.consume(3, 0.2)) or len(letters) == 3, 30)
     client.close()
     places = {(dict(one.headers())["source_offset"], dict(one.headers())["reason"]) for one in letters}
     assert places == {(b"9", b"no_frame"), (b"10", b"no_frame"), (b"11", b"bad_avro")}
@@ -226,7 +219,7 @@ def test_a_process_that_is_killed_while_it_writes_is_followed_by_one_that_goes_o
             return False
 
     try:
-        wait_until(begun)
+        wait_until(begun, 30)
     finally:
         child.send_signal(signal.SIGKILL)
         child.wait()

@@ -481,6 +481,7 @@ class LedgerWriter:
         # What they hold goes first: beside the states that are read now it would be memory that stays taken, twice.
         for place in places:
             del self._owned[place]
+        gc.collect(1)  # frames of the takeover before this one may be left in a cycle, with all that it read
         self._take_over(places)
         for topic, partition in places:
             owned = self._owned[topic, partition]

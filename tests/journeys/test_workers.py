@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -19,6 +19,7 @@ import pytest
 from processors.ledger import writer
 from processors.ledger.writer import LedgerWriter
 from tests.support.shop import Shop, open_shop, place, receive
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.journey, pytest.mark.faults]
 
@@ -133,7 +134,7 @@ def test_a_flood_is_saved_before_it_fills_the_memory(
     with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env):
         shop.publish(*(receive(f"flood-{number}", "WH1", 1) for number in range(120)), wait=False)
         streams = "SELECT count(*) FROM ledger_streams WHERE stream_id <> ''"
-        _until(lambda: shop.connection.execute(streams).fetchall()[0][0] >= 100)
+        wait_until(lambda: shop.connection.execute(streams).fetchall()[0][0] >= 100)
 
 
 def test_a_takeover_begins_when_what_it_replaces_has_left_the_memory(
@@ -149,19 +150,12 @@ def test_a_takeover_begins_when_what_it_replaces_has_left_the_memory(
     take_over = writer.take_over
     with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env) as ledger:
         shop.publish(*(receive(f"mug-{number}", "WH1", 1) for number in range(200)), wait=False)
-        _until(lambda: any(owned.ledger.streams for owned in ledger._owned.values()))
+        wait_until(lambda: ledger._decided == 200)
         place = next(place for place, owned in list(ledger._owned.items()) if owned.ledger.streams)
         monkeypatch.setattr(writer, "take_over", watched)
         for number, why in enumerate(("somebody else wrote to the partition", "delivery failed: as a test"), start=1):
-            _until(lambda: place in ledger._owned and not ledger._owned[place].disturbed)
+            wait_until(lambda: (owned := ledger._owned.get(place)) is not None and not owned.disturbed)
             old.append(weakref.ref(ledger._owned[place].ledger))
             ledger._owned[place].disturbed = why
-            _until(lambda number=number: len(alive) == number)
+            wait_until(lambda number=number: len(alive) == number)
     assert alive == [False, False], "the old state is there beside the new one"
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import os
 import threading
 import time
@@ -100,5 +101,6 @@ def as_member(serve: Callable[[], None], stop: threading.Event) -> None:
                 raise
             shut_out.append(now)
             log.warning("member_joins_anew", error=str(error))
+        gc.collect()  # the old client and what called it know each other: a cycle, with all that they had at hand
         if stop.wait(REJOIN_PAUSE_SECONDS):
             return None

@@ -12,6 +12,7 @@ import typer
 
 from gateway.cli.context import fail, print_json
 from runtime.logging import log, setup_logging
+from runtime.memory import give_back_from_now_on
 from runtime.postgres import connect
 from runtime.process import Workers
 from runtime.services import Services, find_services
@@ -90,6 +91,7 @@ def supervise(workers: Workers, names: Sequence[str]) -> None:
 
 def work(name: str, settings: Settings, services: Services) -> int:
     """Do one worker's work in this process until a signal asks to stop; its exit status."""
+    give_back_from_now_on()
     # Imported here: each worker loads what it needs, and the command line none of it.
     if name == "reactions":
         from processors.reactions.run import run_reactions

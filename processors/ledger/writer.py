@@ -30,7 +30,6 @@ from runtime import failpoints
 from runtime.instance import Instance, as_member, hold_instance
 from runtime.kafka import ShutOut, consumer, gapless_producer, is_fatal
 from runtime.logging import log
-from runtime.memory import give_back
 from runtime.postgres import connect
 from runtime.services import Services
 from runtime.settings import Settings
@@ -173,7 +172,6 @@ class LedgerWriter:
                     facts, self._unsaved_facts = self._unsaved_facts, 0
                     self._snapshot(list(self._owned))
                     gc.collect(1)  # the young ones only; survivors are not looked at again
-                    give_back()
                     snapshot_at = time.monotonic()
                     took = snapshot_at - now
                     pause = min(SNAPSHOT_SECONDS_MAX, max(SNAPSHOT_SECONDS, took * SNAPSHOT_SHARE))
@@ -481,7 +479,6 @@ class LedgerWriter:
         # What they hold goes first: beside the states that are read now it would be memory that stays taken, twice.
         for place in places:
             del self._owned[place]
-        gc.collect(1)  # frames of the takeover before this one may be left in a cycle, with all that it read
         self._take_over(places)
         for topic, partition in places:
             owned = self._owned[topic, partition]
@@ -489,6 +486,7 @@ class LedgerWriter:
             self._consumer.seek(TopicPartition(topic, partition, owned.ledger.next_intake))
 
     def _take_over(self, places: list[tuple[str, int]]) -> None:
+        gc.collect(1)  # frames of the takeover before this one may be left in a cycle, with all that it read
         started = time.monotonic()
         names = {(topic, partition): self._name[topic] for topic, partition in places}
         hands = Hands(self._with_database, self._fetch, self._stop)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -74,6 +77,29 @@ def test_a_member_that_is_shut_out_serves_again_but_not_for_ever(monkeypatch: py
     with pytest.raises(ShutOut):
         as_member(lambda: shut_out(REJOINS_MAX + 1), threading.Event())
     assert len(served) == REJOINS_MAX + 1
+
+
+def test_what_a_member_had_at_hand_is_gone_when_it_serves_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instance, "REJOIN_PAUSE_SECONDS", 0.0)
+    former: list[weakref.ref[Any]] = []
+    alive: list[bool] = []
+
+    class Member:
+        def __init__(self) -> None:
+            self.calls_back = self.serve  # as a client that knows the callbacks of who uses it
+
+        def serve(self) -> None:
+            alive.extend(one() is not None for one in former)
+            if not former:
+                former.append(weakref.ref(self))
+                raise ShutOut(KafkaError(KafkaError._FATAL))
+
+    gc.disable()  # as in the ledger
+    try:
+        as_member(lambda: Member().serve(), threading.Event())
+    finally:
+        gc.enable()
+    assert alive == [False]
 
 
 def test_a_member_that_is_to_stop_does_not_join_again() -> None:

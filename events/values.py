@@ -23,7 +23,10 @@ LONG_MAX = 2**63 - 1
 # Characters of a text. Enough for a note or a reason; a fact of several of them still fits into one record.
 TEXT_MAX = 4000
 
-Id = Annotated[str, Meta(min_length=1, max_length=200)]
+# Characters of an id, whoever made it.
+ID_LENGTH_MAX = 200
+
+Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 Text = Annotated[str, Meta(max_length=TEXT_MAX)]
 CountryCode = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$")]

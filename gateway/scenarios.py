@@ -5,7 +5,7 @@ channels, actors and locations carry the word.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from heapq import merge
 from pathlib import Path
@@ -128,7 +128,7 @@ def import_online_retail(
         "stock that came late (simulated), corrections",
         merge(retail_stock.late_deliveries(mapping, seed=seed), mapping.adjustments(), key=_occurred_at),
     )
-    run.phase("picking and carriers (simulated)", _picking(run, seed, scans="delivered"))
+    run.phase("picking and carriers (simulated)", _picking(run, retail.ORDER_PREFIX, seed, scans="delivered"))
     run.phase("returns and refunds", merge(mapping.returns(), mapping.refunds(), key=_occurred_at))
     skus = set(mapping.line_rows["sku"])
     rows = [row for row in read_inventory(run.connection) if row["on_hand"] >= 0 and row["sku"] in skus]
@@ -142,14 +142,15 @@ def import_online_retail(
 
 
 def simulate(run: Run, *, orders: int, seed: int, surge: float) -> dict[str, Any]:
-    """A seeded peak season through the ledger, everything outside it simulated."""
+    """A seeded peak season through the ledger, everything outside it simulated. Other orders are left alone."""
+    ours = f"{season.run_name(seed, orders, surge)}-"
     run.phase("locations, stock, policies (simulated)", season.opening(seed, orders, surge))
     run.phase(f"orders of a season, surge {surge:g} (simulated)", season.orders(seed, orders, surge))
-    run.phase("picking and carriers (simulated)", _picking(run, seed))
+    run.phase("picking and carriers (simulated)", _picking(run, ours, seed))
     run.phase("stock for what waited (simulated)", season.restock(seed, orders, surge))
-    run.phase("picking what had waited (simulated)", _picking(run, seed, not_before=season.SEASON.restocked_at))
-    run.phase("returns (simulated)", season.returns(read_orders(run.connection, _DELIVERED), seed))
-    run.phase("sending in exchange (simulated)", _picking(run, seed, not_before=season.SEASON.counted_at))
+    run.phase("picking what had waited (simulated)", _picking(run, ours, seed, not_before=season.SEASON.restocked_at))
+    run.phase("returns (simulated)", season.returns(_orders(run, ours, _DELIVERED), seed))
+    run.phase("sending in exchange (simulated)", _picking(run, ours, seed, not_before=season.SEASON.counted_at))
     rows = [row for row in read_inventory(run.connection) if row["sku"].startswith(season.SKU_PREFIX)]
     run.connection.rollback()
     run.phase("cycle counts (simulated)", season.counts(rows, seed, season.SEASON.counted_at))
@@ -170,8 +171,13 @@ def with_promise(commands: Iterable[Command], days: int) -> Iterator[Command]:
         yield {**command, "data": {"promised_by": promise, **command["data"]}}
 
 
-def _picking(run: Run, seed: int, **options: Any) -> Iterator[Command]:
-    return season.fulfil(read_orders(run.connection, _TO_PICK), seed, **options)
+def _picking(run: Run, prefix: str, seed: int, **options: Any) -> Iterator[Command]:
+    return season.fulfil(_orders(run, prefix, _TO_PICK), seed, **options)
+
+
+def _orders(run: Run, prefix: str, statuses: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Orders of this run alone: nobody's real order may leave with a simulated carrier."""
+    return (view for view in read_orders(run.connection, statuses) if view["order_id"].startswith(prefix))
 
 
 def _occurred_at(command: Command) -> str:

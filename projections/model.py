@@ -62,13 +62,15 @@ class Table:
 
     `insert_only`: a key never comes twice, so rows are copied straight in. `born_with`: the column that a row begins
     with (`placed_at` of an order): deltas for a key that has no row yet and do not bring it are dropped; so a refused
-    command for an order that was never placed makes no order.
+    command for an order that was never placed makes no order. `unique`: the expressions of the unique index, where the
+    key's columns could be longer together than an index takes (2,704 bytes; an id has up to 800).
     """
 
     name: str
     columns: tuple[Column, ...]
     insert_only: bool = False
     born_with: str | None = None
+    unique: str | None = None
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def upsert(table: Table, source: str) -> str:
     Rows are taken in key order, so that two writers of one table lock its rows in one order.
     """
     names = ", ".join(_quoted(column.name) for column in table.columns)
-    key = ", ".join(_quoted(name) for name in table.key)
+    key = table.unique or ", ".join(_quoted(name) for name in table.key)
     # COLLATE "C" sorts by bytes: several times faster than by language, and the same in every database.
     order = ", ".join(
         f's.{_quoted(column.name)} COLLATE "C"' if column.sql_type == "text" else f"s.{_quoted(column.name)}"

@@ -18,10 +18,7 @@ from events.orders import facts as f
 from events.orders.decision import Decision
 from events.orders.refusals import too_valuable
 from events.orders.state import Return
-from events.values import ORDER_VALUE_MAX_MINOR, Attribute
-
-#: Longest number of a line; see `events.values.Id`.
-_ID_LENGTH_MAX = 200
+from events.values import ID_LENGTH_MAX, ORDER_VALUE_MAX_MINOR, Attribute
 
 
 def planned(decision: Decision, data: c.RequestReturn, what: str) -> Sequence[f.AddedLine] | Refused:
@@ -39,13 +36,13 @@ def planned(decision: Decision, data: c.RequestReturn, what: str) -> Sequence[f.
     lines = [_added(line) for line in data.exchange] or _the_same(decision, data)
     numbers = [line.line_id for line in lines]
     taken = [line_id for line_id in numbers if line_id in order.lines or numbers.count(line_id) > 1]
-    if taken or any(len(line_id) > _ID_LENGTH_MAX for line_id in numbers):
+    if taken or any(len(line_id) > ID_LENGTH_MAX for line_id in numbers):
         return Refused(
             code="conflict",
             what=what,
             detail=f"line {taken[0]} of the exchange is there already"
             if taken
-            else f"the number of a line of the exchange would be longer than {_ID_LENGTH_MAX} characters",
+            else f"the number of a line of the exchange would be longer than {ID_LENGTH_MAX} characters",
             hint="name the lines of exchange with new numbers",
         )
     value = order.value_minor + sum(line.quantity * line.unit_price_minor for line in lines)

@@ -45,7 +45,7 @@ from gateway.connectors.online_retail_file import canonical, exact_pence, read_f
 from gateway.connectors.online_retail_returns import Piece, match_cancellations
 from gateway.connectors.online_retail_rows import REFUSALS, classify
 
-__all__ = ["CHANNEL", "MAIN_LOCATION", "Command", "Mapping", "map_rows", "peak_slice", "read_file"]
+__all__ = ["CHANNEL", "MAIN_LOCATION", "ORDER_PREFIX", "Command", "Mapping", "map_rows", "peak_slice", "read_file"]
 
 Command: TypeAlias = dict[str, Any]
 """A command in the vocabulary's JSON form: command, id, channel, actor, occurred_at, data."""
@@ -53,6 +53,8 @@ Command: TypeAlias = dict[str, Any]
 CHANNEL: Final = "online-retail"
 ACTOR: Final = "import"
 CURRENCY: Final = "GBP"
+ORDER_PREFIX: Final = "uci-"
+"""Of the ids of all orders of the file; the invoice's number follows."""
 MAIN_LOCATION: Final = "SIM-WH-NORTH"
 """Where the file's stock movements are booked. Simulated: the file has no locations."""
 
@@ -272,7 +274,7 @@ def _place_order(  # noqa: PLR0917 - the cells of one row of a table, then what 
 ) -> Command:
     code = COUNTRIES.get(country, UNKNOWN_COUNTRY)
     data: dict[str, Any] = {
-        "order_id": f"uci-{invoice}",
+        "order_id": f"{ORDER_PREFIX}{invoice}",
         "customer_id": customer or f"guest-{invoice}",
         "currency": CURRENCY,
         "lines": [
@@ -285,7 +287,7 @@ def _place_order(  # noqa: PLR0917 - the cells of one row of a table, then what 
         data["charges"] = [
             {"code": sku, "amount_minor": amount, "description": text or sku} for sku, amount, text in charges
         ]
-    return _command("PlaceOrder", f"uci-{invoice}", at.strftime(_TIME), data)
+    return _command("PlaceOrder", f"{ORDER_PREFIX}{invoice}", at.strftime(_TIME), data)
 
 
 def _return_numbers(rows: pl.DataFrame, pieces: list[Piece]) -> dict[tuple[str, int], int]:
@@ -309,7 +311,7 @@ def _return_commands(
     for piece in sorted((piece for piece in pieces if piece.line_id is not None), key=lambda piece: piece.row):
         grouped.setdefault((stood[piece.row][0], piece.order), []).append(piece)
     for (invoice, order), group in grouped.items():
-        return_id = f"uci-{invoice}-{numbers[invoice, order]}"
+        return_id = f"{ORDER_PREFIX}{invoice}-{numbers[invoice, order]}"
         yield from _one_return(return_id, invoice, invoices[order], stood[group[0].row][1], group)
     yield from _adjust_stock(rows.filter(pl.col("why").str.starts_with("fallback_")))
 
@@ -318,7 +320,7 @@ def _one_return(return_id: str, invoice: str, sale: str, at: str, group: list[Pi
     quantities: dict[str, int] = {}
     for piece in group:
         quantities[str(piece.line_id)] = quantities.get(str(piece.line_id), 0) + piece.quantity
-    base = {"order_id": f"uci-{sale}", "return_id": return_id}
+    base = {"order_id": f"{ORDER_PREFIX}{sale}", "return_id": return_id}
     reason = f"cancellation {invoice}"
     asked = [{"line_id": line, "quantity": quantity, "reason": reason} for line, quantity in quantities.items()]
     got = [{"line_id": line, "quantity": quantity, "disposition": "restock"} for line, quantity in quantities.items()]
@@ -335,8 +337,12 @@ def _refund_commands(rows: pl.DataFrame, pieces: list[Piece], invoices: dict[int
         if piece.line_id is None:
             invoice, at, number, sku, text = stood[piece.row]
             reason = f"credit {invoice}: {text or sku}"
-            data = {"order_id": f"uci-{invoices[piece.order]}", "amount_minor": piece.refund_minor, "reason": reason}
-            yield _command("IssueRefund", f"uci-{invoice}-row-{number}-refund", at, data)
+            data = {
+                "order_id": f"{ORDER_PREFIX}{invoices[piece.order]}",
+                "amount_minor": piece.refund_minor,
+                "reason": reason,
+            }
+            yield _command("IssueRefund", f"{ORDER_PREFIX}{invoice}-row-{number}-refund", at, data)
 
 
 def _cells_of(rows: pl.DataFrame, pieces: list[Piece]) -> dict[int, tuple[str, str, int, str, str | None]]:
@@ -357,7 +363,7 @@ def _adjust_stock(rows: pl.DataFrame) -> Iterator[Command]:
             "quantity_delta": -quantity if unmatched else quantity,
             "reason": f"unmatched return {invoice}" if unmatched else text or defaults[why],
         }
-        yield _command("AdjustStock", f"uci-{invoice}-row-{number}-adjust", at, data)
+        yield _command("AdjustStock", f"{ORDER_PREFIX}{invoice}-row-{number}-adjust", at, data)
 
 
 def _by_time(commands: Iterator[Command]) -> list[Command]:

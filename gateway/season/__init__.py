@@ -20,7 +20,7 @@ in. The same arguments give the same ids and bodies: publishing them twice chang
 
 from gateway.season.baskets import orders
 from gateway.season.cycle_counts import counts
-from gateway.season.form import ACTOR, CHANNELS, Command, View
+from gateway.season.form import ACTOR, CHANNELS, Command, View, run_name
 from gateway.season.parameters import SEASON, Season
 from gateway.season.parcels import fulfil
 from gateway.season.sending_back import returns
@@ -43,4 +43,5 @@ __all__ = [
     "orders",
     "restock",
     "returns",
+    "run_name",
 ]

@@ -21,6 +21,7 @@ from events.chain import GENESIS, digest
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
 from events.refusal import CommandRefused
 from events.streams import STREAMS, About
+from events.values import ID_LENGTH_MAX
 from runtime.kafka import murmur2_partition
 from schemas.codec import Codec, UndecodableError
 
@@ -320,12 +321,12 @@ class PartitionLedger:
         data = record["data"]
         stream_id, channel, command_id = data[kind.key], envelope["channel"], envelope["id"]
         for name, text in ((kind.key, stream_id), ("channel", channel), ("id", command_id)):
-            if not 0 < len(text) <= 200 or "\0" in text:
-                return SetAside("invalid", f"{name} must be 1 to 200 characters without NUL")
+            if not 0 < len(text) <= ID_LENGTH_MAX or "\0" in text:
+                return SetAside("invalid", f"{name} must be 1 to {ID_LENGTH_MAX} characters without NUL")
         for name in ("actor", "correlation_id", "causation_id"):
             text = envelope[name]
-            if text is not None and (not 0 < len(text) <= 200 or "\0" in text):
-                return SetAside("invalid", f"{name} must be null or 1 to 200 characters without NUL")
+            if text is not None and (not 0 < len(text) <= ID_LENGTH_MAX or "\0" in text):
+                return SetAside("invalid", f"{name} must be null or 1 to {ID_LENGTH_MAX} characters without NUL")
         return Parsed(kind, envelope, stream_id, _command_key(stream_id, channel, command_id))
 
     def answer(self, offset: int, timestamp_ms: int, what: Parsed | SetAside) -> Outcome:

@@ -24,7 +24,7 @@ from events.stock.facts import (
     StockReleased,
     StockReserved,
 )
-from processors.reactions.asked import Asked
+from processors.reactions.asked import Asked, named
 
 ACTOR = "allocation"
 
@@ -91,12 +91,12 @@ def allocation(facts: Iterable[AnyRecorded]) -> list[Asked]:
 
 
 def _record(order_id: str, answers: Sequence[tuple[str, int, AnyRecorded, Answer]]) -> Asked:
-    named = blake2b(digest_size=8)
+    digest = blake2b(digest_size=8)
     for sku, version, _, _ in answers:
-        named.update(f"{len(sku)}:{sku}:{version};".encode())
+        digest.update(f"{len(sku)}:{sku}:{version};".encode())
     cause = answers[0][2]
     return Asked(
-        id=f"alloc:{order_id}:{named.hexdigest()}",
+        id=named("alloc", order_id, digest.hexdigest()),
         data=RecordAllocation(order_id=order_id, answers=tuple(row[3] for row in answers)),
         actor=ACTOR,
         occurred_at=max(row[2].occurred_at for row in answers),

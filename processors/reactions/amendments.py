@@ -11,7 +11,7 @@ from events.orders.attempts import attempt_number
 from events.orders.commands import DeclineAmendment, ExtraAvailable
 from events.orders.facts import AmendmentRequested
 from events.stock.commands import ReserveStock
-from processors.reactions.asked import Asked
+from processors.reactions.asked import Asked, named
 from processors.reactions.sourcing import Lookups
 from processors.routing.model import Need, Part, Plan, Wanted
 from processors.routing.route import route
@@ -65,7 +65,7 @@ def _reserve(fact: Recorded[AmendmentRequested], part: Part, number: int) -> Ask
     return Asked.because(
         fact,
         ACTOR,
-        command_id=f"{wanted.order_id}:{part.line_id}:{attempt}",
+        command_id=named(wanted.order_id, part.line_id, attempt),
         data=ReserveStock(
             sku=part.sku,
             location_id=part.location_id,
@@ -89,6 +89,6 @@ def _decline(fact: Recorded[AmendmentRequested], needs: list[Need], found: Plan)
     return Asked.because(
         fact,
         ACTOR,
-        command_id=f"decline:{wanted.order_id}:{wanted.amendment_id}:{said}",
+        command_id=named("decline", wanted.order_id, wanted.amendment_id, said),
         data=DeclineAmendment(order_id=wanted.order_id, amendment_id=wanted.amendment_id, lines=lines),
     )

@@ -1,16 +1,39 @@
 """A command as a reaction asks for it, before it is encoded.
 
-    Asked.because(fact, "sourcing", command_id="o1:1:1001", data=ReserveStock(...))
+    Asked.because(fact, "sourcing", command_id=named("o1", "1", 1001), data=ReserveStock(...))
 
 Its id and its body are functions of the fact alone, so that a reaction that runs twice asks for the same thing, and the
 ledger answers it once.
 """
 
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from events.catalogue import COMMANDS
 from events.envelope import AnyRecorded
+from events.values import ID_LENGTH_MAX
+
+
+def named(*parts: str | int) -> str:
+    """The id of a command, by what it is for.
+
+    Parts are ids of channels: as long as an id may be, with any letters. Where their sequence would be too long for an
+    id, or could be that of other parts ("a:b", "c" and "a", "b:c"), a digest stands for it.
+
+    >>> named("ship", "A-1001", "S1", 1)
+    'ship:A-1001:S1:1'
+    >>> named("ship", "A:1001", "S1", 1)
+    '#cd2b820fe48f8d7d0860dc9cdaadb0fc'
+    """
+    texts = [str(part) for part in parts]
+    plain = ":".join(texts)
+    if len(plain) <= ID_LENGTH_MAX and not any(":" in text or text.startswith("#") for text in texts):
+        return plain
+    digest = blake2b(digest_size=16)
+    for text in texts:
+        digest.update(f"{len(text)}:{text};".encode())
+    return f"#{digest.hexdigest()}"
 
 
 class Asked(NamedTuple):

@@ -9,7 +9,7 @@ from events.categories.facts import CategoryPolicyApplied
 from events.envelope import Recorded
 from events.stock.commands import ApplyCategoryPolicy
 from events.stock.facts import SkuCategorised
-from processors.reactions.asked import Asked
+from processors.reactions.asked import Asked, named
 
 ACTOR = "categories"
 
@@ -25,7 +25,7 @@ def join(fact: Recorded[SkuCategorised]) -> list[Asked]:
         Asked.because(
             fact,
             ACTOR,
-            command_id=f"{'join' if joins else 'leave'}:{sku.sku}:{fact.version}",
+            command_id=named("join" if joins else "leave", sku.sku, fact.version),
             data=JoinCategory(category_id=category_id, sku=sku.sku, sku_version=fact.version, joins=joins),
         )
         for category_id, joins in ((sku.previous, False), (sku.category_id, True))
@@ -40,7 +40,7 @@ def apply(fact: Recorded[CategoryPolicyApplied]) -> list[Asked]:
         Asked.because(
             fact,
             ACTOR,
-            command_id=f"category-policy:{policy.category_id}:{fact.version}",
+            command_id=named("category-policy", policy.category_id, fact.version),
             data=ApplyCategoryPolicy(
                 sku=policy.sku,
                 category_id=policy.category_id,

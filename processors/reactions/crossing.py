@@ -7,7 +7,7 @@ from events.cases.commands import OpenCase
 from events.envelope import Recorded
 from events.orders.facts import DispatchCrossed
 from events.values import TEXT_MAX
-from processors.reactions.asked import Asked
+from processors.reactions.asked import Asked, named
 
 ACTOR = "crossing"
 
@@ -27,7 +27,7 @@ def open_case(fact: Recorded[DispatchCrossed]) -> list[Asked]:
         Asked.because(
             fact,
             ACTOR,
-            command_id=f"crossing:{crossed.order_id}:{crossed.shipment_id}",
+            command_id=named("crossing", crossed.order_id, crossed.shipment_id),
             data=OpenCase(
                 case_id=crossed.case_id,
                 order_id=crossed.order_id,

@@ -7,7 +7,7 @@ ReturnReceived(lines=[1])        -> ReturnStock(line 1)
 from events.envelope import Recorded
 from events.orders.facts import ReturnReceived, ShipmentDispatched
 from events.stock.commands import ReturnStock, ShipStock
-from processors.reactions.asked import Asked
+from processors.reactions.asked import Asked, named
 
 ACTOR = "movements"
 
@@ -21,7 +21,7 @@ def ship(fact: Recorded[ShipmentDispatched]) -> list[Asked]:
         Asked.because(
             fact,
             ACTOR,
-            command_id=f"ship:{shipment.order_id}:{shipment.shipment_id}:{line.line_id}",
+            command_id=named("ship", shipment.order_id, shipment.shipment_id, line.line_id),
             data=ShipStock(
                 sku=line.sku,
                 location_id=shipment.location_id,
@@ -43,7 +43,7 @@ def take_back(fact: Recorded[ReturnReceived]) -> list[Asked]:
         Asked.because(
             fact,
             ACTOR,
-            command_id=f"return:{fact.event_id}:{number}",
+            command_id=named("return", fact.event_id, number),
             data=ReturnStock(
                 sku=line.sku,
                 location_id=arrived.location_id,

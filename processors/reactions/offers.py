@@ -17,7 +17,7 @@ from events.orders.facts import (
     OrderQueued,
 )
 from events.stock.commands import ServeQueue
-from processors.reactions.asked import Asked
+from processors.reactions.asked import Asked, named
 from processors.reactions.release import release
 
 ACTOR = "offers"
@@ -26,7 +26,7 @@ ACTOR = "offers"
 def pass_on(fact: AnyRecorded) -> list[Asked]:
     """ServeQueue for each SKU that the order has stopped asking for."""
     return [
-        Asked.because(fact, ACTOR, command_id=f"serve:{fact.event_id}:{sku}", data=ServeQueue(sku=sku))
+        Asked.because(fact, ACTOR, command_id=named("serve", fact.event_id, sku), data=ServeQueue(sku=sku))
         for sku in _given_up(fact.data)
     ]
 

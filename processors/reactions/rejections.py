@@ -8,7 +8,7 @@ from typing import cast
 from events.envelope import Recorded
 from events.orders.facts import AllocationRejected
 from events.stock.commands import RejectionReason, RejectStock
-from processors.reactions.asked import Asked
+from processors.reactions.asked import Asked, named
 
 ACTOR = "rejections"
 
@@ -20,7 +20,7 @@ def correct(fact: Recorded[AllocationRejected]) -> list[Asked]:
         Asked.because(
             fact,
             ACTOR,
-            command_id=f"reject:{fact.event_id}:{number}",
+            command_id=named("reject", fact.event_id, number),
             data=RejectStock(
                 sku=line.sku,
                 location_id=rejected.location_id,

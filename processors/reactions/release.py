@@ -5,7 +5,7 @@ OrderCancelled(releases=[WH1: 2]) -> ReleaseStock(WH1, 2)
 
 from events.envelope import AnyRecorded
 from events.stock.commands import ReleaseStock
-from processors.reactions.asked import Asked
+from processors.reactions.asked import Asked, named
 
 ACTOR = "release"
 
@@ -20,7 +20,7 @@ def release(fact: AnyRecorded) -> list[Asked]:
         Asked.because(
             fact,
             ACTOR,
-            command_id=f"release:{fact.event_id}:{number}",
+            command_id=named("release", fact.event_id, number),
             data=ReleaseStock(
                 sku=entry.sku,
                 location_id=entry.location_id,

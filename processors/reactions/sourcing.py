@@ -22,7 +22,7 @@ from events.orders.commands import LineQuantity, QueueOrder
 from events.orders.facts import OrderPlaced, SourcingRequested
 from events.stock.commands import AwaitStock, ReserveStock
 from events.values import TEXT_MAX
-from processors.reactions.asked import Asked
+from processors.reactions.asked import Asked, named
 from processors.routing.book import Router, default_router
 from processors.routing.channels import NOTHING_KEPT, KeptBack, Offered, offered
 from processors.routing.model import Availability, Coordinates, Need, Place, Plan, Wanted, World
@@ -216,12 +216,12 @@ def _queue(fact: AnyRecorded, request: _Request, found: Routed) -> Asked:
     """Nothing is reserved; a person decides. The id repeats for the same question and reason only."""
     wanted = request.wanted
     reason, detail = why_left_out(wanted, found)
-    named = blake2b(f"{reason}:{detail}:{wanted.needs}".encode(), digest_size=8).hexdigest()
+    digest = blake2b(f"{reason}:{detail}:{wanted.needs}".encode(), digest_size=8).hexdigest()
     lines = tuple(LineQuantity(line_id=need.line_id, quantity=need.quantity) for need in wanted.needs)
     return Asked.because(
         fact,
         ACTOR,
-        command_id=f"queue:{wanted.order_id}:{request.round}:{named}",
+        command_id=named("queue", wanted.order_id, request.round, digest),
         data=QueueOrder(
             order_id=wanted.order_id, queue=EXCEPTIONS, reason=reason, detail=detail[:TEXT_MAX], lines=lines
         ),
@@ -248,7 +248,7 @@ def _reserve(fact: AnyRecorded, request: _Request, found: Plan) -> list[Asked]:
             Asked.because(
                 fact,
                 ACTOR,
-                command_id=f"{order_id}:{part.line_id}:{attempt}",
+                command_id=named(order_id, part.line_id, attempt),
                 data=ReserveStock(
                     sku=part.sku,
                     location_id=part.location_id,
@@ -273,7 +273,7 @@ def _wait(
         Asked.because(
             fact,
             ACTOR,
-            command_id=f"{order_id}:{need.line_id}:{attempt}",
+            command_id=named(order_id, need.line_id, attempt),
             data=AwaitStock(
                 sku=need.sku,
                 quantity=need.quantity,

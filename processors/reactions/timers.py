@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from events.orders.commands import CancelOverdueLines, ReleaseOrder
 from events.stock.commands import CheckExpected, ExpireReservation
-from processors.reactions.asked import Asked
+from processors.reactions.asked import Asked, named
 
 ACTOR = "timers"
 
@@ -61,7 +61,7 @@ def due(
     expired = [
         _at(
             row.expires_at,
-            f"expire:{row.order_id}:{row.line_id}:{row.attempt}:{row.location_id}",
+            named("expire", row.order_id, row.line_id, row.attempt, row.location_id),
             ExpireReservation(
                 sku=row.sku,
                 location_id=row.location_id,
@@ -74,14 +74,14 @@ def due(
         if row.quantity > 0 and row.expires_at <= now
     ]
     released = [
-        _at(row.release_at, f"release-order:{row.order_id}", ReleaseOrder(order_id=row.order_id))
+        _at(row.release_at, named("release-order", row.order_id), ReleaseOrder(order_id=row.order_id))
         for row in orders
         if row.release_at <= now
     ]
     checked = [
         _at(
             row.expected_at,
-            f"check-expected:{row.sku}:{row.expected_at.isoformat()}",
+            named("check-expected", row.sku, f"{row.expected_at:%Y%m%dT%H%M%S%f}"),
             CheckExpected(sku=row.sku),
         )
         for row in dict.fromkeys(receipts)
@@ -91,7 +91,7 @@ def due(
     cancelled = [
         _at(
             row.cancel_after,
-            f"auto-cancel:{row.order_id}:{row.version}",
+            named("auto-cancel", row.order_id, row.version),
             CancelOverdueLines(order_id=row.order_id),
         )
         for row in lines

@@ -35,6 +35,7 @@ EXPIRING_RESERVATIONS = Table(
         Column("expires_at", "timestamptz", "last"),
     ),
     born_with="expires_at",
+    unique="sku, order_id, line_id, attempt, md5(location_id)",
 )
 
 #: Each fact is the whole row.

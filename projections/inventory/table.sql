@@ -61,9 +61,12 @@ CREATE TABLE IF NOT EXISTS expiring_reservations (
     attempt     bigint NOT NULL,
     location_id text COLLATE "C" NOT NULL,
     quantity    bigint NOT NULL DEFAULT 0,     -- units still held; 0 when it is over
-    expires_at  timestamptz,                   -- the hold lapses then
-    PRIMARY KEY (sku, order_id, line_id, attempt, location_id)
+    expires_at  timestamptz                    -- the hold lapses then
 );
+
+-- Four ids may be longer together than an index takes.
+CREATE UNIQUE INDEX IF NOT EXISTS expiring_reservations_key
+    ON expiring_reservations (sku, order_id, line_id, attempt, md5(location_id));
 
 CREATE INDEX IF NOT EXISTS expiring_reservations_expires_at ON expiring_reservations (expires_at) WHERE quantity > 0;
 -- What a cart holds, when it becomes an order.

@@ -13,6 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
+from gateway.scenarios import Run, simulate
+from tests.support.shop import Shop, place, receive
+
 pytestmark = [pytest.mark.journey, pytest.mark.slow]
 
 
@@ -68,3 +71,12 @@ def test_a_demo_that_is_interrupted_leaves_no_process(ledger_env: Any) -> None:
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert _ours(ledger_env.settings.topic_prefix) == []
+
+
+def test_a_simulated_season_leaves_real_orders_alone(shop: Shop) -> None:
+    shop.accepted(receive("real", "WH1", 1), place("real-1", ("real", 1)))
+    run = Run(shop.env.settings, shop.env.services, shop.connection)
+    simulate(run, orders=30, seed=7, surge=1)
+    assert all(phase.commands for phase in run.phases[:3]), run.phases
+    assert shop.line("real-1")["allocated"] == 1
+    assert shop.order("real-1")["shipments"] == []

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from events.orders.commands import LineQuantity, QueueOrder
+from events.values import ID_LENGTH_MAX
 from tests.simulation.choices import Dice
 from tests.simulation.shelves import PEOPLE, Shelves
 from tests.simulation.truth import Truth
@@ -44,6 +45,13 @@ RULES = (
 )
 
 Document = dict[str, Any]
+
+
+def awkward(kind: str, number: int) -> str:
+    """An id; some are as long as one may be, some have the colon that joins the parts of the ledger's own."""
+    if number % 5 == 0:
+        return f"{kind}-{number}-".ljust(ID_LENGTH_MAX, "x")
+    return f"{kind}{':' if number % 5 == 1 else '-'}{number}"
 
 
 def _shipped(order: Any) -> bool:
@@ -113,7 +121,7 @@ class Channels:
     # Orders
 
     def _place(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
-        order_id = f"o-{number}"
+        order_id = awkward("o", number)
         self.orders.append(order_id)
         lines = [
             {"line_id": str(line), "sku": dice.one(SKUS), "quantity": dice.between(1, 4), "unit_price_minor": 100}
@@ -224,7 +232,7 @@ class Channels:
                 lines.append({"line_id": line.line_id, "quantity": dice.between(1, most)})
         if not lines:
             return None
-        data = {"order_id": order.order_id, "shipment_id": f"s-{number}", "location_id": location_id}
+        data = {"order_id": order.order_id, "shipment_id": awkward("s", number), "location_id": location_id}
         return "DispatchShipment", {**data, "carrier": "carrier", "service": "standard", "lines": lines}
 
     def _scan(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
@@ -247,7 +255,7 @@ class Channels:
         if not lines:
             return None
         wanted = [{"line_id": line_id, "quantity": units, "reason": "too small"} for line_id, units in lines]
-        data: Document = {"order_id": order.order_id, "return_id": f"r-{number}", "lines": wanted}
+        data: Document = {"order_id": order.order_id, "return_id": awkward("r", number), "lines": wanted}
         if dice.once_in(2):
             data["resolution"] = "exchange"
             if dice.once_in(2):
@@ -283,7 +291,7 @@ class Channels:
             for line in order.lines.values()
             if line.shipped > line.returned
         ]
-        data = {"order_id": order.order_id, "return_id": f"r-{number}", "lines": lines, "resolution": "exchange"}
+        data = {"order_id": order.order_id, "return_id": awkward("r", number), "lines": lines, "resolution": "exchange"}
         if dice.once_in(2):
             line = {"line_id": f"x-{number}", "sku": dice.one(SKUS), "quantity": 1, "unit_price_minor": 100}
             data["exchange"] = [line]

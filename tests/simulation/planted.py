@@ -26,7 +26,7 @@ from events.stock.commands import ExpireReservation
 from processors.ledger import partition, snapshots, takeover, writer
 from processors.ledger.partition import Answer, PartitionLedger, Stream
 from processors.projector import accept
-from processors.reactions import engine, movements, offers, reader, rejections, release, wiring
+from processors.reactions import asked, engine, movements, offers, reader, rejections, release, wiring
 from processors.reactions.asked import Asked
 from tests.simulation.tables import MemoryStore
 
@@ -250,6 +250,9 @@ def _keeps_offers() -> Iterator[None]:
 PLANTED: Mapping[str, Bug] = {
     "ids_are_not_remembered": Bug("a command that comes twice is decided twice", _forgets_ids),
     "own_ids_are_forgotten": Bug("what reactions repeat after 30 days is done again", _forgets_own_ids),
+    "own_ids_have_any_length": Bug(
+        "what reactions ask for an order with a long id is none", lambda: patch.object(asked, "ID_LENGTH_MAX", 10**6)
+    ),
     "ids_are_not_fetched": Bug("ids that were let go of are not looked up", _does_not_look_up_ids),
     "any_snapshot_will_do": Bug("a restored snapshot is taken for the one that was there", _trusts_any_snapshot),
     "position_before_commands": Bug("reactions save how far they are before they have sent", _saves_before_it_sends),

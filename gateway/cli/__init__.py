@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import psycopg
 import typer
@@ -49,6 +50,7 @@ def main() -> None:
     """Run the command; a fault that a person can mend ends as three lines on stderr and exit status 1."""
     setup_logging()
     try:
+        _refuse_what_is_no_text(sys.argv[1:])
         app()
     except Fault as fault:
         typer.echo(str(fault), err=True)
@@ -66,3 +68,12 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _refuse_what_is_no_text(arguments: Sequence[str]) -> None:
+    """Python hands bytes that are no UTF-8 on as lone surrogates, which no service takes. Raises Fault."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise Fault("an argument is not UTF-8", ascii(argument), "is the terminal set to UTF-8?") from None

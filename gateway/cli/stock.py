@@ -111,5 +111,6 @@ def _time(option: str, text: str | None) -> datetime | None:
     except ValueError as error:
         fail(f"{option} is no time", str(error), "write it as 2026-11-27T18:00:00Z")
     if moment.tzinfo is None:
-        fail(f"{option} has no offset", f"{text} is a different moment in each time zone", f"write {text}Z for UTC")
+        hint = f"write {moment.isoformat()}Z for UTC"
+        fail(f"{option} has no offset", f"{text} is a different moment in each time zone", hint)
     return moment

@@ -19,6 +19,9 @@ from runtime.errors import Fault
 from runtime.services import Services
 
 CONNECT_TIMEOUT_SECONDS = 10  # for one attempt: below 3 fails on a busy server, above only delays the retry
+# For a connection of a pool. Longer keeps a reader waiting for a server that is away; shorter turns readers away whom a
+# busy server would have answered.
+POOL_PATIENCE_SECONDS = 5.0
 # Half-open connections (a server that vanished) are noticed after 30 + 3 × 5 s, not after the kernel's two hours.
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
 
@@ -78,6 +81,7 @@ def pool(services: Services, application: str, *, size_max: int = 8) -> Connecti
         conninfo(services, application),
         min_size=1,
         max_size=size_max,
+        timeout=POOL_PATIENCE_SECONDS,
         open=False,
         kwargs={"autocommit": True},
         configure=_in_utc,

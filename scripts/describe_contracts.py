@@ -35,6 +35,9 @@ edit it by hand.
 A field marked *optional* may be left out. `lines[].sku` is the field `sku` of each element of the list `lines`. A time
 is RFC 3339 with an offset in JSON, and microseconds since 1970 (UTC) in Avro. Money is a whole number of minor units.
 
+Nothing is without bounds: an id, that of the command too, has at most 200 characters and no NUL, a number is at most
+10^12, an order comes to at most 10^15 minor units, and a time in JSON lies in the years 1900 to 9000.
+
 ## Around every command
 
 As JSON, a command is one object with these fields; an unknown field is refused.

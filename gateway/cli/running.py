@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +29,10 @@ RESTART_SECONDS = 0.5
 RESTART_SECONDS_MAX = 30.0
 #: A worker that has run this long is healthy: its next fault begins at the short wait again.
 HEALTHY_SECONDS = 60.0
+
+#: More of a worker's environment. Python's own allocator gives memory back in pieces of 1 MB, each only when all of it
+#: is free: after a backlog the reactions kept 16 MB more than before, and 5 MB with the C library's (decision 14).
+ENVIRONMENT = {"reactions": {"PYTHONMALLOC": "malloc"}}
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +64,14 @@ def run_command(
 def start_workers(workers: Workers, names: Sequence[str]) -> None:
     """Start one child per name; the second of a name is called name-2."""
     for name in labels(names):
-        workers.start(name, ["run", "--only", name.partition("-")[0]])
+        start_worker(workers, name)
+
+
+def start_worker(workers: Workers, label: str, env: Mapping[str, str] | None = None, log: Path | None = None) -> None:
+    """Start the child of this label with its own environment added to `env`, which is ours unless given."""
+    name = label.partition("-")[0]
+    env = {**(os.environ if env is None else env), **ENVIRONMENT.get(name, {})}
+    workers.start(label, ["run", "--only", name], env=env, log=log)
 
 
 def labels(names: Sequence[str]) -> list[str]:
@@ -86,7 +99,7 @@ def supervise(workers: Workers, names: Sequence[str]) -> None:
             time.sleep(pause[worker.name])
             pause[worker.name] = min(RESTART_SECONDS_MAX, pause[worker.name] * 2)
             started[worker.name] = time.monotonic()
-            workers.start(worker.name, ["run", "--only", worker.name.partition("-")[0]])
+            start_worker(workers, worker.name)
 
 
 def work(name: str, settings: Settings, services: Services) -> int:

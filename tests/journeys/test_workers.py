@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import psutil
 import pytest
 
 from processors.ledger import writer
@@ -124,6 +125,13 @@ def test_two_ledgers_on_the_same_partitions_are_one_history(ledger_env: Any, tmp
         said = [check["what"] for check in json.loads(looked.stdout)["checks"] if check["name"] == "skipped"]
         assert said
         assert "No reader" not in said[0]
+
+
+def test_the_reactions_use_an_allocator_that_gives_back(ledger_env: Any, tmp_path: Path) -> None:
+    with open_shop(ledger_env, "reactions", "ledger", logs=tmp_path) as shop:
+        of = {name: psutil.Process(pid).environ() for name, pid in shop.workers.alive().items()}
+    assert of["reactions"]["PYTHONMALLOC"] == "malloc"
+    assert "PYTHONMALLOC" not in of["ledger"]
 
 
 def test_a_flood_is_saved_before_it_fills_the_memory(

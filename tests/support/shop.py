@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gateway.cli.running import start_worker
 from gateway.orders import order_document
 from gateway.publishing import Report, publish_lines
 from gateway.settling import Gauge, settle
@@ -105,7 +106,7 @@ class Shop:
         if failpoints:
             env["ORDER_LEDGER_FAILPOINTS"] = failpoints
         for name in names:
-            self.workers.start(name, ["run", "--only", name.partition("-")[0]], env=env, log=self.logs / f"{name}.log")
+            start_worker(self.workers, name, env, self.logs / f"{name}.log")
 
     def wait_until_dead(self, name: str) -> int:
         """The exit status of a worker that ends by itself (negative: by that signal)."""

@@ -13,8 +13,8 @@ import ctypes
 import threading
 import time
 
-#: Milliseconds each time. Half an hour's backlog is small after half a minute; a call each second would make every
-#: batch fetch the pages again that the one before had.
+#: A call takes milliseconds. More often, and each batch asks again for the pages that the one before it had; longer
+#: keeps for as long what a backlog has left.
 GIVE_BACK_SECONDS = 30.0
 
 #: The free end of a heap that may stay. Smaller asks the operating system for the same pages with each batch, larger

@@ -23,11 +23,13 @@ sys.path.insert(0, str(ROOT))
 
 from events.catalogue import COMMANDS, FACTS, INTAKE_TOPICS, LEDGER_TOPICS, REFUSAL_SCHEMA, CommandType, FactType  # noqa: E402
 from events.refusal import CommandRefused  # noqa: E402
+from events.values import ID_LENGTH_MAX, NUMBER_MAX, ORDER_VALUE_MAX_MINOR  # noqa: E402
+from gateway.commands import YEAR_MAX, YEAR_MIN  # noqa: E402
 from schemas.contracts import newest  # noqa: E402
 
 TARGET = ROOT / "docs" / "commands.md"
 
-HEAD = """# Commands and facts
+HEAD = f"""# Commands and facts
 
 Generated from `schemas/` and `events/` by `scripts/describe_contracts.py`; a test fails when it is out of date. Do not
 edit it by hand.
@@ -35,8 +37,9 @@ edit it by hand.
 A field marked *optional* may be left out. `lines[].sku` is the field `sku` of each element of the list `lines`. A time
 is RFC 3339 with an offset in JSON, and microseconds since 1970 (UTC) in Avro. Money is a whole number of minor units.
 
-Nothing is without bounds: an id, that of the command too, has at most 200 characters and no NUL, a number is at most
-10^12, an order comes to at most 10^15 minor units, and a time in JSON lies in the years 1900 to 9000.
+Nothing is without bounds: an id, that of the command too, has at most {ID_LENGTH_MAX} characters and no NUL, a number
+is at most {NUMBER_MAX:,}, an order comes to at most {ORDER_VALUE_MAX_MINOR:,} minor units, and a time in JSON
+lies in the years {YEAR_MIN} to {YEAR_MAX}.
 
 ## Around every command
 

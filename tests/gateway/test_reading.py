@@ -20,16 +20,9 @@ from projections.order_status import PROJECTION as ORDER_STATUS
 from projections.work_queue import PROJECTION as WORK_QUEUE
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services
-from tests.projections.fact_rows import Log, delivered, dispatched, fact, placed
+from tests.projections.fact_rows import REFUSED, Log, delivered, dispatched, fact, placed
 
 NOON = "2026-11-27T12:00:00Z"
-REFUSED = {
-    "command": "CancelOrder",
-    "code": "limit",
-    "what": "order o1 was not cancelled",
-    "detail": "nothing of it is left to cancel: at most 0 units",
-    "hint": "what was shipped comes back with RequestReturn",
-}
 
 app = typer.Typer(rich_markup_mode=None)
 register(app)

@@ -9,6 +9,7 @@ import pytest
 from events.catalogue import FACTS
 from gateway.story import TOLD, as_text, tell
 from gateway.story.words import listed, money, plural, units
+from tests.projections.fact_rows import REFUSED
 
 NOON = "2026-11-27T12:00:00Z"
 
@@ -43,13 +44,6 @@ PLACED = {
 }
 POSTAGE = {"code": "POST", "amount_minor": 350, "description": "postage"}
 PARCEL = {"shipment_id": "P1", "location_id": "WH1", "carrier": "DHL", "service": "parcel", "lines": [line("MUG", 2)]}
-REFUSED = {
-    "command": "CancelOrder",
-    "code": "limit",
-    "what": "order o1 was not cancelled",
-    "detail": "nothing of it is left to cancel: at most 0 units",
-    "hint": "what was shipped comes back with RequestReturn",
-}
 
 SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     ("OrderPlaced", PLACED, "Customer C7 ordered 2 × MUG and 1 × TRAY on web for 30.00 GBP, to Leeds, GB."),

@@ -20,6 +20,15 @@ from projections.tables import ddl, fold, unnest, upsert
 
 Fact = dict[str, Any]
 
+#: The data of a CommandRefused.
+REFUSED = {
+    "command": "CancelOrder",
+    "code": "limit",
+    "what": "order o1 was not cancelled",
+    "detail": "nothing of it is left to cancel: at most 0 units",
+    "hint": "what was shipped comes back with RequestReturn",
+}
+
 
 def at(text: str) -> datetime:
     """A time from ISO text with an offset."""

@@ -243,10 +243,10 @@ def _workers(services: Services, _settings: Settings) -> Iterator[Check]:
         members = len(groups[full_name].result().members)
         what = f"{name}: {members} {'process' if members == 1 else 'processes'}"
         detail = f"{behind:,} records behind by its committed offsets"
-        if members or not behind:
+        if members:
             yield Check("workers", "ok", what, detail)
         else:
-            yield Check("workers", "warn", what, detail, f"`order-ledger run --only {name}`")
+            yield Check("workers", "warn", what, detail, f"`order-ledger run --only {name}` starts one")
 
 
 def _projector(services: Services, _settings: Settings) -> Iterator[Check]:

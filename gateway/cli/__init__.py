@@ -20,6 +20,7 @@ from gateway.cli.rules import register as add_rules
 from gateway.cli.running import register as add_running
 from gateway.cli.services import register as add_services
 from gateway.cli.stock import register as add_stock
+from gateway.cli.terminal import say
 from gateway.cli.writing import register as add_writing
 from runtime.errors import Fault
 from runtime.logging import setup_logging
@@ -53,18 +54,18 @@ def main() -> None:
         _refuse_what_is_no_text(sys.argv[1:])
         app()
     except Fault as fault:
-        typer.echo(str(fault), err=True)
+        say(str(fault), err=True)
         sys.exit(1)
     except KafkaException as error:
         hint = "`order-ledger status` shows what runs, `order-ledger doctor` what is wrong"
-        typer.echo(str(Fault("Kafka could not do what was asked", str(error.args[0]), hint)), err=True)
+        say(str(Fault("Kafka could not do what was asked", str(error.args[0]), hint)), err=True)
         sys.exit(1)
     except psycopg.OperationalError as error:
         hint = "`order-ledger status` shows what runs; check ORDER_LEDGER_POSTGRES where it is set"
-        typer.echo(str(Fault("PostgreSQL does not answer", str(error).strip(), hint)), err=True)
+        say(str(Fault("PostgreSQL does not answer", str(error).strip(), hint)), err=True)
         sys.exit(1)
     except ValidationError as error:  # only settings are read by pydantic on this way
-        typer.echo(str(wrong_setting(error)), err=True)
+        say(str(wrong_setting(error)), err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

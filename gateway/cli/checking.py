@@ -8,7 +8,8 @@ import psycopg
 import typer
 from confluent_kafka import KafkaException
 
-from gateway.cli.context import fail, print_json
+from gateway.cli.context import fail
+from gateway.cli.terminal import print_json, say
 from gateway.dead_letters import close, describe, find_message, hexdump, read_letters, retry
 from gateway.doctor import examine, healthy, running_services
 from processors.dead_letters import Place
@@ -66,19 +67,17 @@ def verify_command(
 
 def _tell(report: Report) -> None:
     for name, rows in report.tables.items():
-        typer.echo(f"{name:24} {rows:>12,} rows")
+        say(f"{name:24} {rows:>12,} rows")
     for topic, reasons in report.skipped.items():
         for reason, entry in reasons.items():
-            typer.echo(
-                f"{topic}: {entry['count']:,} facts passed over, {reason}; first at {', '.join(entry['places'])}"
-            )
+            say(f"{topic}: {entry['count']:,} facts passed over, {reason}; first at {', '.join(entry['places'])}")
     difference = report.first_difference
     if difference is None:
-        typer.echo(f"equal: the tables are what {report.facts:,} facts say")
+        say(f"equal: the tables are what {report.facts:,} facts say")
     else:
-        typer.echo(f"NOT EQUAL: {difference.table} {difference.key} column {difference.column}")
-        typer.echo(f"  expected: {difference.expected!r}")
-        typer.echo(f"  found:    {difference.found!r}")
+        say(f"NOT EQUAL: {difference.table} {difference.key} column {difference.column}")
+        say(f"  expected: {difference.expected!r}")
+        say(f"  found:    {difference.found!r}")
 
 
 def list_command(*, as_json: Json = False) -> None:
@@ -92,12 +91,12 @@ def list_command(*, as_json: Json = False) -> None:
         print_json({"dead_letters": [letter.as_json() for letter in letters], "open_by_reason": reasons})
         return
     for letter in letters:
-        typer.echo(
+        say(
             f"{letter.first_place!s:32} {letter.reason:16} {letter.count:>4}×  {letter.state:10} {letter.at}  "
             f"{letter.detail}"
         )
     if not letters:
-        typer.echo("no dead letters", err=True)
+        say("no dead letters", err=True)
 
 
 def show_command(source: Source, *, as_json: Json = False) -> None:
@@ -109,13 +108,13 @@ def show_command(source: Source, *, as_json: Json = False) -> None:
         print_json(description)
         return
     for name, value in description["headers"].items():
-        typer.echo(f"{name}: {value}")
-    typer.echo(f"key: {description['key']}\nbytes: {description['bytes']:,}\n")
+        say(f"{name}: {value}")
+    say(f"key: {description['key']}\nbytes: {description['bytes']:,}\n")
     for line in hexdump(message.value() or b""):
-        typer.echo(line)
-    typer.echo("")
+        say(line)
+    say("")
     for name, value in description["decoded"].items():
-        typer.echo(f"{name}: {value}")
+        say(f"{name}: {value}")
 
 
 def retry_command(
@@ -135,9 +134,9 @@ def retry_command(
         print_json({"outcomes": outcomes})
     else:
         for outcome in outcomes:
-            typer.echo(f"{outcome['source']}: {outcome['outcome']} {outcome.get('to') or outcome.get('detail', '')}")
+            say(f"{outcome['source']}: {outcome['outcome']} {outcome.get('to') or outcome.get('detail', '')}")
         if not outcomes:
-            typer.echo("nothing to send again", err=True)
+            say("nothing to send again", err=True)
     if any(outcome["outcome"] != "sent" for outcome in outcomes):
         raise typer.Exit(1)
 
@@ -160,9 +159,9 @@ def close_command(
         print_json({"closed": [str(one) for one in closed]})
         return
     for one in closed:
-        typer.echo(f"{one}: closed")
+        say(f"{one}: closed")
     if not closed:
-        typer.echo("nothing to close", err=True)
+        say("nothing to close", err=True)
 
 
 def doctor_command(*, as_json: Json = False) -> None:
@@ -172,9 +171,9 @@ def doctor_command(*, as_json: Json = False) -> None:
         print_json({"healthy": healthy(checks), "checks": [check.as_json() for check in checks]})
     else:
         for check in checks:
-            typer.echo(f"{check.verdict:4}  {check.what}" + (f"  ({check.detail})" if check.detail else ""))
+            say(f"{check.verdict:4}  {check.what}" + (f"  ({check.detail})" if check.detail else ""))
             if check.hint:
-                typer.echo(f"      → {check.hint}")
+                say(f"      → {check.hint}")
     if not healthy(checks):
         raise typer.Exit(1)
 

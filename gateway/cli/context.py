@@ -1,4 +1,4 @@
-"""What every command needs: a connection to the ledger's tables, JSON on stdout, and one way to say what went wrong.
+"""What every command needs: a connection to the ledger's tables, and one way to say what went wrong.
 
 with open_database() as connection:
     print_json(read_order(connection, "order-1"))
@@ -6,7 +6,6 @@ with open_database() as connection:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -15,6 +14,7 @@ import psycopg
 import typer
 from pydantic import ValidationError
 
+from gateway.cli.terminal import say
 from runtime.errors import Fault
 from runtime.postgres import connect
 from runtime.services import Services, embedded
@@ -26,13 +26,8 @@ _APPLICATION = "cli"
 
 def fail(what: str, detail: str = "", hint: str = "") -> NoReturn:
     """Say on stderr what happened, the detail and what to do; exit status 1."""
-    typer.echo(str(Fault(what, detail, hint)), err=True)
+    say(str(Fault(what, detail, hint)), err=True)
     raise typer.Exit(1)
-
-
-def print_json(document: Any) -> None:
-    """One JSON document and a newline, on stdout."""
-    typer.echo(json.dumps(document, ensure_ascii=False))
 
 
 @contextmanager

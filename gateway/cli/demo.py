@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
-from gateway.cli.context import print_json
+from gateway.cli.terminal import print_json, say
 from runtime.postgres import connect
 from runtime.process import Workers
 from runtime.progress import progress
@@ -99,7 +99,7 @@ def _serve(workers: Workers) -> None:
     from gateway.api.settings import ApiSettings
 
     listen = ApiSettings()
-    typer.echo(f"serving on http://{listen.host}:{listen.port} until Ctrl-C", err=True)
+    say(f"serving on http://{listen.host}:{listen.port} until Ctrl-C", err=True)
     workers.wait()
 
 
@@ -204,40 +204,40 @@ def _tell(shown: dict[str, Any]) -> None:
 
     done, out = shown["in"], shown["out"]
     _title(f"What went in: {done['source']}")
-    typer.echo(done["text"])
+    say(done["text"])
     for phase in done["phases"]:
-        typer.echo(
+        say(
             f"  {phase['name']:<52} {phase['commands']:>9,} commands {phase['facts']:>10,} facts"
             f"{phase['seconds']:>7.1f} s"
         )
     _title("What came out")
     statuses = ", ".join(f"{count:,} {status}" for status, count in out["orders_by_status"].items())
-    typer.echo(f"  {out['orders']:,} orders: {statuses}")
-    typer.echo(
+    say(f"  {out['orders']:,} orders: {statuses}")
+    say(
         f"  {out['skus']:,} SKUs in {out['inventory_rows']:,} places: {out['units_on_hand']:,} units on hand, "
         f"{out['units_reserved']:,} reserved; {out['refused_commands']:,} commands refused"
     )
     _title(f"The story of order {shown['order_id']}")
-    typer.echo(shown["story"])
+    say(shown["story"])
     _title("The six KPIs")
     show_figures(shown["kpi"])
     _title(f"Low stock: {len(shown['low_stock'])} places at or below their reorder point")
     for row in shown["low_stock"][:LOW_STOCK_SHOWN]:
-        typer.echo(
+        say(
             f"  {row['sku']:<20} {row['location_id']:<16} available {row['available']:>6,}  reorder point "
             f"{row['reorder_point']:>6,}"
         )
     rates, seconds = shown["rates"], shown["seconds"]
     _title("Rates")
-    typer.echo(
+    say(
         f"  {rates['commands_sent']:,} commands became {rates['facts']:,} facts in {rates['seconds']:.1f} s, "
         "all projected: "
         f"{rates['facts_per_second']:,} events/s (services up in {seconds['services']:.1f} s)"
     )
     report = shown["verify"]
-    typer.echo(f"\nverify: {'equal' if report['equal'] else 'NOT EQUAL ' + str(report['first_difference'])}")
-    typer.echo("look further: order-ledger up; order-ledger story ORDER_ID; order-ledger kpi --by channel")
+    say(f"\nverify: {'equal' if report['equal'] else 'NOT EQUAL ' + str(report['first_difference'])}")
+    say("look further: order-ledger up; order-ledger story ORDER_ID; order-ledger kpi --by channel")
 
 
 def _title(text: str) -> None:
-    typer.echo(f"\n{text}\n{'-' * len(text)}")
+    say(f"\n{text}\n{'-' * len(text)}")

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.context import fail, open_database, print_json
-from gateway.cli.tables import grid, print_grid
+from gateway.cli.context import fail, open_database
+from gateway.cli.terminal import grid, print_grid, print_json, say
 from projections.kpi.definitions import OPENABLE, PERFECT_ORDER_INDEX, PERFECT_ORDER_RATE
 from projections.kpi.opening import behind
 from projections.kpi.reader import kpis
@@ -83,7 +83,7 @@ def show_figures(figures: dict[str, Any]) -> None:
     for cells in _perfect_rows(perfect):
         table.add_row(*every, *cells)
     print_grid(table)
-    typer.echo(f"as of {figures['as_of'] or 'nothing yet'}", err=True)
+    say(f"as of {figures['as_of'] or 'nothing yet'}", err=True)
 
 
 def _figure_cells(figure: dict[str, Any]) -> tuple[str, ...]:
@@ -147,7 +147,7 @@ def _show_behind(
         table.add_row(*([row["group"]] if by else []), row["id"], row["at"], "left out", row["why"])
     print_grid(table)
     counted, left_out = len(document["rows"]), len(document["left_out"])
-    typer.echo(f"{document['kpi']}: {counted:,} rows counted, {left_out:,} left out", err=True)
+    say(f"{document['kpi']}: {counted:,} rows counted, {left_out:,} left out", err=True)
 
 
 def _counts(row: dict[str, Any]) -> str:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.context import open_database, print_json
-from gateway.cli.tables import grid, print_grid
+from gateway.cli.context import open_database
+from gateway.cli.terminal import grid, print_grid, print_json, say
 from projections.kpi.order_cases import read_open_cases
 from projections.work_queue.reader import read_queue
 
@@ -36,7 +36,7 @@ def list_command(
         print_json({"rows": rows})
         return
     if not rows:
-        typer.echo("nothing waits for a person", err=True)
+        say("nothing waits for a person", err=True)
         return
     table = grid("since", "queue", "order", "open units", "due by", "reason", "why", right=("open units",))
     for row in rows:
@@ -56,7 +56,7 @@ def cases_command(
         print_json({"rows": rows})
         return
     if not rows:
-        typer.echo("no case is open", err=True)
+        say("no case is open", err=True)
         return
     table = grid("opened at", "case", "order", "topic", "urgency", "opened by")
     for row in rows:

@@ -6,10 +6,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from gateway.cli.context import fail, open_database, print_json
+from gateway.cli.context import fail, open_database
 from gateway.cli.figures import register as add_kpi
 from gateway.cli.stock import say_no_stock, show_as_of
-from gateway.cli.tables import grid, print_grid
+from gateway.cli.terminal import grid, print_grid, print_json, say
 from gateway.orders import order_document
 from gateway.story import as_text, tell
 from projections.answers.reader import read_rejections
@@ -59,7 +59,7 @@ def story_command(order_id: OrderId, *, as_json: Json = False) -> None:
         days = [chapter.as_json() for chapter in chapters]
         print_json({"order_id": order_id, "days": days, "facts": history})
     else:
-        typer.echo(f"Order {order_id}\n\n{as_text(chapters)}")
+        say(f"Order {order_id}\n\n{as_text(chapters)}")
 
 
 def inventory_command(
@@ -130,10 +130,10 @@ def rejections_command(
         print_json({"rejections": rows})
         return
     for row in rows:
-        typer.echo(f"{row['recorded_at']}  {row['channel']}/{row['id']}  {row['command']} of {row['stream_id']}")
-        typer.echo(f"  {row['what']}\n    detail: {row['detail']}\n    hint: {row['hint']}")
+        say(f"{row['recorded_at']}  {row['channel']}/{row['id']}  {row['command']} of {row['stream_id']}")
+        say(f"  {row['what']}\n    detail: {row['detail']}\n    hint: {row['hint']}")
     if not rows:
-        typer.echo("nothing was refused", err=True)
+        say("nothing was refused", err=True)
 
 
 def _rejections() -> None:
@@ -150,10 +150,10 @@ def _no_such_order(order_id: str) -> NoReturn:
 
 def _show_order(order: dict[str, Any]) -> None:
     holds = f", on hold: {', '.join(order['holds'])}" if order["holds"] else ""
-    typer.echo(f"Order {order['order_id']}: {order['status']} (version {order['version']}{holds})")
-    typer.echo(f"  placed    {order['placed_at']} on {order['channel']} by {order['customer_id']}")
+    say(f"Order {order['order_id']}: {order['status']} (version {order['version']}{holds})")
+    say(f"  placed    {order['placed_at']} on {order['channel']} by {order['customer_id']}")
     if order["promised_by"]:
-        typer.echo(f"  promised  {order['promised_by']}")
+        say(f"  promised  {order['promised_by']}")
     counters = ("ordered", "open", "backordered", "allocated", "shipped", "delivered", "cancelled", "returned")
     waiting = any(line["expected_at"] for line in order["lines"])
     table = grid("line", "sku", *counters, "locations", *(["expected"] if waiting else []), right=counters)
@@ -164,24 +164,24 @@ def _show_order(order: dict[str, Any]) -> None:
     print_grid(table)
     for sku, by_place in order["kept_from_channel"].items():
         kept = ", ".join(f"{units:,} at {place}" for place, units in by_place.items())
-        typer.echo(f"  {sku} waits although it is there: buffers and exclusions keep {kept} from {order['channel']}")
+        say(f"  {sku} waits although it is there: buffers and exclusions keep {kept} from {order['channel']}")
     for one in order["amendments"]:
-        typer.echo(f"  amendment {one['amendment_id']}: {one['status']} ({_changes(one['lines'])})")
+        say(f"  amendment {one['amendment_id']}: {one['status']} ({_changes(one['lines'])})")
     for parcel in order["shipments"]:
         came_from = f"from {parcel['location_id']} with {parcel['carrier']}"
         contents = _contents(parcel["lines"], "quantity")
-        typer.echo(f"  parcel {parcel['shipment_id']} {came_from}: {parcel['status']} ({contents}){_when(parcel)}")
+        say(f"  parcel {parcel['shipment_id']} {came_from}: {parcel['status']} ({contents}){_when(parcel)}")
     for one in order["returns"]:
         contents = _contents(one["lines"], "received")
-        typer.echo(f"  return {one['return_id']} ({one['rma']}): {one['status']} ({contents} came)")
+        say(f"  return {one['return_id']} ({one['rma']}): {one['status']} ({contents} came)")
     for line in order["lines"]:
         if line["held_until"]:
-            typer.echo(f"  line {line['line_id']} may leave when {line['held_until']} has come")
+            say(f"  line {line['line_id']} may leave when {line['held_until']} has come")
     for one in order["queues"]:
         if one["state"] == "open":
-            typer.echo(f"  in queue {one['queue']} since {one['since']}, for a person to decide: {one['detail']}")
+            say(f"  in queue {one['queue']} since {one['since']}, for a person to decide: {one['detail']}")
     for case in order["cases"]:
-        typer.echo(f"  case {case['case_id']} ({case['topic']}, {case['urgency']}): {case['state']}")
+        say(f"  case {case['case_id']} ({case['topic']}, {case['urgency']}): {case['state']}")
 
 
 def _changes(lines: list[dict[str, Any]]) -> str:

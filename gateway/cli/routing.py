@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from gateway.cli.context import fail, open_database, print_json
+from gateway.cli.context import fail, open_database
 from gateway.cli.rules import read_file
+from gateway.cli.terminal import grid, print_grid, print_json, say
 from gateway.routing import (
     History,
     Now,
@@ -31,9 +30,6 @@ from processors.routing.whatif import Past, Totals, rerun
 from projections.routing.reader import read_rules_rows
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-
-#: Columns of a table that goes to a file or a pipe.
-PIPE_WIDTH_COLUMNS = 160
 
 #: Locations without stock that are told one by one; a chain with hundreds of shops has them in one line.
 EMPTY_TOLD_MAX = 3
@@ -148,51 +144,51 @@ def _document(found: Explanation, now: Now, router: Router, file: Path | None) -
 def _tell(found: Explanation, now: Now, router: Router, file: Path | None, *, explained: bool) -> None:
     routed = found.routed
     version = f"version {router.number}" if router.number is not None else ("as shipped" if file is None else str(file))
-    typer.echo(f'Order {found.wanted.order_id} by rule "{routed.rule.name}" of "{router.book.name}" ({version})')
+    say(f'Order {found.wanted.order_id} by rule "{routed.rule.name}" of "{router.book.name}" ({version})')
     if now.again:
-        typer.echo("  everything of it was sent: this is how all of it would be routed now")
+        say("  everything of it was sent: this is how all of it would be routed now")
     else:
-        typer.echo("  with the stock as it is now, as if the order held nothing yet")
+        say("  with the stock as it is now, as if the order held nothing yet")
     for step in routed.relaxed:
-        typer.echo(f"  fallback: relaxed {step}")
+        say(f"  fallback: relaxed {step}")
     used = {part.location_id for part in routed.plan.parts}
     if routed.outcome == "queue" and found.reason is not None:
-        typer.echo(f"  NOT ROUTED ({found.reason[0]}): {found.reason[1]}")
-        typer.echo("  nothing is reserved; it stands in the queue routing_exceptions. The best that may be sent:")
+        say(f"  NOT ROUTED ({found.reason[0]}): {found.reason[1]}")
+        say("  nothing is reserved; it stands in the queue routing_exceptions. The best that may be sent:")
     elif found.reason is not None:
-        typer.echo(f"  left out ({found.reason[0]}): {found.reason[1]}")
+        say(f"  left out ({found.reason[0]}): {found.reason[1]}")
     parcels = "1 parcel" if len(used) == 1 else f"{len(used)} parcels"
     proof = "" if routed.plan.gap == 0 else ", not proved to be the best"
-    typer.echo(f"  {parcels}, cost {parcels_cost_minor(routed) / 100:.2f}{proof}")
+    say(f"  {parcels}, cost {parcels_cost_minor(routed) / 100:.2f}{proof}")
     for need in found.wanted.needs:
         places = ", ".join(
             f"{part.quantity} from {part.location_id}" for part in routed.plan.parts if part.line_id == need.line_id
         )
         short = sum(one.quantity for one in routed.plan.short if one.line_id == need.line_id)
         missing = f"{', ' if places else ''}{short} without a location" if short else ""
-        typer.echo(f"  line {need.line_id}: {need.quantity} × {need.sku}: {places}{missing}")
+        say(f"  line {need.line_id}: {need.quantity} × {need.sku}: {places}{missing}")
     for sku, units_by_place in now.kept_back.items():
         kept = ", ".join(f"{units} at {location_id}" for location_id, units in units_by_place.items())
-        typer.echo(f"  buffers and exclusions keep {sku} from channel {found.wanted.channel}: {kept}")
+        say(f"  buffers and exclusions keep {sku} from channel {found.wanted.channel}: {kept}")
     if not explained:
         return
-    typer.echo("  locations")
+    say("  locations")
     empty = [one.location_id for one in found.verdicts if one.status == "no_stock"]
     kept_at = {location_id for units_by_place in now.kept_back.values() for location_id in units_by_place}
     for one in found.verdicts:
         change = f"; {one.change}" if one.change else ""
         if one.location_id in kept_at and one.status == "no_stock":
-            typer.echo(f"    {one.location_id}  not for channel {found.wanted.channel}: what it has is kept back")
+            say(f"    {one.location_id}  not for channel {found.wanted.channel}: what it has is kept back")
         elif one.status != "no_stock" or len(empty) <= EMPTY_TOLD_MAX:
-            typer.echo(f"    {one.location_id}  {_STATUS[one.status]}: {one.why}{change}")
+            say(f"    {one.location_id}  {_STATUS[one.status]}: {one.why}{change}")
     if len(empty) > EMPTY_TOLD_MAX:
         names = [name for name in empty if name not in kept_at]
         more = f" and {len(names) - EMPTY_TOLD_MAX} more" if len(names) > EMPTY_TOLD_MAX else ""
-        typer.echo(f"    {', '.join(names[:EMPTY_TOLD_MAX])}{more}  no stock: nothing of what is wanted")
+        say(f"    {', '.join(names[:EMPTY_TOLD_MAX])}{more}  no stock: nothing of what is wanted")
     if found.changes:
-        typer.echo("  what would change it")
+        say("  what would change it")
     for text in found.changes:
-        typer.echo(f"    {text}")
+        say(f"    {text}")
 
 
 class _Run(NamedTuple):
@@ -291,10 +287,7 @@ def _show_comparison(history: History, runs: list[_Run], promise_days: int | Non
     base, tried = runs
     actual = history.actual
     columns = ["", base.title, tried.title, "difference", *([] if actual is None else ["what happened"])]
-    width = None if Console().is_terminal else PIPE_WIDTH_COLUMNS
-    table = Table(box=None, pad_edge=False)
-    for number, name in enumerate(columns):
-        table.add_column(name, justify="left" if number == 0 else "right", no_wrap=True)
+    table = grid(*columns, right=tuple(columns[1:]))
     for name in _FIGURES:
         before, after = getattr(base.totals, name), getattr(tried.totals, name)
         words = name.replace("_minor", "").replace("_", " ")
@@ -306,11 +299,11 @@ def _show_comparison(history: History, runs: list[_Run], promise_days: int | Non
         before, after = (run.totals.parcels_by_location[place] for run in runs)
         row = [f"parcels from {place}", f"{before:,}", f"{after:,}", f"{after - before:+,}"]
         table.add_row(*row, *([] if actual is None else [f"{actual.parcels_by_location[place]:,}"]))
-    Console(width=width).print(table)
+    print_grid(table)
     if promise_days is not None:
-        typer.echo(f"orders without a promise are taken to be promised {promise_days} days after they were placed")
+        say(f"orders without a promise are taken to be promised {promise_days} days after they were placed")
     if history.simulated:
-        typer.echo(f"simulated: the stock and the costs of {', '.join(history.simulated)}")
+        say(f"simulated: the stock and the costs of {', '.join(history.simulated)}")
 
 
 def _amount(name: str, value: int, *, sign: bool = False) -> str:

@@ -14,7 +14,8 @@ import typer
 from events.routing.commands import RULES_TEXT_MAX
 from events.routing.language import RuleBook
 from events.routing.rules import RulesError, groups_of, read_rules
-from gateway.cli.context import fail, open_database, print_json
+from gateway.cli.context import fail, open_database
+from gateway.cli.terminal import print_json, say
 from processors.routing.default import IN_FORCE, default_text
 from projections.routing.reader import read_rules_rows
 from runtime.postgres import connect
@@ -44,7 +45,7 @@ def check_command(file: File, *, as_json: Json = False) -> None:
     if as_json:
         print_json({"valid": True, **as_document(book)})
         return
-    typer.echo(f"{file}: can be used")
+    say(f"{file}: can be used")
     describe(book)
 
 
@@ -83,7 +84,7 @@ def publish_command(
         print_json({"rules_id": rules_id, "number": number, "in_force": rules_id == IN_FORCE})
     else:
         what = "in force" if rules_id == IN_FORCE else "kept as a draft"
-        typer.echo(f"{rules_id} version {number}: {what}")
+        say(f"{rules_id} version {number}: {what}")
 
 
 def show_command(
@@ -114,7 +115,7 @@ def show_command(
         typer.echo(source, nl=not source.endswith("\n"))
     else:
         since = f"version {known['number']}, set {known['set_at']} by {known['set_by']}" if rows else "as shipped"
-        typer.echo(f"{rules_id}: {since}")
+        say(f"{rules_id}: {since}")
         describe(book)
 
 
@@ -140,16 +141,16 @@ def as_document(book: RuleBook) -> dict[str, Any]:
 
 def describe(book: RuleBook) -> None:
     """Print each rule: for which orders, from where, judged by what, and what happens where nothing fits."""
-    typer.echo(f"{book.name}: {book.description}" if book.description else book.name)
+    say(f"{book.name}: {book.description}" if book.description else book.name)
     for rule in book.rules:
         parts = {name: msgspec.to_builtins(getattr(rule, name)) for name in ("when", "filters", "limits")}
-        typer.echo(f"  rule {rule.name}")
-        typer.echo(f"    for        {_words(parts['when']) or 'every order'}")
-        typer.echo(f"    from       {_words(parts['filters']) or 'every location'}")
-        typer.echo(f"    best is    {', then '.join(_group(group) for group in groups_of(rule))}")
+        say(f"  rule {rule.name}")
+        say(f"    for        {_words(parts['when']) or 'every order'}")
+        say(f"    from       {_words(parts['filters']) or 'every location'}")
+        say(f"    best is    {', then '.join(_group(group) for group in groups_of(rule))}")
         if parts["limits"]:
-            typer.echo(f"    limits     {_words(parts['limits'])}")
-        typer.echo(f"    otherwise  {', then '.join(rule.fallbacks) or 'backorder'}")
+            say(f"    limits     {_words(parts['limits'])}")
+        say(f"    otherwise  {', then '.join(rule.fallbacks) or 'backorder'}")
 
 
 def _words(part: dict[str, Any]) -> str:

@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.context import fail, print_json
+from gateway.cli.context import fail
+from gateway.cli.terminal import print_json, say
 from runtime.logging import log, setup_logging
 from runtime.memory import give_back_from_now_on
 from runtime.postgres import connect
@@ -160,8 +161,8 @@ def settle_command(
             }
         )
     elif settled:
-        typer.echo("settled: nothing is in flight")
+        say("settled: nothing is in flight")
     else:
-        typer.echo(f"not settled: {flight.in_flight} records in flight")
+        say(f"not settled: {flight.in_flight} records in flight")
     if not settled:
         raise typer.Exit(1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Annotated, NoReturn
 
 import typer
 
+from gateway.cli.terminal import print_json, say
 from processors.topics import ensure_topics
 from runtime.errors import Fault
 from runtime.progress import progress
@@ -49,9 +49,9 @@ def down_command(*, as_json: Json = False) -> None:
     except Fault as fault:
         _fail(fault, as_json=as_json)
     if as_json:
-        print(json.dumps({"stopped": stopped, "home": str(settings.home)}))
+        print_json({"stopped": stopped, "home": str(settings.home)})
     else:
-        print("stopped" if stopped else "nothing was running")
+        say("stopped" if stopped else "nothing was running")
 
 
 def status_command(*, as_json: Json = False) -> None:
@@ -69,21 +69,21 @@ def _show(settings: Settings, found: list[ServiceStatus], *, as_json: bool, seco
         document["services"] = [service.as_json() for service in found]
         if seconds is not None:
             document["seconds"] = round(seconds, 3)
-        print(json.dumps(document))
+        print_json(document)
         return
     for service in found:
         state = "up" if service.up else "down"
-        print(f"{service.name:<9} {state:<5} {service.address or '-':<40} {service.origin}")
+        say(f"{service.name:<9} {state:<5} {service.address or '-':<40} {service.origin}")
         if service.problem:
-            print(f"          {service.problem}")
+            say(f"          {service.problem}")
         if service.log and service.up:
-            print(f"          pid {service.pid}, log {service.log}")
-    print(f"data      {settings.home}")
+            say(f"          pid {service.pid}, log {service.log}")
+    say(f"data      {settings.home}")
 
 
 def _fail(fault: Fault, *, as_json: bool) -> NoReturn:
     if as_json:
-        print(json.dumps({"up": False, "what": fault.what, "detail": fault.detail, "hint": fault.hint}))
+        print_json({"up": False, "what": fault.what, "detail": fault.detail, "hint": fault.hint})
     else:
-        typer.echo(str(fault), err=True)
+        say(str(fault), err=True)
     raise typer.Exit(1)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.context import fail, open_database, print_json
-from gateway.cli.tables import grid, print_grid
+from gateway.cli.context import fail, open_database
+from gateway.cli.terminal import grid, print_grid, print_json, say
 from projections.stock_counts.reader import read_counts
 from projections.stock_movements.reader import read_movements, read_stock_as_of
 
@@ -80,7 +80,7 @@ def counts_command(
 def say_no_stock(sku: str | None, location: str | None) -> None:
     """Say on stderr that nothing is known of such stock: an empty table looks like an answer."""
     what = " ".join(part for part in (f"of {sku}" if sku else "", f"at {location}" if location else "") if part)
-    typer.echo(
+    say(
         f"no stock {what or 'anywhere'} is known: nothing was ever received, counted or planned there\n"
         "  hint: ids are case-sensitive; after publishing, `order-ledger settle` waits until the tables have caught up",
         err=True,

@@ -10,7 +10,8 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from gateway.cli.context import fail, print_json
+from gateway.cli.context import fail
+from gateway.cli.terminal import print_json, say
 from gateway.commands import COMMAND_BYTES_MAX
 from runtime.postgres import connect
 from runtime.progress import progress
@@ -82,12 +83,12 @@ def publish_command(
         print_json(report.as_dict())
         return
     counts = report.as_dict()
-    typer.echo("  ".join(f"{kind} {counts[kind]}" for kind in ("accepted", "duplicate", "rejected", "dead")))
+    say("  ".join(f"{kind} {counts[kind]}" for kind in ("accepted", "duplicate", "rejected", "dead")))
     for row in report.outcomes[:SHOWN_MAX]:
-        typer.echo(f"line {row.line} ({row.id or 'no id'}) {row.outcome}: {row.what}")
-        typer.echo(f"  detail: {row.detail}\n  hint: {row.hint}")
+        say(f"line {row.line} ({row.id or 'no id'}) {row.outcome}: {row.what}")
+        say(f"  detail: {row.detail}\n  hint: {row.hint}")
     if len(report.outcomes) > SHOWN_MAX:
-        typer.echo(f"… and {len(report.outcomes) - SHOWN_MAX} more; --json lists all")
+        say(f"… and {len(report.outcomes) - SHOWN_MAX} more; --json lists all")
 
 
 def _lines(source: BinaryIO) -> Iterator[bytes]:
@@ -117,7 +118,7 @@ def import_command(
     if as_json:
         print_json({key: value for key, value in account.items() if key != "text"})
     else:
-        typer.echo(account["text"])
+        say(account["text"])
 
 
 def run_import(
@@ -152,7 +153,7 @@ def simulate_command(
     if as_json:
         print_json({key: value for key, value in done.items() if key != "text"})
     else:
-        typer.echo(done["text"])
+        say(done["text"])
 
 
 def run_simulation(*, orders: int, seed: int, surge: float) -> dict[str, Any]:

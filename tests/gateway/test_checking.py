@@ -212,7 +212,9 @@ def test_the_doctor_finds_a_fresh_ledger_well(topics: Cli) -> None:
     assert (
         found["kafka"] == found["postgres"] == found["topics"] == found["projector"] == found["dead-letters"] == {"ok"}
     )
+    assert found["workers"] == {"warn"}  # nothing is behind, but what comes would wait
     text = topics.run("doctor").stdout
+    assert "order-ledger run --only ledger" in text
     assert "fail" not in text
     assert "7 topics of 2 partitions" in text
 

@@ -40,6 +40,7 @@ def database(services: Services) -> Iterator[str]:
             delivered("o1", "2026-11-28T13:00Z", due="2026-11-28T12:00Z"),
             fact("CommandRefused", "o1", "2026-11-28T14:00Z", **REFUSED),
             fact("StockReceived", "MUG", "2026-11-27T07:00Z", location_id="WH1", quantity=1200),
+            fact("StockReceived", "\x1b[2JMUG", "2026-11-27T07:00Z", location_id="WH1", quantity=1),
         )
     yield conninfo
     drop_database(services, "reading_tests")
@@ -83,6 +84,13 @@ def test_story_tells_the_order(run):
     document = json.loads(run("story", "o1", "--json").stdout)
     assert [day["day"] for day in document["days"]] == ["2026-11-27", "2026-11-28"]
     assert [row["version"] for row in document["facts"]] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("words", ["inventory", "order \x1b[2JMUG", "inventory --sku \x1b[2JMUG --json"])
+def test_an_id_cannot_steer_the_terminal(run, words):
+    result = run(*words.split(" "))
+    assert "\x1b" not in result.output
+    assert r"[2JMUG" in result.output
 
 
 def test_inventory_prints_rows(run):

@@ -1,0 +1,46 @@
+"""What a channel wrote cannot steer the terminal of whoever reads it."""
+
+from __future__ import annotations
+
+import io
+import json
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from gateway.cli.terminal import grid, print_json, visible
+
+
+def steers(text: str) -> set[str]:
+    """The characters that do: controls, and those that turn a line round."""
+    turns = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    found = {one for one in text if unicodedata.category(one) == "Cc" or unicodedata.bidirectional(one) in turns}
+    return found - {"\n", "\t"}
+
+
+@given(st.text())
+def test_nothing_that_steers_is_left_and_all_else_is_as_it_was(text: str) -> None:
+    assert not steers(visible(text))
+    assert visible(visible(text)) == visible(text)
+    if not steers(text):
+        assert visible(text) == text
+
+
+@given(st.text())
+def test_a_json_document_says_the_same_and_does_not_steer(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdout", out := io.StringIO())
+        print_json({"id": text})
+    assert not steers(out.getvalue())
+    assert json.loads(out.getvalue()) == {"id": text}
+
+
+def test_a_cell_stays_one_row() -> None:
+    table = grid("sku", "units", right=("units",))
+    table.add_row("MUG\n\x1b[2JCUP", "1")
+    out = io.StringIO()
+    Console(file=out, width=80).print(table)
+    assert out.getvalue().splitlines()[1].split() == [r"MUG\n\x1b[2JCUP", "1"]

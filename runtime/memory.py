@@ -15,7 +15,7 @@ import time
 
 #: A call takes milliseconds. More often, and each batch asks again for the pages that the one before it had; longer
 #: keeps for as long what a backlog has left.
-GIVE_BACK_SECONDS = 30.0
+GIVE_BACK_SECONDS = 5.0
 
 #: The free end of a heap that may stay. Smaller asks the operating system for the same pages with each batch, larger
 #: is kept by every thread's heap.

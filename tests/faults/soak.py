@@ -6,9 +6,9 @@ First it measures how many commands a second this machine takes to the end (deci
 it sends `--load` of that. Of each worker two copies run: faults hit the second ones (kill -9, SIGSTOP, SIGTERM) and the
 services (PostgreSQL: connections cut, kill -9; Kafka: kill -9); the first ones live from the beginning to the end, and
 their memory is what is measured. Each kind of fault comes once in the warm-up, then by the draw: what a process keeps
-of its first outage is not a leak, and must not look like one where the draw brings that late. Every few minutes the
-load pauses, everything settles, and an independent oracle compares. The verdict: equal each time, nothing acknowledged
-lost, memory flat.
+of its first outage is not a leak, and must not look like one where the draw brings that late. Every other minute the
+load rests until everything is settled, and what each process then keeps is its memory; every few minutes an independent
+oracle compares as well. The verdict: equal each time, nothing acknowledged lost, memory flat.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from processors.subjects import codec_for
 from runtime.embedded.cluster import Embedded
 from runtime.errors import Fault
 from runtime.kafka import producer
+from runtime.memory import GIVE_BACK_SECONDS
 from runtime.settings import default_cache
 from tests.conftest import LedgerEnv, open_world
 from tests.faults.chart import Line, chart
@@ -61,10 +62,11 @@ WARM_UP_SHARE = 0.4
 KINDS = ("kill", "kill", "kill", "stop", "term", "cut connections", "kill postgres", "kill kafka")
 SLOPE_MAX = 0.01  # per hour
 SAMPLE_SECONDS = 5.0
-#: What a process keeps is the least that it has in so long. What a batch borrows for a moment goes up and down by more
-#: than a leak of 1 % an hour adds in half an hour, and hides it or looks like it. Shorter lets such moments in again,
-#: longer leaves too few points for a slope.
-KEPT_SECONDS = 60.0
+#: A rest is long enough for every process to give back what the load made it borrow. Under load what is borrowed goes
+#: up and down by more than a leak of 1 % an hour adds in half an hour: the least of each minute (looks every five
+#: seconds) was 166 to 173 MB in a projector that had 166.1 to 166.4 at rest.
+REST_SECONDS = GIVE_BACK_SECONDS + 1
+REST_SAMPLE_SECONDS = 0.25
 
 
 def season(draw: Random) -> Iterator[dict[str, Any]]:
@@ -182,6 +184,7 @@ class Samples:
     lag: list[float] = field(default_factory=list)  # records between a command and the tables
     sent: list[float] = field(default_factory=list)  # commands sent so far
     facts: list[float] = field(default_factory=list)  # facts on the log so far
+    kept: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # at each rest: seconds, MB, by process
 
 
 class Soak:
@@ -214,6 +217,7 @@ class Soak:
         end = self.now + self.options.minutes * 60
         next_fault = self.now + self.options.fault_seconds
         next_check = self.now + self.options.check_minutes * 60
+        next_rest = self.now + self.options.rest_minutes * 60
         self.load.go(self.capacity * self.options.load)
         while self.now < end:
             self._sample()
@@ -221,10 +225,14 @@ class Soak:
             if self.now > next_fault:
                 self._fault()
                 next_fault = self.now + self.draw.uniform(0.5, 1.5) * self.options.fault_seconds
-            if self.now > next_check:
-                self._check()
+            if self.now > min(next_rest, next_check):
+                if self.now > next_check:
+                    self._check()
+                    next_check = self.now + self.options.check_minutes * 60
+                else:
+                    self._rest()
+                next_rest = self.now + self.options.rest_minutes * 60
                 self.load.go(self.capacity * self.options.load)
-                next_check = self.now + self.options.check_minutes * 60
             self._restart_the_dead()
             time.sleep(SAMPLE_SECONDS)
         self._check()
@@ -268,9 +276,22 @@ class Soak:
             return
         self.shop.gauge = Gauge(self.env.services, self.shop.connection)
 
-    def _check(self) -> None:
+    def _rest(self) -> None:
+        """The load stops, everything settles, and what each process keeps is noted: the least of the rest."""
         self.load.pause()
         self._settled()
+        kept: dict[str, float] = {}
+        until = time.monotonic() + REST_SECONDS
+        while time.monotonic() < until:
+            for name, pid in self._pids.items():
+                kept[name] = min(kept.get(name, float("inf")), _resident_mb(pid))
+            time.sleep(REST_SAMPLE_SECONDS)
+        for name, megabytes in kept.items():
+            self.samples.kept.setdefault(name, []).append((self.now, megabytes))
+        self._say("at rest, MB: " + " ".join(f"{name} {megabytes:.1f}" for name, megabytes in kept.items()))
+
+    def _check(self) -> None:
+        self._rest()
         self.oracle.check(self.shop.connection, self.load.acknowledged)
         self.checks.append((self.now, self.oracle.facts, "equal"))
         self._say(f"equal: {self.oracle.facts:,} facts, {self.oracle.ignored:,} passed over")
@@ -330,11 +351,7 @@ class Soak:
         self.samples.sent.append(self.load.sent)
         self.samples.facts.append(sum(end for place, end in flight.ends.items() if ".ledger." in f".{place[0]}"))
         for name, pid in self._pids.items():
-            try:
-                resident = psutil.Process(pid).memory_info().rss / 1e6
-            except psutil.NoSuchProcess:
-                resident = float("nan")
-            self.samples.memory.setdefault(name, []).append(resident)
+            self.samples.memory.setdefault(name, []).append(_resident_mb(pid))
 
     def _tell(self, end: float) -> None:
         if not self.samples.at:
@@ -348,7 +365,8 @@ class Soak:
         print(f"[{self.now:7.0f} s] {text}", file=sys.stderr, flush=True)
 
     def _result(self, verified: bool) -> dict[str, Any]:
-        slopes = {name: slope(self.samples.at[-len(values) :], values) for name, values in self.samples.memory.items()}
+        warm_up = WARM_UP_SHARE * self.options.minutes * 60
+        slopes = {name: slope(kept, warm_up) for name, kept in self.samples.kept.items()}
         flat = all(growth < SLOPE_MAX for growth, _ in slopes.values())
         return {
             "seed": self.options.seed,
@@ -363,29 +381,36 @@ class Soak:
             "checks": len(self.checks),
             "verified": verified,
             "memory_slope_per_hour": {name: round(growth, 4) for name, (growth, _) in slopes.items()},
-            "memory_mb": {name: round(level) for name, (_, level) in slopes.items()},
+            "memory_at_rest_mb": {name: round(level, 1) for name, (_, level) in slopes.items()},
+            "memory_under_load_p99_mb": {name: _p99(values) for name, values in self.samples.memory.items()},
             "lag_median": statistics.median(self.samples.lag),
-            "lag_p99": sorted(self.samples.lag)[int(len(self.samples.lag) * 0.99)],
+            "lag_p99": _p99(self.samples.lag),
             "ended_by_themselves": self.ended_by_themselves,
             "flat": flat,
             "verdict": "passed" if verified and flat else "failed",
         }
 
 
-def slope(at: Sequence[float], megabytes: Sequence[float]) -> tuple[float, float]:
+def slope(kept: Sequence[tuple[float, float]], warm_up: float) -> tuple[float, float]:
     """Relative growth per hour after the warm-up, and the median in MB, of what a process keeps.
 
-    Kept is the least of each minute (`KEPT_SECONDS`); the slope is Theil and Sen's: the median of all slopes between
-    two of these points. `at` is in seconds, one for each sample.
+    `kept` are (seconds, MB) of each rest; the slope is Theil and Sen's: the median of all slopes between two of them.
     """
-    first = int(len(megabytes) * WARM_UP_SHARE)
-    kept: dict[int, tuple[float, float]] = {}
-    for moment, value in zip(at[first:], megabytes[first:], strict=True):
-        minute = int(moment // KEPT_SECONDS)
-        kept[minute] = min(kept.get(minute, (value, moment)), (value, moment))
-    level = statistics.median(value for value, _ in kept.values())
-    slopes = [(later - before) / (end - since) for (before, since), (later, end) in combinations(kept.values(), 2)]
+    counted = [(at, megabytes) for at, megabytes in kept if at >= warm_up]
+    level = statistics.median(megabytes for _, megabytes in counted)
+    slopes = [(later - before) / (end - since) for (since, before), (end, later) in combinations(counted, 2)]
     return statistics.median(slopes) * 3600 / level, level
+
+
+def _p99(values: Sequence[float]) -> int:
+    return round(sorted(values)[int(len(values) * 0.99)])
+
+
+def _resident_mb(pid: int) -> float:
+    try:
+        return psutil.Process(pid).memory_info().rss / 1e6
+    except psutil.NoSuchProcess:
+        return float("nan")  # `_restart_the_dead` tells and starts it again
 
 
 def report(soak: Soak, result: dict[str, Any], path: Path) -> None:
@@ -401,6 +426,7 @@ def report(soak: Soak, result: dict[str, Any], path: Path) -> None:
             "seconds",
             [
                 ("memory, MB", [Line(name, samples.at, values) for name, values in samples.memory.items()]),
+                ("memory at rest, MB", [Line(name, *zip(*kept, strict=True)) for name, kept in samples.kept.items()]),
                 ("records in flight", [Line("in flight", samples.at, samples.lag)]),
                 ("facts per second", [Line("facts", samples.at[1:], facts_per_second)]),
             ],
@@ -448,10 +474,13 @@ def main() -> None:
     parser.add_argument("--load", type=float, default=0.7, help="share of what the machine can do")
     parser.add_argument("--fault-seconds", type=float, default=40, help="between two faults, on average")
     parser.add_argument("--check-minutes", type=float, default=5)
+    parser.add_argument("--rest-minutes", type=float, default=2, help="between two looks at what processes keep")
     parser.add_argument("--capacity-commands", type=int, default=20_000, help="for measuring what the machine can do")
     parser.add_argument("--report", type=Path, help="markdown to write; a chart (.svg) is put beside it")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
     options = parser.parse_args()
+    if options.minutes * (1 - WARM_UP_SHARE) < 2 * options.rest_minutes:
+        parser.error("too short for two rests after the warm-up: more --minutes, or fewer --rest-minutes")
     folder = Path(tempfile.mkdtemp(prefix="order-ledger-soak-"))
     folder.chmod(0o711)
     names = [name + suffix for suffix in ("", "-2") for name in WORKERS]

@@ -139,7 +139,7 @@ class Stream:
 class PartitionLedger:
     """Decides the commands of one partition: `follows` is the last decision, `next_intake` the offset that is next.
 
-    `streams` are those in memory, the one touched last at the end; `generation` counts the snapshots. `saved_offset` is
+    `streams` are those in memory, the one touched last at the end; `generation` is the clock for it. `saved_offset` is
     the ledger offset of the snapshot that is known to be stored, -1 for none; `changed` are the streams that it does
     not hold as they are; `last_offset` is that of the last record that counts. `answers` are those of streams that go
     on for ever, by key, as far as the snapshot does not hold them. Where there is a snapshot, a stream or an answer
@@ -261,9 +261,9 @@ class PartitionLedger:
                 gone += 1
         return gone
 
-    def let_rest(self, generations: int) -> int:
-        """Begin a generation and let the streams go that none of the last so many has touched. How many went."""
-        self.generation += 1
+    def let_rest(self, begun: int, generations: int) -> int:
+        """`begun` generations more; let the streams go that none of the last `generations` touched. How many went."""
+        self.generation += begun
         resting = takewhile(lambda item: item[1].touched < self.generation - generations, self.streams.items())
         gone = [stream_id for stream_id, _ in resting if self._can_go(stream_id)]
         for stream_id in gone:

@@ -61,9 +61,11 @@ UNSAVED_FACTS_MAX = 150_000
 # much of SKUs. Those touched longest ago are let go after a snapshot. Fewer makes more commands wait for a row of
 # PostgreSQL, more is memory that a process keeps for orders that nobody will touch again.
 ENTRIES_IN_MEMORY_MAX = 150_000
-# What the time of so many snapshots has not touched (five minutes, ten in a bulk load) is let go in any case. Fewer
-# fetches an order again between its parcel and its delivery, more is memory that grows with the hours of a quiet day.
-RESTING_SNAPSHOTS = 10
+# What so many generations (five minutes) have not touched is let go in any case. Fewer fetches an order again between
+# its parcel and its delivery, more is memory that grows with the hours of a quiet day. A generation is a time, not a
+# snapshot: the pauses between those go from 30 to 60 s and back, and memory would with them (decision 14).
+GENERATION_SECONDS = 30.0
+RESTING_GENERATIONS = 10
 # Waiting for the broker to take what is on its way, at a stop or before a snapshot; then it is left to the chain.
 FLUSH_SECONDS = 15.0
 # Between attempts while PostgreSQL or Kafka is away.
@@ -155,7 +157,7 @@ class LedgerWriter:
         """Decide as a member of the group until stopped, and leave it. Raises ShutOut."""
         self._consumer = reader = consumer(self._services, self._group, on_commit=self._on_commit, **instance.config())
         reader.subscribe(list(self._name), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
-        committed_at = snapshot_at = time.monotonic()
+        committed_at = snapshot_at = rested_at = time.monotonic()
         pause = SNAPSHOT_SECONDS
         try:
             while not self._stop.is_set():
@@ -170,7 +172,9 @@ class LedgerWriter:
                     committed_at = now
                 if now - snapshot_at >= pause or self._unsaved_facts >= UNSAVED_FACTS_MAX:
                     facts, self._unsaved_facts = self._unsaved_facts, 0
-                    self._snapshot(list(self._owned))
+                    generations = int((now - rested_at) // GENERATION_SECONDS)
+                    rested_at += generations * GENERATION_SECONDS
+                    self._snapshot(list(self._owned), generations)
                     gc.collect(1)  # the young ones only; survivors are not looked at again
                     snapshot_at = time.monotonic()
                     took = snapshot_at - now
@@ -391,7 +395,8 @@ class LedgerWriter:
             if owned is not None and (p in failed or p.offset != owned.committed):
                 owned.committed = -1
 
-    def _snapshot(self, places: Iterable[tuple[str, int]]) -> None:
+    def _snapshot(self, places: Iterable[tuple[str, int]], generations: int = 0) -> None:
+        """Save what has changed, then let go what has rested; `generations` have passed since this was done last."""
         failpoints.reach("ledger.before_flush")
         self._producer.flush(FLUSH_SECONDS)
         failpoints.reach("ledger.before_snapshot")
@@ -418,7 +423,7 @@ class LedgerWriter:
             self._forwarded.update(forwarded)
         else:
             for owned in self._owned.values():
-                owned.ledger.let_rest(RESTING_SNAPSHOTS)
+                owned.ledger.let_rest(generations, RESTING_GENERATIONS)
         self._evict()
         failpoints.reach("ledger.after_snapshot")
 

@@ -32,7 +32,7 @@ from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import psycopg
@@ -57,7 +57,7 @@ SKUS = 120
 #: An order is dispatched, delivered and sometimes returned so many orders after it was placed.
 ORDERS_UNTIL_DISPATCH, ORDERS_UNTIL_DELIVERY, ORDERS_UNTIL_RETURN = 300, 600, 900
 #: Memory counts from here on: what every process loads once, and the caches that are filled, are not a leak.
-WARM_UP_SHARE = 0.4
+WARM_UP_MINUTES = 12.0
 #: The share of a kind is that of its mentions.
 KINDS = ("kill", "kill", "kill", "stop", "term", "cut connections", "kill postgres", "kill kafka")
 SLOPE_MAX = 0.01  # per hour
@@ -365,9 +365,9 @@ class Soak:
         print(f"[{self.now:7.0f} s] {text}", file=sys.stderr, flush=True)
 
     def _result(self, verified: bool) -> dict[str, Any]:
-        warm_up = WARM_UP_SHARE * self.options.minutes * 60
-        slopes = {name: slope(kept, warm_up) for name, kept in self.samples.kept.items()}
-        flat = all(growth < SLOPE_MAX for growth, _ in slopes.values())
+        warm_up = self.options.warm_up_minutes * 60
+        growths = {name: growth(kept, warm_up) for name, kept in self.samples.kept.items()}
+        flat = all(one.per_hour < SLOPE_MAX for one in growths.values())
         return {
             "seed": self.options.seed,
             "minutes": self.options.minutes,
@@ -380,8 +380,12 @@ class Soak:
             "faults": len(self.faults),
             "checks": len(self.checks),
             "verified": verified,
-            "memory_slope_per_hour": {name: round(growth, 4) for name, (growth, _) in slopes.items()},
-            "memory_at_rest_mb": {name: round(level, 1) for name, (_, level) in slopes.items()},
+            "memory_slope_per_hour": {name: round(one.per_hour, 4) for name, one in growths.items()},
+            "memory_slope_95_percent_interval": {
+                name: [round(one.least, 4), round(one.most, 4)] for name, one in growths.items()
+            },
+            "memory_at_rest_mb": {name: [round(mb, 1) for _, mb in kept] for name, kept in self.samples.kept.items()},
+            "memory_at_rest_median_mb": {name: round(one.level, 1) for name, one in growths.items()},
             "memory_under_load_p99_mb": {name: _p99(values) for name, values in self.samples.memory.items()},
             "lag_median": statistics.median(self.samples.lag),
             "lag_p99": _p99(self.samples.lag),
@@ -391,15 +395,28 @@ class Soak:
         }
 
 
-def slope(kept: Sequence[tuple[float, float]], warm_up: float) -> tuple[float, float]:
-    """Relative growth per hour after the warm-up, and the median in MB, of what a process keeps.
+class Growth(NamedTuple):
+    """Per hour, relative to `level` (MB), which is the median; `least` and `most` bound the growth by 95 %."""
 
-    `kept` are (seconds, MB) of each rest; the slope is Theil and Sen's: the median of all slopes between two of them.
+    per_hour: float
+    least: float
+    most: float
+    level: float
+
+
+def growth(kept: Sequence[tuple[float, float]], warm_up: float) -> Growth:
+    """How what a process keeps grows after the warm-up. `kept` are (seconds, MB) of each rest, three at least.
+
+    The slope is Theil and Sen's, the median of all slopes between two rests, and its interval is Sen's (1968), from the
+    variance of Kendall's score: with few rests it is wide, and says what a run of this length cannot tell.
     """
     counted = [(at, megabytes) for at, megabytes in kept if at >= warm_up]
     level = statistics.median(megabytes for _, megabytes in counted)
-    slopes = [(later - before) / (end - since) for (since, before), (end, later) in combinations(counted, 2)]
-    return statistics.median(slopes) * 3600 / level, level
+    slopes = sorted((later - before) / (end - since) for (since, before), (end, later) in combinations(counted, 2))
+    count = len(counted)
+    off = round((len(slopes) - 1.96 * (count * (count - 1) * (2 * count + 5) / 18) ** 0.5) / 2)
+    least, most = slopes[max(0, off)], slopes[-1 - max(0, off)]
+    return Growth(*(one * 3600 / level for one in (statistics.median(slopes), least, most)), level)
 
 
 def _p99(values: Sequence[float]) -> int:
@@ -475,12 +492,13 @@ def main() -> None:
     parser.add_argument("--fault-seconds", type=float, default=40, help="between two faults, on average")
     parser.add_argument("--check-minutes", type=float, default=5)
     parser.add_argument("--rest-minutes", type=float, default=2, help="between two looks at what processes keep")
+    parser.add_argument("--warm-up-minutes", type=float, default=WARM_UP_MINUTES, help="not counted as growth")
     parser.add_argument("--capacity-commands", type=int, default=20_000, help="for measuring what the machine can do")
     parser.add_argument("--report", type=Path, help="markdown to write; a chart (.svg) is put beside it")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
     options = parser.parse_args()
-    if options.minutes * (1 - WARM_UP_SHARE) < 2 * options.rest_minutes:
-        parser.error("too short for two rests after the warm-up: more --minutes, or fewer --rest-minutes")
+    if options.minutes - options.warm_up_minutes < 3 * options.rest_minutes:
+        parser.error("too short for three rests after the warm-up: more --minutes, or fewer --rest-minutes")
     folder = Path(tempfile.mkdtemp(prefix="order-ledger-soak-"))
     folder.chmod(0o711)
     names = [name + suffix for suffix in ("", "-2") for name in WORKERS]

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from tests.faults.soak import SLOPE_MAX, WARM_UP_SHARE, slope
+from tests.faults.soak import SLOPE_MAX, WARM_UP_MINUTES, growth
 
 SECONDS = 30 * 60
-WARM_UP = SECONDS * WARM_UP_SHARE
+WARM_UP = WARM_UP_MINUTES * 60
 RESTS = range(120, SECONDS + 120, 120)
 
 
@@ -22,12 +22,27 @@ def _kept(seed: int, percent_an_hour: float) -> list[tuple[float, float]]:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_what_a_process_has_more_or_less_by_chance_is_no_leak(seed: int) -> None:
-    growth, level = slope(_kept(seed, 0), WARM_UP)
-    assert abs(growth) < SLOPE_MAX
-    assert level == pytest.approx(174, abs=0.5)
+    found = growth(_kept(seed, 0), WARM_UP)
+    assert abs(found.per_hour) < SLOPE_MAX
+    assert found.level == pytest.approx(174, abs=0.5)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_leak_of_three_percent_an_hour_is_seen(seed: int) -> None:
-    growth, _ = slope(_kept(seed, 3), WARM_UP)
-    assert growth > SLOPE_MAX
+    assert growth(_kept(seed, 3), WARM_UP).per_hour > SLOPE_MAX
+
+
+def test_the_interval_holds_the_truth_nearly_always() -> None:
+    found = [growth(_kept(seed, 2), WARM_UP) for seed in range(200)]
+    right = sum(one.least <= 0.02 <= one.most for one in found)
+    assert right > 180
+    assert all(one.least <= one.per_hour <= one.most for one in found)
+
+
+def test_a_longer_run_tells_more() -> None:
+    def width(minutes: int) -> float:
+        draw = Random(minutes)
+        found = growth([(60.0 * at, 174 + draw.uniform(-1, 1)) for at in range(2, minutes, 2)], WARM_UP)
+        return found.most - found.least
+
+    assert width(30) > 2 * width(60) > 4 * width(120)

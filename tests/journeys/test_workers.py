@@ -145,6 +145,28 @@ def test_a_flood_is_saved_before_it_fills_the_memory(
         wait_until(lambda: shop.connection.execute(streams).fetchall()[0][0] >= 100)
 
 
+def test_what_nobody_asks_for_leaves_the_memory_after_a_time_however_many_snapshots_there_were(
+    ledger_env: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SNAPSHOT_SECONDS", 0.05)
+    monkeypatch.setattr(writer, "SNAPSHOT_SHARE", 1)
+    monkeypatch.setattr(writer, "GENERATION_SECONDS", 3_600.0)
+    with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env) as ledger:
+        shop.publish(*(receive(f"cup-{number}", "WH1", 1) for number in range(20)), wait=False)
+        wait_until(lambda: ledger._decided == 20)
+        seen: list[int] = []
+        snapshot = ledger._snapshot
+        monkeypatch.setattr(ledger, "_snapshot", lambda *how: (seen.append(_in_memory(ledger)), snapshot(*how)))
+        wait_until(lambda: len(seen) > 2 * writer.RESTING_GENERATIONS)
+        assert set(seen) == {20}
+        monkeypatch.setattr(writer, "GENERATION_SECONDS", 0.05)
+        wait_until(lambda: _in_memory(ledger) == 0)
+
+
+def _in_memory(ledger: LedgerWriter) -> int:
+    return sum(len(owned.ledger.streams) for owned in list(ledger._owned.values()))
+
+
 def test_a_takeover_begins_when_what_it_replaces_has_left_the_memory(
     ledger_env: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

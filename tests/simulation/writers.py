@@ -70,7 +70,7 @@ def shell_in_memory() -> Iterator[None]:
             codec_for=lambda *_: _codec_of_the_run(),
             log=_Log(),
             ENTRIES_IN_MEMORY_MAX=12,  # streams come and go all the time
-            RESTING_SNAPSHOTS=1,
+            RESTING_GENERATIONS=1,
         ),
         patch.multiple(
             takeover,
@@ -143,7 +143,7 @@ class WriterProcess:
         self.writer._commit(asynchronous=True)
 
     def snapshot(self) -> None:
-        self._call(self.writer._snapshot, list(self.writer._owned))
+        self._call(self.writer._snapshot, list(self.writer._owned), 1)
 
     def die(self, dice: Dice | None = None) -> None:
         """The process is gone; of what was on its way a part arrives, per partition from the front."""

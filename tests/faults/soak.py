@@ -22,159 +22,39 @@ import signal
 import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import combinations
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 import psycopg
 from confluent_kafka import KafkaException
 
-from gateway.commands import check
-from processors.subjects import codec_for
 from runtime.embedded.cluster import Embedded
 from runtime.errors import Fault
-from runtime.kafka import producer
 from runtime.memory import GIVE_BACK_SECONDS
 from runtime.settings import default_cache
 from tests.conftest import LedgerEnv, open_world
 from tests.faults.chart import Line, chart
+from tests.faults.growth import SLOPE_MAX, WARM_UP_MINUTES, growth
+from tests.faults.load import Load
 from tests.support.oracle import Oracle
-from tests.support.shop import Shop, command, dispatch, open_shop, place, receive
+from tests.support.shop import Shop, open_shop
 
 WORKERS = ("ledger", "reactions", "projector")
-#: So few that each has as much to remember (attempts, movements of all its locations) as it ever will when the warm-up
-#: is over. With 400 the last of that comes after twenty minutes, and what fills looks like what leaks.
-SKUS = 120
-#: An order is dispatched, delivered and sometimes returned so many orders after it was placed.
-ORDERS_UNTIL_DISPATCH, ORDERS_UNTIL_DELIVERY, ORDERS_UNTIL_RETURN = 300, 600, 900
-#: Memory counts from here on: what every process loads once, and the caches that are filled, are not a leak.
-WARM_UP_MINUTES = 12.0
 #: The share of a kind is that of its mentions.
 KINDS = ("kill", "kill", "kill", "stop", "term", "cut connections", "kill postgres", "kill kafka")
-SLOPE_MAX = 0.01  # per hour
-#: As many values of memory make a slope.
-POINTS = 10
 SAMPLE_SECONDS = 5.0
 #: A rest is long enough for every process to give back what the load made it borrow. Under load what is borrowed goes
 #: up and down by more than a leak of 1 % an hour adds in half an hour: the least of each minute (looks every five
 #: seconds) was 166 to 173 MB in a projector that had 166.1 to 166.4 at rest.
 REST_SECONDS = GIVE_BACK_SECONDS + 1
 REST_SAMPLE_SECONDS = 0.25
-
-
-def season(draw: Random) -> Iterator[dict[str, Any]]:
-    """Orders without end, and what becomes of them; stock is refilled as it is sold."""
-    for number in range(SKUS):
-        yield receive(f"s{number}", f"WH{number % 3}", 1_000)
-    placed: deque[tuple[str, list[tuple[str, int]]]] = deque(maxlen=ORDERS_UNTIL_RETURN + 1)
-    number = 0
-    while True:
-        number += 1
-        order_id = f"o{number}"
-        lines = [(f"s{sku}", draw.randint(1, 3)) for sku in draw.sample(range(SKUS), draw.randint(1, 3))]
-        yield place(order_id, *lines, allocation=draw.choice(("ship_available", "ship_available", "all_or_nothing")))
-        for sku, quantity in lines:
-            if draw.random() < 0.1:
-                yield receive(sku, f"WH{int(sku[1:]) % 3}", 10 * quantity)
-        if draw.random() < 0.08:
-            yield command("CancelOrder", order_id=order_id, reason="changed mind")
-        placed.append((order_id, lines))
-        yield from _fates(draw, placed)
-
-
-def _fates(draw: Random, placed: deque[tuple[str, list[tuple[str, int]]]]) -> Iterator[dict[str, Any]]:
-    count = len(placed)
-    if count > ORDERS_UNTIL_DISPATCH:
-        order_id, lines = placed[-1 - ORDERS_UNTIL_DISPATCH]
-        goods = [(str(n), quantity) for n, (_, quantity) in enumerate(lines, start=1)]
-        yield dispatch(order_id, f"{order_id}-p", f"WH{int(lines[0][0][1:]) % 3}", *goods)
-    if count > ORDERS_UNTIL_DELIVERY:
-        order_id, _ = placed[-1 - ORDERS_UNTIL_DELIVERY]
-        yield command("RecordTracking", order_id=order_id, shipment_id=f"{order_id}-p", status="delivered")
-    if count > ORDERS_UNTIL_RETURN and draw.random() < 0.05:
-        order_id, lines = placed[0]
-        back = [{"line_id": "1", "quantity": lines[0][1], "disposition": "restock"}]
-        yield command("ReceiveReturn", order_id=order_id, return_id=f"{order_id}-r", location_id="WH0", lines=back)
-
-
-class Load:
-    """Sends a season at a pace, in a thread of its own. `acknowledged` are (channel, id) that Kafka has taken."""
-
-    def __init__(self, env: LedgerEnv, seed: int) -> None:
-        self._commands = season(Random(seed))
-        self._services = env.services
-        self._codec = codec_for(None, env.services.topic_prefix)
-        self._producer = producer(env.services, linger_ms=20, delivery_timeout_ms=120_000)
-        self.acknowledged: set[tuple[str, str]] = set()
-        self.failed = 0
-        self.sent = 0
-        self.per_second = 0.0
-        self._going = threading.Event()
-        self._stopped = threading.Event()
-        self._idle = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def burst(self, count: int) -> None:
-        """So many at once; returns when all are acknowledged."""
-        for _ in range(count):
-            self._send()
-        self._producer.flush(120)
-
-    def go(self, per_second: float) -> None:
-        self.per_second = per_second
-        self._idle.clear()
-        self._going.set()
-
-    def pause(self) -> None:
-        """Returns when all that was sent has its answer."""
-        self._going.clear()
-        self._idle.wait(150)
-        self._producer.flush(120)
-
-    def close(self) -> None:
-        self._stopped.set()
-        self._going.set()
-        self._thread.join()
-
-    def _send(self) -> None:
-        document = next(self._commands)
-        parsed = check(document)
-        asked = (document["channel"], document["id"])
-
-        def delivered(error: Any, _message: Any) -> None:
-            if error is None:
-                self.acknowledged.add(asked)
-            else:
-                self.failed += 1
-
-        topic = self._services.topic(parsed.type.topic)
-        self._producer.produce(topic, parsed.encode(self._codec), parsed.key, on_delivery=delivered)
-        self.sent += 1
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            if not self._going.is_set():
-                self._idle.set()
-                self._going.wait(0.2)
-                continue
-            begun = time.monotonic()
-            for _ in range(max(1, round(self.per_second / 10))):
-                try:
-                    self._send()
-                except BufferError:
-                    break  # Kafka is away: what waits is enough
-            self._producer.poll(0)
-            time.sleep(max(0.0, begun + 0.1 - time.monotonic()))
 
 
 @dataclass
@@ -254,6 +134,7 @@ class Soak:
         from gateway.settling import settle
 
         deadline = time.monotonic() + 300
+        flight = None
         while time.monotonic() < deadline:
             self._restart_the_dead()
             try:
@@ -264,7 +145,7 @@ class Soak:
                 continue
             if flight.in_flight == 0:
                 return
-        raise AssertionError(f"never settled: {flight[:3]}\n{self.shop.tail()}")
+        raise AssertionError(f"never settled: {flight and flight[:3]}\n{self.shop.tail()}")
 
     def _reconnect(self) -> None:
         from gateway.settling import Gauge
@@ -395,38 +276,6 @@ class Soak:
             "flat": flat,
             "verdict": "passed" if verified and flat else "failed",
         }
-
-
-class Growth(NamedTuple):
-    """Per hour, relative to `level` (MB), which is the median; `least` and `most` bound the growth by 95 %."""
-
-    per_hour: float
-    least: float
-    most: float
-    level: float
-
-
-def growth(kept: Sequence[tuple[float, float]], warm_up: float) -> Growth:
-    """How what a process keeps grows after the warm-up. `kept` are (seconds, MB) of each rest, three at least.
-
-    What an outage made a process hold is let go minutes later, so of each of `POINTS` equal times the least counts: in
-    half an hour that is each rest, in two hours the least of five. The slope is Theil and Sen's, the median of all
-    between two of these, and its interval is Sen's (1968), from the variance of Kendall's score: where it is wide, a
-    run of this length cannot tell.
-    """
-    part = (kept[-1][0] - warm_up) / POINTS
-    least_of: dict[int, tuple[float, float]] = {}
-    for at, megabytes in kept:
-        if at >= warm_up:
-            number = min(POINTS - 1, int((at - warm_up) / part))
-            least_of[number] = min((megabytes, at), least_of.get(number, (megabytes, at)))
-    counted = [(at, megabytes) for megabytes, at in least_of.values()]
-    level = statistics.median(megabytes for _, megabytes in counted)
-    slopes = sorted((later - before) / (end - since) for (since, before), (end, later) in combinations(counted, 2))
-    count = len(counted)
-    off = round((len(slopes) - 1.96 * (count * (count - 1) * (2 * count + 5) / 18) ** 0.5) / 2)
-    least, most = slopes[max(0, off)], slopes[-1 - max(0, off)]
-    return Growth(*(one * 3600 / level for one in (statistics.median(slopes), least, most)), level)
 
 
 def _p99(values: Sequence[float]) -> int:

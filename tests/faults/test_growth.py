@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tests.faults.soak import SLOPE_MAX, WARM_UP_MINUTES, growth
+from tests.faults.growth import SLOPE_MAX, WARM_UP_MINUTES, growth
 
 SECONDS = 30 * 60
 WARM_UP = WARM_UP_MINUTES * 60

@@ -1,0 +1,50 @@
+"""How the memory of a process grows, from what it keeps at rest, and how sure that is.
+
+growth([(720.0, 171.0), (840.0, 171.2), (960.0, 170.9)], warm_up=720).per_hour < SLOPE_MAX
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+#: Memory counts from here on: what every process loads once, and the caches that are filled, are not a leak.
+WARM_UP_MINUTES = 12.0
+SLOPE_MAX = 0.01  # per hour
+#: As many values of memory make a slope.
+POINTS = 10
+
+
+class Growth(NamedTuple):
+    """Per hour, relative to `level` (MB), which is the median; `least` and `most` bound the growth by 95 %."""
+
+    per_hour: float
+    least: float
+    most: float
+    level: float
+
+
+def growth(kept: Sequence[tuple[float, float]], warm_up: float) -> Growth:
+    """How what a process keeps grows after the warm-up. `kept` are (seconds, MB) of each rest, three at least.
+
+    What an outage made a process hold is let go minutes later, so of each of `POINTS` equal times the least counts: in
+    half an hour that is each rest, in two hours the least of five. The slope is Theil and Sen's, the median of all
+    between two of these, and its interval is Sen's (1968), from the variance of Kendall's score: where it is wide, a
+    run of this length cannot tell.
+    """
+    part = (kept[-1][0] - warm_up) / POINTS
+    least_of: dict[int, tuple[float, float]] = {}
+    for at, megabytes in kept:
+        if at >= warm_up:
+            number = min(POINTS - 1, int((at - warm_up) / part))
+            least_of[number] = min((megabytes, at), least_of.get(number, (megabytes, at)))
+    counted = [(at, megabytes) for megabytes, at in least_of.values()]
+    level = statistics.median(megabytes for _, megabytes in counted)
+    slopes = sorted((later - before) / (end - since) for (since, before), (end, later) in combinations(counted, 2))
+    count = len(counted)
+    off = round((len(slopes) - 1.96 * (count * (count - 1) * (2 * count + 5) / 18) ** 0.5) / 2)
+    least, most = slopes[max(0, off)], slopes[-1 - max(0, off)]
+    per_hour = 3600 / level
+    return Growth(statistics.median(slopes) * per_hour, least * per_hour, most * per_hour, level)

@@ -113,6 +113,9 @@ class Answer(NamedTuple):
 FOR_GOOD = 2**31 - 1
 
 
+_NOTHING: Mapping[int, Sequence[Answer]] = {}
+
+
 class Need(NamedTuple):
     """What has to be fetched from the snapshot before a record is decided; None where it is here."""
 
@@ -162,7 +165,7 @@ class PartitionLedger:
         self.last_offset = -1
         self.changed: set[str] = set()
         self.answers: dict[int, Answer] = {}
-        self._looked_up: Mapping[int, Sequence[Answer]] = {}
+        self._looked_up = _NOTHING
         self._codec = codec
         self._kind = STREAMS[self.ledger_topic]
 
@@ -203,7 +206,7 @@ class PartitionLedger:
         self.saved_offset = next_offset
         self.changed.clear()
         self.answers.clear()
-        self._looked_up = {}
+        self._looked_up = _NOTHING
 
     @property
     def forgotten_before(self) -> int:

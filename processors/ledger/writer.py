@@ -30,6 +30,7 @@ from runtime import failpoints
 from runtime.instance import Instance, as_member, hold_instance
 from runtime.kafka import ShutOut, consumer, gapless_producer, is_fatal
 from runtime.logging import log
+from runtime.memory import empty_caches
 from runtime.postgres import connect
 from runtime.services import Services
 from runtime.settings import Settings
@@ -176,6 +177,7 @@ class LedgerWriter:
                     rested_at += generations * GENERATION_SECONDS
                     self._snapshot(list(self._owned), generations)
                     gc.collect(1)  # the young ones only; survivors are not looked at again
+                    empty_caches()
                     snapshot_at = time.monotonic()
                     took = snapshot_at - now
                     pause = min(SNAPSHOT_SECONDS_MAX, max(SNAPSHOT_SECONDS, took * SNAPSHOT_SHARE))

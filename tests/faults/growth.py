@@ -29,18 +29,20 @@ class Growth(NamedTuple):
 def growth(kept: Sequence[tuple[float, float]], warm_up: float) -> Growth:
     """How what a process keeps grows after the warm-up. `kept` are (seconds, MB) of each rest, three at least.
 
-    What an outage made a process hold is let go minutes later, so of each of `POINTS` equal times the least counts: in
-    half an hour that is each rest, in two hours the least of five. The slope is Theil and Sen's, the median of all
-    between two of these, and its interval is Sen's (1968), from the variance of Kendall's score: where it is wide, a
-    run of this length cannot tell.
+    What an outage made a process hold is let go minutes later, and what it made it let go (a takeover begins with
+    nothing) comes back as soon. So of each of `POINTS` equal times the middle counts: in half an hour that is nearly
+    each rest, in an hour that of three. The slope is Theil and Sen's, the median of all between two of these, and its
+    interval is Sen's (1968), from the variance of Kendall's score: where it is wide, a run of this length cannot tell.
     """
     part = (kept[-1][0] - warm_up) / POINTS
-    least_of: dict[int, tuple[float, float]] = {}
+    parts: dict[int, list[tuple[float, float]]] = {}
     for at, megabytes in kept:
         if at >= warm_up:
-            number = min(POINTS - 1, int((at - warm_up) / part))
-            least_of[number] = min((megabytes, at), least_of.get(number, (megabytes, at)))
-    counted = [(at, megabytes) for megabytes, at in least_of.values()]
+            parts.setdefault(min(POINTS - 1, int((at - warm_up) / part)), []).append((at, megabytes))
+    counted = [
+        (statistics.median(at for at, _ in rests), statistics.median(megabytes for _, megabytes in rests))
+        for rests in parts.values()
+    ]
     level = statistics.median(megabytes for _, megabytes in counted)
     slopes = sorted((later - before) / (end - since) for (since, before), (end, later) in combinations(counted, 2))
     count = len(counted)

@@ -32,6 +32,12 @@ def test_a_leak_of_three_percent_an_hour_is_seen(seed: int) -> None:
     assert growth(_kept(seed, 3), WARM_UP).per_hour > SLOPE_MAX
 
 
+@pytest.mark.parametrize("percent", [-12, 12])
+def test_what_an_outage_changes_for_minutes_is_no_leak(percent: float) -> None:
+    kept = [(60.0 * minute, 174.0 * (1 + percent / 100 * (minute % 12 in (5, 6)))) for minute in range(2, 62, 2)]
+    assert growth(kept, WARM_UP).per_hour == 0
+
+
 def test_the_interval_holds_the_truth_nearly_always() -> None:
     found = [growth(_kept(seed, 2), WARM_UP) for seed in range(200)]
     right = sum(one.least <= 0.02 <= one.most for one in found)

@@ -45,6 +45,46 @@ print(resident() - before, flush=True)
 os._exit(0)
 """
 
+#: Small objects, and among every thousand of them one that a cache keeps when they are gone.
+CACHED = """
+import gc, os
+import msgspec
+from runtime import memory
+
+gc.disable()
+types = [type("T", (), {{}}) for _ in range(600)]
+cached = {{
+    "a name that was looked up": lambda n: hasattr(types[n // 1009], "".join(["na", "me"])),
+    "a key that was decoded": lambda n: msgspec.json.decode(b'{{"key%d": 1}}' % n),
+    "a tuple that is free": lambda n: [(n, n), (n, n, n)][n // 1009 % 2],
+}}[{cached!r}]
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
+
+memory.give_back()
+before = resident()
+pieces = [cached(n) if n % 1009 == 0 else f"some {{n}}" for n in range(600_000)]
+del pieces
+if {emptied}:
+    memory.empty_caches()
+memory.give_back()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="reads /proc")
+@pytest.mark.parametrize("cached", ["a name that was looked up", "a key that was decoded", "a tuple that is free"])
+def test_what_a_cache_keeps_does_not_keep_what_lay_beside_it(cached: str) -> None:
+    def stays(emptied: bool) -> float:
+        program = CACHED.format(cached=cached, emptied=emptied)
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        return float(done.stdout)
+
+    assert stays(emptied=False) > 20, "megabytes of the 40 that were let go"
+    assert stays(emptied=True) < 10
+
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what it could give back")
 @pytest.mark.parametrize(

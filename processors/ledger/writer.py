@@ -58,6 +58,10 @@ SNAPSHOT_SHARE = 20
 # keeps ten times as much, and writes it all at once (decision 14). What a takeover has read does not count: who begins
 # should be live first (19 s instead of 12 after one of 427,000 facts).
 UNSAVED_FACTS_MAX = 150_000
+# A snapshot of so many facts is a flood's. When the next one is not, all streams are let go once: among what a flood
+# held for half a minute lies what stays, and Python's allocator gives back only 1 MB in which nothing is left. Fewer
+# fetches streams again after every busy minute, more keeps what a smaller flood needed for hours (decision 14).
+FLOOD_FACTS = UNSAVED_FACTS_MAX // 2
 # Streams in memory, counted in facts of orders (about 600 bytes each, measured on Online Retail II) and what takes as
 # much of SKUs. Those touched longest ago are let go after a snapshot. Fewer makes more commands wait for a row of
 # PostgreSQL, more is memory that a process keeps for orders that nobody will touch again.
@@ -160,6 +164,7 @@ class LedgerWriter:
         reader.subscribe(list(self._name), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         committed_at = snapshot_at = rested_at = time.monotonic()
         pause = SNAPSHOT_SECONDS
+        facts_before = 0
         try:
             while not self._stop.is_set():
                 messages = reader.consume(BATCH_RECORDS_MAX, POLL_SECONDS)
@@ -176,6 +181,9 @@ class LedgerWriter:
                     generations = int((now - rested_at) // GENERATION_SECONDS)
                     rested_at += generations * GENERATION_SECONDS
                     self._snapshot(list(self._owned), generations)
+                    if facts < FLOOD_FACTS <= facts_before:
+                        self._evict(0)
+                    facts_before = facts
                     gc.collect(1)  # the young ones only; survivors are not looked at again
                     empty_caches()
                     snapshot_at = time.monotonic()
@@ -426,19 +434,18 @@ class LedgerWriter:
         else:
             for owned in self._owned.values():
                 owned.ledger.let_rest(generations, RESTING_GENERATIONS)
-        self._evict()
+        self._evict(ENTRIES_IN_MEMORY_MAX)
         failpoints.reach("ledger.after_snapshot")
 
-    def _evict(self) -> None:
-        """Keep the streams in memory below their bound, each partition its share."""
+    def _evict(self, entries_max: int) -> None:
+        """Keep the streams in memory below this bound, each partition its share."""
         held = {place: owned.ledger.entries for place, owned in self._owned.items()}
         total = sum(held.values())
-        if total > ENTRIES_IN_MEMORY_MAX:
+        if total > entries_max:
             gone = sum(
-                self._owned[place].ledger.evict(entries * ENTRIES_IN_MEMORY_MAX // total)
-                for place, entries in held.items()
+                self._owned[place].ledger.evict(entries * entries_max // total) for place, entries in held.items()
             )
-            log.info("streams_let_go", streams=gone, of=total, entries_in_memory=ENTRIES_IN_MEMORY_MAX)
+            log.info("streams_let_go", streams=gone, of=total, entries_in_memory=entries_max)
 
     def _leave(self, places: list[tuple[str, int]]) -> None:
         """Hand over in good order: what was decided is acknowledged, committed and remembered."""
@@ -494,6 +501,7 @@ class LedgerWriter:
 
     def _take_over(self, places: list[tuple[str, int]]) -> None:
         gc.collect(1)  # frames of the takeover before this one may be left in a cycle, with all that it read
+        empty_caches()
         started = time.monotonic()
         names = {(topic, partition): self._name[topic] for topic, partition in places}
         hands = Hands(self._with_database, self._fetch, self._stop)

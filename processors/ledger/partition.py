@@ -112,7 +112,7 @@ class Answer(NamedTuple):
 #: restored from a backup.
 FOR_GOOD = 2**31 - 1
 
-
+# One for all, never written: one made anew with each snapshot would keep memory around it from being given back.
 _NOTHING: Mapping[int, Sequence[Answer]] = {}
 
 

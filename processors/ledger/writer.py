@@ -184,7 +184,6 @@ class LedgerWriter:
                     if facts < FLOOD_FACTS <= facts_before:
                         self._evict(0)
                     facts_before = facts
-                    gc.collect(1)  # the young ones only; survivors are not looked at again
                     empty_caches()
                     snapshot_at = time.monotonic()
                     took = snapshot_at - now
@@ -500,8 +499,7 @@ class LedgerWriter:
             self._consumer.seek(TopicPartition(topic, partition, owned.ledger.next_intake))
 
     def _take_over(self, places: list[tuple[str, int]]) -> None:
-        gc.collect(1)  # frames of the takeover before this one may be left in a cycle, with all that it read
-        empty_caches()
+        empty_caches()  # frames of the takeover before this one may be left in a cycle, with all that it read
         started = time.monotonic()
         names = {(topic, partition): self._name[topic] for topic, partition in places}
         hands = Hands(self._with_database, self._fetch, self._stop)

@@ -56,8 +56,6 @@ class Streams(NamedTuple):
 
     `ids_kept_days` is how long the ids of channels' commands are remembered, in days of log time; None is for the life
     of the stream. Ids of the ledger's own commands are remembered for good either way.
-
-    `entries` is what a state takes in memory, in facts of an order; None where that goes by its own facts.
     """
 
     begin: Callable[[str], Any]
@@ -67,7 +65,6 @@ class Streams(NamedTuple):
     encode: Callable[[Any], bytes]
     decode: Callable[[bytes], Any]
     ids_kept_days: int | None = None
-    entries: Callable[[Any], int] | None = None
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -153,7 +150,6 @@ STREAMS: Mapping[str, Streams] = {
         encode=lambda state: _pack(to_stored(state)),
         decode=lambda stored: from_stored(_unpack_stock(stored)),
         ids_kept_days=30,
-        entries=lambda state: state.entries,
     ),
     "ledger.service": Streams(
         begin=lambda _: Service(),

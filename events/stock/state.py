@@ -234,16 +234,6 @@ class Stock(Struct, frozen=True, kw_only=True):
         shared = self.shared_rules(location_id)
         return Level(shared=shared) if shared else NOTHING
 
-    @property
-    def entries(self) -> int:
-        """What it takes in memory, in facts of an order (about 600 bytes): an attempt 230 bytes, a movement 120, a
-        count as much.
-
-        The sales of a year are not among what it remembers.
-        """
-        attempts = len(self.reservations) + len(self.queue) + len(self.answered) + len(self.tombstones)
-        return 1 + attempts // 3 + sum(len(level.moves) + len(level.counts) for level in self.levels.values()) // 5
-
     def shared_rules(self, location_id: str) -> tuple[Rules, ...]:
         """Rules that are not the SKU's at this location alone, the most specific first."""
         category = self.category_rules

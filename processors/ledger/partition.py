@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from itertools import takewhile
 from typing import Any, NamedTuple
 
 import msgspec
@@ -127,27 +126,25 @@ class Stream:
     """One stream as its writer holds it: its state and its version.
 
     `answered` maps the key of each command that it has answered to a digest of the body. A stream that goes on for ever
-    (a SKU) has none: its answers are kept beside it, by the ledger. `touched` is the generation that used it last.
+    (a SKU) has none: its answers are kept beside it, by the ledger.
     """
 
-    __slots__ = ("answered", "state", "touched", "version")
+    __slots__ = ("answered", "state", "version")
 
     def __init__(self, state: Any) -> None:
         self.state = state
         self.version = 0
-        self.touched = 0
         self.answered: dict[int, int] = {}
 
 
 class PartitionLedger:
     """Decides the commands of one partition: `follows` is the last decision, `next_intake` the offset that is next.
 
-    `streams` are those in memory, the one touched last at the end; `generation` is the clock for it. `saved_offset` is
-    the ledger offset of the snapshot that is known to be stored, -1 for none; `changed` are the streams that it does
-    not hold as they are; `last_offset` is that of the last record that counts. `answers` are those of streams that go
-    on for ever, by key, as far as the snapshot does not hold them. Where there is a snapshot, a stream or an answer
-    that is not in memory may stand there: `needs` says what has to be fetched (`hold`, `look_up`) before a record is
-    decided.
+    `streams` are those in memory. `saved_offset` is the ledger offset of the snapshot that is known to be stored, -1
+    for none; `changed` are the streams that it does not hold as they are; `last_offset` is that of the last record that
+    counts. `answers` are those of streams that go on for ever, by key, as far as the snapshot does not hold them. Where
+    there is a snapshot, a stream or an answer that is not in memory may stand there: `needs` says what has to be
+    fetched (`hold`, `look_up`) before a record is decided.
     """
 
     def __init__(self, intake_topic: str, partition: int, *, partitions: int, codec: Codec, epoch: int = 0) -> None:
@@ -160,7 +157,6 @@ class PartitionLedger:
         self.next_intake = 0
         self.log_time = _EPOCH
         self.streams: dict[str, Stream] = {}
-        self.generation = 0
         self.saved_offset = -1
         self.last_offset = -1
         self.changed: set[str] = set()
@@ -171,12 +167,12 @@ class PartitionLedger:
 
     def stream(self, stream_id: str) -> Stream:
         """The stream, begun where there is none yet."""
-        stream = self.streams.pop(stream_id, None)
+        stream = self.streams.get(stream_id)
         if stream is None:
             if self.saved_offset >= 0:
                 raise NotFetchedError(f"{self.ledger_topic}/{self.partition}: {stream_id}")
             stream = self.begin(stream_id)
-        self.hold(stream_id, stream)
+            self.hold(stream_id, stream)
         return stream
 
     def begin(self, stream_id: str) -> Stream:
@@ -184,8 +180,7 @@ class PartitionLedger:
         return Stream(self._kind.begin(stream_id))
 
     def hold(self, stream_id: str, stream: Stream) -> None:
-        """Put a stream into memory that is not there, at the end: it is what was touched last."""
-        stream.touched = self.generation
+        """Put a stream into memory that is not there."""
         self.streams[stream_id] = stream
 
     def needs(self, what: "Parsed | SetAside") -> Need | None:
@@ -241,37 +236,14 @@ class PartitionLedger:
     def _at_home(self, stream_id: str) -> bool:
         return murmur2_partition(stream_id.encode(), self.partitions) == self.partition
 
-    @property
-    def entries(self) -> int:
-        """What the streams in memory remember: facts, and of a stream that goes on for ever what its state keeps."""
-        return sum(map(self._entries, self.streams.values()))
-
-    def _entries(self, stream: Stream) -> int:
-        return stream.version if self._kind.entries is None else self._kind.entries(stream.state)
-
-    def _can_go(self, stream_id: str) -> bool:
-        """Whether the snapshot holds it as it is."""
-        return self.saved_offset >= 0 and stream_id not in self.changed
-
-    def evict(self, entries_max: int) -> int:
-        """Let the streams go that were not touched for longest, until the rest remembers no more. How many went."""
-        gone, too_many = 0, self.entries - entries_max
-        for stream_id in list(self.streams):
-            if too_many <= 0:
-                break
-            if self._can_go(stream_id):
-                too_many -= self._entries(self.streams.pop(stream_id))
-                gone += 1
+    def let_go(self) -> int:
+        """Let the streams go that the snapshot holds as they are: what is asked for is fetched again. How many went."""
+        if self.saved_offset < 0:
+            return 0
+        kept = {stream_id: stream for stream_id, stream in self.streams.items() if stream_id in self.changed}
+        gone = len(self.streams) - len(kept)
+        self.streams = kept
         return gone
-
-    def let_rest(self, begun: int, generations: int) -> int:
-        """`begun` generations more; let the streams go that none of the last `generations` touched. How many went."""
-        self.generation += begun
-        resting = takewhile(lambda item: item[1].touched < self.generation - generations, self.streams.items())
-        gone = [stream_id for stream_id, _ in resting if self._can_go(stream_id)]
-        for stream_id in gone:
-            del self.streams[stream_id]
-        return len(gone)
 
     def take_over(self, name: str, record: dict[str, Any]) -> None:
         """Fold one accepted fact of the ledger partition; one that a snapshot already holds is skipped."""

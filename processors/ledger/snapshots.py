@@ -2,7 +2,7 @@
 
 It stands in PostgreSQL. A snapshot of a partition is a position on the ledger partition; per stream, a state with its
 version; and the ids of commands that streams which go on for ever have answered. A writer keeps in memory what it has
-touched lately and fetches the rest from here, once per batch.
+touched since its last snapshot and fetches the rest from here, once per batch.
 
 A database can be restored to an older backup, in whole or table by table, while writers run or while none does. Then a
 state would be older than the log says, and a decision on it wrong for ever. So each of the tables tells which snapshot

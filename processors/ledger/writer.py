@@ -58,19 +58,6 @@ SNAPSHOT_SHARE = 20
 # keeps ten times as much, and writes it all at once (decision 14). What a takeover has read does not count: who begins
 # should be live first (19 s instead of 12 after one of 427,000 facts).
 UNSAVED_FACTS_MAX = 150_000
-# A snapshot of so many facts is a flood's. When the next one is not, all streams are let go once: among what a flood
-# held for half a minute lies what stays, and Python's allocator gives back only 1 MB in which nothing is left. Fewer
-# fetches streams again after every busy minute, more keeps what a smaller flood needed for hours (decision 14).
-FLOOD_FACTS = UNSAVED_FACTS_MAX // 2
-# Streams in memory, counted in facts of orders (about 600 bytes each, measured on Online Retail II) and what takes as
-# much of SKUs. Those touched longest ago are let go after a snapshot. Fewer makes more commands wait for a row of
-# PostgreSQL, more is memory that a process keeps for orders that nobody will touch again.
-ENTRIES_IN_MEMORY_MAX = 150_000
-# What so many generations (five minutes) have not touched is let go in any case. Fewer fetches an order again between
-# its parcel and its delivery, more is memory that grows with the hours of a quiet day. A generation is a time, not a
-# snapshot: the pauses between those go from 30 to 60 s and back, and memory would with them (decision 14).
-GENERATION_SECONDS = 30.0
-RESTING_GENERATIONS = 10
 # Waiting for the broker to take what is on its way, at a stop or before a snapshot; then it is left to the chain.
 FLUSH_SECONDS = 15.0
 # Between attempts while PostgreSQL or Kafka is away.
@@ -162,9 +149,8 @@ class LedgerWriter:
         """Decide as a member of the group until stopped, and leave it. Raises ShutOut."""
         self._consumer = reader = consumer(self._services, self._group, on_commit=self._on_commit, **instance.config())
         reader.subscribe(list(self._name), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
-        committed_at = snapshot_at = rested_at = time.monotonic()
+        committed_at = snapshot_at = time.monotonic()
         pause = SNAPSHOT_SECONDS
-        facts_before = 0
         try:
             while not self._stop.is_set():
                 messages = reader.consume(BATCH_RECORDS_MAX, POLL_SECONDS)
@@ -178,23 +164,13 @@ class LedgerWriter:
                     committed_at = now
                 if now - snapshot_at >= pause or self._unsaved_facts >= UNSAVED_FACTS_MAX:
                     facts, self._unsaved_facts = self._unsaved_facts, 0
-                    generations = int((now - rested_at) // GENERATION_SECONDS)
-                    rested_at += generations * GENERATION_SECONDS
-                    self._snapshot(list(self._owned), generations)
-                    if facts < FLOOD_FACTS <= facts_before:
-                        self._evict(0)
-                    facts_before = facts
+                    streams = self._snapshot(list(self._owned))
                     empty_caches()
                     snapshot_at = time.monotonic()
                     took = snapshot_at - now
                     pause = min(SNAPSHOT_SECONDS_MAX, max(SNAPSHOT_SECONDS, took * SNAPSHOT_SHARE))
-                    held = sum(owned.ledger.entries for owned in self._owned.values())
                     log.info(
-                        "ledger_snapshot",
-                        facts=facts,
-                        seconds=round(took, 2),
-                        next_in=round(pause),
-                        entries_in_memory=held,
+                        "ledger_snapshot", facts=facts, streams=streams, seconds=round(took, 2), next_in=round(pause)
                     )
                 if messages and self._on_batch is not None:
                     self._on_batch(len(messages))
@@ -404,8 +380,12 @@ class LedgerWriter:
             if owned is not None and (p in failed or p.offset != owned.committed):
                 owned.committed = -1
 
-    def _snapshot(self, places: Iterable[tuple[str, int]], generations: int = 0) -> None:
-        """Save what has changed, then let go what has rested; `generations` have passed since this was done last."""
+    def _snapshot(self, places: Iterable[tuple[str, int]]) -> int:
+        """Save what has changed, then let go all that is saved: how many streams.
+
+        All at once: Python's allocator gives back only pieces of 1 MB in which nothing is left, and what goes one by
+        one leaves something in each (decision 14).
+        """
         failpoints.reach("ledger.before_flush")
         self._producer.flush(FLUSH_SECONDS)
         failpoints.reach("ledger.before_snapshot")
@@ -430,21 +410,9 @@ class LedgerWriter:
         except psycopg.Error as error:  # costs a longer takeover, nothing else; the next one tries again
             log.warning("snapshot_failed", error=str(error))
             self._forwarded.update(forwarded)
-        else:
-            for owned in self._owned.values():
-                owned.ledger.let_rest(generations, RESTING_GENERATIONS)
-        self._evict(ENTRIES_IN_MEMORY_MAX)
+        gone = sum(owned.ledger.let_go() for owned in self._owned.values())
         failpoints.reach("ledger.after_snapshot")
-
-    def _evict(self, entries_max: int) -> None:
-        """Keep the streams in memory below this bound, each partition its share."""
-        held = {place: owned.ledger.entries for place, owned in self._owned.items()}
-        total = sum(held.values())
-        if total > entries_max:
-            gone = sum(
-                self._owned[place].ledger.evict(entries * entries_max // total) for place, entries in held.items()
-            )
-            log.info("streams_let_go", streams=gone, of=total, entries_in_memory=entries_max)
+        return gone
 
     def _leave(self, places: list[tuple[str, int]]) -> None:
         """Hand over in good order: what was decided is acknowledged, committed and remembered."""

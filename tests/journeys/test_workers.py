@@ -145,41 +145,19 @@ def test_a_flood_is_saved_before_it_fills_the_memory(
         wait_until(lambda: shop.connection.execute(streams).fetchall()[0][0] >= 100)
 
 
-def test_what_nobody_asks_for_leaves_the_memory_after_a_time_however_many_snapshots_there_were(
-    ledger_env: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "SNAPSHOT_SECONDS", 0.05)
-    monkeypatch.setattr(writer, "SNAPSHOT_SHARE", 1)
-    monkeypatch.setattr(writer, "GENERATION_SECONDS", 3_600.0)
-    with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env) as ledger:
-        shop.publish(*(receive(f"cup-{number}", "WH1", 1) for number in range(20)), wait=False)
-        wait_until(lambda: ledger._decided == 20)
-        seen: list[int] = []
-        snapshot = ledger._snapshot
-        monkeypatch.setattr(ledger, "_snapshot", lambda *how: (seen.append(_in_memory(ledger)), snapshot(*how)))
-        wait_until(lambda: len(seen) > 2 * writer.RESTING_GENERATIONS)
-        assert set(seen) == {20}
-        monkeypatch.setattr(writer, "GENERATION_SECONDS", 0.05)
-        wait_until(lambda: _in_memory(ledger) == 0)
-
-
-def test_after_a_flood_all_streams_leave_the_memory_once_and_come_back_as_they_were(
+def test_what_is_saved_leaves_the_memory_and_comes_back_as_it_was(
     ledger_env: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "SNAPSHOT_SECONDS", 3_600.0)
     monkeypatch.setattr(writer, "SNAPSHOT_SECONDS_MAX", 0.2)
-    monkeypatch.setattr(writer, "UNSAVED_FACTS_MAX", 100)
-    monkeypatch.setattr(writer, "FLOOD_FACTS", 100)
     with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env) as ledger:
-        shop.publish(*(receive(f"bowl-{number}", "WH1", 1) for number in range(120)), wait=False)
-        wait_until(lambda: ledger._decided == 120)
+        shop.publish(*(receive(f"bowl-{number}", "WH1", 1) for number in range(20)))
         wait_until(lambda: _in_memory(ledger) == 0)
-        shop.publish(receive("bowl-7", "WH1", 1), wait=False)
-        wait_until(lambda: ledger._decided == 121)
+        monkeypatch.setattr(writer, "SNAPSHOT_SECONDS_MAX", 3_600.0)
+        wait_until(lambda: ledger._unsaved_facts == 0 and _in_memory(ledger) == 0)
+        shop.publish(receive("bowl-7", "WH1", 1))
         held = [owned.ledger.streams for owned in ledger._owned.values() if owned.ledger.streams]
         assert [{sku: stream.version for sku, stream in streams.items()} for streams in held] == [{"bowl-7": 2}]
-        time.sleep(1)
-        assert _in_memory(ledger) == 1, "only a flood empties the memory"
 
 
 def _in_memory(ledger: LedgerWriter) -> int:

@@ -93,8 +93,8 @@ def test_a_ledger_that_forgets_streams_and_fetches_them_again_writes_the_same_by
             rows |= {one: (ledger.streams[one].version, stored(ledger, one)) for one in ledger.changed}
             answers |= set(ledger.answers.values())
             ledger.saved(offset)
-            ledger.let_rest(data.draw(st.integers(0, 2)), data.draw(st.integers(0, 3)))
-        ledger.evict(data.draw(st.integers(0, 5)))
+        if data.draw(st.booleans()):
+            ledger.let_go()
         need = ledger.needs(ledger.parse(value))
         if need is not None and need.stream_id is not None:
             row = rows.get(need.stream_id)
@@ -103,35 +103,21 @@ def test_a_ledger_that_forgets_streams_and_fetches_them_again_writes_the_same_by
             ledger.look_up({need.command: [one for one in answers if one.command == need.command]})
         forgetful.send(value, at_ms=NOW_MS + offset * DAY_MS)
     assert forgetful.facts == whole.facts
-    ledger.saved(len(log))
-    most = data.draw(st.integers(0, 20))
-    ledger.evict(most)
-    assert ledger.entries <= most
 
 
 def test_what_is_not_in_the_snapshot_yet_is_never_forgotten_and_what_was_forgotten_never_begun_anew() -> None:
     intake = Intake()
-    intake.send(record(b.place()))
-    assert intake.ledger.evict(0) == 0
-    intake.ledger.saved(2)
-    assert intake.ledger.evict(0) == 1
-    with pytest.raises(NotFetchedError):
-        intake.send(record(b.cancel(), "c"))
-
-
-def test_what_was_not_touched_for_so_many_generations_is_let_go_and_what_was_stays() -> None:
-    intake = Intake()
     ledger = intake.ledger
     for order_id in ("o-1", "o-2", "o-3"):
         intake.send(record(b.place(order_id=order_id), order_id))
-    assert ledger.let_rest(1, 0) == 0, "no snapshot holds them"
+    assert ledger.let_go() == 0, "no snapshot holds them"
     ledger.saved(9)
-    assert ledger.let_rest(1, 2) == 0
     intake.send(record(b.hold(), "h"))
-    assert [ledger.let_rest(1, 2), list(ledger.streams)] == [2, ["o-1"]]
-    assert [ledger.let_rest(1, 2), ledger.let_rest(1, 2)] == [0, 0], "the snapshot does not hold it as it is"
+    assert [ledger.let_go(), list(ledger.streams)] == [2, ["o-1"]], "the snapshot does not hold it as it is"
     ledger.saved(10)
-    assert [ledger.let_rest(1, 2), list(ledger.streams)] == [1, []]
+    assert [ledger.let_go(), list(ledger.streams)] == [1, []]
+    with pytest.raises(NotFetchedError):
+        intake.send(record(b.cancel(), "c"))
 
 
 def test_a_fact_that_a_snapshot_holds_already_is_skipped_and_a_missing_one_is_noticed() -> None:

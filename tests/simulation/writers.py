@@ -69,8 +69,6 @@ def shell_in_memory() -> Iterator[None]:
             gapless_producer=lambda services: Producer(services.broker),
             codec_for=lambda *_: _codec_of_the_run(),
             log=_Log(),
-            ENTRIES_IN_MEMORY_MAX=12,  # streams come and go all the time
-            RESTING_GENERATIONS=1,
         ),
         patch.multiple(
             takeover,

@@ -47,9 +47,9 @@ POLL_SECONDS = 0.01
 IN_FLIGHT_MAX = 100_000
 # Kafka's committed offset is a hint for the next owner and the measure of progress for `settle`.
 COMMIT_SECONDS = 0.1
-# A snapshot this often: rarer makes a takeover read more of the log, more often stops deciding for the writing of it.
-# Where each takes long, no more than one part in so many of the time goes into them, as long as the pause is no longer
-# than the maximum.
+# A snapshot this often: rarer makes a takeover read more of the log and keeps more in memory, more often stops deciding
+# for the writing of it, and for reading again what is still asked for. Where each takes long, no more than one part in
+# so many of the time goes into them, as long as the pause is no longer than the maximum.
 SNAPSHOT_SECONDS = 30.0
 SNAPSHOT_SECONDS_MAX = 60.0
 SNAPSHOT_SHARE = 20

@@ -141,7 +141,7 @@ class WriterProcess:
         self.writer._commit(asynchronous=True)
 
     def snapshot(self) -> None:
-        self._call(self.writer._snapshot, list(self.writer._owned), 1)
+        self._call(self.writer._snapshot, list(self.writer._owned))
 
     def die(self, dice: Dice | None = None) -> None:
         """The process is gone; of what was on its way a part arrives, per partition from the front."""

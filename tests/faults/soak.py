@@ -322,7 +322,7 @@ def report(soak: Soak, result: dict[str, Any], path: Path) -> None:
     rows = "\n".join(f"| {name} | {json.dumps(value)} |" for name, value in result.items())
     faults = ", ".join(f"{what} at {at:.0f} s" for at, what in soak.faults)
     checks = ", ".join(f"{at:.0f} s ({facts:,} facts)" for at, facts, _ in soak.checks)
-    pace = f'ARGS="--fault-seconds {soak.options.fault_seconds:g}"'
+    pace = f'ARGS="--fault-seconds {soak.options.fault_seconds:g} --rest-minutes {soak.options.rest_minutes:g}"'
     path.write_text(
         f"# Soak of {datetime.now(UTC).date()}: {result['verdict']}\n\n"
         f"`make soak MINUTES={soak.options.minutes:g} SEED={soak.options.seed} {pace}` on {processor}; load generator, "

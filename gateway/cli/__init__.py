@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from gateway.cli.checking import register as add_checking
 from gateway.cli.context import wrong_setting
 from gateway.cli.demo import register as add_demo
+from gateway.cli.interrupt import interruptible
 from gateway.cli.queue import register as add_queue
 from gateway.cli.reading import register as add_reading
 from gateway.cli.routing import register as add_routing
@@ -52,7 +53,8 @@ def main() -> None:
     setup_logging()
     try:
         _refuse_what_is_no_text(sys.argv[1:])
-        app()
+        with interruptible():
+            app()
     except Fault as fault:
         say(str(fault), err=True)
         sys.exit(1)

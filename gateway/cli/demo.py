@@ -6,12 +6,12 @@ import signal
 import time
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import psycopg
 import typer
 
+from gateway.cli.interrupt import by_interrupt
 from gateway.cli.terminal import print_json, say
 from runtime.postgres import connect
 from runtime.process import Workers
@@ -56,8 +56,7 @@ def demo_command(
     """Start everything, run real orders (--data) or a simulated season through it, show what came of it, verify."""
     settings = Settings()
     # A Ctrl-C, or the end of the terminal, must come by here on its way out: workers and services are ours to stop.
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGHUP, _leave)
+    by_interrupt(signal.SIGTERM, signal.SIGHUP)
     ran_before = all(service.up for service in status(settings))
     started = time.monotonic()
     try:
@@ -89,10 +88,6 @@ def demo_command(
             down(settings)
     if not shown["verify"]["equal"]:
         raise typer.Exit(1)
-
-
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _serve(workers: Workers) -> None:

@@ -35,6 +35,7 @@ import psutil
 import psycopg
 from confluent_kafka import KafkaException
 
+from processors.ledger.writer import QUIET_SECONDS
 from runtime.embedded.cluster import Embedded
 from runtime.errors import Fault
 from runtime.memory import GIVE_BACK_SECONDS
@@ -50,10 +51,11 @@ WORKERS = ("ledger", "reactions", "projector")
 #: The share of a kind is that of its mentions.
 KINDS = ("kill", "kill", "kill", "stop", "term", "cut connections", "kill postgres", "kill kafka")
 SAMPLE_SECONDS = 5.0
-#: A rest is long enough for every process to give back what the load made it borrow. Under load what is borrowed goes
+#: A rest is long enough for every process to give back what the load made it borrow: the ledger saves what it holds,
+#: and lets it go, and malloc's free pieces go. Under load what is borrowed goes
 #: up and down by more than a leak of 1 % an hour adds in half an hour: the least of each minute (looks every five
 #: seconds) was 166 to 173 MB in a projector that had 166.1 to 166.4 at rest.
-REST_SECONDS = GIVE_BACK_SECONDS + 1
+REST_SECONDS = QUIET_SECONDS + GIVE_BACK_SECONDS + 2
 REST_SAMPLE_SECONDS = 0.25
 
 

@@ -40,7 +40,7 @@ PLACES = {
     "reactions.after_position": 4,
 }
 WORKERS = ("ledger", "reactions", "projector")
-#: Snapshots are taken every 30 seconds, and when a worker leaves: these places are reached by asking it to stop.
+#: Snapshots are taken now and then, and when a worker leaves: these places are reached by asking it to stop.
 REACHED_AT_THE_END = ("ledger.before_flush", "ledger.before_snapshot", "ledger.after_snapshot")
 
 

@@ -138,6 +138,7 @@ def test_a_flood_is_saved_before_it_fills_the_memory(
     ledger_env: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "SNAPSHOT_SECONDS", 3_600.0)
+    monkeypatch.setattr(writer, "QUIET_SECONDS", 3_600.0)
     monkeypatch.setattr(writer, "UNSAVED_FACTS_MAX", 100)
     with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env):
         shop.publish(*(receive(f"flood-{number}", "WH1", 1) for number in range(120)), wait=False)
@@ -149,6 +150,7 @@ def test_what_is_saved_leaves_the_memory_and_comes_back_as_it_was(
     ledger_env: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "SNAPSHOT_SECONDS", 0.2)
+    monkeypatch.setattr(writer, "QUIET_SECONDS", 3_600.0)
     with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env) as ledger:
         for version in (1, 2):
             shop.publish(*(receive(f"bowl-{number}", "WH1", 1) for number in range(20)), wait=False)
@@ -156,6 +158,25 @@ def test_what_is_saved_leaves_the_memory_and_comes_back_as_it_was(
             wait_until(lambda: _in_memory(ledger) == 0)
             saved = shop.connection.execute("SELECT version FROM ledger_streams WHERE stream_id LIKE 'bowl-%'")
             assert saved.fetchall() == [(version,)] * 20
+
+
+def test_a_ledger_at_rest_holds_nothing_and_leaves_nothing_to_read(
+    ledger_env: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SNAPSHOT_SECONDS", 3_600.0)
+    monkeypatch.setattr(writer, "QUIET_SECONDS", 0.3)
+    cups = [receive(f"cup-{number}", "WH1", 1) for number in range(20)]
+    with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env) as ledger:
+        for time_sent in (1, 2):  # what is repeated is fetched from the snapshot, and changes nothing
+            shop.publish(*cups, wait=False)
+            wait_until(lambda time_sent=time_sent: _answered(ledger) == 20 * time_sent)
+            wait_until(lambda: _in_memory(ledger) == 0)
+            saved = shop.connection.execute("SELECT sum(next_offset) FROM ledger_positions")
+            assert saved.fetchall() == [(20,)], "a takeover would have something to read"
+
+
+def _answered(ledger: LedgerWriter) -> int:
+    return sum(owned.ledger.next_intake for owned in list(ledger._owned.values()))
 
 
 def _in_memory(ledger: LedgerWriter) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -29,6 +30,11 @@ from runtime.settings import Settings, default_cache
 # A law does not become wrong because the machine is busy.
 hypothesis_settings.register_profile("unhurried", deadline=None)
 hypothesis_settings.load_profile("unhurried")
+
+
+def pytest_configure() -> None:
+    """A shell's background job has Ctrl-C ignored, and so would all commands that a test interrupts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True, slots=True)

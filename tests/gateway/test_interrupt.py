@@ -68,8 +68,7 @@ for errors in (True, False):
 @pytest.mark.parametrize("ignored", [True, False])
 def test_a_signal_that_is_ignored_stays_ignored(ignored: bool) -> None:
     ended = _python(f"""
-if {ignored}:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN if {ignored} else signal.SIG_DFL)
 with interruptible():
     by_interrupt(signal.SIGHUP)
     signal.raise_signal(signal.SIGHUP)

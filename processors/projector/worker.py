@@ -29,6 +29,7 @@ from runtime.errors import Fault
 from runtime.instance import Instance, as_member, hold_instance
 from runtime.kafka import ShutOut, consumer, is_fatal, producer, topic_ids
 from runtime.logging import log
+from runtime.memory import empty_caches
 from runtime.postgres import connect
 from runtime.services import Services
 from runtime.settings import Settings
@@ -38,6 +39,9 @@ GROUP = "projector"
 #: Records of one transaction at most. Larger batches reduce more facts to one row before writing, until their memory
 #: (about 1 kB a fact while it is folded) hurts; below a few thousand the transaction costs more than the rows.
 BATCH_RECORDS_MAX = 100_000
+
+#: A batch of so many makes the process larger by megabytes. Fewer opens connections for backlogs that leave little.
+BACKLOG_RECORDS = 10_000
 
 #: How long to wait for the first record. Longer delays a stop by as much; shorter only spins on a quiet topic.
 IDLE_SECONDS = 0.2
@@ -114,11 +118,16 @@ class _Worker:
         try:
             self._consumer.subscribe(topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
             looked_at = time.monotonic()
+            after_backlog = False
             while not self._stop.is_set():
                 messages = read(self._consumer, BATCH_RECORDS_MAX, IDLE_SECONDS)
                 if messages:
                     self._take(messages)
+                after_backlog = after_backlog or len(messages) >= BACKLOG_RECORDS
                 if time.monotonic() - looked_at >= LOOK_BACK_SECONDS:
+                    if after_backlog and len(messages) < BACKLOG_RECORDS:
+                        self._let_go()
+                        after_backlog = False
                     self._look_back()
                     looked_at = time.monotonic()
         finally:
@@ -149,6 +158,14 @@ class _Worker:
                 log.debug("batch_written", facts=taken.facts, rows=taken.rows, skipped=taken.skipped)
                 self._hint(taken)
                 return
+
+    def _let_go(self) -> None:
+        """What was made in the middle of a backlog and is kept (prepared statements, caches) lies among what has gone
+        since, and Python's allocator gives back only pieces in which nothing is left. It is made anew where it is
+        needed (decision 14).
+        """
+        self._store.close()
+        empty_caches()
 
     def _look_back(self) -> None:
         try:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from processors.projector import (
     ensure_tables,
     fold_span,
     run_projector,
+    worker,
 )
 from processors.projector.accept import ChainState
 from processors.projector.write import COPY_ROWS_MIN, Position
@@ -197,6 +199,36 @@ def test_connections_that_are_cut_again_and_again_lose_nothing_and_double_nothin
 
 
 @pytest.mark.faults
+def test_what_a_backlog_left_on_the_connection_is_let_go(ledger, monkeypatch):
+    monkeypatch.setattr(worker, "BACKLOG_RECORDS", 10)
+    monkeypatch.setattr(worker, "LOOK_BACK_SECONDS", 0.1)
+    let_go = []
+    monkeypatch.setattr(worker, "empty_caches", lambda: let_go.append(connections(ledger)))
+
+    few, many = orders_log(0), orders_log(1, orders=40)
+    send(ledger.services, few.records)
+    with running(ledger):
+        wait_for(ledger.services, few)
+        before = connections(ledger)
+        assert let_go == []
+        send(ledger.services, many.records)
+        wait_for(ledger.services, many)
+        wait_until(lambda: let_go and connections(ledger))
+        after, times = connections(ledger), len(let_go)
+        time.sleep(0.5)
+        assert len(let_go) == times, "once for a backlog"
+    assert (len(before), len(after)) == (1, 1)
+    assert before != after
+
+
+def connections(env):
+    return asked(
+        env.services,
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s",
+        "order-ledger projector",
+    )
+
+
 def test_a_process_that_is_killed_while_it_writes_is_followed_by_one_that_goes_on(ledger):
     services = ledger.services
     log = orders_log(orders=3000)

@@ -55,6 +55,8 @@ def setup_logging(level: str = "INFO", *, process: str | None = None, as_json: b
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    quiet = _Quiet()
+    handler.addFilter(lambda record: not record.name.startswith(_CHATTY) or quiet.filter(record))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.WARNING))  # libraries tell of trouble only
@@ -93,6 +95,8 @@ class _PatientHandler(logging.StreamHandler[Any]):
 
 #: A client's line comes again after so long. One that looks for its group while Kafka is away writes forty a second.
 REPEATS_SECONDS = 10.0
+#: The client that logs by itself, in loggers of many names.
+_CHATTY = "aiokafka"
 #: What was not said for so long is new. For ever would keep each port that was ever named.
 FORGOTTEN_SECONDS = 600.0
 #: What differs between lines that say the same.

@@ -14,6 +14,10 @@ instead. Two more places of Faust 0.15 would get in the way of positions that ar
   ourselves, and notice what is missing.
 - `_new_offset` and `_add_gap`: Faust commits consecutive acknowledged offsets only and books every gap in an interval
   tree. Our events are acknowledged in order and carry the offset of their last record, so the highest one is the one.
+
+One place of aiokafka 0.14 is mended: a broker that has just come back answers a member's JoinGroup, and may answer the
+SyncGroup behind it with "coordinator load in progress". aiokafka waits and joins again after the one, and ends the
+consumer after the other: the worker ended, to be started again (a soak of 70 minutes).
 """
 
 from collections import defaultdict
@@ -21,6 +25,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, ClassVar, cast
 
 import faust
+from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance
+from aiokafka.errors import GroupLoadInProgressError, KafkaError
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
 
@@ -28,6 +34,22 @@ from runtime import failpoints
 
 #: Partitions assigned -> offset to read each one from.
 StartOf = Callable[[Collection[tuple[str, int]]], Awaitable[Mapping[tuple[str, int], int]]]
+
+
+_sync_group = CoordinatorGroupRebalance._send_sync_group_request  # noqa: SLF001  # there is no public place
+
+
+async def _sync_group_again(rebalance: CoordinatorGroupRebalance, request: Any) -> Any:
+    """The assignment; None to join again, which aiokafka has asked for already when it raises."""
+    try:
+        return await _sync_group(rebalance, request)
+    except KafkaError as error:
+        if GroupLoadInProgressError.__name__ not in str(error):
+            raise
+        return None
+
+
+CoordinatorGroupRebalance._send_sync_group_request = _sync_group_again  # noqa: SLF001
 
 
 class FetchedRecords:

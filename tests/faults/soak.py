@@ -257,7 +257,9 @@ class Soak:
     def _result(self, verified: bool) -> dict[str, Any]:
         warm_up = self.options.warm_up_minutes * 60
         growths = {name: growth(kept, warm_up) for name, kept in self.samples.kept.items()}
-        flat = all(one.per_hour < SLOPE_MAX for one in growths.values())
+        # One that was started again is another process: what it keeps says nothing of the first.
+        lived = not any(ended.startswith(tuple(f"{name} at" for name in WORKERS)) for ended in self.ended_by_themselves)
+        flat = lived and all(one.per_hour < SLOPE_MAX for one in growths.values())
         return {
             "seed": self.options.seed,
             "minutes": self.options.minutes,

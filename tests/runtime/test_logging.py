@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 from runtime.logging import FORGOTTEN_SECONDS, REPEATS_SECONDS, _Quiet
 
@@ -53,3 +55,17 @@ def test_what_was_said_long_ago_takes_no_memory() -> None:
 
 def test_what_nobody_can_act_on_is_not_said() -> None:
     assert _said(_Quiet(Clock()), "CONFWARN: a setting is experimental") is None
+
+
+def test_the_client_of_the_reactions_says_each_thing_once_in_a_while_too() -> None:
+    text = """
+import logging
+from runtime.logging import setup_logging
+setup_logging()
+for name in ("aiokafka", "aiokafka.consumer.fetcher", "another.library"):
+    for _ in range(3):
+        logging.getLogger(name).error("%s: node not ready", name)
+"""
+    ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    lines = [line for line in ended.stderr.splitlines() if "node not ready" in line]
+    assert len(lines) == 1 + 1 + 3, ended.stderr

@@ -58,8 +58,8 @@ SNAPSHOT_SHARE = 20
 # keeps ten times as much, and writes it all at once (decision 14). What a takeover has read does not count: who begins
 # should be live first (19 s instead of 12 after one of 427,000 facts).
 UNSAVED_FACTS_MAX = 150_000
-# A snapshot also as soon as nothing has come for so long: a ledger at rest holds nothing, and who takes over from it
-# reads nothing. Shorter makes one in every short gap of a load, each with its own connection.
+# A snapshot also as soon as nothing has come for so long, however soon after the last one: nobody waits for it. Then a
+# ledger at rest holds nothing, and who takes over from it reads nothing. Shorter makes one in every gap of a load.
 QUIET_SECONDS = 2.0
 # Waiting for the broker to take what is on its way, at a stop or before a snapshot; then it is left to the chain.
 FLUSH_SECONDS = 15.0
@@ -153,7 +153,7 @@ class LedgerWriter:
         self._consumer = reader = consumer(self._services, self._group, on_commit=self._on_commit, **instance.config())
         reader.subscribe(list(self._name), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         committed_at = snapshot_at = arrived_at = time.monotonic()
-        took = 0.0
+        pause = SNAPSHOT_SECONDS
         try:
             while not self._stop.is_set():
                 messages = reader.consume(BATCH_RECORDS_MAX, POLL_SECONDS)
@@ -167,18 +167,17 @@ class LedgerWriter:
                 if now - committed_at >= COMMIT_SECONDS:
                     self._commit(asynchronous=True)
                     committed_at = now
-                pause = min(SNAPSHOT_SECONDS_MAX, took * SNAPSHOT_SHARE)
-                if snapshot_at < arrived_at <= now - QUIET_SECONDS:
-                    due = now - snapshot_at >= pause
-                else:
-                    due = now - snapshot_at >= max(SNAPSHOT_SECONDS, pause)
-                if due or self._unsaved_facts >= UNSAVED_FACTS_MAX:
+                quiet = snapshot_at < arrived_at <= now - QUIET_SECONDS
+                if quiet or now - snapshot_at >= pause or self._unsaved_facts >= UNSAVED_FACTS_MAX:
                     facts, self._unsaved_facts = self._unsaved_facts, 0
                     streams = self._snapshot(list(self._owned))
                     empty_caches()
                     snapshot_at = time.monotonic()
                     took = snapshot_at - now
-                    log.info("ledger_snapshot", facts=facts, streams=streams, seconds=round(took, 2))
+                    pause = min(SNAPSHOT_SECONDS_MAX, max(SNAPSHOT_SECONDS, took * SNAPSHOT_SHARE))
+                    log.info(
+                        "ledger_snapshot", facts=facts, streams=streams, seconds=round(took, 2), next_in=round(pause)
+                    )
                 if messages and self._on_batch is not None:
                     self._on_batch(len(messages))
             self._leave(list(self._owned))

@@ -56,9 +56,9 @@ SAMPLE_SECONDS = 5.0
 #: one piles up (twenty thousand commands) is more than three of the others together.
 FIRST_OUTAGE_SECONDS, OUTAGE_SECONDS_MAX = 30.0, 3.0
 #: A rest is long enough for every process to give back what the load made it borrow: the ledger saves what it holds,
-#: and lets it go, and malloc's free pieces go. Under load what is borrowed goes
-#: up and down by more than a leak of 1 % an hour adds in half an hour: the least of each minute (looks every five
-#: seconds) was 166 to 173 MB in a projector that had 166.1 to 166.4 at rest.
+#: and lets it go, and malloc's free pieces go. Under load what is borrowed goes up and down by more than a leak of 1 %
+#: an hour adds in half an hour: the least of each minute (looks every five seconds) was 166 to 173 MB in a projector
+#: that had 166.1 to 166.4 at rest.
 REST_SECONDS = QUIET_SECONDS + GIVE_BACK_SECONDS + 2
 REST_SAMPLE_SECONDS = 0.25
 
@@ -258,7 +258,7 @@ class Soak:
         warm_up = self.options.warm_up_minutes * 60
         growths = {name: growth(kept, warm_up) for name, kept in self.samples.kept.items()}
         # One that was started again is another process: what it keeps says nothing of the first.
-        lived = not any(ended.startswith(tuple(f"{name} at" for name in WORKERS)) for ended in self.ended_by_themselves)
+        lived = not any(ended.split()[0] in WORKERS for ended in self.ended_by_themselves)
         flat = lived and all(one.per_hour < SLOPE_MAX for one in growths.values())
         return {
             "seed": self.options.seed,

@@ -10,7 +10,7 @@ import time
 import pytest
 
 _BEGINNING = """
-import contextlib, os, signal, sys, time
+import contextlib, signal, time
 from gateway.cli.interrupt import AGAIN_SECONDS, by_interrupt, interruptible
 """
 

@@ -395,10 +395,12 @@ class LedgerWriter:
         failpoints.reach("ledger.before_flush")
         self._producer.flush(FLUSH_SECONDS)
         failpoints.reach("ledger.before_snapshot")
+        # Who takes over goes on behind the intake that a snapshot has seen: all that came of it must be on the broker,
+        # what was set aside or forwarded as well.
         ready = [
             (self._services.topic(owned.ledger.ledger_topic), owned)
             for owned in (self._owned[place] for place in places)
-            if not owned.disturbed and owned.acked == owned.sent and owned.ledger.changed
+            if not owned.disturbed and owned.acked == owned.sent and not self._side_pending and owned.ledger.changed
         ]
         forwarded, self._forwarded = self._forwarded, Counter()
         try:

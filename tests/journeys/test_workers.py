@@ -17,8 +17,11 @@ from typing import Any
 import psutil
 import pytest
 
+from events.catalogue import DEAD_LETTERS
 from processors.ledger import writer
 from processors.ledger.writer import LedgerWriter
+from runtime.kafka import admin
+from tests.faults.raw import read_topics, write
 from tests.support.shop import Shop, open_shop, place, receive
 from tests.support.waiting import wait_until
 
@@ -174,6 +177,30 @@ def test_a_ledger_at_rest_holds_nothing_and_leaves_nothing_to_read(
             wait_until(lambda: _in_memory(ledger) == 0)
             saved = shop.connection.execute("SELECT sum(next_offset) FROM ledger_positions")
             assert saved.fetchall() == [(20,)], "a takeover would have something to read"
+
+
+def test_a_ledger_that_stops_before_a_dead_letter_is_kept_leaves_it_to_the_next_one(
+    ledger_env: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail: its snapshot went past the record, and nobody looked at it again."""
+    monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.5)
+    for name in ("SNAPSHOT_SECONDS", "QUIET_SECONDS"):
+        monkeypatch.setattr(writer, name, 3_600.0)
+    client, letters = admin(ledger_env.services), ledger_env.services.topic(DEAD_LETTERS)
+    spoilt = [("intake.stock", partition, None, b"no command") for partition in range(ledger_env.settings.partitions)]
+    with open_shop(ledger_env, logs=tmp_path / "logs") as shop:
+        with _beside(ledger_env) as ledger:
+            shop.publish(*(receive(f"jug-{number}", "WH1", 1) for number in range(20)), wait=False)
+            wait_until(lambda: _answered(ledger) == 20)
+            client.delete_topics([letters])[letters].result()  # it takes nothing for a while
+            write(ledger_env, spoilt)
+            wait_until(lambda: _answered(ledger) == 20 + len(spoilt))
+            assert len(ledger._side_pending) == len(spoilt)
+        ledger._producer._producer.purge()  # a process that ends takes with it what it still had to send
+        ledger._producer.flush(1)
+        with _beside(ledger_env) as successor:
+            wait_until(lambda: _answered(successor) == 20 + len(spoilt))
+            wait_until(lambda: len(read_topics(ledger_env, [DEAD_LETTERS])) == len(spoilt))
 
 
 def _answered(ledger: LedgerWriter) -> int:

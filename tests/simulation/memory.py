@@ -97,13 +97,17 @@ class Clock:
 
 
 class Broker:
-    """Partitions as lists; `listeners` are told of each record by topic prefix."""
+    """Partitions as lists; `listeners` are told of each record by topic prefix.
+
+    Partitions that are `away` take nothing; what they hold can still be read.
+    """
 
     def __init__(self, partitions: int, clock: Clock) -> None:
         self.partitions = partitions
         self.clock = clock
         self.logs: dict[Place, list[Message]] = defaultdict(list)
         self.listeners: list[tuple[str, Callable[[Message], None]]] = []
+        self.away: set[Place] = set()
 
     def append(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> Message:
         """The record as it stands now."""
@@ -172,7 +176,7 @@ class Producer:
         """The broker takes the next `count` records of a partition; how many there were."""
         waiting = self.waiting[place]
         taken = 0
-        while waiting and taken < count:
+        while waiting and taken < count and place not in self._broker.away:
             one = waiting.popleft()
             message = self._broker.append(*place, one.key, one.value)
             self._said.append(lambda one=one, message=message: one.delivered(None, message))

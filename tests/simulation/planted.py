@@ -211,6 +211,24 @@ def _asides_in_any_order() -> AbstractContextManager[Any]:
     return patch.object(writer.LedgerWriter, "__init__", without_hold)
 
 
+def _snapshots_past_asides() -> AbstractContextManager[Any]:
+    """As it was: a snapshot did not wait for what was set aside before it."""
+    snapshot = writer.LedgerWriter._snapshot
+
+    class Unseen(set[int]):
+        def __bool__(self) -> bool:
+            return False
+
+    def without_looking(self: writer.LedgerWriter, places: Any) -> int:
+        self._side_pending = Unseen(self._side_pending)
+        try:
+            return snapshot(self, places)
+        finally:
+            self._side_pending = set(self._side_pending)
+
+    return patch.object(writer.LedgerWriter, "_snapshot", without_looking)
+
+
 def _promises_twice() -> AbstractContextManager[Any]:
     """Units are reserved by what is on hand, not by what is free."""
 
@@ -279,6 +297,7 @@ PLANTED: Mapping[str, Bug] = {
     "decides_by_clock": Bug("a decision depends on when it is made", _looks_at_a_clock),
     "snapshot_too_early": Bug("a snapshot holds what is not on the log", _early_snapshot),
     "asides_in_any_order": Bug("facts overtake what was set aside before them", _asides_in_any_order),
+    "snapshots_past_asides": Bug("a snapshot overtakes what was set aside before it", _snapshots_past_asides),
     "promises_twice": Bug("held units are promised again", _promises_twice),
     "holds_lapse_by_timer": Bug("a hold counts until a timer rings", _lapses_by_timer),
     "corrections_twice": Bug(

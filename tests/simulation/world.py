@@ -14,7 +14,7 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from events.catalogue import COMMANDS, INTAKE_TOPICS, LEDGER_TOPICS
+from events.catalogue import COMMANDS, DEAD_LETTERS, INTAKE_TOPICS, LEDGER_TOPICS
 from gateway.commands import check
 from processors.reactions.asked import Asked
 from processors.reactions.reader import FactDecoder
@@ -77,6 +77,7 @@ class World:
             "calm": self._calm,
             "queue": self._queue,
             "repeat": self._repeat, "garbage": self._garbage, "misplace": self._misplace, "reuse_id": self._reuse_id,
+            "outage": self._outage, "stop_writer": self._stop_writer,
             "break_writer": self._break_writer, "zombie_writer": self._zombie_writer,
             "rival_writer": self._rival_writer, "tell_zombie": self._tell_zombie, "hand_over": self._hand_over,
             "lose_batch": self._lose_batch, "snapshot": self._snapshot, "commit": self._commit,
@@ -202,8 +203,8 @@ class World:
             self._replace(process, dice)
             return None
 
-    def _replace(self, process: WriterProcess, dice: Dice | None) -> None:
-        places = process.places
+    def _replace(self, process: WriterProcess, dice: Dice | None, places: Sequence[Place] | None = None) -> None:
+        places = process.places if places is None else places
         process.die(dice)
         self.writers.remove(process)
         self.figures["writers"] += 1
@@ -219,6 +220,24 @@ class World:
         if dice.once_in(2):
             self._alive(process, process.commit, dice)
         return f"{place[0]}/{place[1]} takes {taken} of {process.name}"
+
+    def _outage(self, dice: Dice, _: int) -> str:
+        """The broker of a partition is away, until this comes again or all is calm."""
+        if self.broker.away:
+            self.broker.away.clear()
+            return "all partitions are there again"
+        place = (DEAD_LETTERS, 0) if dice.once_in(2) else dice.one([*self.intake_places, *self.ledger_places])
+        self.broker.away.add(place)
+        return f"{place[0]}/{place[1]} takes nothing"
+
+    def _stop_writer(self, dice: Dice, _: int) -> str:
+        """It leaves in good order, as far as the broker takes what is on its way."""
+        process = self._writer(dice)
+        places = process.places
+        self._alive(process, lambda: process.give(places), dice)
+        if process in self.writers:
+            self._replace(process, dice, places)
+        return f"{process.name} stops, and another begins"
 
     def _break_writer(self, dice: Dice, _: int) -> str:
         process = self._writer(dice)
@@ -361,6 +380,7 @@ class World:
 
     def _calm(self, dice: Dice, _: int) -> str:
         """All get on with their work for a while, so that what is asked next meets an order that has come far."""
+        self.broker.away.clear()
         for _round in range(CALM_ROUNDS):
             for process in list(self.writers):
                 self._alive(process, lambda process=process: process.step(1000), dice)
@@ -418,6 +438,7 @@ class World:
 
     def _run_to_quiet(self) -> None:
         self.positions.broken = self.intake.dies_after = None
+        self.broker.away.clear()
         self.clock.broker_lag = timedelta(0)
         for process in self.writers[1:]:
             process.die()

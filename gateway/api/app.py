@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from psycopg_pool import PoolTimeout
 
+from gateway.api.problems import answer, answer_in_one_shape
 from gateway.api.reading import reading_router
 from gateway.api.registry import RegistryError, answer_error, registry_router
 from gateway.api.settings import ApiSettings
@@ -51,14 +52,14 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         description="Orders, stock and service cases as the ledger knows them. Errors say what, detail and hint.",
         lifespan=lifespan,
     )
+    answer_in_one_shape(app)
     app.add_exception_handler(RegistryError, answer_error)
 
     @app.middleware("http")
     async def refuse_nul(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         """PostgreSQL knows no NUL in a text, so nothing of that name can be there."""
         if "\0" in request.url.path or "%00" in str(request.url.query):
-            error = {"what": "the address holds a NUL character", "detail": "no id has one", "hint": "leave it out"}
-            return JSONResponse(error, status_code=400)
+            return answer(400, "the address holds a NUL character", "no id has one", "leave it out")
         return await go_on(request)
 
     @app.get("/healthz", tags=["health"])

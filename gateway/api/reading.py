@@ -6,9 +6,10 @@ from datetime import date
 from typing import Annotated, Any
 
 import psycopg
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Query
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from gateway.api.problems import Problem, ProblemError
 from gateway.orders import order_document
 from projections.inventory.reader import read_inventory
 from projections.kpi.definitions import OPENABLE, Dimension
@@ -25,14 +26,10 @@ INVENTORY_ROWS_MAX = 10_000
 KPI_ROWS_MAX = 10_000
 
 
-def problem(status: int, what: str, detail: str, hint: str) -> HTTPException:
-    """An error as the body `{"detail": {"what", "detail", "hint"}}`."""
-    return HTTPException(status, {"what": what, "detail": detail, "hint": hint})
-
-
 def reading_router(pool: ConnectionPool) -> APIRouter:
     """Routes below /v1 that read; each answer is of one moment."""
-    router = APIRouter(prefix="/v1", tags=["read"])
+    errors: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (404, 422, 503)}
+    router = APIRouter(prefix="/v1", tags=["read"], responses=errors)
 
     @contextmanager
     def connection() -> Iterator[psycopg.Connection[Any]]:
@@ -41,10 +38,12 @@ def reading_router(pool: ConnectionPool) -> APIRouter:
                 found.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 yield found
         except (psycopg.OperationalError, PoolTimeout) as error:
-            raise problem(503, "PostgreSQL does not answer", str(error).strip(), "try again; see /readyz") from error
+            raise ProblemError(
+                503, "PostgreSQL does not answer", str(error).strip(), "try again; see /readyz"
+            ) from error
         except psycopg.errors.UndefinedTable as error:
             what = "the ledger's tables are not there yet"
-            raise problem(
+            raise ProblemError(
                 503, what, str(error).strip().splitlines()[0], "the projector makes them when it starts"
             ) from error
 
@@ -103,15 +102,19 @@ def reading_router(pool: ConnectionPool) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=KPI_ROWS_MAX)] = KPI_ROWS_MAX,
     ) -> dict[str, Any]:
         if name not in OPENABLE:
-            raise problem(404, "no such figure", f"{name!r} is none of {', '.join(OPENABLE)}", "choose one of them")
+            raise ProblemError(
+                404, "no such figure", f"{name!r} is none of {', '.join(OPENABLE)}", "choose one of them"
+            )
         with connection() as database:
             try:
                 return behind(database, name, from_=from_, to=to, by=by, group=group, limit=limit)
             except ValueError as error:
-                raise problem(422, "these rows cannot be shown", str(error), "see docs/kpis.md") from error
+                raise ProblemError(422, "these rows cannot be shown", str(error), "see docs/kpis.md") from error
 
     return router
 
 
-def _no_such_order(order_id: str) -> HTTPException:
-    return problem(404, "no such order", f"no order {order_id!r} was placed", "a fresh order is here within a second")
+def _no_such_order(order_id: str) -> ProblemError:
+    return ProblemError(
+        404, "no such order", f"no order {order_id!r} was placed", "a fresh order is here within a second"
+    )

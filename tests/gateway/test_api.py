@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from events.catalogue import LEDGER_TOPICS
-from gateway.api import create_app, run_api
+from gateway.api import create_app, reading, run_api
 from gateway.api.settings import ApiSettings
 from processors.projector.span import end_offsets_of, fold_span
 from runtime.errors import Fault
@@ -108,10 +108,54 @@ def test_what_the_tables_say_is_read_over_http(api: httpx.Client) -> None:
 
     missing = api.get("/v1/orders/order-9")
     assert missing.status_code == 404
-    assert missing.json()["detail"]["what"] == "no such order"
+    assert missing.json()["what"] == "no such order"
     assert api.get("/v1/orders/order-9/history").status_code == 404
     assert api.get("/v1/inventory", params={"limit": 0}).status_code == 422
     assert api.get("/openapi.json").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "status", "detail"),
+    [
+        ("GET", "/v1/orders/order-9", 404, "order-9"),
+        ("GET", "/v1/nothing", 404, "GET /v1/nothing"),
+        ("DELETE", "/v1/inventory", 405, "DELETE /v1/inventory"),
+        ("GET", "/v1/inventory?limit=0", 422, "limit: Input should be greater than or equal to 1"),
+        ("GET", "/v1/kpis?from=yesterday&by=mood", 422, "from: "),
+        ("GET", "/v1/orders/a%00b", 400, "no id has one"),
+    ],
+)
+def test_whatever_goes_wrong_is_said_in_one_shape(
+    api: httpx.Client, method: str, address: str, status: int, detail: str
+) -> None:
+    answer = api.request(method, address)
+    assert answer.status_code == status
+    assert answer.json().keys() == {"what", "detail", "hint"}
+    assert detail in answer.json()["detail"]
+
+
+def test_a_fault_of_ours_is_said_in_the_same_shape_and_no_more_of_it(
+    api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("password=secret")
+
+    monkeypatch.setattr(reading, "read_queue", broken)
+    answer = api.get("/v1/queue")
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "what": "this is a fault of ours",
+        "detail": "RuntimeError",
+        "hint": "the worker's log has the whole of it",
+    }
+    assert api.get("/v1/cases").status_code == 200
+
+
+def test_the_documentation_knows_the_shape_of_errors(api: httpx.Client) -> None:
+    document = api.get("/openapi.json").json()
+    answers = document["paths"]["/v1/inventory"]["get"]["responses"]
+    for status in ("422", "503"):
+        assert answers[status]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
 
 
 def test_a_registry_client_finds_every_schema_by_the_id_in_a_record(api: httpx.Client) -> None:
@@ -185,7 +229,7 @@ def test_tables_that_are_not_there_yet_are_said_to_be(ledger_env: Any) -> None:
     with serving(ledger_env.settings, ledger_env.services) as client:
         answer = client.get("/v1/orders/order-1")
         assert answer.status_code == 503
-        assert "not there yet" in answer.json()["detail"]["what"]
+        assert "not there yet" in answer.json()["what"]
 
 
 def test_a_taken_port_is_a_fault_that_names_it(ledger_env: Any) -> None:
@@ -212,4 +256,4 @@ def test_a_figure_opens_to_its_rows(api: httpx.Client) -> None:
     assert api.get("/v1/kpis/speed/orders").status_code == 404
     wrong = api.get("/v1/kpis/return_rate/orders", params={"by": "carrier"})
     assert wrong.status_code == 422
-    assert "not counted by carrier" in wrong.json()["detail"]["detail"]
+    assert "not counted by carrier" in wrong.json()["detail"]

@@ -21,7 +21,7 @@ from gateway.cli.rules import register as add_rules
 from gateway.cli.running import register as add_running
 from gateway.cli.services import register as add_services
 from gateway.cli.stock import register as add_stock
-from gateway.cli.terminal import say
+from gateway.cli.terminal import say_fault
 from gateway.cli.writing import register as add_writing
 from runtime.errors import Fault
 from runtime.logging import setup_logging
@@ -56,18 +56,18 @@ def main() -> None:
         with interruptible():
             app()
     except Fault as fault:
-        say(str(fault), err=True)
+        say_fault(fault)
         sys.exit(1)
     except KafkaException as error:
         hint = "`order-ledger status` shows what runs, `order-ledger doctor` what is wrong"
-        say(str(Fault("Kafka could not do what was asked", str(error.args[0]), hint)), err=True)
+        say_fault(Fault("Kafka could not do what was asked", str(error.args[0]), hint))
         sys.exit(1)
     except psycopg.OperationalError as error:
         hint = "`order-ledger status` shows what runs; check ORDER_LEDGER_POSTGRES where it is set"
-        say(str(Fault("PostgreSQL does not answer", str(error).strip(), hint)), err=True)
+        say_fault(Fault("PostgreSQL does not answer", str(error).strip(), hint))
         sys.exit(1)
     except ValidationError as error:  # only settings are read by pydantic on this way
-        say(str(wrong_setting(error)), err=True)
+        say_fault(wrong_setting(error))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -109,10 +109,8 @@ def show_command(source: Source, *, as_json: Json = False) -> None:
         return
     for name, value in description["headers"].items():
         say(f"{name}: {value}")
-    say(f"key: {description['key']}\nbytes: {description['bytes']:,}\n")
-    for line in hexdump(message.value() or b""):
-        say(line)
-    say("")
+    say(f"key: {description['key']}", f"bytes: {description['bytes']:,}", "")
+    say(*hexdump(message.value() or b""), "")
     for name, value in description["decoded"].items():
         say(f"{name}: {value}")
 

@@ -14,7 +14,7 @@ import psycopg
 import typer
 from pydantic import ValidationError
 
-from gateway.cli.terminal import say
+from gateway.cli.terminal import say_fault
 from runtime.errors import Fault
 from runtime.postgres import connect
 from runtime.services import Services, embedded
@@ -26,7 +26,7 @@ _APPLICATION = "cli"
 
 def fail(what: str, detail: str = "", hint: str = "") -> NoReturn:
     """Say on stderr what happened, the detail and what to do; exit status 1."""
-    say(str(Fault(what, detail, hint)), err=True)
+    say_fault(Fault(what, detail, hint))
     raise typer.Exit(1)
 
 

@@ -199,7 +199,7 @@ def _tell(shown: dict[str, Any]) -> None:
 
     done, out = shown["in"], shown["out"]
     _title(f"What went in: {done['source']}")
-    say(done["text"])
+    say(*done["text"].splitlines())
     for phase in done["phases"]:
         say(
             f"  {phase['name']:<52} {phase['commands']:>9,} commands {phase['facts']:>10,} facts"
@@ -213,7 +213,7 @@ def _tell(shown: dict[str, Any]) -> None:
         f"{out['units_reserved']:,} reserved; {out['refused_commands']:,} commands refused"
     )
     _title(f"The story of order {shown['order_id']}")
-    say(shown["story"])
+    say(*shown["story"].splitlines())
     _title("The six KPIs")
     show_figures(shown["kpi"])
     _title(f"Low stock: {len(shown['low_stock'])} places at or below their reorder point")
@@ -230,9 +230,9 @@ def _tell(shown: dict[str, Any]) -> None:
         f"{rates['facts_per_second']:,} events/s (services up in {seconds['services']:.1f} s)"
     )
     report = shown["verify"]
-    say(f"\nverify: {'equal' if report['equal'] else 'NOT EQUAL ' + str(report['first_difference'])}")
+    say("", f"verify: {'equal' if report['equal'] else 'NOT EQUAL ' + str(report['first_difference'])}")
     say("look further: order-ledger up; order-ledger story ORDER_ID; order-ledger kpi --by channel")
 
 
 def _title(text: str) -> None:
-    say(f"\n{text}\n{'-' * len(text)}")
+    say("", text, "-" * len(text))

@@ -11,7 +11,7 @@ from gateway.cli.figures import register as add_kpi
 from gateway.cli.stock import say_no_stock, show_as_of
 from gateway.cli.terminal import grid, print_grid, print_json, say
 from gateway.orders import order_document
-from gateway.story import as_text, tell
+from gateway.story import as_lines, tell
 from projections.answers.reader import read_rejections
 from projections.inventory.reader import read_expected, read_inventory
 from projections.order_history.reader import read_history
@@ -59,7 +59,7 @@ def story_command(order_id: OrderId, *, as_json: Json = False) -> None:
         days = [chapter.as_json() for chapter in chapters]
         print_json({"order_id": order_id, "days": days, "facts": history})
     else:
-        say(f"Order {order_id}\n\n{as_text(chapters)}")
+        say(f"Order {order_id}", "", *as_lines(chapters))
 
 
 def inventory_command(
@@ -131,7 +131,7 @@ def rejections_command(
         return
     for row in rows:
         say(f"{row['recorded_at']}  {row['channel']}/{row['id']}  {row['command']} of {row['stream_id']}")
-        say(f"  {row['what']}\n    detail: {row['detail']}\n    hint: {row['hint']}")
+        say(f"  {row['what']}", f"    detail: {row['detail']}", f"    hint: {row['hint']}")
     if not rows:
         say("nothing was refused", err=True)
 

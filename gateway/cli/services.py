@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from gateway.cli.terminal import print_json, say
+from gateway.cli.terminal import print_json, say, say_fault
 from processors.topics import ensure_topics
 from runtime.errors import Fault
 from runtime.progress import progress
@@ -85,5 +85,5 @@ def _fail(fault: Fault, *, as_json: bool) -> NoReturn:
     if as_json:
         print_json({"up": False, "what": fault.what, "detail": fault.detail, "hint": fault.hint})
     else:
-        say(str(fault), err=True)
+        say_fault(fault)
     raise typer.Exit(1)

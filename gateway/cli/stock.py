@@ -81,7 +81,7 @@ def say_no_stock(sku: str | None, location: str | None) -> None:
     """Say on stderr that nothing is known of such stock: an empty table looks like an answer."""
     what = " ".join(part for part in (f"of {sku}" if sku else "", f"at {location}" if location else "") if part)
     say(
-        f"no stock {what or 'anywhere'} is known: nothing was ever received, counted or planned there\n"
+        f"no stock {what or 'anywhere'} is known: nothing was ever received, counted or planned there",
         "  hint: ids are case-sensitive; after publishing, `order-ledger settle` waits until the tables have caught up",
         err=True,
     )

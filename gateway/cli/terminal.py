@@ -12,22 +12,31 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from runtime.errors import Fault
+
 #: Columns of a table that goes to a file or a pipe: fewer would break ids in two, which no `grep` finds again.
 PIPE_WIDTH_COLUMNS = 160
 
-# The control characters of ASCII and Latin-1, and those that turn the direction of the line. Line ends stay.
-_STEERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# The control characters of ASCII and Latin-1 but the tab, and those that turn the direction of the line.
+_STEERS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def visible(text: str) -> str:
-    """The text with each character that would steer a terminal written out: `\\x1b` for the one that begins colours,
-    cursor moves and titles. Ids, reasons and notes come from outside, and may hold any character."""
+    """The text as one line, with each character that would steer a terminal written out: `\\x1b` for the one that
+    begins colours, cursor moves and titles, `\\n` for a line end, behind which a channel could make up lines. Ids,
+    reasons and notes come from outside, and may hold any character."""
     return _STEERS.sub(lambda found: repr(found[0])[1:-1], text)
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Print it on stdout, or stderr, for people to read."""
-    typer.echo(visible(text), err=err)
+def say(*lines: str, err: bool = False) -> None:
+    """Print the lines on stdout, or stderr, for people to read."""
+    for line in lines:
+        typer.echo(visible(line), err=err)
+
+
+def say_fault(fault: Fault) -> None:
+    """Print on stderr what happened, the detail and what to do. The detail may be several lines of a library."""
+    say(*str(fault).splitlines(), err=True)
 
 
 def print_json(document: Any) -> None:
@@ -41,7 +50,7 @@ class Grid(Table):
 
     def add_row(self, *cells: Any, **options: Any) -> None:
         """One more row; what would steer the terminal is written out."""
-        super().add_row(*(visible(cell).replace("\n", "\\n") for cell in cells), **options)
+        super().add_row(*map(visible, cells), **options)
 
 
 def grid(*columns: str, right: tuple[str, ...] = ()) -> Grid:

@@ -86,7 +86,7 @@ def publish_command(
     say("  ".join(f"{kind} {counts[kind]}" for kind in ("accepted", "duplicate", "rejected", "dead")))
     for row in report.outcomes[:SHOWN_MAX]:
         say(f"line {row.line} ({row.id or 'no id'}) {row.outcome}: {row.what}")
-        say(f"  detail: {row.detail}\n  hint: {row.hint}")
+        say(f"  detail: {row.detail}", f"  hint: {row.hint}")
     if len(report.outcomes) > SHOWN_MAX:
         say(f"… and {len(report.outcomes) - SHOWN_MAX} more; --json lists all")
 
@@ -118,7 +118,7 @@ def import_command(
     if as_json:
         print_json({key: value for key, value in account.items() if key != "text"})
     else:
-        say(account["text"])
+        say(*account["text"].splitlines())
 
 
 def run_import(
@@ -153,7 +153,7 @@ def simulate_command(
     if as_json:
         print_json({key: value for key, value in done.items() if key != "text"})
     else:
-        say(done["text"])
+        say(*done["text"].splitlines())
 
 
 def run_simulation(*, orders: int, seed: int, surge: float) -> dict[str, Any]:

@@ -60,12 +60,17 @@ def tell(history: Iterable[Fact]) -> list[Chapter]:
 
 
 def as_text(chapters: Sequence[Chapter]) -> str:
+    """The story as one text."""
+    return "\n".join(as_lines(chapters))
+
+
+def as_lines(chapters: Sequence[Chapter]) -> list[str]:
     """The story as lines of text: a heading for each day, a time before each sentence."""
     lines: list[str] = []
     for chapter in chapters:
         lines += ["", day_in_words(chapter.day)] if lines else [day_in_words(chapter.day)]
         lines += [f"  {one.at:%H:%M}  {one.text}" for one in chapter.sentences]
-    return "\n".join(lines)
+    return lines
 
 
 def _runs(history: Iterable[Fact]) -> list[list[Fact]]:

@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gateway.cli.terminal import grid, print_json, visible
+from gateway.cli.terminal import grid, print_json, say, say_fault, visible
+from runtime.errors import Fault
 
 
 def steers(text: str) -> set[str]:
     """The characters that do: controls, and those that turn a line round."""
     turns = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
     found = {one for one in text if unicodedata.category(one) == "Cc" or unicodedata.bidirectional(one) in turns}
-    return found - {"\n", "\t"}
+    return found - {"\t"}
 
 
 @given(st.text())
@@ -34,8 +35,23 @@ def test_a_json_document_says_the_same_and_does_not_steer(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", out := io.StringIO())
         print_json({"id": text})
-    assert not steers(out.getvalue())
+    assert not steers(out.getvalue().removesuffix("\n"))
     assert json.loads(out.getvalue()) == {"id": text}
+
+
+def test_a_channel_cannot_make_up_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    say("Order A-1\n  parcel P1: delivered", "  returned")
+    assert capsys.readouterr().out.splitlines() == [r"Order A-1\n  parcel P1: delivered", "  returned"]
+
+
+def test_a_fault_is_as_many_lines_as_it_has(capsys: pytest.CaptureFixture[str]) -> None:
+    say_fault(Fault("PostgreSQL does not answer", "refused\n\tis it there?\x1b[2J", "look"))
+    assert capsys.readouterr().err.splitlines() == [
+        "PostgreSQL does not answer",
+        "  detail: refused",
+        r"	is it there?\x1b[2J",
+        "  hint: look",
+    ]
 
 
 def test_a_cell_stays_one_row() -> None:

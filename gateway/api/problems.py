@@ -12,6 +12,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from runtime.errors import Fault
+
 _ADDRESSES = "/docs lists every address and what it takes"
 
 
@@ -23,13 +25,12 @@ class Problem(BaseModel):
     hint: str
 
 
-class ProblemError(Exception):
-    """Raised by a route; the client is answered with the status and the three words."""
+class ProblemError(Fault):
+    """A fault as a route raises it: the client is answered with this HTTP status."""
 
     def __init__(self, status: int, what: str, detail: str, hint: str) -> None:
-        super().__init__(what)
+        super().__init__(what, detail, hint)
         self.status = status
-        self.problem = Problem(what=what, detail=detail, hint=hint)
 
 
 def answer(status: int, what: str, detail: str, hint: str) -> JSONResponse:
@@ -42,7 +43,7 @@ def answer_in_one_shape(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def raised(_request: Request, error: ProblemError) -> JSONResponse:
-        return JSONResponse(error.problem.model_dump(), status_code=error.status)
+        return answer(error.status, error.what, error.detail, error.hint)
 
     @app.exception_handler(HTTPException)
     async def no_such_address(request: Request, error: HTTPException) -> JSONResponse:

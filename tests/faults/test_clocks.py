@@ -20,8 +20,8 @@ from processors.projector import end_offsets_of, fold_span
 from runtime.kafka import murmur2_partition
 from schemas.codec import Codec
 from tests.faults.ground import Ground, load, open_ground
-from tests.faults.raw import INTAKE, LEDGER, Raw, read_topics, rows_of, table_names, write
 from tests.support.oracle import Chain, contracts
+from tests.support.raw import INTAKE, LEDGER, Raw, read_topics, rows_of, table_names, write
 from tests.support.shop import command, place, receive
 
 pytestmark = [pytest.mark.faults]

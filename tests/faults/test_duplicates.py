@@ -15,7 +15,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 
 from runtime.kafka import admin, end_offsets
 from tests.faults.ground import Ground, load, open_ground
-from tests.faults.raw import INTAKE, LEDGER, Raw, read_topics, rows_of, table_names, write
+from tests.support.raw import INTAKE, LEDGER, Raw, read_topics, rows_of, table_names, write
 
 pytestmark = [pytest.mark.faults]
 

@@ -24,7 +24,7 @@ from processors.projector import fold_span
 from runtime.kafka import murmur2_partition
 from schemas.codec import Codec
 from tests.faults.ground import Ground, load, open_ground
-from tests.faults.raw import INTAKE, LEDGER, Raw, read_topics, rows_of, table_names, write
+from tests.support.raw import INTAKE, LEDGER, Raw, read_topics, rows_of, table_names, write
 from tests.support.shop import PATIENCE_SECONDS, place, receive
 
 pytestmark = [pytest.mark.faults]

@@ -21,7 +21,7 @@ from events.catalogue import DEAD_LETTERS
 from processors.ledger import writer
 from processors.ledger.writer import LedgerWriter
 from runtime.kafka import admin
-from tests.faults.raw import read_topics, write
+from tests.support.raw import read_topics, write
 from tests.support.shop import Shop, open_shop, place, receive
 from tests.support.waiting import wait_until
 

@@ -8,6 +8,7 @@ compare-and-set.
 
 import asyncio
 import contextvars
+import gc
 import os
 import signal
 import threading
@@ -110,6 +111,10 @@ async def _serve(services: Services, instance: Instance) -> int:
         name="watchdog",
         daemon=True,
     ).start()
+    # What stands now stays. Not looked at any more, it does not count either as what makes full collections rare: three
+    # in ten minutes, between which a megabyte of what a lost connection left in a cycle was kept.
+    gc.collect()
+    gc.freeze()
     log.info("reactions_start", topics=topics)
     try:
         await app.start()

@@ -130,11 +130,21 @@ def test_two_ledgers_on_the_same_partitions_are_one_history(ledger_env: Any, tmp
         assert "No reader" not in said[0]
 
 
-def test_the_reactions_use_an_allocator_that_gives_back(ledger_env: Any, tmp_path: Path) -> None:
-    with open_shop(ledger_env, "reactions", "ledger", logs=tmp_path) as shop:
+def test_ledger_and_reactions_use_an_allocator_that_gives_back(ledger_env: Any, tmp_path: Path) -> None:
+    with open_shop(ledger_env, "reactions", "ledger", "projector", logs=tmp_path) as shop:
         of = {name: psutil.Process(pid).environ() for name, pid in shop.workers.alive().items()}
-    assert of["reactions"]["PYTHONMALLOC"] == "malloc"
-    assert "PYTHONMALLOC" not in of["ledger"]
+    assert of["reactions"]["PYTHONMALLOC"] == of["ledger"]["PYTHONMALLOC"] == "malloc"
+    assert "PYTHONMALLOC" not in of["projector"]
+
+
+def test_a_worker_by_itself_has_the_environment_of_the_others(ledger_env: Any) -> None:
+    alone = subprocess.Popen([sys.executable, "-m", "gateway.cli", "run", "--only", "ledger"], env=ledger_env.env)
+    try:
+        wait_until(lambda: psutil.Process(alone.pid).environ().get("PYTHONMALLOC") == "malloc")
+        assert psutil.Process(alone.pid).cmdline()[1:] == ["-m", "gateway.cli", "run", "--only", "ledger"]
+    finally:
+        alone.kill()
+        alone.wait()
 
 
 def test_a_flood_is_saved_before_it_fills_the_memory(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import confluent_kafka
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +33,7 @@ from runtime.kafka import (
     start_offsets,
     topic_id,
 )
+from runtime.services import Services
 
 # From Apache Kafka's own UtilsTest.testMurmur2, signed as Java prints them.
 JAVA_MURMUR2 = {
@@ -187,6 +188,16 @@ def test_offsets_are_the_brokers(ledger_env):
 def test_an_unknown_topic_is_named(ledger_env):
     with pytest.raises(Fault, match="There is no topic nowhere"):
         end_offsets(ledger_env.services, ["nowhere"])
+
+
+def test_an_admin_client_keeps_no_word_of_a_broker_that_is_away():
+    nobody = Services({"bootstrap.servers": "127.0.0.1:1"}, "", "configured", "configured")
+    client = admin(nobody)
+    for _ in range(20):
+        with pytest.raises(KafkaException):
+            client.list_topics(timeout=0.2)
+    # A word or two may have come since the last look; without it they are a hundred and more.
+    assert client.poll(0) < 10
 
 
 def test_a_group_goes_on_where_it_committed_and_is_kept_apart_by_the_prefix(ledger_env):

@@ -151,7 +151,11 @@ class Soak:
                 continue
             if flight.in_flight == 0:
                 return
-        raise AssertionError(f"never settled: {flight and flight[:3]}\n{self.shop.tail()}")
+        # Each writes where its threads stand, and ends (`-X faulthandler`): what stands still has nothing else to say.
+        for pid in self.shop.workers.alive().values():
+            os.kill(pid, signal.SIGABRT)
+        self.shop.workers.wait(until_one_ends=False)
+        raise AssertionError(f"never settled: {flight and flight[:3]}\n{self.shop.tail(100)}")
 
     def _reconnect(self) -> None:
         from gateway.settling import Gauge

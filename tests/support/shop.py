@@ -186,10 +186,10 @@ class Shop:
             for name in names
         }
 
-    def tail(self) -> str:
+    def tail(self, lines: int = 15) -> str:
         """The end of each worker's log, for a message that helps."""
         return "\n".join(
-            f"== {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:])
+            f"== {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
             for path in sorted(self.logs.glob("*.log"))
         )
 

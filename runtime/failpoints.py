@@ -10,7 +10,8 @@ ourselves: nothing is flushed, nothing is said), `stop` (SIGSTOP: we stand still
 what it was about to do). Without the variable a place costs one look into an empty dictionary.
 
 `ORDER_LEDGER_FAILPOINTS=@FILE`: the same text, in a file that is removed by whoever acts on it first. So a worker that
-its supervisor starts again, with the same environment, is not harmed a second time.
+its supervisor starts again, with the same environment, is not harmed a second time. Several, `@FILE,@FILE`, for several
+workers of one supervisor.
 """
 
 from __future__ import annotations
@@ -48,15 +49,21 @@ def parse(text: str) -> dict[str, Failpoint]:
     return found
 
 
-def _read(text: str) -> dict[str, Failpoint]:
+def _read(text: str) -> tuple[dict[str, Failpoint], dict[str, Path]]:
+    """The failpoints, and the file that each stands in."""
     if not text.startswith("@"):
-        return parse(text)
-    file = Path(text[1:])
-    return parse(file.read_text()) if file.exists() else {}
+        return parse(text), {}
+    found: dict[str, Failpoint] = {}
+    files: dict[str, Path] = {}
+    for word in text.split(","):
+        file = Path(word.removeprefix("@"))
+        there = parse(file.read_text()) if file.exists() else {}
+        found |= there
+        files |= dict.fromkeys(there, file)
+    return found, files
 
 
-_variable = os.environ.get(VARIABLE, "")
-_failpoints = _read(_variable)
+_failpoints, _files = _read(os.environ.get(VARIABLE, ""))
 _visits: dict[str, int] = {}
 
 
@@ -73,7 +80,7 @@ def reach(name: str) -> bool:
     wanted, action = _failpoints[name]
     if visit < wanted or (visit > wanted and action != "skip"):
         return False
-    if visit == wanted and not _ours_to_act():
+    if visit == wanted and not _ours_to_act(name):
         del _failpoints[name]
         return False
     if action == "skip":
@@ -90,12 +97,12 @@ def reach(name: str) -> bool:
     return False
 
 
-def _ours_to_act() -> bool:
-    """Whether nobody has acted on the file of failpoints yet; from now on somebody has."""
-    if not _variable.startswith("@"):
+def _ours_to_act(name: str) -> bool:
+    """Whether nobody has acted on the file of this failpoint yet; from now on somebody has."""
+    if name not in _files:
         return True
     try:
-        Path(_variable[1:]).unlink()
+        _files[name].unlink()
     except FileNotFoundError:
         return False
     return True

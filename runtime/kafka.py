@@ -25,6 +25,7 @@ from runtime.services import Services
 Delivered = Callable[[KafkaError | None, Message | None], None]
 
 ADMIN_TIMEOUT_SECONDS = 30.0  # a controller election takes seconds; shorter fails on it, longer hides a dead cluster
+ADMIN_GRACE_SECONDS = 5.0  # for the client to say itself that nobody answered; shorter says it in its place
 
 _EVERY_CLIENT: dict[str, Any] = {
     "socket.keepalive.enable": True,  # else a firewall forgets an idle connection and the next request waits for TCP
@@ -288,11 +289,19 @@ def _wait_for_leaders(client: AdminClient, wanted: Mapping[str, TopicSpec]) -> N
         time.sleep(0.02)
 
 
+def _answered(answer: Any) -> Any:
+    """What an admin client's question gave. The client gives up by itself; should it not, that is no wait for ever."""
+    try:
+        return answer.result(ADMIN_TIMEOUT_SECONDS + ADMIN_GRACE_SECONDS)
+    except TimeoutError as error:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from error  # noqa: SLF001  # its public name
+
+
 def topic_ids(services: Services, names: Iterable[str]) -> dict[str, str]:
     """The id that the broker gave each topic: another one under the same name is another topic."""
     client = admin(services)  # named: a client that is collected takes its unanswered requests with it
     answers = client.describe_topics(TopicCollection(list(names)), request_timeout=ADMIN_TIMEOUT_SECONDS)
-    return {name: str(answer.result().topic_id) for name, answer in answers.items()}
+    return {name: str(_answered(answer).topic_id) for name, answer in answers.items()}
 
 
 def topic_id(services: Services, name: str) -> str:
@@ -335,7 +344,7 @@ def _offsets(
             return {}
         try:
             answers = client.list_offsets(request, request_timeout=ADMIN_TIMEOUT_SECONDS)
-            return {(tp.topic, tp.partition): answer.result().offset for tp, answer in answers.items()}
+            return {(tp.topic, tp.partition): _answered(answer).offset for tp, answer in answers.items()}
         except KafkaException as error:
             # A leader that has just been elected is not known everywhere yet; so much is worth waiting for.
             passing = error.args[0].retriable() or error.args[0].code() in _MOVING

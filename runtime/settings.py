@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     epoch: int = Field(default=0, ge=0, description="Generation of the intake topics; raised when they are made anew")
     replication: int = Field(default=1, ge=1, le=7, description="Copies of each partition; 3 on a cluster that matters")
     topic_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$", description="Before each topic and group name")
+    stall_seconds: float = Field(
+        default=60.0, ge=5, description="A worker that stands still for so long while there is work ends itself"
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING, ERROR")
 
     def kafka_client_config(self) -> dict[str, str]:

@@ -28,12 +28,13 @@ from processors.subjects import codec_for
 from processors.topics import ensure_topics
 from runtime import failpoints
 from runtime.instance import Instance, as_member, hold_instance
-from runtime.kafka import ShutOut, consumer, gapless_producer, is_fatal
+from runtime.kafka import ShutOut, admin, consumer, end_offsets, gapless_producer, is_fatal
 from runtime.logging import log
 from runtime.memory import empty_caches
 from runtime.postgres import connect
 from runtime.services import Services
 from runtime.settings import Settings
+from runtime.watchdog import Standing, start_watchdog
 from schemas.codec import Codec
 
 GROUP = "ledger"
@@ -114,6 +115,7 @@ class LedgerWriter:
         self._stop = stop
         self._on_batch = on_batch
         self._group = group
+        self.standing = Standing()
         self._codec: Codec = codec_for(services.schema_registry, services.topic_prefix)
         self._name = {services.topic(name): name for name in INTAKE_TOPICS}
         self._owned: dict[tuple[str, int], _Owned] = {}
@@ -185,6 +187,7 @@ class LedgerWriter:
             self._owned.clear()  # as lost: whoever gets them now begins from the log
             raise
         finally:
+            self.standing.leave()
             reader.close()
 
     # Deciding
@@ -256,20 +259,22 @@ class LedgerWriter:
             )
             for ledger, all_of_it in needs
         ]
-        while True:
-            try:
-                # A connection of its own that stays open: this is asked with every batch.
-                if self._lookup is None:
-                    self._lookup = connect(self._services, f"{GROUP} lookup", autocommit=True)
-                    self._lookup.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-                return snapshots.fetch(self._lookup, wanted)
-            except psycopg.OperationalError as error:
-                log.warning("database_away", error=str(error).strip())
-                if self._lookup is not None:
-                    self._lookup.close()
-                    self._lookup = None
-                if self._stop.wait(RETRY_SECONDS):
-                    raise
+        with self.standing.excused() as wait_for:
+            while True:
+                try:
+                    # A connection of its own that stays open: this is asked with every batch.
+                    if self._lookup is None:
+                        self._lookup = connect(self._services, f"{GROUP} lookup", autocommit=True)
+                        self._lookup.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                    return snapshots.fetch(self._lookup, wanted)
+                except psycopg.OperationalError as error:
+                    log.warning("database_away", error=str(error).strip())
+                    wait_for("postgres")
+                    if self._lookup is not None:
+                        self._lookup.close()
+                        self._lookup = None
+                    if self._stop.wait(RETRY_SECONDS):
+                        raise
 
     def _send_held(self) -> None:
         """Facts behind a record that was set aside or forwarded go out when the broker has that one.
@@ -433,7 +438,9 @@ class LedgerWriter:
 
     def _on_assign(self, reader: Consumer, partitions: list[TopicPartition]) -> None:
         places = [(p.topic, p.partition) for p in partitions]
+        failpoints.reach("ledger.assigned")
         self._take_over(places)
+        self.standing.placed = True
         reader.incremental_assign(
             [
                 TopicPartition(topic, partition, self._owned[topic, partition].ledger.next_intake)
@@ -442,10 +449,12 @@ class LedgerWriter:
         )
 
     def _on_revoke(self, reader: Consumer, partitions: list[TopicPartition]) -> None:
+        self.standing.placed = False
         self._leave([(p.topic, p.partition) for p in partitions if (p.topic, p.partition) in self._owned])
         reader.incremental_unassign(partitions)
 
     def _on_lost(self, reader: Consumer, partitions: list[TopicPartition]) -> None:
+        self.standing.placed = False
         log.warning("partitions_lost", count=len(partitions))
         for p in partitions:
             self._owned.pop((p.topic, p.partition), None)
@@ -482,7 +491,10 @@ class LedgerWriter:
         taken = None
         while taken is None:
             try:
-                taken = take_over(names, self._settings, self._services, self._codec, hands, group=self._group)
+                # A long one is no standing still: it reads all that came after the last snapshot.
+                with self.standing.excused() as wait_for:
+                    wait_for("takeover")
+                    taken = take_over(names, self._settings, self._services, self._codec, hands, group=self._group)
             except KafkaException as error:  # the broker went away in the middle: it is waited for
                 if is_fatal(error.args[0]) or self._stop.wait(RETRY_SECONDS):
                     raise
@@ -495,17 +507,27 @@ class LedgerWriter:
 
     def _with_database(self, work: Callable[[psycopg.Connection[Any]], None]) -> None:
         """Do it when PostgreSQL is there; a restart of it is waited for."""
-        while True:
-            try:
-                with connect(self._services, GROUP) as connection:
-                    work(connection)
-                return
-            except psycopg.OperationalError as error:
-                log.warning("database_away", error=str(error).strip())
-                if self._stop.wait(RETRY_SECONDS):
-                    raise
+        with self.standing.excused() as wait_for:
+            while True:
+                try:
+                    with connect(self._services, GROUP) as connection:
+                        return work(connection)
+                except psycopg.OperationalError as error:
+                    log.warning("database_away", error=str(error).strip())
+                    wait_for("postgres")
+                    if self._stop.wait(RETRY_SECONDS):
+                        raise
 
 
 def run_ledger(settings: Settings, services: Services, stop: threading.Event) -> None:
     """The ledger worker: decides until `stop` is set."""
-    LedgerWriter(settings, services, stop).run()
+    writer = LedgerWriter(settings, services, stop)
+    broker, topics = admin(services), [services.topic(name) for name in INTAKE_TOPICS]
+    # Only its place is looked at: what an intake partition ends with may be a channel's marker, which nobody reads.
+    stop_watching = start_watchdog(
+        GROUP, writer.standing, lambda: end_offsets(services, topics, broker), settings.stall_seconds
+    )
+    try:
+        writer.run()
+    finally:
+        stop_watching()

@@ -89,9 +89,9 @@ class Projector:
             self._held.pop(partition, None)
 
     @property
-    def partitions(self) -> Collection[Partition]:
-        """The partitions that are placed."""
-        return self._positions.keys()
+    def next_offsets(self) -> dict[Partition, int]:
+        """Of each partition that is placed. May be asked from another thread."""
+        return {partition: position.next_offset for partition, position in self._positions.copy().items()}
 
     def take(self, records: Iterable[Record]) -> Taken:
         """Fold and write a batch. Raises Overtaken (place anew, then read again from there), psycopg.OperationalError

@@ -27,12 +27,13 @@ from projections.model import Projection
 from runtime import failpoints
 from runtime.errors import Fault
 from runtime.instance import Instance, as_member, hold_instance
-from runtime.kafka import ShutOut, consumer, is_fatal, producer, topic_ids
+from runtime.kafka import ShutOut, admin, consumer, end_offsets, is_fatal, producer, topic_ids
 from runtime.logging import log
 from runtime.memory import empty_caches
 from runtime.postgres import connect
 from runtime.services import Services
 from runtime.settings import Settings
+from runtime.watchdog import Standing, start_watchdog
 
 GROUP = "projector"
 
@@ -85,43 +86,57 @@ def run_projector(
     """
     instance = hold_instance(settings.home, GROUP)
     store = Store(lambda: connect(services, GROUP), schema)
+    standing = Standing()
+    broker, topics = admin(services), [services.topic(topic) for topic in LEDGER_TOPICS]
+    stop_watching = start_watchdog(
+        GROUP, standing, lambda: end_offsets(services, topics, broker), settings.stall_seconds
+    )
     try:
-        patiently(lambda: _make_tables(services, projections, schema), stop)
+        patiently(lambda: _make_tables(services, projections, schema), stop, None, standing)
         codec = codec_for(services.schema_registry, services.topic_prefix)
 
         def serve() -> None:
             projector = Projector(store, codec, projections, dead_letters(services), services.topic_prefix)
-            _Worker(services, projector, store, stop, instance).run()
+            _Worker(services, projector, store, stop, instance, standing).run()
 
         as_member(serve, stop)
     except Stopped:
         log.info("projector_stopped_while_waiting")
     finally:
+        stop_watching()
         store.close()
         instance.release()
 
 
 class _Worker:
-    def __init__(
-        self, services: Services, projector: Projector, store: Store, stop: threading.Event, instance: Instance
+    def __init__(  # noqa: PLR0917
+        self,
+        services: Services,
+        projector: Projector,
+        store: Store,
+        stop: threading.Event,
+        instance: Instance,
+        standing: Standing,
     ) -> None:
         self._services = services
         self._projector = projector
         self._store = store
         self._stop = stop
+        self._standing = standing
         # Below its beginning or above its end the log is another one than that which was read: never silently go
         # elsewhere.
         self._consumer = consumer(services, GROUP, auto_offset_reset="error", **instance.config())
 
     def run(self) -> None:
         topics = [self._services.topic(topic) for topic in LEDGER_TOPICS]
+        self._standing.next_offsets = self._next_offsets
         try:
             self._consumer.subscribe(topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
             looked_at = time.monotonic()
             after_backlog = False
             while not self._stop.is_set():
                 messages = read(self._consumer, BATCH_RECORDS_MAX, IDLE_SECONDS)
-                if messages:
+                if messages and not failpoints.reach("projector.fetched"):
                     self._take(messages)
                 after_backlog = after_backlog or len(messages) >= BACKLOG_RECORDS
                 if time.monotonic() - looked_at >= LOOK_BACK_SECONDS:
@@ -131,33 +146,38 @@ class _Worker:
                     self._look_back()
                     looked_at = time.monotonic()
         finally:
+            self._standing.leave()
             self._consumer.close()
 
+    def _next_offsets(self) -> dict[Partition, int]:
+        offsets = self._projector.next_offsets
+        return {(self._services.topic(topic), number): offset for (topic, number), offset in offsets.items()}
+
     def _take(self, messages: Sequence[Message]) -> None:
-        records: Sequence[Message] = messages
-        pause = BACKOFF_SECONDS_MIN
-        while True:
-            try:
-                taken = self._projector.take(records)
-            except Overtaken as error:
-                log.warning("projector_overtaken", detail=str(error))
-                self._place_anew()
-                return
-            except psycopg.OperationalError as error:
-                # Whether the transaction went through is not known. The fence tells: if it did, the next attempt is
-                # overtaken.
-                records = ()
-                log.warning("projector_waits_for_postgres", detail=str(error).strip())
-                self._store.close()
-                patiently(self._probe, self._stop)
-                # It answers. That it takes what we write is not said: its disk may be full.
-                if self._stop.wait(pause):
-                    raise Stopped from error
-                pause = min(BACKOFF_SECONDS_MAX, pause * 2)
-            else:
-                log.debug("batch_written", facts=taken.facts, rows=taken.rows, skipped=taken.skipped)
-                self._hint(taken)
-                return
+        with self._standing.excused() as wait_for:
+            records: Sequence[Message] = messages
+            pause = BACKOFF_SECONDS_MIN
+            while True:
+                try:
+                    taken = self._projector.take(records)
+                except Overtaken as error:
+                    log.warning("projector_overtaken", detail=str(error))
+                    return self._place_anew()
+                except psycopg.OperationalError as error:
+                    # Whether the transaction went through is not known. The fence tells: if it did, the next attempt is
+                    # overtaken.
+                    records = ()
+                    log.warning("projector_waits_for_postgres", detail=str(error).strip())
+                    wait_for("postgres")
+                    self._store.close()
+                    patiently(self._probe, self._stop)
+                    # It answers. That it takes what we write is not said: its disk may be full.
+                    if self._stop.wait(pause):
+                        raise Stopped from error
+                    pause = min(BACKOFF_SECONDS_MAX, pause * 2)
+                else:
+                    log.debug("batch_written", facts=taken.facts, rows=taken.rows, skipped=taken.skipped)
+                    return self._hint(taken)
 
     def _let_go(self) -> None:
         """What was made in the middle of a backlog and is kept (prepared statements, caches) lies among what has gone
@@ -197,9 +217,12 @@ class _Worker:
             log.debug("projector_hint_not_committed", detail=str(error))
 
     def _assigned(self, client: Consumer, assigned: list[TopicPartition]) -> None:
+        failpoints.reach("projector.assigned")
         client.incremental_assign(self._placed(assigned))
+        self._standing.placed = True
 
     def _revoked(self, client: Consumer, revoked: list[TopicPartition]) -> None:
+        self._standing.placed = False  # joins anew: each rebalance ends with an assignment, be it of nothing
         self._projector.forget([self._partition(one) for one in revoked])
         client.incremental_unassign(revoked)
 
@@ -215,7 +238,7 @@ class _Worker:
             ids = topic_ids(self._services, {one.topic for one in partitions})
             return self._projector.place({self._partition(one): ids[one.topic] for one in partitions})
 
-        offsets = patiently(place, self._stop, self._store.close)
+        offsets = patiently(place, self._stop, self._store.close, self._standing)
         return [TopicPartition(one.topic, one.partition, offsets[self._partition(one)]) for one in partitions]
 
     def _partition(self, one: TopicPartition) -> Partition:
@@ -249,19 +272,26 @@ def read(client: Consumer, records_max: int, idle_seconds: float) -> list[Messag
     return good
 
 
-def patiently(action: Callable[[], Result], stop: threading.Event, between: Callable[[], None] | None = None) -> Result:
+def patiently(
+    action: Callable[[], Result],
+    stop: threading.Event,
+    between: Callable[[], None] | None = None,
+    standing: Standing | None = None,
+) -> Result:
     """What the action gives, tried again with growing pauses while PostgreSQL or Kafka is away. Raises Stopped."""
-    pause = BACKOFF_SECONDS_MIN
-    while True:
-        try:
-            return action()
-        except (psycopg.OperationalError, KafkaException) as error:
-            log.warning("projector_waits", detail=str(error).strip())
-        if between is not None:
-            between()
-        if stop.wait(pause):
-            raise Stopped
-        pause = min(BACKOFF_SECONDS_MAX, pause * 2)
+    with (standing or Standing()).excused() as wait_for:
+        pause = BACKOFF_SECONDS_MIN
+        while True:
+            try:
+                return action()
+            except (psycopg.OperationalError, KafkaException) as error:
+                log.warning("projector_waits", detail=str(error).strip())
+            wait_for("postgres or kafka")
+            if between is not None:
+                between()
+            if stop.wait(pause):
+                raise Stopped
+            pause = min(BACKOFF_SECONDS_MAX, pause * 2)
 
 
 def dead_letters(services: Services) -> SetAside:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
 from runtime.logging import log
+from runtime.watchdog import Standing
 
 Result = TypeVar("Result")
 
@@ -24,11 +25,11 @@ class StoppedWaitingError(Exception):
 
 
 class Patience:
-    """Repeats work until it is done or the process stops. `waiting_for` names the service that is away, or is None."""
+    """Repeats work until it is done or the process stops; `standing` says meanwhile what is waited for."""
 
     def __init__(self) -> None:
         self._stop = threading.Event()
-        self.waiting_for: str | None = None
+        self.standing = Standing()
 
     def stop(self) -> None:
         """Wait for nothing any more."""
@@ -42,7 +43,7 @@ class Patience:
                 try:
                     return work()
                 except away as error:
-                    self.waiting_for = service
+                    self.standing.waiting_for = service
                     log.warning(
                         "reactions_wait", service=service, error=str(error).strip(), pause_seconds=pause_seconds
                     )
@@ -50,4 +51,4 @@ class Patience:
                         raise StoppedWaitingError(service) from error
                     pause_seconds = min(PAUSE_SECONDS_MAX, pause_seconds * 2)
         finally:
-            self.waiting_for = None
+            self.standing.waiting_for = None

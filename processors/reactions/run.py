@@ -7,11 +7,9 @@ compare-and-set.
 """
 
 import asyncio
-import contextvars
 import gc
 import os
 import signal
-import threading
 import time
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
@@ -30,7 +28,6 @@ from processors.reactions.positions import Database, Partition, Positions
 from processors.reactions.reader import FactDecoder
 from processors.reactions.sender import Sender
 from processors.reactions.transport import ReactionsApp
-from processors.reactions.watchdog import Signs, watch
 from processors.subjects import codec_for
 from runtime.errors import Fault
 from runtime.instance import Instance, hold_instance
@@ -38,6 +35,7 @@ from runtime.kafka import admin, end_offsets, topic_ids
 from runtime.logging import log
 from runtime.services import Services
 from runtime.settings import Settings
+from runtime.watchdog import Signs, start_watchdog
 
 #: Facts handled at once. Fewer pays the transaction and the flush more often; more makes one step longer, and a stop
 #: waits for the step.
@@ -68,12 +66,12 @@ def run_reactions(settings: Settings, services: Services) -> int:
     """
     instance = hold_instance(settings.home, GROUP)
     try:
-        return asyncio.run(_serve(services, instance))
+        return asyncio.run(_serve(settings, services, instance))
     finally:
         instance.release()
 
 
-async def _serve(services: Services, instance: Instance) -> int:
+async def _serve(settings: Settings, services: Services, instance: Instance) -> int:
     topics = [services.topic(name) for name in LEDGER_TOPICS]
     patience = Patience()
     database = Database(services, "reactions", patience)
@@ -91,26 +89,18 @@ async def _serve(services: Services, instance: Instance) -> int:
     on_assigned: Any = worker.on_assigned  # Faust's type of a signal's receiver knows no names
     app.on_partitions_assigned.connect(on_assigned, weak=False)
 
-    stopped = threading.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.ended.set)
     await asyncio.to_thread(positions.create_table)
     broker = admin(services)
     worker.beat()
-    threading.Thread(
-        target=contextvars.copy_context().run,  # its lines, too, say which process speaks
-        args=(
-            watch,
-            lambda: engine.next_offsets,
-            lambda: end_offsets(services, topics, broker),
-            worker.signs,
-            patience,
-            stopped,
-        ),
-        name="watchdog",
-        daemon=True,
-    ).start()
+    standing = patience.standing
+    standing.placed = True  # Faust's client joins by itself: who has no partitions may wait for some
+    standing.next_offsets, standing.signs = lambda: engine.next_offsets, worker.signs
+    stop_watching = start_watchdog(
+        "reactions", standing, lambda: end_offsets(services, topics, broker), settings.stall_seconds
+    )
     # What stands now stays: set apart, it no longer counts as what makes full collections rare. There was one in
     # minutes, and each gives back a megabyte of cycles and of lists of free objects.
     gc.freeze()
@@ -123,7 +113,7 @@ async def _serve(services: Services, instance: Instance) -> int:
         if app.crashed and worker.failure is None:
             worker.failure = app.crash_reason or RuntimeError("Faust crashed")
     finally:
-        stopped.set()
+        stop_watching()
         patience.stop()
         await _stop(worker, app)
         database.close()

@@ -249,14 +249,14 @@ def test_a_service_that_is_away_is_waited_for_and_a_stop_ends_the_wait() -> None
     seen: list[str | None] = []
 
     def work() -> str:
-        seen.append(patience.waiting_for)
+        seen.append(patience.standing.waiting_for)
         if failures:
             raise failures.pop()
         return "done"
 
     assert patience.until_done("postgres", work, psycopg.OperationalError) == "done"
     assert seen == [None, "postgres", "postgres"]
-    assert patience.waiting_for is None
+    assert patience.standing.waiting_for is None
     threading.Timer(0.1, patience.stop).start()
     failures.extend(psycopg.OperationalError("for ever") for _ in range(1000))
     with pytest.raises(StoppedWaitingError):

@@ -7,15 +7,18 @@ import ctypes
 import time
 import warnings
 from collections import Counter
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
 import confluent_kafka
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime import kafka
 from runtime.errors import Fault
 from runtime.kafka import (
     GaplessProducer,
@@ -198,6 +201,15 @@ def test_an_admin_client_keeps_no_word_of_a_broker_that_is_away():
             client.list_topics(timeout=0.2)
     # A word or two may have come since the last look; without it they are a hundred and more.
     assert client.poll(0) < 10
+
+
+def test_a_question_that_is_never_answered_ends_as_a_time_out(ledger_env, monkeypatch):
+    monkeypatch.setattr(kafka, "ADMIN_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(kafka, "ADMIN_GRACE_SECONDS", 0.1)
+    silent = {"facts": Future()}
+    monkeypatch.setattr(AdminClient, "describe_topics", lambda *_args, **_options: silent)
+    with pytest.raises(KafkaException, match="_TIMED_OUT"):
+        kafka.topic_ids(ledger_env.services, ["facts"])
 
 
 def test_a_group_goes_on_where_it_committed_and_is_kept_apart_by_the_prefix(ledger_env):

@@ -1,0 +1,197 @@
+"""A reader that stands still while there is something to read ends its process; the supervisor starts a new one.
+
+    10 s of silence: records wait, the reader has nothing in hand, is in no rebalance, and not one fetch comes; or
+                     its event loop has stopped turning (the reactions alone)
+    60 s of standing still: a partition with records does not move on, whatever the reader is doing meanwhile
+    60 s without a place: the group has not said which partitions are the reader's, be it none
+
+Faust agents have been seen to stop fetching after a rebalance, without an error (faust-streaming #175, #629); members
+of librdkafka, never to be given partitions again after their broker was away (docs/guarantees.md, The long run). So a
+thread of its own, which nothing that hangs can stop, compares what was read with what the broker has. Before it ends
+the process it writes where each thread stands.
+
+Time is counted by looks: between two of them never more than two pauses. A process that was stopped, or a machine too
+busy to run it, has not been silent for as long as the clock says; a reader that is as starved as its watchdog is given
+as many looks as on a quiet machine.
+"""
+
+import contextvars
+import faulthandler
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from confluent_kafka import KafkaException
+
+from runtime.errors import Fault
+from runtime.logging import log
+
+Partition = tuple[str, int]
+
+#: An idle reader may be silent for so long though records wait. aiokafka asks the broker twice a second and finds a
+#: moved leader within a second or two: shorter takes a slow broker for a silent reader, longer leaves orders waiting.
+SILENCE_SECONDS = 10.0
+
+#: How often to look: often enough that a step between two looks is seen. Each look is two small requests to the broker,
+#: so who is only watched for standing still is looked at less often.
+LOOK_SECONDS, LOOK_SECONDS_STILL = 1.0, 5.0
+
+
+class Signs(NamedTuple):
+    """What a reader shows: whether it is at work (or in a rebalance), how many batches it has ever been given, and how
+    often its event loop has come round.
+    """
+
+    busy: bool
+    fetched: int
+    beats: int
+
+
+class Stillness:
+    """Since when each partition has stood still although there was more to read; the clock comes as an argument."""
+
+    def __init__(self) -> None:
+        self._since: dict[Partition, tuple[int, float]] = {}
+
+    def look(self, next_offsets: Mapping[Partition, int], ends: Mapping[Partition, int], now: float) -> float:
+        """Seconds that the slowest partition has been standing still for."""
+        since: dict[Partition, tuple[int, float]] = {}
+        for partition, offset in next_offsets.items():
+            if offset < ends.get(partition, 0):
+                before = self._since.get(partition)
+                since[partition] = before if before is not None and before[0] == offset else (offset, now)
+        self._since = since
+        return max((now - at for _, at in since.values()), default=0.0)
+
+    @property
+    def behind(self) -> Mapping[Partition, int]:
+        """Offset at which each partition that is behind stands."""
+        return {partition: offset for partition, (offset, _) in self._since.items()}
+
+
+class Silence:
+    """Since when an idle reader has been given nothing although there was something; the clock is an argument."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._fetched = 0
+        self._beats = -1
+
+    def look(self, signs: Signs, *, behind: bool, now: float) -> float:
+        """Seconds of silence."""
+        # Work that a stopped event loop has in hand is never finished.
+        at_work = signs.busy and signs.beats != self._beats
+        if at_work or not behind:
+            self._since = None
+        elif self._since is None or signs.fetched != self._fetched:
+            self._since = now
+        self._fetched, self._beats = signs.fetched, signs.beats
+        return 0.0 if self._since is None else now - self._since
+
+
+class Standing:
+    """What a reader shows its watchdog, which is another thread."""
+
+    def __init__(self) -> None:
+        #: Partition → offset of the next record to read, of those that are the reader's.
+        self.next_offsets: Callable[[], Mapping[Partition, int]] = dict
+        #: Whether the group has said which partitions are the reader's.
+        self.placed = False
+        #: For what it waits, by its own account: that is not standing still.
+        self.waiting_for: str | None = None
+        #: None for a reader whose silence says nothing.
+        self.signs: Callable[[], Signs] | None = None
+
+    def leave(self) -> None:
+        """No longer a member of the group."""
+        self.placed = False
+        self.next_offsets = dict
+
+    @contextmanager
+    def excused(self) -> Iterator[Callable[[str], None]]:
+        """Who has called this with what it waits for is not blamed until the end of the block."""
+        before = self.waiting_for
+
+        def wait_for(what: str) -> None:
+            self.waiting_for = what
+
+        try:
+            yield wait_for
+        finally:
+            self.waiting_for = before
+
+
+class _Waits:
+    """Since when a reader has had no place; the clock is an argument."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def look(self, *, placed: bool, now: float) -> float:
+        """Seconds without a place."""
+        self._since = None if placed else now if self._since is None else self._since
+        return 0.0 if self._since is None else now - self._since
+
+
+def start_watchdog(
+    worker: str, standing: Standing, ends: Callable[[], Mapping[Partition, int]], stall_seconds: float
+) -> Callable[[], None]:
+    """Watch from now on, in a thread of its own, until what comes out is called.
+
+    `worker` begins the names of its lines; `ends` gives the offset behind each partition's last record.
+    """
+    stopped = threading.Event()
+    look_seconds = LOOK_SECONDS if standing.signs else LOOK_SECONDS_STILL
+    threading.Thread(
+        target=contextvars.copy_context().run,  # its lines, too, say which process speaks
+        args=(lambda: watch(worker, standing, ends, stopped, stall_seconds, look_seconds=look_seconds),),
+        name="watchdog",
+        daemon=True,
+    ).start()
+    return stopped.set
+
+
+def watch(
+    worker: str,
+    standing: Standing,
+    ends: Callable[[], Mapping[Partition, int]],
+    stopped: threading.Event,
+    stall_seconds: float,
+    *,
+    silence_seconds: float = SILENCE_SECONDS,
+    look_seconds: float = LOOK_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Look until `stopped`; end the whole process with status 1 when it is silent or stands still for too long."""
+    still, silence, waits = Stillness(), Silence(), _Waits()
+    counted, before = 0.0, clock()
+    while not stopped.wait(look_seconds):
+        now = clock()
+        counted, before = counted + min(now - before, 2 * look_seconds), now
+        try:
+            at_end = ends() if standing.waiting_for is None else None
+        except (KafkaException, Fault) as error:
+            log.warning(f"{worker}_watchdog_blind", error=str(error))
+            at_end = None
+        if at_end is None:  # nobody can read from a broker that does not answer
+            still, silence, waits = Stillness(), Silence(), _Waits()
+            continue
+        stood_seconds = still.look(standing.next_offsets(), at_end, counted)
+        unplaced_seconds = waits.look(placed=standing.placed, now=counted)
+        silent_seconds = 0.0
+        if standing.signs is not None:
+            silent_seconds = silence.look(standing.signs(), behind=bool(still.behind), now=counted)
+        if max(stood_seconds, unplaced_seconds) >= stall_seconds or silent_seconds >= silence_seconds:
+            log.error(
+                f"{worker}_stalled",
+                silent_seconds=silent_seconds,
+                stood_seconds=stood_seconds,
+                unplaced_seconds=unplaced_seconds,
+                **{f"{topic}/{number}": offset for (topic, number), offset in still.behind.items()},
+            )
+            faulthandler.dump_traceback()
+            # Not an exception: what would have to handle it may be what hangs.
+            os._exit(1)

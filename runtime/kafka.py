@@ -289,10 +289,10 @@ def _wait_for_leaders(client: AdminClient, wanted: Mapping[str, TopicSpec]) -> N
         time.sleep(0.02)
 
 
-def _answered(answer: Any) -> Any:
+def _answered(answer: Any, timeout_seconds: float = ADMIN_TIMEOUT_SECONDS) -> Any:
     """What an admin client's question gave. The client gives up by itself; should it not, that is no wait for ever."""
     try:
-        return answer.result(ADMIN_TIMEOUT_SECONDS + ADMIN_GRACE_SECONDS)
+        return answer.result(timeout_seconds + ADMIN_GRACE_SECONDS)
     except TimeoutError as error:
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from error  # noqa: SLF001  # its public name
 
@@ -309,10 +309,13 @@ def topic_id(services: Services, name: str) -> str:
 
 
 def end_offsets(
-    services: Services, names: Iterable[str], client: AdminClient | None = None
+    services: Services,
+    names: Iterable[str],
+    client: AdminClient | None = None,
+    timeout_seconds: float = ADMIN_TIMEOUT_SECONDS,
 ) -> dict[tuple[str, int], int]:
     """(topic, partition) → offset after the last record, of all partitions of these topics; `client` is used again."""
-    return _offsets(services, names, OffsetSpec.latest(), client)  # type: ignore[no-untyped-call]  # the client ships no types here
+    return _offsets(services, names, OffsetSpec.latest(), client, timeout_seconds)  # type: ignore[no-untyped-call]  # the client ships no types here
 
 
 def start_offsets(services: Services, names: Iterable[str]) -> dict[tuple[str, int], int]:
@@ -328,13 +331,17 @@ def offsets_at(services: Services, names: Iterable[str], timestamp_ms: int) -> d
 
 
 def _offsets(
-    services: Services, names: Iterable[str], spec: OffsetSpec, client: AdminClient | None = None
+    services: Services,
+    names: Iterable[str],
+    spec: OffsetSpec,
+    client: AdminClient | None = None,
+    timeout_seconds: float = ADMIN_TIMEOUT_SECONDS,
 ) -> dict[tuple[str, int], int]:
-    client = client or admin(services)
+    client = admin(services) if client is None else client  # an AdminClient is false: it has a length, which is 0
     wanted = list(names)
-    deadline = time.monotonic() + ADMIN_TIMEOUT_SECONDS
+    deadline = time.monotonic() + timeout_seconds
     while True:
-        topics = client.list_topics(timeout=ADMIN_TIMEOUT_SECONDS).topics
+        topics = client.list_topics(timeout=timeout_seconds).topics
         request: dict[TopicPartition, OffsetSpec] = {}
         for name in wanted:
             if name not in topics:
@@ -343,8 +350,10 @@ def _offsets(
         if not request:
             return {}
         try:
-            answers = client.list_offsets(request, request_timeout=ADMIN_TIMEOUT_SECONDS)
-            return {(tp.topic, tp.partition): _answered(answer).offset for tp, answer in answers.items()}
+            answers = client.list_offsets(request, request_timeout=timeout_seconds)
+            return {
+                (tp.topic, tp.partition): _answered(answer, timeout_seconds).offset for tp, answer in answers.items()
+            }
         except KafkaException as error:
             # A leader that has just been elected is not known everywhere yet; so much is worth waiting for.
             passing = error.args[0].retriable() or error.args[0].code() in _MOVING

@@ -20,14 +20,16 @@ import faulthandler
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from confluent_kafka import KafkaException
 
 from runtime.errors import Fault
+from runtime.kafka import admin, end_offsets
 from runtime.logging import log
+from runtime.services import Services
 
 Partition = tuple[str, int]
 
@@ -35,9 +37,14 @@ Partition = tuple[str, int]
 #: moved leader within a second or two: shorter takes a slow broker for a silent reader, longer leaves orders waiting.
 SILENCE_SECONDS = 10.0
 
-#: How often to look: often enough that a step between two looks is seen. Each look is two small requests to the broker,
-#: so who is only watched for standing still is looked at less often.
+#: How often to look: often enough that a step between two looks is seen. Each look at a reader with signs is two small
+#: requests to the broker; the others are asked about only when nothing has changed for half of their time.
 LOOK_SECONDS, LOOK_SECONDS_STILL = 1.0, 5.0
+
+#: A broker that does not answer this soon leaves the watchdog blind, and is left alone for a while: a client that waits
+#: for a leader that is gone tries all the time to reach it, and three workers that asked at every look kept the one
+#: node that was left of three from answering anybody.
+ANSWER_SECONDS, BLIND_SECONDS = 5.0, 10.0
 
 
 class Signs(NamedTuple):
@@ -136,15 +143,34 @@ class _Waits:
         return 0.0 if self._since is None else now - self._since
 
 
+class _Quiet:
+    """Since when nothing has changed; the clock is an argument."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._seen: tuple[bool, Mapping[Partition, int]] | None = None
+
+    def look(self, next_offsets: Mapping[Partition, int], *, placed: bool, now: float) -> float:
+        """Seconds without a change."""
+        if self._since is None or self._seen != (placed, next_offsets):
+            self._since, self._seen = now, (placed, next_offsets)
+        return now - self._since
+
+
 def start_watchdog(
-    worker: str, standing: Standing, ends: Callable[[], Mapping[Partition, int]], stall_seconds: float
+    worker: str, standing: Standing, services: Services, topics: Sequence[str], stall_seconds: float
 ) -> Callable[[], None]:
     """Watch from now on, in a thread of its own, until what comes out is called.
 
-    `worker` begins the names of its lines; `ends` gives the offset behind each partition's last record.
+    `worker` begins the names of its lines; `topics` are what it reads.
     """
     stopped = threading.Event()
+    broker = admin(services)
     look_seconds = LOOK_SECONDS if standing.signs else LOOK_SECONDS_STILL
+
+    def ends() -> dict[Partition, int]:
+        return end_offsets(services, topics, broker, ANSWER_SECONDS)
+
     threading.Thread(
         target=contextvars.copy_context().run,  # its lines, too, say which process speaks
         args=(lambda: watch(worker, standing, ends, stopped, stall_seconds, look_seconds=look_seconds),),
@@ -165,31 +191,43 @@ def watch(
     look_seconds: float = LOOK_SECONDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Look until `stopped`; end the whole process with status 1 when it is silent or stands still for too long."""
-    still, silence, waits = Stillness(), Silence(), _Waits()
-    counted, before = 0.0, clock()
-    while not stopped.wait(look_seconds):
-        now = clock()
+    """Look until `stopped`; end the whole process with status 1 when it is silent or stands still for too long.
+
+    `ends` gives the offset behind each partition's last record. Nothing but standing still is to be seen of a reader
+    without signs: where nothing changes for half of its time, `ends` is asked during the other half.
+    """
+    still, silence, waits, quiet = Stillness(), Silence(), _Waits(), _Quiet()
+    counted, before, pause = 0.0, clock(), look_seconds
+    while not stopped.wait(pause):
+        now, pause = clock(), look_seconds
         counted, before = counted + min(now - before, 2 * look_seconds), now
+        if standing.waiting_for is not None:
+            still, silence, waits, quiet = Stillness(), Silence(), _Waits(), _Quiet()
+            continue
+        signs, placed, next_offsets = standing.signs, standing.placed, standing.next_offsets()
+        half = 0.0 if signs else stall_seconds / 2
+        if signs is None and quiet.look(next_offsets, placed=placed, now=counted) < half:
+            still, waits = Stillness(), _Waits()
+            continue
         try:
-            at_end = ends() if standing.waiting_for is None else None
+            at_end = ends()
         except (KafkaException, Fault) as error:
             log.warning(f"{worker}_watchdog_blind", error=str(error))
-            at_end = None
-        if at_end is None:  # nobody can read from a broker that does not answer
-            still, silence, waits = Stillness(), Silence(), _Waits()
+            # Nobody can read from a broker that does not answer.
+            still, silence, waits, quiet = Stillness(), Silence(), _Waits(), _Quiet()
+            pause = BLIND_SECONDS
             continue
-        stood_seconds = still.look(standing.next_offsets(), at_end, counted)
-        unplaced_seconds = waits.look(placed=standing.placed, now=counted)
-        silent_seconds = 0.0
-        if standing.signs is not None:
-            silent_seconds = silence.look(standing.signs(), behind=bool(still.behind), now=counted)
-        if max(stood_seconds, unplaced_seconds) >= stall_seconds or silent_seconds >= silence_seconds:
+        stood_seconds = still.look(next_offsets, at_end, counted)
+        unplaced_seconds = waits.look(placed=placed, now=counted)
+        silent_seconds = silence.look(signs(), behind=bool(still.behind), now=counted) if signs else 0.0
+        if placed and not still.behind:
+            quiet = _Quiet()  # it has read all there is
+        if max(stood_seconds, unplaced_seconds) >= stall_seconds - half or silent_seconds >= silence_seconds:
             log.error(
                 f"{worker}_stalled",
                 silent_seconds=silent_seconds,
-                stood_seconds=stood_seconds,
-                unplaced_seconds=unplaced_seconds,
+                stood_seconds=stood_seconds and stood_seconds + half,
+                unplaced_seconds=unplaced_seconds and unplaced_seconds + half,
                 **{f"{topic}/{number}": offset for (topic, number), offset in still.behind.items()},
             )
             faulthandler.dump_traceback()

@@ -28,7 +28,7 @@ from processors.subjects import codec_for
 from processors.topics import ensure_topics
 from runtime import failpoints
 from runtime.instance import Instance, as_member, hold_instance
-from runtime.kafka import ShutOut, admin, consumer, end_offsets, gapless_producer, is_fatal
+from runtime.kafka import ShutOut, consumer, gapless_producer, is_fatal
 from runtime.logging import log
 from runtime.memory import empty_caches
 from runtime.postgres import connect
@@ -522,11 +522,9 @@ class LedgerWriter:
 def run_ledger(settings: Settings, services: Services, stop: threading.Event) -> None:
     """The ledger worker: decides until `stop` is set."""
     writer = LedgerWriter(settings, services, stop)
-    broker, topics = admin(services), [services.topic(name) for name in INTAKE_TOPICS]
     # Only its place is looked at: what an intake partition ends with may be a channel's marker, which nobody reads.
-    stop_watching = start_watchdog(
-        GROUP, writer.standing, lambda: end_offsets(services, topics, broker), settings.stall_seconds
-    )
+    topics = [services.topic(name) for name in INTAKE_TOPICS]
+    stop_watching = start_watchdog(GROUP, writer.standing, services, topics, settings.stall_seconds)
     try:
         writer.run()
     finally:

@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from events.catalogue import DEAD_LETTERS, LEDGER_TOPICS
 from processors.dead_letters import to_dead_letter
-from processors.projector.projector import Projector, Record, SetAside, Taken
+from processors.projector.projector import Projector, Record, SetAside
 from processors.projector.write import Overtaken, Partition, Store, ensure_tables
 from processors.subjects import codec_for
 from projections.catalogue import PROJECTIONS
@@ -27,7 +27,7 @@ from projections.model import Projection
 from runtime import failpoints
 from runtime.errors import Fault
 from runtime.instance import Instance, as_member, hold_instance
-from runtime.kafka import ShutOut, admin, consumer, end_offsets, is_fatal, producer, topic_ids
+from runtime.kafka import ShutOut, consumer, is_fatal, producer, topic_ids
 from runtime.logging import log
 from runtime.memory import empty_caches
 from runtime.postgres import connect
@@ -87,10 +87,8 @@ def run_projector(
     instance = hold_instance(settings.home, GROUP)
     store = Store(lambda: connect(services, GROUP), schema)
     standing = Standing()
-    broker, topics = admin(services), [services.topic(topic) for topic in LEDGER_TOPICS]
-    stop_watching = start_watchdog(
-        GROUP, standing, lambda: end_offsets(services, topics, broker), settings.stall_seconds
-    )
+    topics = [services.topic(topic) for topic in LEDGER_TOPICS]
+    stop_watching = start_watchdog(GROUP, standing, services, topics, settings.stall_seconds)
     try:
         patiently(lambda: _make_tables(services, projections, schema), stop, None, standing)
         codec = codec_for(services.schema_registry, services.topic_prefix)
@@ -123,6 +121,7 @@ class _Worker:
         self._store = store
         self._stop = stop
         self._standing = standing
+        self._hints: dict[Partition, int] = {}
         # Below its beginning or above its end the log is another one than that which was read: never silently go
         # elsewhere.
         self._consumer = consumer(services, GROUP, auto_offset_reset="error", **instance.config())
@@ -136,6 +135,7 @@ class _Worker:
             after_backlog = False
             while not self._stop.is_set():
                 messages = read(self._consumer, BATCH_RECORDS_MAX, IDLE_SECONDS)
+                self._hint()
                 if messages and not failpoints.reach("projector.fetched"):
                     self._take(messages)
                 after_backlog = after_backlog or len(messages) >= BACKLOG_RECORDS
@@ -145,6 +145,7 @@ class _Worker:
                         after_backlog = False
                     self._look_back()
                     looked_at = time.monotonic()
+            self._hint()
         finally:
             self._standing.leave()
             self._consumer.close()
@@ -162,7 +163,8 @@ class _Worker:
                     taken = self._projector.take(records)
                 except Overtaken as error:
                     log.warning("projector_overtaken", detail=str(error))
-                    return self._place_anew()
+                    self._place_anew()
+                    return
                 except psycopg.OperationalError as error:
                     # Whether the transaction went through is not known. The fence tells: if it did, the next attempt is
                     # overtaken.
@@ -177,7 +179,8 @@ class _Worker:
                     pause = min(BACKOFF_SECONDS_MAX, pause * 2)
                 else:
                     log.debug("batch_written", facts=taken.facts, rows=taken.rows, skipped=taken.skipped)
-                    return self._hint(taken)
+                    self._hints |= taken.next_offsets
+                    return
 
     def _let_go(self) -> None:
         """What was made in the middle of a backlog and is kept (prepared statements, caches) lies among what has gone
@@ -202,10 +205,15 @@ class _Worker:
         with connect(self._services, GROUP) as connection:
             connection.execute("SELECT 1")
 
-    def _hint(self, taken: Taken) -> None:
+    def _hint(self) -> None:
+        """Tell the group how far the tables are; just after a read, which has told us of what is no longer ours.
+
+        A member whose session ran out and that does not know yet commits under no name, and is shut out for it.
+        """
+        hints, self._hints = self._hints, {}
         offsets = [
             TopicPartition(self._services.topic(topic), partition, offset)
-            for (topic, partition), offset in taken.next_offsets.items()
+            for (topic, partition), offset in hints.items()
         ]
         if not offsets:
             return
@@ -223,7 +231,10 @@ class _Worker:
 
     def _revoked(self, client: Consumer, revoked: list[TopicPartition]) -> None:
         self._standing.placed = False  # joins anew: each rebalance ends with an assignment, be it of nothing
-        self._projector.forget([self._partition(one) for one in revoked])
+        gone = [self._partition(one) for one in revoked]
+        self._projector.forget(gone)
+        for partition in gone:
+            self._hints.pop(partition, None)
         client.incremental_unassign(revoked)
 
     def _place_anew(self) -> None:
@@ -239,6 +250,7 @@ class _Worker:
             return self._projector.place({self._partition(one): ids[one.topic] for one in partitions})
 
         offsets = patiently(place, self._stop, self._store.close, self._standing)
+        self._hints |= offsets  # who had them before may not have come to tell
         return [TopicPartition(one.topic, one.partition, offsets[self._partition(one)]) for one in partitions]
 
     def _partition(self, one: TopicPartition) -> Partition:
@@ -300,7 +312,7 @@ def dead_letters(services: Services) -> SetAside:
 
     def set_aside(records: Sequence[tuple[Record, str, str]]) -> None:
         nonlocal client
-        client = client or producer(services)
+        client = producer(services) if client is None else client
         failed: list[str] = []
 
         def delivered(error: KafkaError | None, _: Message) -> None:

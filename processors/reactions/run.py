@@ -31,7 +31,7 @@ from processors.reactions.transport import ReactionsApp
 from processors.subjects import codec_for
 from runtime.errors import Fault
 from runtime.instance import Instance, hold_instance
-from runtime.kafka import admin, end_offsets, topic_ids
+from runtime.kafka import topic_ids
 from runtime.logging import log
 from runtime.services import Services
 from runtime.settings import Settings
@@ -93,14 +93,11 @@ async def _serve(settings: Settings, services: Services, instance: Instance) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.ended.set)
     await asyncio.to_thread(positions.create_table)
-    broker = admin(services)
     worker.beat()
     standing = patience.standing
     standing.placed = True  # Faust's client joins by itself: who has no partitions may wait for some
     standing.next_offsets, standing.signs = lambda: engine.next_offsets, worker.signs
-    stop_watching = start_watchdog(
-        "reactions", standing, lambda: end_offsets(services, topics, broker), settings.stall_seconds
-    )
+    stop_watching = start_watchdog("reactions", standing, services, topics, settings.stall_seconds)
     # What stands now stays: set apart, it no longer counts as what makes full collections rare. There was one in
     # minutes, and each gives back a megabyte of cycles and of lists of free objects.
     gc.freeze()

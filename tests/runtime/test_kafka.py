@@ -203,6 +203,15 @@ def test_an_admin_client_keeps_no_word_of_a_broker_that_is_away():
     assert client.poll(0) < 10
 
 
+def test_a_client_that_is_handed_over_is_the_one_that_asks(ledger_env, monkeypatch):
+    """Seen to fail: an AdminClient is false, and with `client or admin()` each question made another client."""
+    topic = ledger_env.services.topic("facts")
+    create_topics(ledger_env.services, [TopicSpec(topic, 1)])
+    client = admin(ledger_env.services)
+    monkeypatch.setattr(kafka, "admin", lambda *_: pytest.fail("another client was made"))
+    assert end_offsets(ledger_env.services, [topic], client) == {(topic, 0): 0}
+
+
 def test_a_question_that_is_never_answered_ends_as_a_time_out(ledger_env, monkeypatch):
     monkeypatch.setattr(kafka, "ADMIN_TIMEOUT_SECONDS", 0.1)
     monkeypatch.setattr(kafka, "ADMIN_GRACE_SECONDS", 0.1)

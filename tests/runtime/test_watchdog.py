@@ -141,11 +141,48 @@ def test_a_reader_without_a_place_has_a_minute_from_when_it_lost_it(monkeypatch:
     standing = Standing()
     looks = Looks(monkeypatch, 90, lambda _: 1.0)
 
-    def ends() -> dict[Partition, int]:
-        standing.placed = looks.looks < 20
-        return {STOCK: 2}
+    def next_offsets() -> dict[Partition, int]:
+        standing.placed = looks.looks < 20  # seen at the next look
+        return {}
 
-    assert looks.watch_over(standing, ends) == 80
+    standing.placed, standing.next_offsets = True, next_offsets
+    assert looks.watch_over(standing) == 81
+
+
+def test_a_reader_whose_partition_stands_still_has_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    standing = Standing()
+    looks = Looks(monkeypatch, 90, lambda _: 1.0)
+    standing.placed, standing.next_offsets = True, lambda: {STOCK: min(looks.looks, 20)}
+    assert looks.watch_over(standing, lambda: {STOCK: 99}) == 80
+
+
+def test_the_broker_is_asked_only_when_a_reader_without_signs_was_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    standing = Standing()
+    looks = Looks(monkeypatch, 90, lambda _: 1.0)
+    asked: list[int] = []
+
+    def ends() -> dict[Partition, int]:
+        asked.append(looks.looks)
+        return {STOCK: 40}
+
+    standing.placed, standing.next_offsets = True, lambda: {STOCK: min(looks.looks, 40)}
+    assert looks.watch_over(standing, ends) is None
+    assert asked == [70]  # what stands at its end is not asked about before half a minute is over, again
+
+
+def test_a_broker_that_was_away_gives_the_reader_its_minute_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    standing = Standing()
+    looks = Looks(monkeypatch, 190, lambda _: 1.0)
+
+    def ends() -> dict[Partition, int]:
+        if looks.looks < 100:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return {STOCK: 99}
+
+    standing.placed, standing.next_offsets = True, lambda: {STOCK: 20}
+    ended_at = looks.watch_over(standing, ends)
+    assert ended_at is not None
+    assert ended_at >= 130
 
 
 def test_a_reader_to_whom_the_group_gave_nothing_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,25 +58,24 @@ class Signs(NamedTuple):
 
 
 class Stillness:
-    """Since when each partition has stood still although there was more to read; the clock comes as an argument."""
+    """Since when each partition has not moved on; the clock comes as an argument."""
 
     def __init__(self) -> None:
         self._since: dict[Partition, tuple[int, float]] = {}
 
-    def look(self, next_offsets: Mapping[Partition, int], ends: Mapping[Partition, int], now: float) -> float:
-        """Seconds that the slowest partition has been standing still for."""
+    def look(self, next_offsets: Mapping[Partition, int], now: float) -> float:
+        """Seconds for which the slowest partition has not moved, whether or not there is more to read."""
         since: dict[Partition, tuple[int, float]] = {}
         for partition, offset in next_offsets.items():
-            if offset < ends.get(partition, 0):
-                before = self._since.get(partition)
-                since[partition] = before if before is not None and before[0] == offset else (offset, now)
+            before = self._since.get(partition)
+            since[partition] = before if before is not None and before[0] == offset else (offset, now)
         self._since = since
         return max((now - at for _, at in since.values()), default=0.0)
 
-    @property
-    def behind(self) -> Mapping[Partition, int]:
-        """Offset at which each partition that is behind stands."""
-        return {partition: offset for partition, (offset, _) in self._since.items()}
+    def behind(self, ends: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Offset at which each partition that has more to read stands; those that have none begin anew."""
+        self._since = {one: (offset, at) for one, (offset, at) in self._since.items() if offset < ends.get(one, 0)}
+        return {one: offset for one, (offset, _) in self._since.items()}
 
 
 class Silence:
@@ -143,20 +142,6 @@ class _Waits:
         return 0.0 if self._since is None else now - self._since
 
 
-class _Quiet:
-    """Since when nothing has changed; the clock is an argument."""
-
-    def __init__(self) -> None:
-        self._since: float | None = None
-        self._seen: tuple[bool, Mapping[Partition, int]] | None = None
-
-    def look(self, next_offsets: Mapping[Partition, int], *, placed: bool, now: float) -> float:
-        """Seconds without a change."""
-        if self._since is None or self._seen != (placed, next_offsets):
-            self._since, self._seen = now, (placed, next_offsets)
-        return now - self._since
-
-
 def start_watchdog(
     worker: str, standing: Standing, services: Services, topics: Sequence[str], stall_seconds: float
 ) -> Callable[[], None]:
@@ -194,41 +179,37 @@ def watch(
     """Look until `stopped`; end the whole process with status 1 when it is silent or stands still for too long.
 
     `ends` gives the offset behind each partition's last record. Nothing but standing still is to be seen of a reader
-    without signs: where nothing changes for half of its time, `ends` is asked during the other half.
+    without signs: it is asked for only once something has stood for half of its time, and must be behind from then on.
     """
-    still, silence, waits, quiet = Stillness(), Silence(), _Waits(), _Quiet()
+    still, silence, waits = Stillness(), Silence(), _Waits()
     counted, before, pause = 0.0, clock(), look_seconds
     while not stopped.wait(pause):
         now, pause = clock(), look_seconds
         counted, before = counted + min(now - before, 2 * look_seconds), now
         if standing.waiting_for is not None:
-            still, silence, waits, quiet = Stillness(), Silence(), _Waits(), _Quiet()
+            still, silence, waits = Stillness(), Silence(), _Waits()
             continue
-        signs, placed, next_offsets = standing.signs, standing.placed, standing.next_offsets()
-        half = 0.0 if signs else stall_seconds / 2
-        if signs is None and quiet.look(next_offsets, placed=placed, now=counted) < half:
-            still, waits = Stillness(), _Waits()
+        signs = standing.signs
+        unplaced_seconds = waits.look(placed=standing.placed, now=counted)
+        unmoved_seconds = still.look(standing.next_offsets(), counted)
+        if signs is None and max(unplaced_seconds, unmoved_seconds) < stall_seconds / 2:
             continue
         try:
-            at_end = ends()
+            behind = still.behind(ends())
         except (KafkaException, Fault) as error:
             log.warning(f"{worker}_watchdog_blind", error=str(error))
             # Nobody can read from a broker that does not answer.
-            still, silence, waits, quiet = Stillness(), Silence(), _Waits(), _Quiet()
-            pause = BLIND_SECONDS
+            still, silence, waits, pause = Stillness(), Silence(), _Waits(), BLIND_SECONDS
             continue
-        stood_seconds = still.look(next_offsets, at_end, counted)
-        unplaced_seconds = waits.look(placed=placed, now=counted)
-        silent_seconds = silence.look(signs(), behind=bool(still.behind), now=counted) if signs else 0.0
-        if placed and not still.behind:
-            quiet = _Quiet()  # it has read all there is
-        if max(stood_seconds, unplaced_seconds) >= stall_seconds - half or silent_seconds >= silence_seconds:
+        stood_seconds = still.look(behind, counted)
+        silent_seconds = silence.look(signs(), behind=bool(behind), now=counted) if signs else 0.0
+        if max(stood_seconds, unplaced_seconds) >= stall_seconds or silent_seconds >= silence_seconds:
             log.error(
                 f"{worker}_stalled",
                 silent_seconds=silent_seconds,
-                stood_seconds=stood_seconds and stood_seconds + half,
-                unplaced_seconds=unplaced_seconds and unplaced_seconds + half,
-                **{f"{topic}/{number}": offset for (topic, number), offset in still.behind.items()},
+                stood_seconds=stood_seconds,
+                unplaced_seconds=unplaced_seconds,
+                **{f"{topic}/{number}": offset for (topic, number), offset in behind.items()},
             )
             faulthandler.dump_traceback()
             # Not an exception: what would have to handle it may be what hangs.

@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS
 from processors.dead_letters import to_dead_letter
 from processors.ledger import snapshots
+from processors.ledger.database import RETRY_SECONDS, Database
 from processors.ledger.partition import Decided, EncodedFact, Forwarded, Need, Parsed, PartitionLedger, SetAside
 from processors.ledger.snapshots import SnapshotMovedError, Wanted
 from processors.ledger.takeover import Hands, take_over
@@ -64,8 +65,6 @@ UNSAVED_FACTS_MAX = 150_000
 QUIET_SECONDS = 2.0
 # Waiting for the broker to take what is on its way, at a stop or before a snapshot; then it is left to the chain.
 FLUSH_SECONDS = 15.0
-# Between attempts while PostgreSQL or Kafka is away.
-RETRY_SECONDS = 1.0
 
 
 class _Owned:
@@ -120,7 +119,7 @@ class LedgerWriter:
         self._name = {services.topic(name): name for name in INTAKE_TOPICS}
         self._owned: dict[tuple[str, int], _Owned] = {}
         self._consumer: Consumer | None = None
-        self._lookup: psycopg.Connection[Any] | None = None
+        self._database = Database(services, GROUP, self.standing, stop)
         self._producer = gapless_producer(services)
         self._side_sent = 0
         self._side_pending: set[int] = set()
@@ -132,7 +131,7 @@ class LedgerWriter:
     def run(self) -> None:
         """Decide until stopped; then flush, commit, snapshot and leave."""
         ensure_topics(self._services, self._settings)
-        self._with_database(snapshots.ensure_tables)
+        self._database.do(snapshots.ensure_tables)
         instance = hold_instance(self._settings.home, self._group)
         # States are trees of immutable values: nothing in them can be a cycle, and looking for cycles among millions of
         # them took a fifth of the time (measured). What little is left in cycles is collected with each snapshot.
@@ -145,8 +144,7 @@ class LedgerWriter:
             log.info("ledger_stopped_while_waiting", error=str(error).strip())
         finally:
             gc.enable()
-            if self._lookup is not None:
-                self._lookup.close()
+            self._database.close()
             instance.release()
         log.info("ledger_stopped", decided=self._decided)
 
@@ -259,22 +257,7 @@ class LedgerWriter:
             )
             for ledger, all_of_it in needs
         ]
-        with self.standing.excused() as wait_for:
-            while True:
-                try:
-                    # A connection of its own that stays open: this is asked with every batch.
-                    if self._lookup is None:
-                        self._lookup = connect(self._services, f"{GROUP} lookup", autocommit=True)
-                        self._lookup.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-                    return snapshots.fetch(self._lookup, wanted)
-                except psycopg.OperationalError as error:
-                    log.warning("database_away", error=str(error).strip())
-                    wait_for("postgres")
-                    if self._lookup is not None:
-                        self._lookup.close()
-                        self._lookup = None
-                    if self._stop.wait(RETRY_SECONDS):
-                        raise
+        self._database.fetch(wanted)
 
     def _send_held(self) -> None:
         """Facts behind a record that was set aside or forwarded go out when the broker has that one.
@@ -487,7 +470,7 @@ class LedgerWriter:
         empty_caches()  # frames of the takeover before this one may be left in a cycle, with all that it read
         started = time.monotonic()
         names = {(topic, partition): self._name[topic] for topic, partition in places}
-        hands = Hands(self._with_database, self._fetch, self._stop)
+        hands = Hands(self._database.do, self._fetch, self._stop)
         taken = None
         while taken is None:
             try:
@@ -504,19 +487,6 @@ class LedgerWriter:
         if places:
             seconds = time.monotonic() - started
             log.info("ledger_took_over", partitions=len(places), facts_read=taken.facts_read, seconds=round(seconds, 2))
-
-    def _with_database(self, work: Callable[[psycopg.Connection[Any]], None]) -> None:
-        """Do it when PostgreSQL is there; a restart of it is waited for."""
-        with self.standing.excused() as wait_for:
-            while True:
-                try:
-                    with connect(self._services, GROUP) as connection:
-                        return work(connection)
-                except psycopg.OperationalError as error:
-                    log.warning("database_away", error=str(error).strip())
-                    wait_for("postgres")
-                    if self._stop.wait(RETRY_SECONDS):
-                        raise
 
 
 def run_ledger(settings: Settings, services: Services, stop: threading.Event) -> None:

@@ -90,7 +90,7 @@ def run_projector(
     topics = [services.topic(topic) for topic in LEDGER_TOPICS]
     stop_watching = start_watchdog(GROUP, standing, services, topics, settings.stall_seconds)
     try:
-        patiently(lambda: _make_tables(services, projections, schema), stop, None, standing)
+        patiently(lambda: _make_tables(services, projections, schema), stop, standing=standing)
         codec = codec_for(services.schema_registry, services.topic_prefix)
 
         def serve() -> None:

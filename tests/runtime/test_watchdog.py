@@ -17,12 +17,17 @@ IDLE = Signs(busy=False, fetched=4, beats=0)
 
 def test_a_partition_stands_still_only_while_there_is_more_to_read() -> None:
     still = Stillness()
-    assert still.look({STOCK: 5}, {STOCK: 9}, now=0.0) == 0.0
-    assert still.look({STOCK: 5}, {STOCK: 9}, now=7.0) == 7.0
-    assert still.look({STOCK: 6}, {STOCK: 9}, now=8.0) == 0.0
-    assert still.look({STOCK: 9}, {STOCK: 9}, now=99.0) == 0.0
-    assert still.look({STOCK: 9}, {STOCK: 10}, now=100.0) == 0.0
-    assert still.behind == {STOCK: 9}
+
+    def look(offset: int, end: int, now: float) -> float:
+        still.look({STOCK: offset}, now)
+        return still.look(still.behind({STOCK: end}), now)
+
+    assert look(5, 9, now=0.0) == 0.0
+    assert look(5, 9, now=7.0) == 7.0
+    assert look(6, 9, now=8.0) == 0.0
+    assert look(9, 9, now=99.0) == 0.0
+    assert look(9, 10, now=100.0) == 0.0
+    assert still.behind({STOCK: 10}) == {STOCK: 9}
 
 
 def test_a_reader_is_silent_only_while_it_is_idle_and_given_nothing() -> None:
@@ -154,6 +159,15 @@ def test_a_reader_whose_partition_stands_still_has_a_minute(monkeypatch: pytest.
     looks = Looks(monkeypatch, 90, lambda _: 1.0)
     standing.placed, standing.next_offsets = True, lambda: {STOCK: min(looks.looks, 20)}
     assert looks.watch_over(standing, lambda: {STOCK: 99}) == 80
+
+
+def test_a_partition_that_stands_still_while_others_move_on_has_a_minute_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen to fail: when any step of any partition counted as a change, it was left alone for ever."""
+    standing = Standing()
+    looks = Looks(monkeypatch, 190, lambda _: 1.0)
+    other = ("ledger.stock", 4)
+    standing.placed, standing.next_offsets = True, lambda: {STOCK: 20, other: looks.looks}
+    assert looks.watch_over(standing, lambda: {STOCK: 99, other: 999}) == 61
 
 
 def test_the_broker_is_asked_only_when_a_reader_without_signs_was_quiet(monkeypatch: pytest.MonkeyPatch) -> None:

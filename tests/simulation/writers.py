@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 from confluent_kafka import KafkaException, TopicPartition
 
-from processors.ledger import snapshots, takeover
+from processors.ledger import database, snapshots, takeover
 from processors.ledger import writer as shell
 from processors.ledger.writer import LedgerWriter
 from processors.reactions import engine
@@ -70,6 +70,7 @@ def shell_in_memory() -> Iterator[None]:
             codec_for=lambda *_: _codec_of_the_run(),
             log=_Log(),
         ),
+        patch.multiple(database, connect=lambda services, *_, **__: services.database, log=_Log()),
         patch.multiple(
             takeover,
             consumer=lambda services, *_, **__: Consumer(services.broker),

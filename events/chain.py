@@ -61,8 +61,9 @@ class ChainReader(Generic[Fact]):
         self.epoch = epoch
         self.intake_offset = intake_offset
         self.skipped: Counter[str] = Counter()
-        self._candidates: dict[int, dict[int, Fact]] = {}
-        self._positions: dict[int, int] = {}
+        # By decision and its count: facts that do not agree on how many they are do not belong together.
+        self._candidates: dict[tuple[int, int], dict[int, Fact]] = {}
+        self._positions: dict[tuple[int, int], int] = {}
 
     @property
     def waiting(self) -> bool:
@@ -79,15 +80,18 @@ class ChainReader(Generic[Fact]):
         if link.follows != self.last:
             self.skipped[self._why(link)] += 1
             return ()
+        if not 1 <= link.index <= link.count:
+            self.skipped["no_place"] += 1
+            return ()
         if link.count == 1:
             self._accept(link)
             return (fact,)
-        facts = self._candidates.setdefault(link.decision, {})
+        facts = self._candidates.setdefault((link.decision, link.count), {})
         if link.index in facts:
             self.skipped["repeat"] += 1
             return ()
         facts[link.index] = fact
-        self._positions.setdefault(link.decision, position)
+        self._positions.setdefault((link.decision, link.count), position)
         if len(facts) < link.count:
             return ()
         self._accept(link)
@@ -95,7 +99,8 @@ class ChainReader(Generic[Fact]):
 
     def _accept(self, link: Link) -> None:
         # Facts of rivals that also followed the decision before this one can never be accepted any more.
-        rivals = sum(len(facts) for decision, facts in self._candidates.items() if decision != link.decision)
+        whole = (link.decision, link.count)
+        rivals = sum(len(facts) for named, facts in self._candidates.items() if named != whole)
         if rivals:
             self.skipped["cut_or_rival"] += rivals
         self._candidates.clear()

@@ -14,7 +14,8 @@ from __future__ import annotations
 import io
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -27,6 +28,13 @@ from schemas.contracts import Contract, newest
 _END = "end_of_record"
 _SYNC = b"order-ledger-run"  # 16 bytes between blocks, as the container format wants
 _LINK = ("decision", "follows", "index", "count", "epoch", "intake_offset")
+
+#: The times that Python has, in microseconds from 1970: all others are no facts to whoever reads them one by one, and
+#: PostgreSQL has not all that polars has.
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_TIME_MIN, _TIME_MAX = (
+    (end - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) for end in (_FIRST, _LAST)
+)
 
 #: So few rows with a bad one among them are decoded one by one. Smaller: more attempts that fail; larger: more slow
 #: rows.
@@ -60,6 +68,7 @@ class Decoder:
         self._end = secrets.randbits(60) | 1 << 60
         self._end_bytes = _varint(self._end)
         self._header: dict[int, bytes] = {}
+        self._odd_times: dict[int, list[pl.Expr]] = {}
         self._facts = {fact.schema for fact in FACTS.values()} | {REFUSAL_SCHEMA}
 
     def decode(self, values: Sequence[bytes | None], position: pl.DataFrame) -> Decoded:
@@ -122,7 +131,9 @@ class Decoder:
         return [(good, pl.DataFrame(records, schema=schema, strict=False, orient="row"))]
 
     def _at_once(self, contract: Contract, bodies: list[bytes]) -> pl.DataFrame | None:
-        """Columns in the newest shape; None where one of the bodies does not end where it should."""
+        """Columns in the newest shape; None where one of the bodies does not end where it should, or names a time
+        that is none.
+        """
         block = self._end_bytes.join(bodies) + self._end_bytes
         container = b"".join(
             (self._container_header(contract), _varint(len(bodies)), _varint(len(block)), block, _SYNC),
@@ -132,6 +143,11 @@ class Decoder:
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError):
             return None  # not swallowed: the rows are looked at one by one
         if frame.height != len(bodies) or not (frame[_END] == self._end).all():
+            return None
+        if contract.schema_id not in self._odd_times:
+            self._odd_times[contract.schema_id] = list(_odd_times(contract.schema))
+        odd = frame.select(test.alias(f"{n}") for n, test in enumerate(self._odd_times[contract.schema_id]))
+        if odd.row(0).count(True):
             return None
         return newest_shape(frame.drop(_END), contract.schema, newest(contract.full_name).schema)
 
@@ -143,6 +159,23 @@ class Decoder:
             meta = b"".join(_bytes(part) for part in (b"avro.codec", b"null", b"avro.schema", schema))
             header = self._header[contract.schema_id] = b"Obj\x01" + _varint(2) + meta + _varint(0) + _SYNC
         return header
+
+
+def _odd_times(avro: Any, value: pl.Expr | None = None) -> Iterator[pl.Expr]:
+    """For each field of a time in a schema, whether any of its values is outside of what Python has."""
+    avro = _not_null(avro)
+    if not isinstance(avro, dict):
+        return
+    if avro.get("logicalType") == "timestamp-micros":
+        assert value is not None
+        yield value.cast(pl.Int64).is_between(_TIME_MIN, _TIME_MAX).not_().any()
+    elif avro["type"] == "record":
+        for field in avro["fields"]:
+            inner = pl.col(field["name"]) if value is None else value.struct.field(field["name"])
+            yield from _odd_times(field["type"], inner)
+    elif avro["type"] == "array":
+        assert value is not None
+        yield from _odd_times(avro["items"], value.explode())
 
 
 def newest_shape(frame: pl.DataFrame, written: Any, wanted: Any) -> pl.DataFrame:

@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS projector_offsets (
     PRIMARY KEY (topic, partition)
 );
 
--- Facts that readers pass over, counted by reason: repeat, late_writer, gap_or_other_rules, cut_or_rival; and what is no fact
+-- Facts that readers pass over, counted by reason: repeat, late_writer, gap_or_other_rules, cut_or_rival, no_place; and what is no fact
 -- at all: no_frame, unknown_schema, no_fact, bad_avro, trailing_bytes (each of these also stands in dead-letters).
 CREATE TABLE IF NOT EXISTS skipped_facts (
     reader      text COLLATE "C" NOT NULL,

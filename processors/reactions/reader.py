@@ -1,27 +1,24 @@
-"""From the bytes of a ledger partition to the facts that count, decoding only what somebody reacts to.
+"""From the bytes of a ledger partition to the facts that count, keeping only what somebody reacts to.
 
     reading = PartitionReading(Position(next_offset=0), facts)
     accepted = reading.read(1, [(0, value), (1, value)])
     reading.position                         # what to keep, once the commands are on their way
 
-Every record's place in the chain is read (Avro writes fields one after the other, so the first ones can be read
-alone); the whole record only when its decision is accepted and its type is in the wiring.
+Every record is decoded to its end, wanted or not: a record that is cut behind its place in the chain counts for nobody
+else, and a reader that accepted it would follow a branch of its own.
 """
 
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import fastavro
 import msgspec
-from fastavro.schema import parse_schema
 
 from events.catalogue import FACTS
 from events.chain import GENESIS, ChainReader, Link
 from events.envelope import AnyRecorded, Recorded
 from processors.reactions.wiring import REACTED_TO
-from schemas.codec import FRAME, MAGIC, Codec, UndecodableError
+from schemas.codec import Codec, UndecodableError
 
 Values = Sequence[tuple[int, bytes | None]]
 """Records of one partition as (offset, value)."""
@@ -61,44 +58,17 @@ class HoleError(Exception):
 
 
 class FactDecoder:
-    """Reads a fact as far as it is needed. Raises UndecodableError on bytes that are no fact."""
+    """Tells a fact's place in the chain, and keeps what is in it where any reaction wants it."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
-        self._prefix: dict[bytes, Any] = {}
-        self._reacted_to: set[bytes] = set()
-        for schema_id, contract in codec.by_id.items():
-            if not contract.is_fact:
-                continue
-            frame = FRAME.pack(MAGIC, schema_id)
-            fields = contract.schema["fields"]
-            names = [field["name"] for field in fields]
-            needed = 1 + max(names.index(name) for name in Link._fields)
-            # A name of its own: fastavro remembers parsed names.
-            prefix = {**contract.schema, "name": f"{contract.name}LinkV{contract.version}", "fields": fields[:needed]}
-            self._prefix[frame] = parse_schema(prefix)
-            if contract.name in _STRUCTS:
-                self._reacted_to.add(frame)
 
     def read(self, value: bytes | None) -> tuple[Link, _Record | None]:
-        """The fact's place in the chain, and the whole record where any reaction wants it."""
-        if value is None or len(value) < FRAME.size:
-            raise UndecodableError("no_frame", "a fact begins with a zero byte and four bytes of schema id")
-        frame = value[: FRAME.size]
-        if frame in self._reacted_to:
-            contract, record = self._codec.decode(value)
-            return Link.of(record), _Record(contract.name, record)
-        schema = self._prefix.get(frame)
-        if schema is None:
-            self._codec.decode(value)  # says what is wrong, unless it is a command
-            raise UndecodableError("unknown_schema", "not a fact")
-        body = io.BytesIO(value)
-        body.seek(FRAME.size)
-        try:
-            start: Any = fastavro.schemaless_reader(body, schema, None)
-        except Exception as error:  # fastavro raises a dozen types on hostile bytes; all mean the same here
-            raise UndecodableError("bad_avro", f"{type(error).__name__}: {error}") from error
-        return Link.of(start), None
+        """Raises UndecodableError on bytes that are no fact, to the last one: see above."""
+        contract, record = self._codec.decode(value)
+        if not contract.is_fact:
+            raise UndecodableError("no_fact", contract.full_name)
+        return Link.of(record), _Record(contract.name, record) if contract.name in _STRUCTS else None
 
 
 def as_fact(record: _Record) -> AnyRecorded:

@@ -38,7 +38,7 @@ class Acceptance:
         self.epoch = 0
         self.intake_offset = -1
         self.skipped: dict[str, Skipped] = {}
-        self._parts: dict[int, dict[int, Fact]] = {}
+        self._parts: dict[tuple[int, int], dict[int, Fact]] = {}  # by decision and its count
         self._order: deque[int] = deque()
         self._counted: set[int] = set()
         self._rivals: set[int] = set()
@@ -54,7 +54,10 @@ class Acceptance:
         if record["follows"] != self.decision:
             self.skip(self._reason(record), fact.offset)
             return []
-        parts = self._parts.setdefault(record["decision"], {})
+        if not 1 <= record["index"] <= record["count"]:
+            self.skip("no_place", fact.offset)
+            return []
+        parts = self._parts.setdefault((record["decision"], record["count"]), {})
         if record["index"] in parts:
             self.skip("repeat", fact.offset)
             return []
@@ -74,8 +77,8 @@ class Acceptance:
 
     def _count(self, record: dict[str, Any]) -> None:
         decision = record["decision"]
-        for rival, parts in self._parts.items():
-            if rival != decision:
+        for (rival, count), parts in self._parts.items():
+            if (rival, count) != (decision, record["count"]):
                 self._rivals.add(rival)
                 for fact in parts.values():
                     self.skip("other_rules", fact.offset)

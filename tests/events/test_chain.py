@@ -76,6 +76,17 @@ def test_a_lost_decision_stops_the_reader_there() -> None:
     assert (found, reader.skipped) == (["a1", "a2"], {"gap_or_other_rules": 3})
 
 
+def test_a_fact_with_no_place_in_its_decision_counts_for_nothing_and_the_next_decision_does() -> None:
+    def other(fact: Fact, **changed: int) -> Fact:
+        return fact._replace(link=fact.link._replace(**changed))
+
+    places = ((0, 2), (5, 2), (-1, 1), (2, 1), (1, 0), (3, 3))
+    hostile = [other(A[0], index=index, count=count) for index, count in places]
+    found, reader = read([*hostile, *A, *B])
+    assert found == ["a1", "a2", "b1"]
+    assert reader.skipped == {"no_place": 5, "cut_or_rival": 1}
+
+
 def test_a_reader_goes_on_where_another_left_off() -> None:
     reader: ChainReader[Fact] = ChainReader(last=A[0].link.decision, epoch=0, intake_offset=0)
     assert [fact.name for one in [*A, *B, *C] for fact in reader.read(one.link, one)] == ["b1", "c1", "c2", "c3"]

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from events.chain import ChainReader, Link
 from processors.projector.accept import ChainState, Skip, accept
+from processors.verify.acceptance import Acceptance
+from processors.verify.facts import Fact
 
 
 def frame(parts):
@@ -28,14 +30,14 @@ def usual(decisions, follows=0, first=1):
 
 @st.composite
 def logs(draw):
-    """A usual log, then: pieces repeated, left out, and rivals that follow the same decision."""
+    """A usual log, then: pieces repeated, left out, rivals that follow the same decision, and places that are none."""
     links = usual(draw(st.lists(st.integers(1, 3), max_size=8)))
     for _ in range(draw(st.integers(0, 4))):
         if not links:
             break
         at = draw(st.integers(0, len(links) - 1))
         to = draw(st.integers(at, len(links)))
-        match draw(st.sampled_from(["cut", "repeat", "rival", "swap"])):
+        match draw(st.sampled_from(["cut", "repeat", "rival", "swap", "place"])):
             case "cut":
                 links = links[:at] + links[to:]
             case "repeat":
@@ -46,6 +48,9 @@ def logs(draw):
                 links = links[:where] + rival + links[where:]
             case "swap":
                 links = links[at:to] + links[:at] + links[to:]
+            case "place":
+                index, count = draw(st.tuples(st.integers(-1, 4), st.integers(-1, 4)))
+                links = [*links[:at], links[at]._replace(index=index, count=count), *links[at:]]
     return links
 
 
@@ -60,8 +65,15 @@ def test_columns_and_one_by_one_accept_the_same(parts):
     for part, log in enumerate(parts):
         reader = ChainReader()
         seqs = links.filter(pl.col("part") == part)["seq"].to_list()
-        for offset, (seq, link) in enumerate(zip(seqs, log, strict=True)):
-            expected += reader.read(link, seq, offset)
+        placed = enumerate(zip(seqs, log, strict=True))
+        taken = [fact for offset, (seq, link) in placed for fact in reader.read(link, seq, offset)]
+        expected += taken
+        acceptance = Acceptance()
+        facts = [
+            Fact("ledger.orders", part, seq, "OrderHeld", link._asdict()) for seq, link in zip(seqs, log, strict=True)
+        ]
+        assert [fact.offset for one in facts for fact in acceptance.offer(one)] == taken, "verify has words of its own"
+        assert acceptance.decision == reader.last
         followed = accepted.parts[part]
         assert followed.state == ChainState(reader.last, reader.epoch, reader.intake_offset)
         assert followed.resume_at == reader.resume_position

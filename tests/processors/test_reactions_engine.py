@@ -229,7 +229,18 @@ def test_a_timer_sends_a_command_once_until_it_is_time_to_repeat_it() -> None:
     assert engine.ring(AT + timedelta(seconds=31), 31.0) == 1
 
 
-def test_a_fact_nobody_reacts_to_is_read_only_as_far_as_its_place_in_the_chain() -> None:
+def test_what_is_cut_behind_its_place_in_the_chain_counts_for_nothing() -> None:
+    """Seen to fail where a fact was read only so far: what followed was a gap, and nobody was told of any of it."""
+    log, world = Log(), World()
+    received = StockReceived(sku="MUG", location_id="B", quantity=5)
+    (cut,) = log.decide(received)
+    log.values[0], log.last, log.version = cut[:-1], 0, 0
+    log.decide(received, offered("o1"))
+    world.engine().handle([log.fetched()])
+    assert orders_told(world) == ["o1"]
+
+
+def test_of_a_fact_that_nobody_reacts_to_only_its_place_in_the_chain_is_kept() -> None:
     log = Log()
     (value,) = log.decide(StockReceived(sku="MUG", location_id="B", quantity=5))
     link, record = DECODER.read(value)

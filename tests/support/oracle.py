@@ -99,6 +99,10 @@ class Oracle:
         """Facts that stand on the log and do not count: repeats, late writers, torn decisions."""
         return sum(chain.ignored for chain in self._chains.values())
 
+    def last(self, topic: str, partition: int) -> int:
+        """The decision that the next one of this ledger partition has to follow."""
+        return self._chains[topic, partition].last
+
     # Reading
 
     def read(self) -> None:

@@ -32,10 +32,21 @@ RESTART_SECONDS_MAX = 30.0
 #: A worker that has run this long is healthy: its next fault begins at the short wait again.
 HEALTHY_SECONDS = 60.0
 
-#: More of a worker's environment. Python's own allocator gives memory back in pieces of 1 MB, each only when all of it
-#: is free, the C library's in pages of 4 kB: after backlogs of 25,000 commands a ledger kept 16 MB more than before
-#: with the one, 1 to 4 MB with the other, which takes an eighth more of its time (decision 14).
-ENVIRONMENT = {name: {"PYTHONMALLOC": "malloc"} for name in ("ledger", "reactions")}
+#: With one heap for all threads its free end goes back to the operating system. `malloc_trim` leaves that of every
+#: other heap, and there were 16 with two cores: each death of Kafka woke threads that left another end longer (decision
+#: 14).
+_ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
+#: Python's own allocator gives memory back in pieces of 1 MB, each only when all of it is free, the C library's in
+#: pages of 4 kB: after backlogs of 25,000 commands a ledger kept 16 MB more than before with the one, 1 to 4 MB with
+#: the other, which takes an eighth more of its time (decision 14).
+_SMALL_PIECES = {"PYTHONMALLOC": "malloc"}
+#: More of a worker's environment.
+ENVIRONMENT = {
+    "ledger": _ONE_HEAP | _SMALL_PIECES,
+    "reactions": _ONE_HEAP | _SMALL_PIECES,
+    "projector": _ONE_HEAP,
+    "api": _ONE_HEAP,
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +66,7 @@ def run_command(
     if unknown or not names:
         fail("there is no such worker", ", ".join(unknown) or "none named", f"choose among {', '.join(WORKERS)}")
     if len(names) == 1:
-        begin_again_in(ENVIRONMENT.get(names[0], {}))
+        begin_again_in(ENVIRONMENT[names[0]])
     settings = Settings()
     services = find_services(settings)
     if len(names) == 1:
@@ -84,7 +95,7 @@ def start_workers(workers: Workers, names: Sequence[str]) -> None:
 def start_worker(workers: Workers, label: str, env: Mapping[str, str] | None = None, log: Path | None = None) -> None:
     """Start the child of this label with its own environment added to `env`, which is ours unless given."""
     name = label.partition("-")[0]
-    env = {**(os.environ if env is None else env), **ENVIRONMENT.get(name, {})}
+    env = {**(os.environ if env is None else env), **ENVIRONMENT[name]}
     workers.start(label, ["run", "--only", name], env=env, log=log)
 
 

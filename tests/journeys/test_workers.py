@@ -130,11 +130,12 @@ def test_two_ledgers_on_the_same_partitions_are_one_history(ledger_env: Any, tmp
         assert "No reader" not in said[0]
 
 
-def test_ledger_and_reactions_use_an_allocator_that_gives_back(ledger_env: Any, tmp_path: Path) -> None:
+def test_workers_have_allocators_that_give_back(ledger_env: Any, tmp_path: Path) -> None:
     with open_shop(ledger_env, "reactions", "ledger", "projector", logs=tmp_path) as shop:
         of = {name: psutil.Process(pid).environ() for name, pid in shop.workers.alive().items()}
     assert of["reactions"]["PYTHONMALLOC"] == of["ledger"]["PYTHONMALLOC"] == "malloc"
     assert "PYTHONMALLOC" not in of["projector"]
+    assert {variables["MALLOC_ARENA_MAX"] for variables in of.values()} == {"1"}
 
 
 def test_a_worker_by_itself_has_the_environment_of_the_others(ledger_env: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -97,3 +98,47 @@ def test_what_a_cache_keeps_does_not_keep_what_lay_beside_it(cached: str) -> Non
 def test_what_threads_borrowed_goes_back_by_itself(start: str, least: float, most: float) -> None:
     done = subprocess.run([sys.executable, "-c", BURST.format(start=start)], capture_output=True, text=True, check=True)
     assert least <= float(done.stdout) <= most, "megabytes of the 72 that two threads had"
+
+
+#: Each thread leaves less than what a heap's end must have to go back by itself.
+ENDS = """
+import ctypes, os, threading
+from runtime import memory
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
+
+memory.give_back_from_now_on()
+memory.give_back()
+before = resident()
+all_at_once = threading.Barrier(8)
+
+def work():
+    all_at_once.wait()
+    pieces = [libc.malloc(10_000) for _ in range(90)]
+    for piece in pieces:
+        ctypes.memset(piece, 1, 10_000)
+    all_at_once.wait()
+    for piece in pieces:
+        libc.free(piece)
+
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+memory.give_back()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has a heap for each thread")
+@pytest.mark.parametrize(("heaps", "least", "most"), [("1", 0, 2), ("8", 3, 10)], ids=["one_heap", "else_they_stay"])
+def test_with_one_heap_the_ends_of_all_threads_go_back(heaps: str, least: float, most: float) -> None:
+    env = {**os.environ, "MALLOC_ARENA_MAX": heaps}
+    done = subprocess.run([sys.executable, "-c", ENDS], env=env, capture_output=True, text=True, check=True)
+    assert least <= float(done.stdout) <= most, "megabytes of the 7.2 that eight threads had"

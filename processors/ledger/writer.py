@@ -47,8 +47,11 @@ BATCH_RECORDS_MAX = 5_000
 POLL_SECONDS = 0.01
 # Facts on their way. Fewer leaves the broker idle while we decide, more is memory and a longer stop.
 IN_FLIGHT_MAX = 100_000
-# Kafka's committed offset is a hint for the next owner and the measure of progress for `settle`.
+# Kafka's committed offset is a hint for the next owner and the measure of progress for `settle`: told soon when nothing
+# comes any more, and seldom while something does. Each is a record for each partition, and after a crash a broker reads
+# all of them before it serves the group: at 0.1 s in any case there were 342,065 after 55 minutes of two ledgers.
 COMMIT_SECONDS = 0.1
+COMMIT_BUSY_SECONDS = 1.0
 # A snapshot this often: rarer makes a takeover read more of the log and keeps more in memory, more often stops deciding
 # for the writing of it, and for reading again what is still asked for. Where each takes long, no more than one part in
 # so many of the time goes into them, as long as the pause is no longer than the maximum.
@@ -164,7 +167,8 @@ class LedgerWriter:
                 self._hold_back()
                 self._take_over_disturbed()
                 now = time.monotonic()
-                if now - committed_at >= COMMIT_SECONDS:
+                busy = now - arrived_at < COMMIT_SECONDS
+                if now - committed_at >= (COMMIT_BUSY_SECONDS if busy else COMMIT_SECONDS):
                     self._commit(asynchronous=True)
                     committed_at = now
                 quiet = snapshot_at < arrived_at <= now - QUIET_SECONDS

@@ -9,20 +9,33 @@ import sys
 
 import pytest
 
+#: Begins each program below: the memory that its process has, in MB.
+RESIDENT = """
+import os
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
+"""
+
+
+def _grown(program: str, **variables: str) -> float:
+    """Megabytes by which a process of its own has grown when it has run the program, which prints them."""
+    env = {**os.environ, **variables}
+    command = [sys.executable, "-c", RESIDENT + program]
+    return float(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout)
+
+
 #: Pieces too small for a mapping of their own. With one in use behind them malloc keeps all that is free before it;
 #: with none they are the free end of a heap, which malloc keeps where something large was freed before.
 BURST = """
-import ctypes, os, threading, time
+import ctypes, threading, time
 from runtime import memory
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
 memory.GIVE_BACK_SECONDS = 0.2
 {start}
-
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
 
 def burst(in_use_behind):
     libc.free(libc.malloc(30 << 20))
@@ -48,7 +61,7 @@ os._exit(0)
 
 #: Small objects, and among every thousand of them one that a cache keeps when they are gone.
 CACHED = """
-import gc, os
+import gc
 import msgspec
 from runtime import memory
 
@@ -59,10 +72,6 @@ cached = {{
     "a key that was decoded": lambda n: msgspec.json.decode(b'{{"key%d": 1}}' % n),
     "a tuple that is free": lambda n: [(n, n), (n, n, n)][n // 1009 % 2],
 }}[{cached!r}]
-
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
 
 memory.give_back()
 before = resident()
@@ -79,9 +88,7 @@ print(resident() - before)
 @pytest.mark.parametrize("cached", ["a name that was looked up", "a key that was decoded", "a tuple that is free"])
 def test_what_a_cache_keeps_does_not_keep_what_lay_beside_it(cached: str) -> None:
     def stays(emptied: bool) -> float:
-        program = CACHED.format(cached=cached, emptied=emptied)
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        return float(done.stdout)
+        return _grown(CACHED.format(cached=cached, emptied=emptied))
 
     assert stays(emptied=False) > 20, "megabytes of the 40 that were let go"
     assert stays(emptied=True) < 10
@@ -96,21 +103,16 @@ def test_what_a_cache_keeps_does_not_keep_what_lay_beside_it(cached: str) -> Non
     ],
 )
 def test_what_threads_borrowed_goes_back_by_itself(start: str, least: float, most: float) -> None:
-    done = subprocess.run([sys.executable, "-c", BURST.format(start=start)], capture_output=True, text=True, check=True)
-    assert least <= float(done.stdout) <= most, "megabytes of the 72 that two threads had"
+    assert least <= _grown(BURST.format(start=start)) <= most, "megabytes of the 72 that two threads had"
 
 
 #: Each thread leaves less than what a heap's end must have to go back by itself.
 ENDS = """
-import ctypes, os, threading
+import ctypes, threading
 from runtime import memory
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
 
 memory.give_back_from_now_on()
 memory.give_back()
@@ -139,6 +141,4 @@ print(resident() - before)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has a heap for each thread")
 @pytest.mark.parametrize(("heaps", "least", "most"), [("1", 0, 2), ("8", 3, 10)], ids=["one_heap", "else_they_stay"])
 def test_with_one_heap_the_ends_of_all_threads_go_back(heaps: str, least: float, most: float) -> None:
-    env = {**os.environ, "MALLOC_ARENA_MAX": heaps}
-    done = subprocess.run([sys.executable, "-c", ENDS], env=env, capture_output=True, text=True, check=True)
-    assert least <= float(done.stdout) <= most, "megabytes of the 7.2 that eight threads had"
+    assert least <= _grown(ENDS, MALLOC_ARENA_MAX=heaps) <= most, "megabytes of the 7.2 that eight threads had"

@@ -137,6 +137,7 @@ def test_workers_have_allocators_that_give_back(ledger_env: Any, tmp_path: Path)
     assert "PYTHONMALLOC" not in of["projector"]
     heaps = {name: variables["MALLOC_ARENA_MAX"] for name, variables in of.items()}
     assert heaps == {"ledger": "1", "reactions": "1", "projector": "4"}
+    assert {variables["GLIBC_TUNABLES"] for variables in of.values()} == {"glibc.malloc.tcache_count=0"}
 
 
 def test_a_worker_by_itself_has_the_environment_of_the_others(ledger_env: Any) -> None:

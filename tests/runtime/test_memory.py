@@ -142,3 +142,42 @@ print(resident() - before)
 @pytest.mark.parametrize(("heaps", "least", "most"), [("1", 0, 2), ("8", 3, 10)], ids=["one_heap", "else_they_stay"])
 def test_with_one_heap_the_ends_of_all_threads_go_back(heaps: str, least: float, most: float) -> None:
     assert least <= _grown(ENDS, MALLOC_ARENA_MAX=heaps) <= most, "megabytes of the 7.2 that eight threads had"
+
+
+#: Each thread frees pieces of many sizes in no order, and lives on.
+KEPT = """
+import ctypes, random, threading
+from runtime import memory
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+
+memory.give_back()
+before = resident()
+all_at_once = threading.Barrier(9)
+
+def work(seed):
+    pieces = [libc.malloc(size) for _ in range(40) for size in range(24, 1_032, 16)]
+    random.Random(seed).shuffle(pieces)
+    all_at_once.wait()
+    for piece in pieces:
+        libc.free(piece)
+    all_at_once.wait()
+    all_at_once.wait()
+
+threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+for thread in threads:
+    thread.start()
+all_at_once.wait()
+all_at_once.wait()
+memory.give_back()
+print(resident() - before)
+all_at_once.wait()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has a cache for each thread")
+@pytest.mark.parametrize(("pieces", "least", "most"), [("0", 0, 2), ("7", 3, 12)], ids=["none", "else_seven"])
+def test_threads_keep_no_freed_pieces_for_themselves(pieces: str, least: float, most: float) -> None:
+    tunables = f"glibc.malloc.tcache_count={pieces}"
+    assert least <= _grown(KEPT, MALLOC_ARENA_MAX="1", GLIBC_TUNABLES=tunables) <= most, "megabytes of the 10.6 freed"

@@ -9,7 +9,9 @@ Topic names are full names everywhere: `services.topic("ledger.orders")`.
 
 from __future__ import annotations
 
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +27,7 @@ from runtime.services import Services
 Delivered = Callable[[KafkaError | None, Message | None], None]
 
 ADMIN_TIMEOUT_SECONDS = 30.0  # a controller election takes seconds; shorter fails on it, longer hides a dead cluster
+ADMIN_POLL_SECONDS = 1.0  # shorter wakes idle processes, longer keeps words (below) of as many attempts to connect
 ADMIN_GRACE_SECONDS = 5.0  # for the client to say itself that nobody answered; shorter says it in its place
 
 _EVERY_CLIENT: dict[str, Any] = {
@@ -219,15 +222,21 @@ class ShutOut(KafkaException):
 class _Admin(AdminClient):
     """An admin client that keeps no word of a broker that is away.
 
-    librdkafka has one for each attempt to connect while it waits, and keeps it until the client is polled, which nobody
-    does who waits for answers only: a megabyte in half a minute, for as long as the process lived.
+    librdkafka has one for each attempt to connect, asked for anything or not, and keeps it until the client is polled,
+    which nobody does who waits for answers only: up to a megabyte in half a minute, for as long as the process lived.
+    So it is polled by a thread of its own for as long as anybody holds it.
     """
 
-    def list_topics(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().list_topics(*args, **kwargs)
-        finally:
-            self.poll(0)
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        threading.Thread(target=_poll, args=[weakref.ref(self)], name="admin-poll", daemon=True).start()
+
+
+def _poll(client: weakref.ref[_Admin]) -> None:
+    while (held := client()) is not None:
+        held.poll(0)
+        del held  # or it would live as long as this thread, which lives as long as it
+        time.sleep(ADMIN_POLL_SECONDS)
 
 
 def admin(services: Services, **overrides: Any) -> AdminClient:

@@ -73,9 +73,11 @@ class Sender:
                     break
                 except BufferError:
                     self._producer.poll(QUEUE_FULL_PAUSE_SECONDS)
-        if batch:
-            failpoints.reach("reactions.before_flush")
-        left = self._producer.flush(FLUSH_TIMEOUT_SECONDS) if batch else 0
+        if not batch:
+            self._producer.poll(0)  # takes its word of each attempt to reach a broker that is away
+            return
+        failpoints.reach("reactions.before_flush")
+        left = self._producer.flush(FLUSH_TIMEOUT_SECONDS)
         if left or self._failed is not None:
             raise Fault(
                 "commands of the reactions could not be sent",

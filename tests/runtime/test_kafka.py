@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import threading
 import time
 import warnings
 from collections import Counter
@@ -201,6 +202,20 @@ def test_an_admin_client_keeps_no_word_of_a_broker_that_is_away():
             client.list_topics(timeout=0.2)
     # A word or two may have come since the last look; without it they are a hundred and more.
     assert client.poll(0) < 10
+
+
+def test_an_admin_client_that_is_asked_nothing_keeps_none_either(monkeypatch):
+    """The watchdog's, as long as its reader moves. Seen to fail: without the thread nine words wait here."""
+    monkeypatch.setattr(kafka, "ADMIN_POLL_SECONDS", 0.05)
+    before = set(threading.enumerate())
+    nobody = Services({"bootstrap.servers": "127.0.0.1:1"}, "", "configured", "configured")
+    client = admin(nobody, reconnect_backoff_max_ms=50)
+    time.sleep(3)
+    assert client.poll(0) < 5
+    del client
+    for polling in set(threading.enumerate()) - before:
+        polling.join(10)
+        assert not polling.is_alive(), "it ends with its client"
 
 
 def test_a_client_that_is_handed_over_is_the_one_that_asks(ledger_env, monkeypatch):

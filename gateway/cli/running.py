@@ -32,27 +32,20 @@ RESTART_SECONDS_MAX = 30.0
 #: A worker that has run this long is healthy: its next fault begins at the short wait again.
 HEALTHY_SECONDS = 60.0
 
-#: With one heap for all threads its free end goes back to the operating system. `malloc_trim` leaves that of every
-#: other heap, and there were 16 with two cores: each death of Kafka woke threads that left another end longer (decision
-#: 14).
-_ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
-#: The projector's threads wait for each other at one heap: a backlog of 140,000 facts took it 7.8 to 8.2 s, and 5.8 s
-#: with four.
-_FEW_HEAPS = {"MALLOC_ARENA_MAX": "4"}
-#: Python's own allocator gives memory back in pieces of 1 MB, each only when all of it is free, the C library's in
-#: pages of 4 kB: after backlogs of 25,000 commands a ledger kept 16 MB more than before with the one, 1 to 4 MB with
-#: the other, which takes an eighth more of its time (decision 14).
-_SMALL_PIECES = {"PYTHONMALLOC": "malloc"}
-#: Each thread keeps seven freed pieces of each of 64 sizes for itself, and there are twenty threads. They lie wherever
-#: they were when they were freed, `malloc_trim` does not reach them, and each may hold a page (decision 14).
-_NOTHING_KEPT_BY_THREADS = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
-#: More of a worker's environment.
-ENVIRONMENT = {
-    "ledger": _ONE_HEAP | _SMALL_PIECES | _NOTHING_KEPT_BY_THREADS,
-    "reactions": _ONE_HEAP | _SMALL_PIECES | _NOTHING_KEPT_BY_THREADS,
-    "projector": _FEW_HEAPS | _NOTHING_KEPT_BY_THREADS,
-    "api": {},
+#: What a burst borrowed goes back to the operating system (decision 14 has the figures).
+_GIVES_BACK = {
+    # With one heap for all threads its free end goes back. `malloc_trim` leaves that of every other heap, and there
+    # were 16 with two cores: each death of Kafka woke threads that left another end longer.
+    "MALLOC_ARENA_MAX": "1",
+    # Python's own allocator gives memory back in pieces of 1 MB, each only when all of it is free, the C library's in
+    # pages of 4 kB.
+    "PYTHONMALLOC": "malloc",
+    # Each thread keeps seven freed pieces of each of 64 sizes for itself, and there are twenty threads. They lie
+    # wherever they were when they were freed, `malloc_trim` does not reach them, and each may hold a page.
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
 }
+#: More of a worker's environment.
+ENVIRONMENT = {"ledger": _GIVES_BACK, "reactions": _GIVES_BACK, "projector": _GIVES_BACK, "api": {}}
 
 
 def register(app: typer.Typer) -> None:

@@ -133,11 +133,10 @@ def test_two_ledgers_on_the_same_partitions_are_one_history(ledger_env: Any, tmp
 def test_workers_have_allocators_that_give_back(ledger_env: Any, tmp_path: Path) -> None:
     with open_shop(ledger_env, "reactions", "ledger", "projector", logs=tmp_path) as shop:
         of = {name: psutil.Process(pid).environ() for name, pid in shop.workers.alive().items()}
-    assert of["reactions"]["PYTHONMALLOC"] == of["ledger"]["PYTHONMALLOC"] == "malloc"
-    assert "PYTHONMALLOC" not in of["projector"]
-    heaps = {name: variables["MALLOC_ARENA_MAX"] for name, variables in of.items()}
-    assert heaps == {"ledger": "1", "reactions": "1", "projector": "4"}
-    assert {variables["GLIBC_TUNABLES"] for variables in of.values()} == {"glibc.malloc.tcache_count=0"}
+    for variables in of.values():
+        assert variables["PYTHONMALLOC"] == "malloc"
+        assert variables["MALLOC_ARENA_MAX"] == "1"
+        assert variables["GLIBC_TUNABLES"] == "glibc.malloc.tcache_count=0"
 
 
 def test_a_worker_by_itself_has_the_environment_of_the_others(ledger_env: Any) -> None:

@@ -8,7 +8,7 @@ end goes back by itself only where it is longer than a threshold that grows with
 64 MB. A process then looks like the largest backlog that it has ever met: a projector stayed 60 MB larger, all of it
 free (decision 14). So the threshold is fixed, and `malloc_trim` called now and then.
 
-    empty_caches()               # after many small objects were let go
+    empty_caches()               # after many small objects were let go; `AtRest` does it when nothing comes any more
 
 Python's own allocator gives back arenas of 1 MB, each only when nothing in it is in use. One string is enough to keep
 one, and caches keep thousands: those of the last to come, so of the moment when memory was at its largest.
@@ -60,25 +60,49 @@ def give_back() -> None:
 
 
 def empty_caches() -> None:
-    """Let go of what only caches and young cycles hold; caches fill again as they are used. Costs microseconds, and
-    the time for what is new since the last call.
+    """Let go of what only caches and cycles hold; caches fill again as they are used. Costs microseconds, and the time
+    for what is new since the last call.
 
     What lives now is not looked at again before the next full collection: for a process that does without the
-    collector's own times.
+    collector's own times. In one that has set apart (`gc.freeze`) what was there at its start that stays apart, and
+    all else is looked at each time.
     """
+    set_apart = gc.get_freeze_count() > 0
     gc.collect(1)
     # The interpreter's last 4,096 lookups of attributes each hold the name that was looked for, and extensions make a
     # new string for each lookup (`PyObject_GetAttrString`).
     _clear_lookups()
     # Thousands of freed tuples, lists and dicts wait to be used again until there is a full collection. With all
     # objects set apart it has nothing to look at.
-    gc.freeze()
+    if not set_apart:
+        gc.freeze()
     gc.collect()
-    gc.unfreeze()
+    if not set_apart:
+        gc.unfreeze()
     # The last 512 keys of objects decoded by msgspec, which lets go of them in every tenth full collection that visits
     # its module.
     for _ in range(_VISITS):
         gc.get_referents(_MSGSPEC)
+
+
+class AtRest:
+    """Empties the caches once, at the first look that finds that nothing has come since the look before."""
+
+    def __init__(self) -> None:
+        self._came = False
+        self._holds = False
+
+    def came(self) -> None:
+        """Something came."""
+        self._came = True
+
+    def look(self) -> None:
+        """To be called now and then: the longer the pauses, the longer it has to be quiet."""
+        if self._came:
+            self._came, self._holds = False, True
+        elif self._holds:
+            self._holds = False
+            empty_caches()
 
 
 def _for_ever() -> None:

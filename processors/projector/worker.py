@@ -29,7 +29,7 @@ from runtime.errors import Fault
 from runtime.instance import Instance, as_member, hold_instance
 from runtime.kafka import ShutOut, consumer, is_fatal, producer, topic_ids
 from runtime.logging import log
-from runtime.memory import empty_caches
+from runtime.memory import AtRest, empty_caches
 from runtime.postgres import connect
 from runtime.services import Services
 from runtime.settings import Settings
@@ -133,16 +133,19 @@ class _Worker:
             self._consumer.subscribe(topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
             looked_at = time.monotonic()
             after_backlog = False
+            at_rest = AtRest()
             while not self._stop.is_set():
                 messages = read(self._consumer, BATCH_RECORDS_MAX, IDLE_SECONDS)
                 self._hint()
                 if messages and not failpoints.reach("projector.fetched"):
                     self._take(messages)
+                    at_rest.came()
                 after_backlog = after_backlog or len(messages) >= BACKLOG_RECORDS
                 if time.monotonic() - looked_at >= LOOK_BACK_SECONDS:
                     if after_backlog and len(messages) < BACKLOG_RECORDS:
                         self._let_go()
                         after_backlog = False
+                    at_rest.look()
                     self._look_back()
                     looked_at = time.monotonic()
             self._hint()

@@ -33,6 +33,7 @@ from runtime.errors import Fault
 from runtime.instance import Instance, hold_instance
 from runtime.kafka import topic_ids
 from runtime.logging import log
+from runtime.memory import AtRest
 from runtime.services import Services
 from runtime.settings import Settings
 from runtime.watchdog import Signs, start_watchdog
@@ -160,6 +161,9 @@ class Worker:
         self._fetched = 0
         self._beats = 0
         self._look_back_at = 0.0
+        # Cycles and caches hold what lies among all that a burst needed, and a megabyte of its pages with it (decision
+        # 14).
+        self._at_rest = AtRest()
         self.ended = asyncio.Event()
         self.failure: BaseException | None = None
 
@@ -193,6 +197,7 @@ class Worker:
     async def handle(self, events: list[Any]) -> None:
         """One step for each `FACTS_TOGETHER_MAX` facts of these fetches; each is acknowledged when its step is done."""
         self._fetched += 1
+        self._at_rest.came()
         self._in_hand += 1
         try:
             step: list[Any] = []
@@ -254,6 +259,7 @@ class Worker:
                 self._fail(error)
                 return
         self._look_back_at = time.monotonic() + LOOK_BACK_SECONDS
+        self._at_rest.look()
         await self._seek(again)
 
     async def ring(self) -> None:

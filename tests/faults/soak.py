@@ -38,6 +38,7 @@ import psycopg
 from confluent_kafka import KafkaException
 
 from processors.ledger.writer import QUIET_SECONDS
+from processors.reactions.run import LOOK_BACK_SECONDS
 from runtime.embedded.cluster import Embedded
 from runtime.errors import Fault
 from runtime.memory import GIVE_BACK_SECONDS
@@ -57,10 +58,10 @@ SAMPLE_SECONDS = 5.0
 #: one piles up (twenty thousand commands) is more than three of the others together.
 FIRST_OUTAGE_SECONDS, OUTAGE_SECONDS_MAX = 30.0, 3.0
 #: A rest is long enough for every process to give back what the load made it borrow: the ledger saves what it holds,
-#: and lets it go, and malloc's free pieces go. Under load what is borrowed goes up and down by more than a leak of 1 %
-#: an hour adds in half an hour: the least of each minute (looks every five seconds) was 166 to 173 MB in a projector
-#: that had 166.1 to 166.4 at rest.
-REST_SECONDS = QUIET_SECONDS + GIVE_BACK_SECONDS + 2
+#: and lets it go, the reactions have looked twice and found nothing, and malloc's free pieces go. Under load what is
+#: borrowed goes up and down by more than a leak of 1 % an hour adds in half an hour: the least of each minute (looks
+#: every five seconds) was 166 to 173 MB in a projector that had 166.1 to 166.4 at rest.
+REST_SECONDS = max(QUIET_SECONDS, 2 * LOOK_BACK_SECONDS) + GIVE_BACK_SECONDS + 2
 REST_SAMPLE_SECONDS = 0.25
 
 

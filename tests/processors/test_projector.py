@@ -29,6 +29,7 @@ from processors.topics import ensure_topics
 from projections.catalogue import PROJECTIONS
 from projections.model import Projection
 from projections.order_history import ORDER_HISTORY
+from runtime import memory
 from runtime.errors import Fault
 from runtime.kafka import consumer, producer
 from runtime.postgres import connect
@@ -217,6 +218,20 @@ def test_what_a_backlog_left_on_the_connection_is_let_go(ledger, monkeypatch):
         assert len(let_go) == times, "once for a backlog"
     assert (len(before), len(after)) == (1, 1)
     assert before != after
+
+
+def test_caches_are_emptied_when_nothing_comes_any_more(ledger, monkeypatch):
+    monkeypatch.setattr(worker, "LOOK_BACK_SECONDS", 0.1)
+    emptied = []
+    monkeypatch.setattr(memory, "empty_caches", lambda: emptied.append(True))
+    log = orders_log(0)
+    with running(ledger):
+        send(ledger.services, log.records)
+        wait_for(ledger.services, log)
+        wait_until(lambda: emptied)
+        times = len(emptied)
+        time.sleep(0.5)
+        assert len(emptied) == times
 
 
 def connections(env):

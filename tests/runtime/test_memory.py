@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from runtime import memory
+
 #: Begins each program below: the memory that its process has, in MB.
 RESIDENT = """
 import os
@@ -92,6 +94,47 @@ def test_what_a_cache_keeps_does_not_keep_what_lay_beside_it(cached: str) -> Non
 
     assert stays(emptied=False) > 20, "megabytes of the 40 that were let go"
     assert stays(emptied=True) < 10
+
+
+def test_caches_are_emptied_once_when_nothing_came_between_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    emptied: list[bool] = []
+    monkeypatch.setattr(memory, "empty_caches", lambda: emptied.append(True))
+
+    def after(*steps: str) -> int:
+        emptied.clear()
+        at_rest = memory.AtRest()
+        for step in steps:
+            at_rest.look() if step == "look" else at_rest.came()
+        return len(emptied)
+
+    assert after("look", "look") == 0, "nothing came: there is nothing to let go"
+    assert after("facts", "look", "facts", "look", "facts", "look") == 0, "never quiet"
+    assert after("facts", "look", "look", "look", "look") == 1
+    assert after("facts", "look", "look", "facts", "look", "look") == 2
+
+
+#: A cycle that has lived through young collections; printed is whether it is left, after what is still set apart.
+APART = """
+import gc, weakref
+from runtime import memory
+
+class Node: pass
+
+gc.disable()
+{set_apart}
+node = Node()
+node.itself = node
+left = weakref.ref(node)
+gc.collect(0), gc.collect(1)
+del node
+memory.empty_caches()
+print((gc.get_freeze_count() > 10_000) * 2 + (left() is not None))
+"""
+
+
+def test_what_is_set_apart_stays_so_and_all_else_is_looked_at() -> None:
+    assert _grown(APART.format(set_apart="gc.freeze()")) == 2, "set apart, and no cycle is left"
+    assert _grown(APART.format(set_apart="")) == 1, "without it what is old is left to a full collection"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what it could give back")

@@ -298,7 +298,7 @@ def _wait_for_leaders(client: AdminClient, wanted: Mapping[str, TopicSpec]) -> N
         time.sleep(0.02)
 
 
-def _answered(answer: Any, timeout_seconds: float = ADMIN_TIMEOUT_SECONDS) -> Any:
+def _answered(answer: Any, timeout_seconds: float) -> Any:
     """What an admin client's question gave. The client gives up by itself; should it not, that is no wait for ever."""
     try:
         return answer.result(timeout_seconds + ADMIN_GRACE_SECONDS)
@@ -310,7 +310,7 @@ def topic_ids(services: Services, names: Iterable[str]) -> dict[str, str]:
     """The id that the broker gave each topic: another one under the same name is another topic."""
     client = admin(services)  # named: a client that is collected takes its unanswered requests with it
     answers = client.describe_topics(TopicCollection(list(names)), request_timeout=ADMIN_TIMEOUT_SECONDS)
-    return {name: str(_answered(answer).topic_id) for name, answer in answers.items()}
+    return {name: str(_answered(answer, ADMIN_TIMEOUT_SECONDS).topic_id) for name, answer in answers.items()}
 
 
 def topic_id(services: Services, name: str) -> str:

@@ -10,8 +10,8 @@ free (decision 14). So the threshold is fixed, and `malloc_trim` called now and 
 
     empty_caches()               # after many small objects were let go; `AtRest` does it when nothing comes any more
 
-Python's own allocator gives back arenas of 1 MB, each only when nothing in it is in use. One string is enough to keep
-one, and caches keep thousands: those of the last to come, so of the moment when memory was at its largest.
+One string is enough to keep a page of 4 kB or, with Python's own allocator, 1 MB. Caches keep thousands: those of the
+last to come, so of the moment when memory was at its largest.
 """
 
 import ctypes
@@ -67,17 +67,17 @@ def empty_caches() -> None:
     collector's own times. In one that has set apart (`gc.freeze`) what was there at its start that stays apart, and
     all else is looked at each time.
     """
-    set_apart = gc.get_freeze_count() > 0
-    gc.collect(1)
     # The interpreter's last 4,096 lookups of attributes each hold the name that was looked for, and extensions make a
     # new string for each lookup (`PyObject_GetAttrString`).
     _clear_lookups()
     # Thousands of freed tuples, lists and dicts wait to be used again until there is a full collection. With all
     # objects set apart it has nothing to look at.
-    if not set_apart:
+    if gc.get_freeze_count():
+        gc.collect()
+    else:
+        gc.collect(1)
         gc.freeze()
-    gc.collect()
-    if not set_apart:
+        gc.collect()
         gc.unfreeze()
     # The last 512 keys of objects decoded by msgspec, which lets go of them in every tenth full collection that visits
     # its module.

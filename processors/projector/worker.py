@@ -187,8 +187,7 @@ class _Worker:
 
     def _let_go(self) -> None:
         """What was made in the middle of a backlog and is kept (prepared statements, caches) lies among what has gone
-        since, and Python's allocator gives back only pieces in which nothing is left. It is made anew where it is
-        needed (decision 14).
+        since, and only pages in which nothing is left are given back. It is made anew where it is needed (decision 14).
         """
         self._store.close()
         empty_caches()

@@ -381,8 +381,8 @@ class LedgerWriter:
     def _snapshot(self, places: Iterable[tuple[str, int]]) -> int:
         """Save what has changed, then let go all that is saved: how many streams.
 
-        All at once: Python's allocator gives back only pieces of 1 MB in which nothing is left, and what goes one by
-        one leaves something in each (decision 14).
+        All at once: only pieces of memory in which nothing is left are given back, and what goes one by one leaves
+        something in each (decision 14).
         """
         failpoints.reach("ledger.before_flush")
         self._producer.flush(FLUSH_SECONDS)

@@ -59,12 +59,12 @@ def give_back() -> None:
         _trim(0)
 
 
-def empty_caches() -> None:
+def empty_caches(*, set_apart: bool = False) -> None:
     """Let go of what only caches and cycles hold; caches fill again as they are used. Costs microseconds, and the time
     for what is new since the last call.
 
     What lives now is not looked at again before the next full collection: for a process that does without the
-    collector's own times. In one that has set apart (`gc.freeze`) what was there at its start that stays apart, and
+    collector's own times. With `set_apart`, what was there at the start was set apart (`gc.freeze`): that stays so, and
     all else is looked at each time.
     """
     # The interpreter's last 4,096 lookups of attributes each hold the name that was looked for, and extensions make a
@@ -72,7 +72,7 @@ def empty_caches() -> None:
     _clear_lookups()
     # Thousands of freed tuples, lists and dicts wait to be used again until there is a full collection. With all
     # objects set apart it has nothing to look at.
-    if gc.get_freeze_count():
+    if set_apart:
         gc.collect()
     else:
         gc.collect(1)
@@ -88,7 +88,8 @@ def empty_caches() -> None:
 class AtRest:
     """Empties the caches once, at the first look that finds that nothing has come since the look before."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, set_apart: bool = False) -> None:
+        self._set_apart = set_apart
         self._came = False
         self._holds = False
 
@@ -102,7 +103,7 @@ class AtRest:
             self._came, self._holds = False, True
         elif self._holds:
             self._holds = False
-            empty_caches()
+            empty_caches(set_apart=self._set_apart)
 
 
 def _for_ever() -> None:

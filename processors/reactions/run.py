@@ -163,7 +163,7 @@ class Worker:
         self._look_back_at = 0.0
         # Cycles and caches hold what lies among all that a burst needed, and a megabyte of its pages with it (decision
         # 14).
-        self._at_rest = AtRest()
+        self._at_rest = AtRest(set_apart=True)
         self.ended = asyncio.Event()
         self.failure: BaseException | None = None
 

@@ -223,7 +223,7 @@ def test_what_a_backlog_left_on_the_connection_is_let_go(ledger, monkeypatch):
 def test_caches_are_emptied_when_nothing_comes_any_more(ledger, monkeypatch):
     monkeypatch.setattr(worker, "LOOK_BACK_SECONDS", 0.1)
     emptied = []
-    monkeypatch.setattr(memory, "empty_caches", lambda: emptied.append(True))
+    monkeypatch.setattr(memory, "empty_caches", lambda **_: emptied.append(True))
     log = orders_log(0)
     with running(ledger):
         send(ledger.services, log.records)

@@ -17,8 +17,8 @@ class _Engine:
 
 
 def test_caches_are_emptied_when_nothing_comes_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    emptied: list[bool] = []
-    monkeypatch.setattr(memory, "empty_caches", lambda: emptied.append(True))
+    emptied: list[dict[str, bool]] = []
+    monkeypatch.setattr(memory, "empty_caches", lambda **how: emptied.append(how))
     monkeypatch.setattr(run, "LOOK_BACK_SECONDS", 0.0)
 
     async def facts_and_looks() -> list[int]:
@@ -31,3 +31,4 @@ def test_caches_are_emptied_when_nothing_comes_any_more(monkeypatch: pytest.Monk
         return found
 
     assert asyncio.run(facts_and_looks()) == [0, 1, 1]
+    assert emptied == [{"set_apart": True}], "what was there at the start stays set apart"

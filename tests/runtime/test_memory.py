@@ -98,7 +98,7 @@ def test_what_a_cache_keeps_does_not_keep_what_lay_beside_it(cached: str) -> Non
 
 def test_caches_are_emptied_once_when_nothing_came_between_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     emptied: list[bool] = []
-    monkeypatch.setattr(memory, "empty_caches", lambda: emptied.append(True))
+    monkeypatch.setattr(memory, "empty_caches", lambda **_: emptied.append(True))
 
     def after(*steps: str) -> int:
         emptied.clear()
@@ -121,20 +121,21 @@ from runtime import memory
 class Node: pass
 
 gc.disable()
-{set_apart}
+if {set_apart}:
+    gc.freeze()
 node = Node()
 node.itself = node
 left = weakref.ref(node)
 gc.collect(0), gc.collect(1)
 del node
-memory.empty_caches()
+memory.empty_caches(set_apart={set_apart})
 print((gc.get_freeze_count() > 10_000) * 2 + (left() is not None))
 """
 
 
 def test_what_is_set_apart_stays_so_and_all_else_is_looked_at() -> None:
-    assert _grown(APART.format(set_apart="gc.freeze()")) == 2, "set apart, and no cycle is left"
-    assert _grown(APART.format(set_apart="")) == 1, "without it what is old is left to a full collection"
+    assert _grown(APART.format(set_apart=True)) == 2, "set apart, and no cycle is left"
+    assert _grown(APART.format(set_apart=False)) == 1, "without it what is old is left to a full collection"
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps what it could give back")

@@ -292,7 +292,7 @@ class Soak:
             "lag_p99": _p99(self.samples.lag),
             "ended_by_themselves": self.ended_by_themselves,
             "flat": flat,
-            "verdict": "passed" if verified and flat else "failed",
+            "verdict": "passed" if verified and flat and not self.load.failed else "failed",
         }
 
 

@@ -132,8 +132,8 @@ def test_partitions_read_again_from_their_beginning_change_nothing(fault_env: An
             for name in WORKERS:
                 _stop(ground, name, draw)
             _rewind(ground)
-            ground.shop.connection.execute("DELETE FROM ledger_positions")
-            ground.shop.connection.execute("DELETE FROM ledger_streams")
+            for table in ("ledger_positions", "ledger_streams", "ledger_answers"):
+                ground.shop.connection.execute(f"DELETE FROM {table}")
             ground.shop.start(*WORKERS)
             _same(ground, before, _everything(ground))
             ground.send(load(draw, f"{ground.prefix}n", orders=10)).join()

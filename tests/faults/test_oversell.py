@@ -263,5 +263,4 @@ def _judge(ground: Ground, storm: Storm) -> None:
         assert on_hand == reserved + available, (ground.seed, sku)
         if waiting[sku]:
             idle += available
-    # What an order that goes as a whole was offered and then could not use: free until the next unit moves.
-    ground.notes["free while somebody waits"] = int(idle)
+    assert idle == 0, (ground.seed, f"{idle} units are free while somebody waits who takes any of them")

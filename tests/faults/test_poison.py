@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -173,10 +173,16 @@ def _held_by_dead_letters(ground: Ground, spoilt: dict[tuple[str, int, int], Poi
     letters = {letter.first_place: letter for letter in read_letters(services)}
     expected = {Place(services.topic(topic), partition, offset) for topic, partition, offset in spoilt}
     assert letters.keys() == expected, (ground.seed, letters.keys() ^ expected)
+    kept: dict[Place, set[bytes | None]] = defaultdict(set)
+    for record in read_topics(ground.shop.env, ("dead-letters",)):
+        said = {name: (value or b"").decode() for name, value in record.headers}
+        place_found = Place(said["source_topic"], int(said["source_partition"]), int(said["source_offset"]))
+        kept[place_found].add(record.value)
     for at, poison in spoilt.items():
         letter = letters[Place(services.topic(at[0]), *at[1:])]
         assert poison.reason in ("", letter.reason), (ground.seed, at, poison.reason, letter.reason, letter.detail)
         assert letter.detail
+        assert kept[letter.first_place] == {poison.value}, (ground.seed, at, "other bytes than those that came")
 
 
 def _retried_and_closed(ground: Ground, count: int) -> None:

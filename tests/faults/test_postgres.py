@@ -35,6 +35,7 @@ from runtime.postgres import connect, wait_for_postgres
 from runtime.services import Services
 from runtime.settings import default_cache
 from tests.conftest import LedgerEnv, open_world
+from tests.faults.conftest import NODES
 from tests.faults.ground import FIRST_SEED, Ground, Sending, load, open_ground
 from tests.support.shop import PATIENCE_SECONDS, receive
 
@@ -48,8 +49,9 @@ SCOPES = ("database", "projector", "reactions", "ledger", "ledger_positions", "l
 
 
 @pytest.fixture(scope="module")
-def own_postgres(services: Services) -> Iterator[tuple[Embedded, Services]]:
-    """A PostgreSQL that may be killed: with fsync, as the product starts it, beside the session's Kafka."""
+def own_postgres(request: Any, services: Services) -> Iterator[tuple[Embedded, Services]]:
+    """A PostgreSQL that may be killed: with fsync, as the product starts it, beside the Kafka of `fault_env`."""
+    kafka = request.getfixturevalue("three_nodes")[1] if NODES == 3 else services
     folder = Path(tempfile.mkdtemp(prefix="order-ledger-postgres-"))
     folder.chmod(0o711)
     server = Embedded(folder / "home", Path(os.environ.get("ORDER_LEDGER_CACHE") or default_cache()))
@@ -57,7 +59,7 @@ def own_postgres(services: Services) -> Iterator[tuple[Embedded, Services]]:
     try:
         found = server.up(kafka=False)
         assert found.postgres is not None
-        yield server, replace(services, postgres=found.postgres, postgres_origin="configured")
+        yield server, replace(kafka, postgres=found.postgres, postgres_origin="configured")
     finally:
         server.destroy()
         shutil.rmtree(folder, ignore_errors=True)
@@ -65,7 +67,7 @@ def own_postgres(services: Services) -> Iterator[tuple[Embedded, Services]]:
 
 @pytest.fixture
 def own_env(own_postgres: tuple[Embedded, Services], tmp_path: Path) -> Iterator[LedgerEnv]:
-    with open_world(own_postgres[1], tmp_path) as env:
+    with open_world(own_postgres[1], tmp_path, replication=NODES) as env:
         yield env
 
 

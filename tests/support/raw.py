@@ -31,6 +31,7 @@ class Raw(NamedTuple):
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
     @property
     def place(self) -> tuple[str, int, int]:
@@ -67,7 +68,9 @@ def _raw(message: Message, prefix: str) -> Raw:
     key: Any = message.key()
     value: Any = message.value()
     topic = str(message.topic()).removeprefix(prefix)
-    return Raw(topic, int(message.partition() or 0), int(message.offset() or 0), message.timestamp()[1], key, value)
+    headers: Any = message.headers() or ()
+    number, offset = int(message.partition() or 0), int(message.offset() or 0)
+    return Raw(topic, number, offset, message.timestamp()[1], key, value, tuple(headers))
 
 
 def write(

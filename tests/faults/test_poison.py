@@ -137,7 +137,8 @@ def test_records_that_nobody_can_read_are_set_aside_and_their_neighbours_are_pro
     Seen to fail: before producers and the topic `dead-letters` took what intake topics take, the first record of more
     than 1 MB ended ledger and projector for good ("MSG_SIZE_TOO_LARGE"), and 109 commands stayed undecided. Where the
     reactions read a fact only as far as its place in the chain, they took what was cut behind it, then nothing more of
-    its partition: "line ('r20261127-o12', '1') has 1 open units at rest".
+    its partition: "line ('r20261127-o12', '1') has 1 open units at rest". With dead letters that kept 900 bytes of each
+    value: "other bytes than those that came".
     """
     with open_ground(fault_env, tmp_path, "ledger", "reactions", "projector") as ground:
         env = ground.shop.env

@@ -207,8 +207,8 @@ def test_workers_whose_log_cannot_be_written_go_on(fault_env: Any, tmp_path: Pat
     which the ledger tells in its log), then all is decided, no worker ends, also one that is started on the full disk;
     when there is room again, the log says how many lines are missing.
 
-    Seen to fail: with a log handler that passes on what its stream raises the workers ended, and commands stayed
-    undecided: "(127, 0, 0)" in flight at the end of all patience.
+    Seen to fail: with a log handler that passes on what its stream raises, "(127, 0, 0)" in flight at the end of all
+    patience: no command of the round was decided.
     """
     with small_disk(megabytes=2) as disk:
         env = replace(fault_env, env={**fault_env.env, "ORDER_LEDGER_HOME": str(disk.folder / "home")})

@@ -1,13 +1,15 @@
 """The contracts keep their promises: complete, documented, readable by every version, and the same as the classes."""
 
+import io
 import json
 import types
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import permutations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import fastavro
 import msgspec
 import pytest
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
@@ -29,6 +31,9 @@ CLASSES: dict[str, type[Any]] = {
 }
 # `recorded_at` of a command is the broker's time of its record: it is stamped by Kafka and stands in no schema.
 STAMPED_BY_THE_BROKER = {"recorded_at"}
+# What stands for the default of a field that has none.
+REQUIRED = object()
+A_TIME = datetime(2026, 11, 27, 18, tzinfo=UTC)
 
 
 def named_types(schema: Any) -> Iterator[dict[str, Any]]:
@@ -140,6 +145,84 @@ def test_a_class_has_the_fields_of_its_contract(full_name: str) -> None:
         if envelope is Recorded or name not in STAMPED_BY_THE_BROKER
     }
     assert {field["name"]: shape_of_schema(field["type"]) for field in fields[:-1]} == of_class
+
+
+def defaults(kind: type[Any], record: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Each field of a class and of the records in it: its path, its default there and its default in Avro."""
+    described = {field["name"]: field for field in record["fields"]}
+    for field in msgspec.structs.fields(kind):
+        avro = described[field.encode_name]
+        path = before + field.encode_name
+        yield path, default_of_class(field), avro.get("default", REQUIRED)
+        inner = next(named_types(avro["type"]), None)
+        if inner is not None:
+            yield from defaults(struct_in(field.type), inner, path + ".")
+
+
+def default_of_class(field: msgspec.structs.FieldInfo) -> Any:
+    """As JSON has it; REQUIRED where the field cannot be left out."""
+    if field.required:
+        return REQUIRED
+    factory = field.default_factory
+    default = field.default if factory is msgspec.NODEFAULT else factory()
+    return msgspec.json.decode(msgspec.json.encode(default))
+
+
+def struct_in(kind: Any) -> type[Any]:
+    """The record that a field holds: itself, as an option or as elements of a list."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return kind
+    return struct_in(next(branch for branch in get_args(kind) if branch is not type(None)))
+
+
+@pytest.mark.parametrize("full_name", sorted(CLASSES))
+def test_what_may_be_left_out_in_json_may_be_left_out_in_avro(full_name: str) -> None:
+    data = newest(full_name).schema["fields"][-1]["type"]
+    differ = [found for found in defaults(CLASSES[full_name], data) if found[1] != found[2]]
+    assert differ == [], "field, default of the class, default in Avro"
+
+
+@pytest.mark.parametrize("contract", ALL, ids=IDS)
+def test_a_sender_may_leave_out_of_the_envelope_what_may_be_null(contract: Contract) -> None:
+    for field in contract.schema["fields"]:
+        assert isinstance(field["type"], list) is ("default" in field), field["name"]
+
+
+PATTERNS = {"^[A-Z]{2}$": "DE", "^[A-Z]{3}$": "EUR"}
+
+
+def only_required(kind: Any, *, lists: bool) -> Any:
+    """The least that a plain client has to write; with `lists`, each has one element, so that its fields are tried."""
+    if get_origin(kind) is Annotated:
+        base, *notes = get_args(kind)
+        patterns = [note.pattern for note in notes if isinstance(note, msgspec.Meta) and note.pattern]
+        return PATTERNS[patterns[0]] if patterns else only_required(base, lists=lists)
+    if get_origin(kind) in (Union, types.UnionType):
+        return only_required(next(branch for branch in get_args(kind) if branch is not type(None)), lists=lists)
+    if get_origin(kind) is tuple:
+        return [only_required(get_args(kind)[0], lists=lists)]
+    if get_origin(kind) is Literal:
+        return get_args(kind)[0]
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return {
+            field.encode_name: only_required(field.type, lists=lists)
+            for field in msgspec.structs.fields(kind)
+            if field.required or (lists and get_origin(field.type) is tuple)
+        }
+    return {str: "a", int: 1, float: 1.0, bool: True, datetime: A_TIME}[kind]
+
+
+@pytest.mark.parametrize("lists", [True, False])
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_a_plain_client_leaves_out_the_optional_fields_of_a_command(name: str, *, lists: bool) -> None:
+    row = COMMANDS[name]
+    schema = fastavro.parse_schema(newest(row.schema).schema)
+    data = only_required(row.data, lists=lists)
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, schema, {"id": "a", "channel": "a", "occurred_at": A_TIME, "data": data})
+    body.seek(0)
+    read: Any = fastavro.schemaless_reader(body, schema, None)
+    assert msgspec.convert(read["data"], row.data) == msgspec.convert(data, row.data)
 
 
 def test_files_ids_and_catalogue_list_the_same_contracts() -> None:

@@ -9,11 +9,11 @@ at a time, so what answers an earlier one is given back: taken for an answer to 
 on while that is still under way, and go round for ever with two answers that each come for the question of the other.
 """
 
+from events.attempts import round_of
 from events.envelope import Refused
 from events.orders import amending, holding, promising
 from events.orders import commands as c
 from events.orders import facts as f
-from events.orders.attempts import round_of
 from events.orders.decision import Decision
 from events.orders.state import Line
 
@@ -29,11 +29,13 @@ def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
             return decision.unknown_line(f"answers for order {decision.order.order_id} were not taken", answer.line_id)
         if answer.stock_version <= line.answered:
             continue
-        if amending.take_answer(decision, line, answer):
+        if answer.outcome != "shipped" and amending.take_answer(decision, line, answer):
             continue
         order = decision.order
         stale = order.as_a_whole and round_of(answer.attempt) < order.sourced_round
         match answer.outcome:
+            case "shipped":
+                _shipped(decision, line, answer)
             case "reserved" | "waiting" if stale:
                 decision.surrender(line, answer, answer.quantity)
             case "refused" | "offered" if stale:
@@ -163,6 +165,55 @@ def _lost(decision: Decision, line: Line, answer: c.Answer) -> None:
         )
     else:
         _note(decision, line, answer, 0)
+
+
+def _shipped(decision: Decision, line: Line, answer: c.Answer) -> None:
+    """What was held, waited or was asked for has left with a parcel, before the order knew of it.
+
+    Where the order has taken it for units that are still wanted, these are open again: what was held for the parcel's
+    own units is given back, for it was meant for others.
+    """
+    key = (answer.attempt, answer.location_id)
+    covering = sum(cover.quantity for cover in line.covers if (cover.attempt, cover.location_id) == key)
+    left = answer.quantity - min(answer.quantity, covering)
+    held = min(left, sum(hold.quantity for hold in line.holds if (hold.attempt, hold.location_id) == key))
+    if held:
+        decision.add(
+            f.LineDeallocated(
+                order_id=decision.order.order_id,
+                line_id=line.line_id,
+                sku=line.sku,
+                location_id=answer.location_id,
+                quantity=held,
+                attempt=answer.attempt,
+                reason="shipped",
+                releases=(),
+                stock_version=answer.stock_version,
+            )
+        )
+    if left and not answer.location_id and any(wait.attempt == answer.attempt for wait in line.waits):
+        kept = [
+            wait._replace(quantity=wait.quantity - left) if wait.attempt == answer.attempt else wait
+            for wait in line.waits
+        ]
+        decision.add(
+            f.BackorderReopened(
+                order_id=decision.order.order_id,
+                line_id=line.line_id,
+                sku=line.sku,
+                quantity=line.backordered,
+                releases=tuple(
+                    f.Release(
+                        line_id=line.line_id, sku=line.sku, attempt=wait.attempt, location_id="", quantity=wait.quantity
+                    )
+                    for wait in kept
+                    if wait.attempt != WHOLE_ORDER and wait.quantity > 0
+                ),
+                reason="shipped",
+            )
+        )
+    _note(decision, line, answer, answer.quantity)
+    decision.give_back_covers(line.line_id)
 
 
 def _go_on_as_a_whole(decision: Decision, *, refused: bool) -> None:

@@ -12,10 +12,10 @@ of which nothing is promised yet (its release_at lies ahead, or it goes as a who
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from events.attempts import round_of
 from events.envelope import Refused
 from events.orders import commands as c
 from events.orders import facts as f
-from events.orders.attempts import round_of
 from events.orders.decision import Decision
 from events.orders.refusals import too_valuable, unreadable_promise
 from events.orders.state import AmendedLine, Line, Order

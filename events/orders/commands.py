@@ -65,7 +65,7 @@ class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
     line_id: Id
     attempt: Natural
-    outcome: Literal["reserved", "refused", "waiting", "offered", "expired", "released", "promised"]
+    outcome: Literal["reserved", "refused", "waiting", "offered", "expired", "released", "promised", "shipped"]
     location_id: Text
     quantity: Quantity
     available: Total | None = None

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from events.ahead import use_up
+from events.attempts import round_of
 from events.envelope import Command, Refused
 from events.orders import commands as c
 from events.orders import facts as f
@@ -189,21 +191,62 @@ class Decision:
         )
 
     def surrender(self, line: Line, answer: c.Answer, surplus: int) -> None:
-        """Give back what came for units that are not wanted any more."""
+        """Give back what came for units that are not wanted any more; what came for units that have left is kept."""
         if not surplus:
             return
         where = answer.location_id if answer.outcome == "reserved" else ""
-        self.add(
-            f.ReservationSurrendered(
-                order_id=self.order.order_id,
-                line_id=line.line_id,
-                sku=line.sku,
-                quantity=surplus,
-                attempt=answer.attempt,
-                releases=(_release(line, answer.attempt, where, surplus),),
-                stock_version=answer.stock_version,
+        gone = self._covered(line, answer, surplus)
+        if surplus > gone:
+            self.add(
+                f.ReservationSurrendered(
+                    order_id=self.order.order_id,
+                    line_id=line.line_id,
+                    sku=line.sku,
+                    quantity=surplus - gone,
+                    attempt=answer.attempt,
+                    releases=(_release(line, answer.attempt, where, surplus - gone),),
+                    stock_version=answer.stock_version,
+                )
             )
-        )
+        if gone:
+            self.add(
+                f.AllocationAnswered(
+                    order_id=self.order.order_id,
+                    line_id=line.line_id,
+                    sku=line.sku,
+                    attempt=answer.attempt,
+                    outcome="covers",
+                    location_id=where,
+                    quantity=gone,
+                    stock_version=answer.stock_version,
+                )
+            )
+
+    def _covered(self, line: Line, answer: c.Answer, units: int) -> int:
+        """How many of these units are for some that have left: the stock stream finds them, too, and lets go."""
+        left = line.ahead
+        for cover in line.covers:
+            left, _ = use_up(left, round_of(cover.attempt), cover.quantity)
+        return use_up(left, round_of(answer.attempt), units)[1]
+
+    def give_back_covers(self, line_id: str) -> None:
+        """What is held for units that have left, and is more than those that stock has not spoken of, is given back."""
+        line = self.order.lines[line_id]
+        left = line.ahead
+        for cover in line.covers:
+            left, needed = use_up(left, round_of(cover.attempt), cover.quantity)
+            if needed < cover.quantity:
+                surplus = cover.quantity - needed
+                self.add(
+                    f.ReservationSurrendered(
+                        order_id=self.order.order_id,
+                        line_id=line_id,
+                        sku=line.sku,
+                        quantity=surplus,
+                        attempt=cover.attempt,
+                        releases=(_release(line, cover.attempt, cover.location_id, surplus),),
+                    )
+                )
 
     # Refusals that several commands share.
 

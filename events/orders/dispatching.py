@@ -1,8 +1,12 @@
 """A parcel has left. It is recorded as it happened; only more than was ever ordered is impossible, and refused.
 
     dispatch what is held at WH1           -> ShipmentDispatched
+    … what stock is still being asked for  -> ShipmentDispatched(ahead): that is its allocation
     … what is held elsewhere, or waits     -> ShipmentDispatched, DispatchDiffered: for a person to look at
     … what was cancelled in the meantime   -> ShipmentDispatched, DispatchCrossed: a service case is opened
+
+The dispatch of a unit that the order has no answer for contradicts nothing: only the ledger was not quick enough. The
+SKU's stream takes what it holds, or is going to hold, for such units as gone with the parcel (`events.ahead`).
 
 Units that were cancelled and left all the same are shipped units from then on: they can be delivered and sent back like
 others. Cancelled units count in what the order is worth, so the bound of a refund is the same before and after; units
@@ -17,7 +21,7 @@ from events.orders import amending
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
-from events.orders.state import Line
+from events.orders.state import Line, Order
 from events.values import Consumed
 
 Planned: TypeAlias = Literal["elsewhere", "backordered", "open", "held"]
@@ -45,7 +49,7 @@ def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
     shipped, differing, crossed = [], [], []
     for line_id, quantity in wanted.items():
         line = order.lines[line_id]
-        part, different = _shipped(line, quantity, data.location_id, held=order.held_until(line) is not None)
+        part, different = _shipped(order, line, quantity, data.location_id)
         shipped.append(part)
         differing += different
         if part.from_cancelled + part.from_removed:
@@ -64,6 +68,7 @@ def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
             tracking_number=data.tracking_number,
             expected_at=data.expected_at,
             lines=tuple(shipped),
+            cart_id=order.cart_id if any(part.ahead for part in shipped) else None,
         )
     )
     if differing:
@@ -111,7 +116,7 @@ def crossing_case(order_id: str, shipment_id: str) -> str:
     return "crossing-" + blake2b(f"{order_id}\0{shipment_id}".encode(), digest_size=8).hexdigest()
 
 
-def _shipped(line: Line, quantity: int, location_id: str, *, held: bool) -> tuple[f.ShippedLine, list[f.DifferingLine]]:
+def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple[f.ShippedLine, list[f.DifferingLine]]:
     """Use up what is held here, then elsewhere, then places in the queue, then open units; the rest was called off."""
     consumed: list[Consumed] = []
     left = quantity
@@ -133,6 +138,9 @@ def _shipped(line: Line, quantity: int, location_id: str, *, held: bool) -> tupl
     waited = sum(use(wait.attempt, "", wait.quantity) for wait in line.waits)
     from_open = min(left, line.open)
     from_cancelled = min(left - from_open, line.cancelled)
+    # Nobody looks for idle units, so they leave first: what is being looked for may still be held for others of them.
+    idle = min(from_open, line.idle)
+    ahead = from_open - idle
     part = f.ShippedLine(
         line_id=line.line_id,
         sku=line.sku,
@@ -144,13 +152,18 @@ def _shipped(line: Line, quantity: int, location_id: str, *, held: bool) -> tupl
         from_removed=left - from_open - from_cancelled,
         consumed=tuple(consumed),
         exchange=line.in_exchange,
+        ahead=ahead,
+        ahead_round=order.sourced_round if ahead else 0,
+        ahead_apart=order.amendment.round if ahead and order.amendment else 0,
     )
+    # An order that goes as a whole asks line by line: while it may, it has no answer for any of them.
+    asking = order.may_source and not order.in_a_queue(line.line_id)
     planned_otherwise: tuple[tuple[int, Planned], ...] = (
         (elsewhere, "elsewhere"),
         (waited, "backordered"),
-        (from_open, "open"),
+        (0 if asking else idle, "open"),
     )
-    if held:
+    if order.held_until(line) is not None:
         # Wherever its units were: it was not to leave before what it is sent in exchange for had come.
         planned_otherwise = ((here + elsewhere + waited + from_open, "held"),)
     differing = [

@@ -5,8 +5,9 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from events.ahead import Ahead, add_ahead, use_up
+from events.attempts import round_of
 from events.orders import facts as f
-from events.orders.attempts import round_of
 from events.orders.state import AmendedLine, Amendment, Hold, Line, Order, Queued, Return, Shipment, Wait
 from events.refusal import CommandRefused
 
@@ -57,8 +58,7 @@ def evolve(
         case f.AllocationAnswered():
             return _with(order, _answered(order.lines[fact.line_id], fact))
         case f.ReservationSurrendered():
-            line = order.lines[fact.line_id]
-            return _with(order, replace(line, answered=_newest(line, fact.stock_version)))
+            return _with(order, _surrendered(order.lines[fact.line_id], fact))
         case f.OrderCancelled():
             return _cancelled(order, fact)
         case f.OrderAmended():
@@ -170,16 +170,25 @@ def _deallocated(line: Line, fact: f.LineDeallocated) -> Line:
 
 
 def _answered(line: Line, fact: f.AllocationAnswered) -> Line:
+    line = replace(line, answered=_newest(line, fact.stock_version))
+    hold = Hold(fact.attempt, fact.location_id, fact.quantity)
+    if fact.outcome == "covers":
+        return replace(line, covers=_add_hold(line.covers, hold))
+    if fact.outcome == "shipped":
+        left, _ = use_up(line.ahead, round_of(fact.attempt), fact.quantity)
+        return replace(line, ahead=left, covers=_less(line.covers, hold))
     excluded = line.excluded
     if fact.outcome == "refused" and fact.location_id not in excluded:
         excluded = (*excluded, fact.location_id)
-    return replace(
-        line,
-        idle=line.idle + fact.quantity,
-        sourcing=line.sourcing - fact.quantity,
-        excluded=excluded,
-        answered=_newest(line, fact.stock_version),
-    )
+    return replace(line, idle=line.idle + fact.quantity, sourcing=line.sourcing - fact.quantity, excluded=excluded)
+
+
+def _surrendered(line: Line, fact: f.ReservationSurrendered) -> Line:
+    if fact.stock_version is not None:  # an answer that has just come
+        return replace(line, answered=_newest(line, fact.stock_version))
+    for release in fact.releases:
+        line = replace(line, covers=_less(line.covers, Hold(release.attempt, release.location_id, release.quantity)))
+    return line
 
 
 def _backordered(line: Line, fact: f.LineBackordered) -> Line:
@@ -215,6 +224,7 @@ def _dispatched(order: Order, fact: f.ShipmentDispatched) -> Order:
             removed=line.removed - shipped.from_removed,
             cancelled=line.cancelled - shipped.from_cancelled,
             shipped=line.shipped + shipped.quantity,
+            ahead=add_ahead(line.ahead, Ahead(shipped.ahead, shipped.ahead_round, shipped.ahead_apart)),
         )
         order = _with(order, line)
     shipment = Shipment(

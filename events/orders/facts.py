@@ -71,7 +71,7 @@ class Excluded(Struct, frozen=True, kw_only=True):
 
 
 class ShippedLine(Struct, frozen=True, kw_only=True):
-    """What a shipment holds of a line."""
+    """What a shipment holds of a line. `ahead` of the open units left while stock was being asked (`events.ahead`)."""
 
     line_id: Id
     sku: Id
@@ -83,6 +83,9 @@ class ShippedLine(Struct, frozen=True, kw_only=True):
     from_removed: Natural = 0
     consumed: tuple[Consumed, ...]
     exchange: bool = False
+    ahead: Natural = 0
+    ahead_round: Natural = 0
+    ahead_apart: Natural = 0
 
 
 class DifferingLine(Struct, frozen=True, kw_only=True):
@@ -385,6 +388,7 @@ class ShipmentDispatched(Struct, frozen=True, kw_only=True):
     tracking_number: Text | None = None
     expected_at: UtcTime | None = None
     lines: tuple[ShippedLine, ...]
+    cart_id: Id | None = None
 
 
 class DispatchDiffered(Struct, frozen=True, kw_only=True):

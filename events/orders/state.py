@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from events.ahead import Ahead
 from events.values import Attribute
 
 
@@ -35,6 +36,8 @@ class Line(Struct, frozen=True, kw_only=True):
     `exchange_for` is the return that it was added for, or empty. `removed` units were amended away: they are not
     `ordered` any more. `excluded` have just refused the line, `rejected_by` are locations that looked and could not
     provide it, or are not to. `told` is the time by which the customer was last told to expect units that wait.
+    `ahead` are shipped units that stock has not said anything of yet; `covers` is what stock has held for some of them,
+    at an empty location what waits for them: it will say that this left with the parcel.
     """
 
     line_id: str
@@ -59,6 +62,8 @@ class Line(Struct, frozen=True, kw_only=True):
     customised: bool = False
     attributes: tuple[Attribute, ...] = ()
     exchange_for: str = ""
+    ahead: tuple[Ahead, ...] = ()
+    covers: tuple[Hold, ...] = ()
 
     @property
     def open(self) -> int:

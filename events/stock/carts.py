@@ -81,6 +81,19 @@ def take_over(decision: Decision, cart_id: str | None, location_id: str, quantit
         )
 
 
+def use_up(decision: Decision, cart_id: str | None, location_id: str, quantity: int) -> None:
+    """Units of the cart's order have left: the cart lets go of as many, those first that it holds where they left."""
+    if cart_id is None:
+        return
+    left = quantity
+    places = locations(decision.stock, cart_id)
+    for place in sorted(places, key=lambda place: (place != location_id, place)):
+        units = min(left, held(decision.stock, cart_id, place))
+        if units:
+            left -= units
+            take_over(decision, cart_id, place, units)
+
+
 def _holds(stock: Stock, cart_id: str | None, location_id: str) -> list[tuple[Hold, Reservation]]:
     if cart_id is None or cart_id not in stock.carts:
         return []

@@ -236,6 +236,10 @@ class ShipStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     line_id: Id
     shipment_id: Id
     consumed: tuple[Consumed, ...] = ()
+    ahead: Natural = 0
+    ahead_round: Natural = 0
+    ahead_apart: Natural = 0
+    cart_id: Id | None = None
 
 
 class ReturnStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

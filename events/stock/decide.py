@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import assert_never
 
+from events.ahead import Ahead, total, use_up
+from events.attempts import round_of
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
 from events.stock import carts, counting, incoming, promising, quality, rejecting, selling, transferring
 from events.stock import commands as c
@@ -132,13 +134,20 @@ def _reserve(decision: Decision, data: c.ReserveStock) -> Refused | None:
     released_before = attempt in stock.tombstones
     if attempt in stock.answered and not released_before:
         return _answered_already(attempt, data.sku)
+    # Of what has left already, nothing is held.
+    quantity = data.quantity
+    if for_order and not released_before:
+        quantity -= _left_before(decision, attempt, quantity)
+        if not quantity:
+            return None
+    stock = decision.stock
     free = carts.free_with(stock, data.cart_id, data.location_id, data.for_channel)
-    if released_before or free < data.quantity:
+    if released_before or free < quantity:
         decision.add(
             f.ReservationRefused(
                 sku=data.sku,
                 location_id=data.location_id,
-                quantity=data.quantity,
+                quantity=quantity,
                 order_id=data.order_id,
                 line_id=data.line_id,
                 attempt=data.attempt,
@@ -148,12 +157,12 @@ def _reserve(decision: Decision, data: c.ReserveStock) -> Refused | None:
             )
         )
         return None
-    carts.take_over(decision, data.cart_id, data.location_id, data.quantity)
+    carts.take_over(decision, data.cart_id, data.location_id, quantity)
     decision.add(
         f.StockReserved(
             sku=data.sku,
             location_id=data.location_id,
-            quantity=data.quantity,
+            quantity=quantity,
             order_id=data.order_id,
             line_id=data.line_id,
             attempt=data.attempt,
@@ -166,11 +175,14 @@ def _reserve(decision: Decision, data: c.ReserveStock) -> Refused | None:
 
 
 def _await(decision: Decision, data: c.AwaitStock) -> Refused | None:
-    stock = decision.stock
     attempt = Attempt(data.order_id, data.line_id, data.attempt)
-    if attempt in stock.answered:
+    if attempt in decision.stock.answered:
         return _answered_already(attempt, data.sku)
-    waiting = Waiting(data.quantity, data.placed_at, data.mode, data.for_channel, data.locations, data.not_at)
+    quantity = data.quantity - _left_before(decision, attempt, data.quantity)
+    if not quantity:
+        return None
+    stock = decision.stock
+    waiting = Waiting(quantity, data.placed_at, data.mode, data.for_channel, data.locations, data.not_at)
     free = decision.free_for(waiting)
     mode = "offer" if data.mode == "take" else data.mode
     if mode == "offer":
@@ -179,24 +191,24 @@ def _await(decision: Decision, data: c.AwaitStock) -> Refused | None:
             carts.free_with(stock, data.cart_id, place, data.for_channel) - stock.level(place).free(data.for_channel)
             for place in places
         )
-        if data.mode == "take" and free >= data.quantity:
+        if data.mode == "take" and free >= quantity:
             # It asks line by line, and this one it could not find: told to try again it would not find it again, for as
             # long as the tables that it looks at are behind.
-            decision.grant(attempt, waiting, data.quantity, waited=False)
+            decision.grant(attempt, waiting, quantity, waited=False)
             return None
-        if free + from_cart >= data.quantity:
-            decision.offer(attempt, data.quantity)
+        if free + from_cart >= quantity:
+            decision.offer(attempt, quantity)
             return None
         # An order that waits as a whole lets go of what its other lines hold. That alone must not call it back:
         # it would find what it has just found, and wait and be called again for ever. What this line held is gone.
-        left = data.quantity + sum(
+        left = quantity + sum(
             held.quantity
             for holder, by_location in stock.reservations.items()
             if holder.order_id == data.order_id and holder.line_id != data.line_id
             for held in by_location.values()
         )
     else:
-        left = data.quantity - carts.grant(decision, attempt, data.cart_id, data.quantity)
+        left = quantity - carts.grant(decision, attempt, data.cart_id, quantity)
         left -= decision.grant(attempt, waiting, min(free, left), waited=False)
     if left:
         decision.add(
@@ -217,6 +229,17 @@ def _await(decision: Decision, data: c.AwaitStock) -> Refused | None:
             # It may have been offered what is free, and cannot use it: that is for the others.
             decision.serve_queue(anew=True)
     return None
+
+
+def _left_before(decision: Decision, attempt: Attempt, quantity: int) -> int:
+    """How many of the units asked for have left with a parcel already; stated, so that the order knows."""
+    known = decision.stock.aheads.get(attempt[:2])
+    if known is None:
+        return 0
+    _, units = use_up(known.left, round_of(attempt.attempt), quantity)
+    if units:
+        _end_wait(decision, attempt, units, shipped=True)
+    return units
 
 
 def _release(decision: Decision, data: c.ReleaseStock) -> Refused | None:
@@ -307,6 +330,7 @@ def _ship(decision: Decision, data: c.ShipStock) -> Refused | None:
             used.append(taken)
         else:
             elsewhere.append((attempt, taken))
+    unknown, ahead = _held_for_what_left(stock, data)
     decision.add(
         f.StockShipped(
             sku=data.sku,
@@ -317,39 +341,96 @@ def _ship(decision: Decision, data: c.ShipStock) -> Refused | None:
             line_id=data.line_id,
             shipment_id=data.shipment_id,
             consumed=tuple(used),
+            ahead=ahead,
+            ahead_round=data.ahead_round if ahead else 0,
+            ahead_apart=data.ahead_apart if ahead else 0,
         )
     )
     for attempt, part in elsewhere:
-        decision.add(
-            f.StockReleased(
-                sku=data.sku,
-                location_id=part.location_id,
-                quantity=part.quantity,
-                order_id=attempt.order_id,
-                line_id=attempt.line_id,
-                attempt=attempt.attempt,
-                for_order=True,
-            )
-        )
+        _let_go(decision, attempt, part, shipped=False)
+    for attempt, part in unknown:
+        if part.location_id:
+            _let_go(decision, attempt, part, shipped=True)
+        else:
+            _end_wait(decision, attempt, part.quantity, shipped=True)
     for part in data.consumed:
         attempt = Attempt(data.order_id, data.line_id, part.attempt)
         if not part.location_id and attempt in decision.stock.queue:
             _end_wait(decision, attempt, part.quantity)
+    carts.use_up(decision, data.cart_id, data.location_id, ahead)
     return None
 
 
-def _end_wait(decision: Decision, attempt: Attempt, quantity: int) -> None:
-    """Units leave the queue; the place of an order that goes as a whole is one thing and ends whole."""
-    waiting = decision.stock.queue[attempt]
-    if waiting.mode == "offer":
-        quantity = waiting.quantity
+def _held_for_what_left(stock: Stock, data: c.ShipStock) -> tuple[list[tuple[Attempt, Consumed]], int]:
+    """What is held or waits for units of the parcel and the order does not know of; and units of which nothing is.
+
+    The order had used up all that it knew of. What waited may have been granted since; for units that it had no answer
+    for, everything else that its line holds is meant, first what is held here. An offer holds nothing, and is for all
+    lines of an order that goes as a whole: the order itself takes it back.
+    """
+    attempts = stock.holders.get((data.order_id, data.line_id), ())
+    known = {(part.attempt, part.location_id): part.quantity for part in data.consumed}
+    held: list[tuple[Attempt, str, int]] = []
+    for attempt in attempts:
+        for location_id, reservation in stock.reservations.get(attempt, {}).items():
+            units = reservation.quantity - known.get((attempt.attempt, location_id), 0)
+            if reservation.for_order and units > 0:
+                held.append((attempt, location_id, units))
+        waiting = stock.queue.get(attempt)
+        if waiting is not None and waiting.mode != "offer":
+            units = waiting.quantity - known.get((attempt.attempt, ""), 0)
+            if units > 0:
+                held.append((attempt, "", units))
+    granted = {
+        attempt.attempt: known.get((attempt.attempt, ""), 0)
+        - (stock.queue[attempt].quantity if attempt in stock.queue else 0)
+        for attempt in attempts
+    }
+    left: tuple[Ahead, ...] = (Ahead(data.ahead, data.ahead_round, data.ahead_apart),) if data.ahead else ()
+    parts: list[tuple[Attempt, Consumed]] = []
+    for attempt, location_id, units in sorted(held, key=lambda row: (row[1] != data.location_id, not row[1], row)):
+        found = 0
+        if location_id and granted[attempt.attempt] > 0:
+            found = min(units, granted[attempt.attempt])
+            granted[attempt.attempt] -= found
+        left, asked = use_up(left, round_of(attempt.attempt), units - found)
+        if found + asked:
+            consumed = Consumed(attempt=attempt.attempt, location_id=location_id, quantity=found + asked)
+            parts.append((attempt, consumed))
+    return parts, total(left)
+
+
+def _let_go(decision: Decision, attempt: Attempt, part: Consumed, *, shipped: bool) -> None:
     decision.add(
-        f.WaitEnded(
+        f.StockReleased(
             sku=decision.stock.sku,
-            quantity=min(quantity, waiting.quantity),
+            location_id=part.location_id,
+            quantity=part.quantity,
             order_id=attempt.order_id,
             line_id=attempt.line_id,
             attempt=attempt.attempt,
+            for_order=True,
+            shipped=shipped,
+        )
+    )
+
+
+def _end_wait(decision: Decision, attempt: Attempt, quantity: int, *, shipped: bool = False) -> None:
+    """Units leave the queue; the place of an order that goes as a whole is one thing and ends whole.
+
+    `shipped`: their goods have left, perhaps before they could wait.
+    """
+    waiting = decision.stock.queue.get(attempt)
+    if waiting is not None:
+        quantity = waiting.quantity if waiting.mode == "offer" else min(quantity, waiting.quantity)
+    decision.add(
+        f.WaitEnded(
+            sku=decision.stock.sku,
+            quantity=quantity,
+            order_id=attempt.order_id,
+            line_id=attempt.line_id,
+            attempt=attempt.attempt,
+            shipped=shipped,
         )
     )
 

@@ -6,6 +6,8 @@ from typing import assert_never
 import immutables
 from msgspec.structs import replace
 
+from events.ahead import Ahead, add_ahead, use_up
+from events.attempts import round_of
 from events.refusal import CommandRefused
 from events.stock import facts as f
 from events.stock.expected import NOTHING_EXPECTED, Expected, Source, Transfer, expect, next_due
@@ -16,9 +18,11 @@ from events.stock.state import (
     COUNTS_KEPT,
     MOVES_KEPT,
     TOMBSTONES_KEPT_DAYS,
+    Aheads,
     Attempt,
     CountApplied,
     CountAsked,
+    LeftAhead,
     Level,
     Moment,
     Move,
@@ -28,6 +32,8 @@ from events.stock.state import (
     Waiting,
     carts_with,
     carts_without,
+    holders_with,
+    holders_without,
     moment,
     turn,
 )
@@ -46,6 +52,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             for part in fact.consumed:
                 attempt = Attempt(fact.order_id, fact.line_id, part.attempt)
                 stock = _unhold(stock, attempt, part.location_id, part.quantity)
+            stock = _left_ahead(stock, fact, recorded_at) if fact.ahead else stock
             return _move(stock, fact.location_id, -fact.quantity, when, reserved=-fact.from_reserved)
         case f.ReservationRefused():
             return _heard_of(stock, Attempt(fact.order_id, fact.line_id, fact.attempt))
@@ -89,7 +96,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
             return _heard_of(_leave_queue(stock, attempt, fact.quantity), attempt)
         case f.WaitEnded():
-            return _leave_queue(stock, Attempt(fact.order_id, fact.line_id, fact.attempt), fact.quantity)
+            return _wait_ended(stock, fact)
         case f.BackorderPromised():
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
             return replace(stock, promises=_promised(stock, attempt, fact.expected_at))
@@ -341,10 +348,13 @@ def _hold(stock: Stock, attempt: Attempt, location_id: str, reservation: Reserva
     if reservation is not None:
         held[location_id] = reservation
     reservations = stock.reservations.set(attempt, held) if held else stock.reservations.delete(attempt)
+    holders = stock.holders
+    if attempt not in stock.queue and (attempt in stock.reservations) != bool(held):
+        holders = holders_with(holders, attempt) if held else holders_without(holders, attempt)
     ended = before.expires_at if before else None
     ends = reservation.expires_at if reservation else None
     if ended is None and ends is None:
-        return replace(stock, reservations=reservations)
+        return replace(stock, reservations=reservations, holders=holders)
     lapsing, carts, hold = stock.lapsing, stock.carts, Hold(attempt, location_id)
     if ended != ends:
         lapsing = lapsing if ended is None else lapsing_without(lapsing, hold, ended)
@@ -353,7 +363,7 @@ def _hold(stock: Stock, attempt: Attempt, location_id: str, reservation: Reserva
     is_of_a_cart = reservation is not None and reservation.of_a_cart
     if was_of_a_cart != is_of_a_cart:
         carts = carts_with(carts, hold) if is_of_a_cart else carts_without(carts, hold)
-    return replace(stock, reservations=reservations, lapsing=lapsing, carts=carts)
+    return replace(stock, reservations=reservations, holders=holders, lapsing=lapsing, carts=carts)
 
 
 def _unhold(stock: Stock, attempt: Attempt, location_id: str, quantity: int) -> Stock:
@@ -367,7 +377,13 @@ def _join_queue(stock: Stock, attempt: Attempt, waiting: Waiting) -> Stock:
     youngest = mine if stock.youngest is None else max(stock.youngest, mine)
     known = stock.queue.get(attempt)
     awaited = stock.awaited + waiting.quantity - (known.quantity if known else 0)
-    return replace(stock, queue=stock.queue.set(attempt, waiting), awaited=awaited, youngest=youngest)
+    return replace(
+        stock,
+        queue=stock.queue.set(attempt, waiting),
+        holders=holders_with(stock.holders, attempt),
+        awaited=awaited,
+        youngest=youngest,
+    )
 
 
 def _promised(stock: Stock, attempt: Attempt, expected_at: datetime | None) -> Promises:
@@ -387,6 +403,7 @@ def _leave_queue(stock: Stock, attempt: Attempt, quantity: int) -> Stock:
     return replace(
         stock,
         queue=stock.queue.delete(attempt),
+        holders=stock.holders if attempt in stock.reservations else holders_without(stock.holders, attempt),
         awaited=stock.awaited - waiting.quantity,
         youngest=stock.youngest if len(stock.queue) > 1 else None,
         promises=_promised(stock, attempt, None),
@@ -412,9 +429,40 @@ def _heard_of(stock: Stock, attempt: Attempt) -> Stock:
 
 def _buried(stock: Stock, attempt: Attempt, recorded_at: datetime) -> Stock:
     """Remember a release that came before its attempt; once a day forget those of long ago."""
+    stock, day = _on_day(stock, recorded_at)
+    return replace(stock, tombstones=stock.tombstones.set(attempt, day))
+
+
+def _left_ahead(stock: Stock, fact: f.StockShipped, recorded_at: datetime) -> Stock:
+    """Remember units whose question is still to come; once a day forget those of long ago."""
+    stock, day = _on_day(stock, recorded_at)
+    line = (fact.order_id, fact.line_id)
+    known = stock.aheads[line].left if line in stock.aheads else ()
+    left = add_ahead(known, Ahead(fact.ahead, fact.ahead_round, fact.ahead_apart))
+    return replace(stock, aheads=stock.aheads.set(line, LeftAhead(left, day)))
+
+
+def _on_day(stock: Stock, recorded_at: datetime) -> tuple[Stock, int]:
+    """The SKU without what it need not remember on the day of this fact, and that day."""
     day = int(recorded_at.timestamp()) // SECONDS_PER_DAY
-    tombstones = stock.tombstones
-    if day > stock.day:
-        first_day = day - TOMBSTONES_KEPT_DAYS
-        tombstones = immutables.Map({one: since for one, since in tombstones.items() if since >= first_day})
-    return replace(stock, tombstones=tombstones.set(attempt, day), day=max(day, stock.day))
+    if day <= stock.day:
+        return stock, day
+    first_day = day - TOMBSTONES_KEPT_DAYS
+    tombstones = immutables.Map({one: since for one, since in stock.tombstones.items() if since >= first_day})
+    aheads: Aheads = immutables.Map({line: ahead for line, ahead in stock.aheads.items() if ahead.day >= first_day})
+    return replace(stock, tombstones=tombstones, aheads=aheads, day=day), day
+
+
+def _wait_ended(stock: Stock, fact: f.WaitEnded) -> Stock:
+    """A place in the queue ends, or a question that came after its goods had left."""
+    attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
+    if attempt in stock.queue or not fact.shipped:
+        return _leave_queue(stock, attempt, fact.quantity)
+    stock, line = _heard_of(stock, attempt), attempt[:2]
+    known = stock.aheads.get(line)
+    if known is None:
+        return stock
+    left, _ = use_up(known.left, round_of(attempt.attempt), fact.quantity)
+    return replace(
+        stock, aheads=stock.aheads.set(line, known._replace(left=left)) if left else stock.aheads.delete(line)
+    )

@@ -355,7 +355,7 @@ class BackorderPromised(Struct, frozen=True, kw_only=True):
 
 
 class StockReleased(Struct, frozen=True, kw_only=True):
-    """Units are no longer held."""
+    """Units are no longer held. `shipped`: they had left before their order knew of the hold."""
 
     sku: Id
     location_id: Id
@@ -364,16 +364,18 @@ class StockReleased(Struct, frozen=True, kw_only=True):
     line_id: Id
     attempt: Natural
     for_order: bool
+    shipped: bool = False
 
 
 class WaitEnded(Struct, frozen=True, kw_only=True):
-    """A line, or part of it, left the queue without stock."""
+    """A line, or part of it, does not wait or ask any more. `shipped`: its goods left before stock could answer."""
 
     sku: Id
     quantity: Quantity
     order_id: Id
     line_id: Id
     attempt: Natural
+    shipped: bool = False
 
 
 class ReleaseTombstoned(Struct, frozen=True, kw_only=True):
@@ -399,7 +401,7 @@ class ReservationExpired(Struct, frozen=True, kw_only=True):
 
 
 class StockShipped(Struct, frozen=True, kw_only=True):
-    """Units left with a shipment."""
+    """Units left with a shipment. For `ahead` of them the order's question is still to come (`events.ahead`)."""
 
     sku: Id
     location_id: Id
@@ -409,6 +411,9 @@ class StockShipped(Struct, frozen=True, kw_only=True):
     line_id: Id
     shipment_id: Id
     consumed: tuple[Consumed, ...]
+    ahead: Natural = 0
+    ahead_round: Natural = 0
+    ahead_apart: Natural = 0
 
 
 class StockRejected(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import immutables
 from msgspec import Struct
 from msgspec.structs import replace
 
+from events.ahead import Ahead
 from events.stock.expected import Expected, Incoming, Source, Transfer, next_due
 from events.stock.lapsing import NONE, Hold, Lapsing, lapsing_with
 from events.stock.rules import NO_RULES, Rules, kept_back
@@ -20,7 +21,7 @@ from events.stock.rules import NO_RULES, Rules, kept_back
 #: known by their command ids; this only keeps another command from using an attempt again soon. More is memory of every
 #: SKU that sells: with 1,000 a state came to 400 kB.
 ATTEMPTS_KEPT = 250
-#: How long a SKU remembers an attempt whose release came before it did, in days of log time.
+#: How long a SKU remembers an attempt whose release or whose goods' dispatch came before it did, in days of log time.
 TOMBSTONES_KEPT_DAYS = 30
 #: Movements a location remembers for counts that are reported late. A count from before them is refused, never guessed.
 MOVES_KEPT = 256
@@ -191,6 +192,19 @@ Queue = immutables.Map[Attempt, Waiting]
 Answered = immutables.Map[Attempt, int]
 Tombstones = immutables.Map[Attempt, int]
 Promises = immutables.Map[Attempt, datetime]
+#: (order_id, line_id)
+LineKey = tuple[str, str]
+Holders = immutables.Map[LineKey, tuple[Attempt, ...]]
+
+
+class LeftAhead(NamedTuple):
+    """Units of a line that left before their question came, and the day when that was last told."""
+
+    left: tuple[Ahead, ...]
+    day: int
+
+
+Aheads = immutables.Map[LineKey, LeftAhead]
 
 
 class Stock(Struct, frozen=True, kw_only=True):
@@ -203,6 +217,7 @@ class Stock(Struct, frozen=True, kw_only=True):
     `incoming` is what is on its way; at `next_due` some of it is overdue. `transfers` are on their way by number.
     `awaited` is the units of the whole queue, nobody in it comes after `youngest`. `promises` are those of waiters.
     `rules` say what channels may sell at any location; so do `category_rules`, by location ("" is any).
+    `holders` are the attempts of a line that hold or wait; `aheads` are units that left before they were asked for.
     """
 
     sku: str
@@ -226,6 +241,8 @@ class Stock(Struct, frozen=True, kw_only=True):
     category: str | None = None
     category_version: int = -1
     category_rules: Mapping[str, Rules] = {}
+    holders: Holders = immutables.Map()
+    aheads: Aheads = immutables.Map()
 
     def level(self, location_id: str) -> Level:
         found = self.levels.get(location_id)
@@ -274,6 +291,7 @@ class StoredStock(Struct, frozen=True, array_like=True):
     category: str | None = None
     category_version: int = -1
     category_rules: dict[str, Rules] = {}
+    aheads: list[tuple[LineKey, LeftAhead]] = []
 
 
 def to_stored(stock: Stock) -> StoredStock:
@@ -296,14 +314,20 @@ def to_stored(stock: Stock) -> StoredStock:
         stock.category,
         stock.category_version,
         dict(stock.category_rules),
+        sorted(stock.aheads.items()),
     )
 
 
 def from_stored(stored: StoredStock) -> Stock:
-    """The inverse of `to_stored`; what lapses follows from the reservations, what is due from what is on its way."""
+    """The inverse of `to_stored`; what lapses and who holds follow from the reservations, what is due from what is on
+    its way.
+    """
     incoming = dict(stored.incoming)
     lapsing: Lapsing = NONE
     carts: Carts = immutables.Map()
+    holders: Holders = immutables.Map()
+    for attempt in sorted({attempt for attempt, _ in (*stored.reservations, *stored.queue)}):
+        holders = holders_with(holders, attempt)
     for attempt, by_location in stored.reservations:
         for location_id, reservation in by_location.items():
             if reservation.expires_at is not None:
@@ -333,7 +357,21 @@ def from_stored(stored: StoredStock) -> Stock:
         category=stored.category,
         category_version=stored.category_version,
         category_rules=stored.category_rules,
+        holders=holders,
+        aheads=immutables.Map(stored.aheads),
     )
+
+
+def holders_with(holders: Holders, attempt: Attempt) -> Holders:
+    """With an attempt that holds or waits from now on."""
+    known = holders.get(attempt[:2], ())
+    return holders if attempt in known else holders.set(attempt[:2], tuple(sorted((*known, attempt))))
+
+
+def holders_without(holders: Holders, attempt: Attempt) -> Holders:
+    """Without an attempt that is among them."""
+    left = tuple(one for one in holders[attempt[:2]] if one != attempt)
+    return holders.set(attempt[:2], left) if left else holders.delete(attempt[:2])
 
 
 def carts_with(carts: Carts, hold: Hold) -> Carts:

@@ -21,7 +21,7 @@ def _dispatched(run: Sequence[Fact]) -> str:
 _PLANNED: Mapping[str, str] = {
     "elsewhere": "was set aside at another location",
     "backordered": "was waiting for stock",
-    "open": "had not been set aside yet",
+    "open": "was not to leave yet",
     "held": "was to stay until a return had come",
 }
 

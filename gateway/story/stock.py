@@ -57,6 +57,8 @@ def _reopened(run: Sequence[Fact]) -> str:
             return f"While the order is held, it does not wait for {goods}."
         case "queued":
             return f"While a person decides, the order does not wait for {goods}."
+        case "shipped":
+            return f"The place in the queue was used up by a parcel: a location is sought again for {goods}."
         case "changed":
             return f"The order has changed: a location is sought again for {goods}."
         case _:
@@ -68,6 +70,7 @@ _DEALLOCATED: Mapping[str, str] = {
     "released": "the stock was let go",
     "all_or_nothing": "the order leaves whole or not at all",
     "hold": "the order is held",
+    "shipped": "it left with a parcel that was told before it",
 }
 
 

@@ -32,7 +32,7 @@ ACTOR = "allocation"
 #: only cost commands; too many, and the answers for a wholesale order of 20,000 lines could not be sent at all.
 ANSWERS_PER_COMMAND_MAX = 1000
 
-Outcome: TypeAlias = Literal["reserved", "refused", "waiting", "offered", "expired", "released", "promised"]
+Outcome: TypeAlias = Literal["reserved", "refused", "waiting", "offered", "expired", "released", "promised", "shipped"]
 
 _OUTCOMES: dict[type[Any], Outcome] = {
     StockReserved: "reserved",
@@ -48,11 +48,11 @@ _OUTCOMES: dict[type[Any], Outcome] = {
 def answer(fact: AnyRecorded) -> Answer | None:
     """What the fact tells its order; None where the order does not ask or knows already.
 
-    A hold of another system (`for_order` false) is none of the order's business, and a release that our own reaction
-    asked for was the order's own decision.
+    What left with a parcel before the order knew of it is told, however it ended. A hold of another system (`for_order`
+    false) is none of the order's business, and a release that our own reaction asked for was the order's own decision.
     """
     data = fact.data
-    outcome = _OUTCOMES.get(type(data))
+    outcome = "shipped" if getattr(data, "shipped", False) else _OUTCOMES.get(type(data))
     if outcome is None or not getattr(data, "for_order", True):
         return None
     if outcome == "released" and fact.channel == INTERNAL_CHANNEL:

@@ -6,8 +6,8 @@ AmendmentRequested(line 1 from 3 to 5) with 2 at WH1 -> ReserveStock(WH1, 2)
 
 from hashlib import blake2b
 
+from events.attempts import attempt_number
 from events.envelope import Recorded
-from events.orders.attempts import attempt_number
 from events.orders.commands import DeclineAmendment, ExtraAvailable
 from events.orders.facts import AmendmentRequested
 from events.stock.commands import ReserveStock

@@ -13,8 +13,8 @@ ACTOR = "movements"
 
 
 def ship(fact: Recorded[ShipmentDispatched]) -> list[Asked]:
-    """ShipStock for each line of the shipment, with the holds that it used up. The ledger allows a line once a
-    shipment.
+    """ShipStock for each line of the shipment, with the holds that it used up, and the units that the order had no
+    answer for. The ledger allows a line once a shipment.
     """
     shipment = fact.data
     return [
@@ -30,6 +30,10 @@ def ship(fact: Recorded[ShipmentDispatched]) -> list[Asked]:
                 line_id=line.line_id,
                 shipment_id=shipment.shipment_id,
                 consumed=line.consumed,
+                ahead=line.ahead,
+                ahead_round=line.ahead_round,
+                ahead_apart=line.ahead_apart,
+                cart_id=shipment.cart_id if line.ahead else None,
             ),
         )
         for line in shipment.lines

@@ -16,8 +16,8 @@ from datetime import date, datetime
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
+from events.attempts import ATTEMPTS_PER_ROUND, attempt_number
 from events.envelope import AnyRecorded, Recorded
-from events.orders.attempts import ATTEMPTS_PER_ROUND, attempt_number
 from events.orders.commands import LineQuantity, QueueOrder
 from events.orders.facts import OrderPlaced, SourcingRequested
 from events.stock.commands import AwaitStock, ReserveStock

@@ -38,6 +38,7 @@ from events.stock.facts import (
     StockOffered,
     StockReleased,
     StockReserved,
+    WaitEnded,
 )
 from processors.reactions.allocation import allocation
 from processors.reactions.amendments import ask_for_amendment
@@ -90,6 +91,7 @@ GROUPED = frozenset(
         ReservationExpired,
         StockReleased,
         BackorderPromised,
+        WaitEnded,
     }
 )
 

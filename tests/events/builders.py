@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from events.attempts import attempt_number
 from events.categories import commands as k
 from events.orders import commands as o
-from events.orders.attempts import attempt_number
 from events.orders.state import Line, Order
 from events.stock import commands as s
 from events.values import Charge, Consumed, ShipTo
@@ -275,8 +275,8 @@ def wait_for(
     )
 
 
-def ship(units: int, *used: tuple[int, str, int], location: str = "WH1") -> s.ShipStock:
-    """`used`: (attempt, location, units) that the order held."""
+def ship(units: int, *used: tuple[int, str, int], location: str = "WH1", **ahead: Any) -> s.ShipStock:
+    """`used`: (attempt, location, units) that the order held; `ahead`: units that it had no answer for."""
     consumed = tuple(Consumed(attempt=attempt, location_id=where, quantity=held) for attempt, where, held in used)
     return s.ShipStock(
         sku="MUG",
@@ -286,6 +286,7 @@ def ship(units: int, *used: tuple[int, str, int], location: str = "WH1") -> s.Sh
         line_id="1",
         shipment_id="s-1",
         consumed=consumed,
+        **({"ahead_round": 1} | ahead if ahead else {}),
     )
 
 

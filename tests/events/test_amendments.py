@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
+from events.attempts import attempt_number, round_of
 from events.orders import commands as c
 from events.orders import facts as f
-from events.orders.attempts import attempt_number, round_of
 from tests.events.builders import (
     RELEASE_ORDER,
     adjust,

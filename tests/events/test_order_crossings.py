@@ -30,10 +30,10 @@ def test_units_that_were_cancelled_and_left_all_the_same_are_shipped_and_a_case_
 
 def test_what_is_still_wanted_goes_first() -> None:
     story = given(place({"1": 4}), reserved(2), cancel({"1": 1})).when(dispatch({"1": 4}))
-    story.then(f.ShipmentDispatched, like(f.DispatchDiffered), like(f.DispatchCrossed))
+    story.then(f.ShipmentDispatched, f.DispatchCrossed)
     (part,) = story.answer[0].lines
     assert (part.from_allocated, part.from_open, part.from_cancelled) == (2, 1, 1)
-    assert story.answer[2].lines[0].quantity == 1
+    assert story.answer[1].lines[0].quantity == 1
 
 
 def test_more_than_was_ever_ordered_cannot_have_left() -> None:
@@ -46,7 +46,7 @@ def test_more_than_was_ever_ordered_cannot_have_left() -> None:
 def test_units_that_were_amended_away_and_left_make_the_line_as_large_again() -> None:
     story = given(place({"1": 3}), amend({"1": 1}))
     story.when(dispatch({"1": 4})).then_refused("limit", at_most=3)
-    story.when(dispatch({"1": 3})).then(f.ShipmentDispatched, f.DispatchDiffered, f.DispatchCrossed)
+    story.when(dispatch({"1": 3})).then(f.ShipmentDispatched, f.DispatchCrossed)
     assert line_of(story.state) == {"ordered": 3, "shipped": 3}
     assert story.answer[0].lines[0].from_removed == 2
     grown = given(place({"1": 3}), amend({"1": 1}), amend({"1": 2}))

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from events.attempts import attempt_number
 from events.catalogue import COMMANDS, LEDGER_OF_INTAKE
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
-from events.orders.attempts import attempt_number
 from events.orders.commands import Answer, RecordAllocation
 from events.orders.facts import AmendmentRequested
 from events.streams import STREAMS, About

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from events.attempts import attempt_number
 from events.catalogue import COMMANDS, FACTS
 from events.envelope import INTERNAL_CHANNEL, Recorded
 from events.orders import facts as o
-from events.orders.attempts import attempt_number
 from events.orders.commands import LineQuantity, QueueOrder, ReleaseOrder
 from events.routing.rules import read_rules
 from events.stock import facts as s

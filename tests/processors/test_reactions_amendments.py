@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from events.attempts import round_of
 from events.envelope import Recorded
 from events.orders import facts as o
-from events.orders.attempts import round_of
 from events.orders.commands import DeclineAmendment
 from events.stock.commands import ReserveStock
 from processors.reactions.sourcing import Lookups

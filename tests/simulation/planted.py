@@ -312,5 +312,9 @@ PLANTED: Mapping[str, Bug] = {
         "what a count has found already is counted again when it is told",
         lambda: patch.object(stock_decision, "restated", lambda *_: None),
     ),
+    "what_left_ahead_stays_held": Bug(
+        "what is held for units that left before their order had an answer stays held",
+        lambda: patch.object(stock_decide, "_held_for_what_left", lambda _, data: ([], data.ahead)),
+    ),
     "holds_of_shipped_stay": Bug("what was dispatched stays reserved", _keeps_holds_of_shipped),
 }

@@ -57,6 +57,7 @@ def _check_answered(order: Any) -> None:
     must(order.amendment is None, "every_amendment_is_answered", (order.order_id, order.amendment))
     for line in order.lines.values():
         must(line.sourcing == 0, "every_question_of_an_order_is_answered", (order.order_id, line))
+        must(not line.covers, "nothing_is_held_for_goods_that_have_left", (order.order_id, line))
         # What was added to an order that waits as a whole is asked for when the order is called.
         called = order.as_a_whole and any(one.waits for one in order.lines.values())
         # Who stands in a queue of people, alone or with the whole order, is not forgotten.

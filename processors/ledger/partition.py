@@ -123,17 +123,21 @@ class Need(NamedTuple):
 
 
 class Stream:
-    """One stream as its writer holds it: its state and its version.
+    """One stream as its writer holds it: its state and two versions of it.
+
+    `version` numbers its facts without gaps. `state_version` is that of the newest fact that is no refusal: a refusal
+    changes nothing, so it makes nobody's `expected_version` stale.
 
     `answered` maps the key of each command that it has answered to a digest of the body. A stream that goes on for ever
     (a SKU) has none: its answers are kept beside it, by the ledger.
     """
 
-    __slots__ = ("answered", "state", "version")
+    __slots__ = ("answered", "state", "state_version", "version")
 
     def __init__(self, state: Any) -> None:
         self.state = state
         self.version = 0
+        self.state_version = 0
         self.answered: dict[int, int] = {}
 
 
@@ -265,6 +269,8 @@ class PartitionLedger:
         about = About(record["channel"], record["occurred_at"], record["recorded_at"])
         stream.state = self._kind.evolve(stream.state, fact, about)
         stream.version = record["version"]
+        if not isinstance(fact, CommandRefused):
+            stream.state_version = stream.version
         self._remember(
             stream,
             Answer(
@@ -367,13 +373,13 @@ class PartitionLedger:
                 detail="only the ledger's own reactions send this command",
                 hint="docs/commands.md lists the commands of a channel",
             )
-        elif command.expected_version is not None and command.expected_version != stream.version:
+        elif command.expected_version is not None and command.expected_version != stream.state_version:
             answer = Refused(
                 code="stale",
                 what=f"{kind.name} {command_id} was refused",
-                detail=f"expected_version is {command.expected_version}, {stream_id} has version {stream.version}",
+                detail=f"expected_version is {command.expected_version}, {stream_id} has version {stream.state_version}",
                 hint="read the current state, decide again, send a new id",
-                at_most=stream.version,
+                at_most=stream.state_version,
             )
         else:
             answer = self._kind.conclude(stream.state, command)
@@ -440,6 +446,8 @@ class PartitionLedger:
             encoded.append(EncodedFact(key, value))
         # Nothing above changed the stream: a rule that raises leaves everything as it was.
         stream.version += len(facts)
+        if not isinstance(facts[0], CommandRefused):  # which is always alone
+            stream.state_version = stream.version
         self._remember(
             stream,
             Answer(

@@ -8,7 +8,8 @@ A database can be restored to an older backup, in whole or table by table, while
 state would be older than the log says, and a decision on it wrong for ever. So each of the tables tells which snapshot
 it holds (the ledger offset that it reaches; in `ledger_streams` and `ledger_answers` in a row that is about no stream
 and no command), every look into them sees one moment, and a writer uses nothing of a snapshot that is not the one it
-knows: it takes over anew. A takeover that finds the tables apart reads the log from its beginning.
+knows: it takes over anew. A takeover that finds the tables apart reads the log from its beginning, and so does one that
+finds a snapshot whose last writer was a build with another `FORMAT`.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -53,6 +54,11 @@ _LOCK = 0x6C6564676572
 _NO_STREAM = ""
 _NO_COMMAND = 0
 
+#: How streams are stored, and what their states hold. It stands as the state of the row of no stream, so whoever saves
+#: says how. Raise it whenever a state holds something that an older build did not store: with a default in its place,
+#: rules would decide on what is not so.
+FORMAT = b"2"
+
 
 class SnapshotMovedError(Exception):
     """The stored snapshot is not the one that a writer knows: a backup was restored, or somebody else keeps it now."""
@@ -67,6 +73,7 @@ class StoredStream(msgspec.Struct, frozen=True, array_like=True):
 
     state: bytes
     answered: list[tuple[int, int]]
+    state_version: int
 
 
 class Position(NamedTuple):
@@ -111,6 +118,16 @@ def load(connection: psycopg.Connection[Any], full_topic: str, ledger: Partition
             next_offset=position.next_offset,
             streams_and_answers=reaches,
             hint="was a table restored by itself? nothing to do: the partition is read from its beginning",
+        )
+        return None
+    place = (full_topic, ledger.partition, _NO_STREAM)
+    _, stored_as = _streams(connection, [Wanted(full_topic, ledger, [_NO_STREAM], [])])[place]
+    if stored_as != FORMAT:
+        log.info(
+            "snapshot_of_another_build",
+            topic=full_topic,
+            partition=ledger.partition,
+            hint="nothing to do: the partition is read from its beginning, once",
         )
         return None
     ledger.saved_offset = position.next_offset
@@ -209,7 +226,7 @@ def save(connection: psycopg.Connection[Any], full_topic: str, ledger: Partition
                     (*place, stream_id, ledger.streams[stream_id].version, stored(ledger, stream_id))
                     for stream_id in sorted(ledger.changed)
                 ),
-                [(*place, _NO_STREAM, next_offset, b"")],
+                [(*place, _NO_STREAM, next_offset, FORMAT)],
             ),
         )
         answers = [*ledger.answers.values(), Answer(_NO_COMMAND, next_offset, FOR_GOOD, reuse=False)]
@@ -287,7 +304,7 @@ def stored(ledger: PartitionLedger, stream_id: str) -> bytes:
     """A stream of the ledger as it stands in the snapshot."""
     stream = ledger.streams[stream_id]
     state = STREAMS[ledger.ledger_topic].encode(stream.state)
-    return _pack(StoredStream(state, list(stream.answered.items())))
+    return _pack(StoredStream(state, list(stream.answered.items()), stream.state_version))
 
 
 def restored(ledger: PartitionLedger, version: int, state: bytes) -> Stream:
@@ -295,5 +312,6 @@ def restored(ledger: PartitionLedger, version: int, state: bytes) -> Stream:
     found = _unpack(state)
     stream = Stream(STREAMS[ledger.ledger_topic].decode(found.state))
     stream.version = version
+    stream.state_version = found.state_version
     stream.answered = dict(found.answered)
     return stream

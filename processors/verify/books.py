@@ -53,9 +53,11 @@ class Books:
         record = fact.record
         for handler in self._handlers.get(fact.name, ()):
             handler(record, record["data"])
-        self._kpis.seen(fact.topic, fact.partition, record)
+        if fact.name != _REFUSAL:
+            self._kpis.seen(fact.topic, fact.partition, record)
         if fact.topic == "ledger.orders":
-            self._orders.touched(record, refused=fact.name == _REFUSAL)
+            if fact.name != _REFUSAL:
+                self._orders.touched(record)
             self._history.add(fact)
         if fact.name == "ShipmentDispatched":
             self._routing.dispatched(fact.partition, record)

@@ -128,7 +128,7 @@ class Kpis:
         }
 
     def seen(self, topic: str, partition: int, fact: Mapping[str, Any]) -> None:
-        """Every accepted fact moves its partition's watermark: by the earlier of both clocks, never back."""
+        """A fact that is no refusal moves its partition's watermark: by the earlier of both clocks, never back."""
         row = self.watermarks.row(topic, partition)
         moment = min(fact["occurred_at"], fact["recorded_at"])
         row.as_of = _later(row.as_of, moment)

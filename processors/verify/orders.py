@@ -227,13 +227,13 @@ class Orders:
             "RefundIssued": self.refunded,
         }
 
-    def touched(self, fact: Mapping[str, Any], *, refused: bool) -> None:
-        """Every fact of an order's stream has a version; refusals for an order that was never placed make no order."""
+    def touched(self, fact: Mapping[str, Any]) -> None:
+        """A fact of an order's stream that is no refusal has moved its version."""
         order = self.orders.get(fact["stream_id"])
         if order is None:
             return
         order.version = max(order.version or 0, fact["version"])
-        if not refused and (order.updated_at is None or fact["recorded_at"] > order.updated_at):
+        if order.updated_at is None or fact["recorded_at"] > order.updated_at:
             order.updated_at = fact["recorded_at"]
 
     def move(self, order_id: str, line_id: str, **units: int) -> Line:

@@ -7,7 +7,7 @@
 No figure is folded: a mean or a percentile of deltas cannot be added up, and a definition may change. `definitions.py`
 says how a figure is made of these rows, and so each figure opens to the very rows it counted.
 
-Figures have no wall clock. `kpi_watermarks` keeps per partition the latest moment that the log has seen, by the earlier
+Figures have no wall clock. `kpi_watermarks` keeps per partition the latest moment that a change has seen, by the earlier
 of the channel's and the broker's clock: a channel whose clock runs ahead cannot make orders due before their time.
 """
 
@@ -313,9 +313,11 @@ def _cases(batch: FactBatch) -> pl.DataFrame:
 
 
 def _watermarks(batch: FactBatch) -> pl.DataFrame:
+    """A refusal moves no figure: what a channel got wrong must not make orders late that were not due before."""
     seen = [
         frame.group_by("topic", "partition").agg(as_of=pl.min_horizontal("occurred_at", "recorded_at").max())
-        for frame in batch.frames.values()
+        for name, frame in batch.frames.items()
+        if name != "CommandRefused"
     ]
     if not seen:
         return pl.DataFrame(schema={"topic": pl.String(), "partition": pl.Int32(), "as_of": pl.Datetime("us", "UTC")})

@@ -144,12 +144,9 @@ def _order_deltas(batch: FactBatch, lines: pl.DataFrame, holds: pl.DataFrame) ->
     )
     released = batch.facts("SourcingRequested").select("order_id", SEQUENCE, released=pl.lit(True))
     refunded = batch.facts("RefundIssued").select("order_id", SEQUENCE, refunded_minor="amount_minor")
-    facts = batch.envelopes("ledger.orders").select(
-        SEQUENCE,
-        order_id="meta_stream_id",
-        version="meta_version",
-        updated_at=pl.when(pl.col("fact") != "CommandRefused").then("meta_recorded_at"),
-    )
+    # A refusal changes nothing: it moves neither the version that channels decide on, nor the time of the last change.
+    changes = batch.envelopes("ledger.orders").filter(pl.col("fact") != "CommandRefused")
+    facts = changes.select(SEQUENCE, order_id="meta_stream_id", version="meta_version", updated_at="meta_recorded_at")
     counters = lines.select("order_id", SEQUENCE, *COUNTERS)
     held = holds.select("order_id", SEQUENCE, active_holds="active")
     return pl.concat([placed, amended, released, refunded, facts, counters, held], how="diagonal")

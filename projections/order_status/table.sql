@@ -3,7 +3,7 @@
 
 CREATE TABLE IF NOT EXISTS order_status (
     order_id       text COLLATE "C" PRIMARY KEY,
-    version        bigint,                        -- of the order's stream: its newest fact, a refusal included
+    version        bigint,                        -- of the newest fact that is no refusal: what expected_version is compared with
     channel        text,                          -- that placed it
     customer_id    text,
     currency       text,                          -- ISO 4217, of all amounts

@@ -90,7 +90,7 @@ def test_what_the_tables_say_is_read_over_http(api: httpx.Client) -> None:
     assert api.get("/readyz").json() == {"kafka": "ok", "postgres": "ok"}
 
     order = api.get("/v1/orders/order%2F1").json()
-    assert (order["order_id"], order["status"], order["version"]) == ("order/1", "placed", 2)
+    assert (order["order_id"], order["status"], order["version"]) == ("order/1", "placed", 1)
     assert order["lines"][0]["open"] == 2
     history = api.get("/v1/orders/order%2F1/history").json()
     assert [fact["fact"] for fact in history["facts"]] == ["OrderPlaced", "CommandRefused"]

@@ -62,7 +62,7 @@ def test_order_prints_the_order(run):
     order = json.loads(result.stdout)
     assert (order["order_id"], order["status"], order["promised_by"]) == ("o1", "delivered", "2026-11-28T12:00:00Z")
     shown = run("order", "o1").stdout
-    assert shown.startswith("Order o1: delivered (version 4)\n")
+    assert shown.startswith("Order o1: delivered (version 3)\n")
     assert "parcel P1 from WH1 with DHL: delivered (2 × MUG), 2026-11-28T13:00:00Z, LATE\n" in shown
 
 

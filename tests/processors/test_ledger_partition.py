@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from events.cases.commands import OpenCase, ReopenCase, ResolveCase
 from events.envelope import INTERNAL_CHANNEL
+from processors.ledger import snapshots
 from processors.ledger.partition import (
     Decided,
     Forwarded,
@@ -122,9 +124,68 @@ def test_a_version_that_is_not_the_streams_is_stale_and_the_right_one_is_told() 
     intake.send(record(b.place()))
     intake.send(record(b.cancel(), "a", expected_version=7))
     assert intake.refusal() == ("stale", 1)
-    # The refusal is a fact of the stream, too.
-    intake.send(record(b.cancel(), "b", expected_version=2))
+    intake.send(record(b.cancel(), "b", expected_version=1))
     assert intake.last()[0] == "OrderCancelled"
+
+
+_OPEN = OpenCase(case_id="case-1", channel="phone", topic="late", urgency="normal")
+_REFUSALS: dict[str, list[bytes]] = {
+    "intake.orders": [
+        record(b.cancel({"9": 1}), "no-line", channel="store"),
+        record(b.cancel(), "stale", channel="store", expected_version=9),
+        record(b.amend({"1": 1}), "broken", channel="store", hostile={"lines": [{"line_id": "", "quantity": -1}]}),
+        record(b.cancel(), "web-1", channel="web"),  # the id of what placed it
+    ],
+    "intake.stock": [
+        record(b.adjust(0), "nothing", channel="store"),
+        record(b.receive(5), "broken", channel="store", hostile={"quantity": -5}),
+        record(b.wait_for(), "internal", channel="store"),
+    ],
+    "intake.service": [
+        record(_OPEN, "again", channel="store"),
+        record(ReopenCase(case_id="case-1", reason="not done"), "open", channel="store"),
+        record(_OPEN, "broken", channel="store", hostile={"urgency": "very"}),
+    ],
+}
+_FIRST = {"intake.orders": b.place(), "intake.stock": b.receive(5), "intake.service": _OPEN}
+_NEXT = {
+    "intake.orders": b.cancel(),
+    "intake.stock": b.receive(6),
+    "intake.service": ResolveCase(case_id="case-1", resolution="sent again"),
+}
+
+
+@pytest.mark.parametrize("topic", _REFUSALS)
+@pytest.mark.parametrize("owner", ["the same writer", "one that read the log", "one with a snapshot"])
+def test_what_another_channel_got_wrong_makes_no_version_stale(topic: str, owner: str) -> None:
+    """The facts' own versions go on without a gap."""
+    intake = Intake(topic)
+    intake.send(record(_FIRST[topic]))
+    for refused in _REFUSALS[topic]:
+        intake.send(refused)
+        assert intake.last()[0] == "CommandRefused"
+    versions = [fact["version"] for _, fact in intake.decoded()]
+    assert versions == list(range(1, len(versions) + 1))
+    if owner == "one that read the log":
+        intake = taken_over(intake)
+    elif owner == "one with a snapshot":
+        (stream_id,) = intake.ledger.streams
+        version = intake.ledger.streams[stream_id].version
+        stream = snapshots.restored(intake.ledger, version, snapshots.stored(intake.ledger, stream_id))
+        intake.ledger.hold(stream_id, stream)
+    intake.send(record(_NEXT[topic], "decided-on-version-1", channel="service", expected_version=1))
+    assert intake.last()[0] != "CommandRefused"
+    assert intake.last()[1]["version"] == len(versions) + 1
+    intake.send(record(_NEXT[topic], "decided-on-it-too", channel="service", expected_version=1))
+    assert intake.refusal() == ("stale", len(versions) + 1)
+
+
+def test_a_version_that_only_refusals_have_moved_is_none() -> None:
+    intake = Intake()
+    intake.send(record(b.cancel(), "too-soon"))
+    intake.send(record(b.place(), "placed"))
+    intake.send(record(b.cancel(), "on-the-refusal", expected_version=1))
+    assert intake.refusal() == ("stale", 2)
 
 
 # What a channel may get wrong

@@ -12,6 +12,7 @@ from projections.kpi.definitions import DEFINITIONS
 from projections.kpi.opening import behind
 from projections.kpi.reader import kpis
 from tests.projections.fact_rows import (
+    REFUSED,
     Fact,
     Log,
     allocated,
@@ -128,6 +129,14 @@ def test_an_order_is_not_due_before_the_log_has_reached_its_promise(log, connect
     assert fulfilment(connection) == (None, 0, 0)
     log.write(placed("o2", EVENING))
     assert fulfilment(connection) == (1.0, 1, 1)
+
+
+def test_a_refused_command_makes_nothing_due(log, connection):
+    log.write(placed("o1", MORNING, due=EVENING), dispatched("o1", NOON))
+    log.write(fact("CommandRefused", "o1", LONG_AFTER, **REFUSED))
+    answer = kpis(connection)
+    assert answer["as_of"] == "2026-11-27T12:00:00Z"
+    assert answer["kpis"]["order_fulfillment_rate"]["denominator"] == 0
 
 
 def test_a_channel_whose_clock_runs_ahead_makes_nothing_due(log, connection):

@@ -254,9 +254,11 @@ def test_a_cancellation_moves_units_and_says_where_from():
     assert tables["order_line_locations"] == [{**LINE, "location_id": "WH1"}]
 
 
-def test_a_refusal_moves_the_version_and_nothing_else():
+def test_a_refusal_moves_neither_the_version_nor_anything_else():
     (status,) = order(order_placed(), refused())["order_status"]
-    assert (status["version"], status["updated_at"]) == (2, BEGINNING)
+    assert (status["version"], status["updated_at"]) == (1, BEGINNING)
+    (status,) = order(order_placed(), refused(), fact("OrderHeld", order_id="o-1", hold="fraud"))["order_status"]
+    assert status["version"] == 3
 
 
 def test_an_order_that_is_released_later_says_so():

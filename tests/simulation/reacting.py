@@ -63,8 +63,8 @@ class View:
         for fact in facts:
             for handler in self._handlers.get(fact.name, ()):
                 handler(fact.record, fact.record["data"])
-            if place[0] == "ledger.orders":
-                self._orders.touched(fact.record, refused=fact.name == "CommandRefused")
+            if place[0] == "ledger.orders" and fact.name != "CommandRefused":
+                self._orders.touched(fact.record)
         self.at[place] += len(facts)
         return len(facts)
 

@@ -53,6 +53,7 @@ class Truth:
             for name, handler in part.handlers.items():
                 self._handlers[name].append(handler)
         self._versions: Counter[tuple[str, str]] = Counter()
+        self._changed_at: Counter[tuple[str, str]] = Counter()
         self._answers: dict[tuple[Any, ...], datetime] = {}
         self.answered: set[tuple[str, str]] = set()
         self.asides: set[Place3] = set()
@@ -93,7 +94,7 @@ class Truth:
         levels = self._levels(facts) if topic == "ledger.stock" else {}
         handed: dict[str, tuple[int, int, int]] = {}
         for name, record in facts:
-            self._once(topic, record)
+            self._once(topic, name, record)
             self._count(topic, name, record)
             if name == "StockReleased" and not record["data"]["for_order"]:
                 self._hand_over(record["data"], handed)
@@ -133,7 +134,10 @@ class Truth:
                 self._check_rejected(record["data"], facts, levels)
             elif name == "StockReturned":
                 self.returned[record["data"]["order_id"], record["data"]["line_id"]] += record["data"]["quantity"]
-        state = ledger.streams[first["stream_id"]].state
+        stream = ledger.streams[first["stream_id"]]
+        changed_at = self._changed_at[topic, first["stream_id"]]
+        must(stream.state_version == changed_at, "a_refusal_makes_no_version_stale", (first, changed_at))
+        state = stream.state
         if topic == "ledger.orders" and state is not None:
             self._check_order(state)
         elif topic == "ledger.stock":
@@ -188,10 +192,12 @@ class Truth:
         available, held, released = handed[location_id]
         handed[location_id] = (available, held, released + data["quantity"])
 
-    def _once(self, topic: str, record: dict[str, Any]) -> None:
+    def _once(self, topic: str, name: str, record: dict[str, Any]) -> None:
         stream = (topic, record["stream_id"])
         self._versions[stream] += 1
         must(record["version"] == self._versions[stream], "versions_have_no_gap", record)
+        if name != "CommandRefused":
+            self._changed_at[stream] = record["version"]
         # Not by event_id, in which the stream's version is: a command decided twice would have two of them.
         command = (*stream, *(record[name] for name in ("channel", "command_id", "command_digest", "index")))
         before = self._answers.get(command)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from events.cases import commands as c
 from events.cases import facts as f
 from events.envelope import Command, Refused
-from events.refusal import CommandRefused
+from events.refusal import CommandRefused, already_so
 
 
 class Case(Struct, frozen=True, kw_only=True):
@@ -54,6 +54,8 @@ def decide(case: Case | None, command: Command[c.CaseCommand]) -> Sequence[f.Cas
         case c.AddCaseNote():
             return (f.CaseNoteAdded(case_id=case.case_id, note=data.note),)
         case c.AssignCase():
+            if data.assignee == case.assignee:
+                return already_so(f"case {case.case_id} was not assigned", f"it is assigned to {case.assignee} already")
             return (f.CaseAssigned(case_id=case.case_id, assignee=data.assignee),)
         case c.ResolveCase():
             if case.resolved:

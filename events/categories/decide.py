@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from events.categories import commands as c
 from events.categories import facts as f
 from events.envelope import Command, Refused
-from events.refusal import CommandRefused
+from events.refusal import CommandRefused, already_so
 from events.values import Buffer, CategoryRules
 
 
@@ -62,6 +62,13 @@ def _set_policy(category: Category, data: c.SetCategoryPolicy) -> Sequence[f.Cat
         buffers = tuple(Buffer(channel=channel, quantity=kept) for channel, kept in sorted(data.buffers.items()))
     if data.excluded_channels is not None:
         excluded = tuple(sorted(set(data.excluded_channels)))
+    if (buffers, excluded) == ((known.buffers, known.excluded_channels) if known else ((), ())):
+        kept = {buffer.channel: buffer.quantity for buffer in buffers}
+        return already_so(
+            f"the policy of category {data.category_id} was not set",
+            f"{data.location_id or 'everywhere'}: buffers are {kept or 'none'}, excluded channels are "
+            f"{', '.join(excluded) or 'none'}",
+        )
     policy = f.CategoryPolicySet(
         category_id=data.category_id,
         location_id=data.location_id,

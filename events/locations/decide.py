@@ -1,4 +1,4 @@
-"""A location: registering it again replaces what was said before; which channels it serves is said apart."""
+"""A location: registering it otherwise replaces what was said before; which channels it serves is said apart."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from events.envelope import Command, Refused
 from events.locations import commands as c
 from events.locations import facts as f
-from events.refusal import CommandRefused
+from events.refusal import CommandRefused, already_so
 
 
 class Location(Struct, frozen=True, kw_only=True):
@@ -17,6 +17,11 @@ class Location(Struct, frozen=True, kw_only=True):
     location_id: str
     name: str
     kind: str
+    latitude: float | None = None
+    longitude: float | None = None
+    country: str | None = None
+    daily_capacity: int | None = None
+    cost_minor_per_parcel: int | None = None
     excluded_channels: tuple[str, ...] = ()
 
 
@@ -32,18 +37,21 @@ def decide(location: Location | None, command: Command[c.LocationCommand]) -> Se
             detail="only one of latitude and longitude is given",
             hint="send both or neither",
         )
-    return (
-        f.LocationRegistered(
-            location_id=data.location_id,
-            name=data.name,
-            kind=data.kind,
-            latitude=data.latitude,
-            longitude=data.longitude,
-            country=data.country,
-            daily_capacity=data.daily_capacity,
-            cost_minor_per_parcel=data.cost_minor_per_parcel,
-        ),
+    registered = f.LocationRegistered(
+        location_id=data.location_id,
+        name=data.name,
+        kind=data.kind,
+        latitude=data.latitude,
+        longitude=data.longitude,
+        country=data.country,
+        daily_capacity=data.daily_capacity,
+        cost_minor_per_parcel=data.cost_minor_per_parcel,
     )
+    if evolve(location, registered) == location:
+        return already_so(
+            f"location {data.location_id} was not registered", f"it is registered as {data.name} ({data.kind}) already"
+        )
+    return (registered,)
 
 
 def _set_policy(location: Location | None, data: c.SetLocationPolicy) -> Sequence[f.LocationFact] | Refused:
@@ -55,6 +63,11 @@ def _set_policy(location: Location | None, data: c.SetLocationPolicy) -> Sequenc
             hint="send RegisterLocation first; check location_id",
         )
     excluded = tuple(sorted(set(data.excluded_channels)))
+    if excluded == location.excluded_channels:
+        return already_so(
+            f"the policy of location {data.location_id} was not set",
+            f"the channels that it does not serve are {', '.join(excluded) or 'none'} already",
+        )
     again = tuple(channel for channel in location.excluded_channels if channel not in excluded)
     return (f.LocationPolicySet(location_id=data.location_id, excluded_channels=excluded, served_again=again),)
 
@@ -65,5 +78,14 @@ def evolve(location: Location | None, fact: f.LocationFact | CommandRefused) -> 
         return location
     if isinstance(fact, f.LocationPolicySet):
         return None if location is None else replace(location, excluded_channels=fact.excluded_channels)
-    excluded = () if location is None else location.excluded_channels
-    return Location(location_id=fact.location_id, name=fact.name, kind=fact.kind, excluded_channels=excluded)
+    return Location(
+        location_id=fact.location_id,
+        name=fact.name,
+        kind=fact.kind,
+        latitude=fact.latitude,
+        longitude=fact.longitude,
+        country=fact.country,
+        daily_capacity=fact.daily_capacity,
+        cost_minor_per_parcel=fact.cost_minor_per_parcel,
+        excluded_channels=() if location is None else location.excluded_channels,
+    )

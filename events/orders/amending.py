@@ -4,6 +4,10 @@
     amend(line 1 from 3 to 5)   -> AmendmentRequested: stock is asked for 2 units more, and nothing changes meanwhile
     all of it is set aside      -> OrderAmended, LineAllocated
     any of it is not            -> AmendmentDeclined, with the quantity that would have been accepted
+    amend(line 1 from 3 to 3)   -> Refused: nothing would change
+
+A quantity is what the customer gets in all: shipped units are in it, cancelled ones are not. Of 10 ordered and 3
+cancelled, 7 are wanted; amended to 8 the line has 11 ordered, and 8 to ship.
 
 More is given whole or not at all, as the stock streams answer, and what one command asks for belongs together. An order
 of which nothing is promised yet (its release_at lies ahead, or it goes as a whole and waits) takes an increase at once.
@@ -20,10 +24,15 @@ from events.orders.decision import Decision
 from events.orders.refusals import too_valuable, unreadable_promise
 from events.orders.state import AmendedLine, Line, Order
 from events.promises import UnreadablePromiseError, promise_end
+from events.refusal import already_so
+from events.times import rfc3339
 from events.values import ORDER_VALUE_MAX_MINOR
 
 #: Why units that were set aside for an amendment are there no more.
 _LOST = frozenset({"expired", "released"})
+
+#: Lines of which a refusal tells the numbers. More is nobody's reading, and would not fit a text.
+LINES_SHOWN = 5
 
 
 def amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
@@ -50,6 +59,8 @@ def amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
     wanted = _wanted(decision, what, data.lines)
     if isinstance(wanted, Refused):
         return wanted
+    if not wanted and not _moves_promise(order, promised_by, data.by):
+        return _nothing_changes(order, what, data)
     if data.by == "customer":
         refused = decision.check_unmade(what, {key: -line.extra for key, line in wanted.items() if line.extra < 0})
         if refused is not None:
@@ -82,25 +93,63 @@ def amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
 
 
 def _wanted(decision: Decision, what: str, lines: Sequence[c.AmendedQuantity]) -> Mapping[str, AmendedLine] | Refused:
+    """The lines that change, by line_id."""
     wanted: dict[str, AmendedLine] = {}
     for asked in lines:
         line = decision.order.lines.get(asked.line_id)
         if line is None:
             return decision.unknown_line(what, asked.line_id)
-        fixed = line.shipped + line.cancelled
         # 0 removes the line: all that can still go, goes.
-        ordered = fixed if asked.quantity == 0 else asked.quantity
-        if ordered < fixed:
+        quantity = asked.quantity or line.shipped
+        if quantity < line.shipped:
             return Refused(
                 code="limit",
                 what=what,
-                detail=f"line {line.line_id}: {line.shipped} shipped and {line.cancelled} cancelled units stay: "
-                f"at least {fixed}, so at most {line.unshipped} can go",
-                hint=f"ask for at least {fixed}, or 0 to remove what is left",
+                detail=f"line {line.line_id}: {asked.quantity} asked; {_numbers(line)}: at least {line.shipped}, "
+                f"so at most {line.unshipped} can go",
+                hint=f"ask for at least {line.shipped}, or 0 to remove what is left",
                 at_most=line.unshipped,
             )
-        wanted[line.line_id] = AmendedLine(line.ordered, ordered)
+        amended = AmendedLine(line.ordered, quantity + line.cancelled, cancelled=line.cancelled)
+        if amended.extra:
+            wanted[line.line_id] = amended
     return wanted
+
+
+def _numbers(line: Line) -> str:
+    return f"{line.ordered} ordered, {line.shipped} shipped, {line.cancelled} cancelled"
+
+
+def _counts_as_due(order: Order, by: str) -> bool:
+    """Whether a promise by them is one that delivery is measured by.
+
+    A seller's new promise does not make up for the one that was given; where none was, it is the first.
+    """
+    return by == "customer" or order.due_by is None
+
+
+def _moves_promise(order: Order, promised_by: datetime | None, by: str) -> bool:
+    if promised_by is None:
+        return False
+    return promised_by != order.promised_by or (_counts_as_due(order, by) and promised_by != order.due_by)
+
+
+def _nothing_changes(order: Order, what: str, data: c.AmendOrder) -> Refused:
+    lines = [order.lines[asked.line_id] for asked in data.lines]
+    said = [f"line {line.line_id} has {_numbers(line)}: {line.wanted} wanted in all" for line in lines[:LINES_SHOWN]]
+    if len(lines) > LINES_SHOWN:
+        said.append(f"{len(lines) - LINES_SHOWN} lines more are as asked")
+    if data.promised_by is not None and order.promised_by is not None:
+        said.append(f"it is promised by {rfc3339(order.promised_by)}")
+    at_most = sum(line.unshipped for line in lines) if lines else None
+    if at_most is not None:
+        said.append(f"at most {at_most} can go")
+    return already_so(
+        what,
+        f"nothing would change: {'; '.join(said)}",
+        "a quantity is what the customer gets in all: shipped units are in it, cancelled ones are not",
+        at_most=at_most,
+    )
 
 
 def _asks_first(order: Order) -> bool:
@@ -127,6 +176,7 @@ def _request(
                     sku=order.lines[line_id].sku,
                     ordered_before=line.ordered_before,
                     ordered=line.ordered,
+                    cancelled=line.cancelled,
                 )
                 for line_id, line in wanted.items()
             ),
@@ -173,10 +223,10 @@ def _apply(
                 from_backordered=taken.from_backordered,
                 from_allocated=taken.from_allocated,
                 exchange=line.in_exchange,
+                cancelled=line.cancelled,
             )
         )
-    # A seller's new promise does not make up for the one that was given; where none was, it is the first.
-    counts = by == "customer" or decision.order.due_by is None
+    counts = _counts_as_due(decision.order, by)
     decision.add(
         f.OrderAmended(
             order_id=decision.order.order_id,
@@ -240,9 +290,10 @@ def _settle(decision: Decision) -> None:
     if amendment is None or any(line.missing for line in amendment.lines.values()):
         return
     if any(
-        line.ordered < order.lines[key].shipped + order.lines[key].cancelled for key, line in amendment.lines.items()
+        line.cancelled != order.lines[key].cancelled or line.quantity < order.lines[key].shipped
+        for key, line in amendment.lines.items()
     ):
-        # Meanwhile more of a line has left than was to remain of it.
+        # Meanwhile more of a line has left than was to remain of it, or cancelled units have left all the same.
         decline(decision, "shipped")
         return
     if order.as_a_whole and _incomplete(order):
@@ -296,6 +347,7 @@ def decline(decision: Decision, reason: str, there: Mapping[str, int] | None = N
                     sku=order.lines[line_id].sku,
                     ordered_before=line.ordered_before,
                     ordered=line.ordered,
+                    cancelled=line.cancelled,
                     available=_acceptable(line, (there or {}).get(line_id)),
                 )
                 for line_id, line in amendment.lines.items()
@@ -307,7 +359,7 @@ def decline(decision: Decision, reason: str, there: Mapping[str, int] | None = N
 
 def _acceptable(line: AmendedLine, there: int | None) -> int | None:
     """The quantity that would have been accepted: null where it is not known to be less than what was asked."""
-    return None if there is None or there >= line.extra else line.ordered_before + there
+    return None if there is None or there >= line.extra else line.ordered_before - line.cancelled + there
 
 
 def answer_short(decision: Decision, data: c.DeclineAmendment) -> None:

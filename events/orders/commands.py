@@ -20,7 +20,7 @@ class OrderLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
 
 class AmendedQuantity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The quantity a line shall have from now on."""
+    """The quantity that the customer gets of a line, in all."""
 
     line_id: Id
     quantity: Natural

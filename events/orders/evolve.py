@@ -256,7 +256,10 @@ def _amendment_requested(order: Order, fact: f.AmendmentRequested) -> Order:
         round=fact.round,
         by=fact.by,
         promised_by=fact.promised_by,
-        lines={line.line_id: AmendedLine(line.ordered_before, line.ordered) for line in fact.lines},
+        lines={
+            line.line_id: AmendedLine(line.ordered_before, line.ordered, cancelled=line.cancelled)
+            for line in fact.lines
+        },
     )
     return replace(order, amendment=amendment, amendments=order.amendments + 1, round=fact.round)
 

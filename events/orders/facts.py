@@ -30,6 +30,7 @@ class LineChanged(Struct, frozen=True, kw_only=True):
     from_backordered: Natural
     from_allocated: Natural
     exchange: bool = False
+    cancelled: Natural = 0
 
 
 class Release(Struct, frozen=True, kw_only=True):
@@ -170,6 +171,7 @@ class AmendmentLine(Struct, frozen=True, kw_only=True):
     sku: Id
     ordered_before: Natural
     ordered: Natural
+    cancelled: Natural = 0
 
 
 class AmendmentRequested(Struct, frozen=True, kw_only=True):
@@ -216,6 +218,7 @@ class DeclinedLine(Struct, frozen=True, kw_only=True):
     ordered_before: Natural
     ordered: Natural
     available: Natural | None = None
+    cancelled: Natural = 0
 
 
 class AmendmentDeclined(Struct, frozen=True, kw_only=True):

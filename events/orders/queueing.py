@@ -15,6 +15,7 @@ from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
 from events.orders.state import Line, Order
+from events.refusal import already_so
 from events.values import TEXT_MAX
 
 
@@ -69,6 +70,12 @@ def resolve(decision: Decision, data: c.ResolveQueued) -> Refused | None:
             what=f"nothing was decided about order {order.order_id} in queue {data.queue}",
             detail=f"queues it stands in: {', '.join(order.queues) or 'none'}",
             hint="`order-ledger queue list` shows who stands where; what was allocated, cancelled or shipped is out",
+        )
+    if data.resolution == "leave" and entry.left:
+        return already_so(
+            f"nothing was decided about order {order.order_id} in queue {data.queue}",
+            "it was left as it is before",
+            "retry or cancel can still be said",
         )
     unshipped = {line_id: order.lines[line_id].unshipped for line_id in entry.lines}
     decision.add(

@@ -88,9 +88,14 @@ class Line(Struct, frozen=True, kw_only=True):
         return bool(self.exchange_for)
 
     @property
+    def wanted(self) -> int:
+        """What the customer is to get in all, shipped units in it."""
+        return self.ordered - self.cancelled
+
+    @property
     def unshipped(self) -> int:
         """Units that can still be shipped or cancelled."""
-        return self.ordered - self.cancelled - self.shipped
+        return self.wanted - self.shipped
 
 
 class Shipment(Struct, frozen=True, kw_only=True):
@@ -124,11 +129,20 @@ class Queued(Struct, frozen=True, kw_only=True):
 
 
 class AmendedLine(NamedTuple):
-    """A line of a pending amendment; `got` is what is set aside for it so far."""
+    """A line of a pending amendment; `got` is what is set aside for it so far.
+
+    `cancelled` units are in both numbers, as they were when it was asked for.
+    """
 
     ordered_before: int
     ordered: int
     got: tuple[Hold, ...] = ()
+    cancelled: int = 0
+
+    @property
+    def quantity(self) -> int:
+        """What the customer is to get in all."""
+        return self.ordered - self.cancelled
 
     @property
     def extra(self) -> int:

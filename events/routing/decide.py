@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from events.envelope import Command, Refused
-from events.refusal import CommandRefused
+from events.refusal import CommandRefused, already_so
 from events.routing import commands as c
 from events.routing import facts as f
 from events.routing.rules import RulesError, read_rules
@@ -16,6 +16,7 @@ class RoutingRules(Struct, frozen=True, kw_only=True):
 
     rules_id: str
     number: int
+    text: str
 
 
 def decide(state: RoutingRules | None, command: Command[c.RoutingCommand]) -> Sequence[f.RoutingFact] | Refused:
@@ -27,6 +28,10 @@ def decide(state: RoutingRules | None, command: Command[c.RoutingCommand]) -> Se
         return Refused(
             code="invalid", what=f"routing rules {data.rules_id} were not set", detail=error.detail, hint=error.hint
         )
+    if state is not None and data.text == state.text:
+        return already_so(
+            f"routing rules {data.rules_id} were not set", f"their version {state.number} has this text already"
+        )
     number = 1 if state is None else state.number + 1
     return (f.RoutingRulesSet(rules_id=data.rules_id, number=number, name=book.name, text=data.text),)
 
@@ -35,4 +40,4 @@ def evolve(state: RoutingRules | None, fact: f.RoutingFact | CommandRefused) -> 
     """The rules after the fact."""
     if isinstance(fact, CommandRefused):
         return state
-    return RoutingRules(rules_id=fact.rules_id, number=fact.number)
+    return RoutingRules(rules_id=fact.rules_id, number=fact.number, text=fact.text)

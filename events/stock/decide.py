@@ -9,11 +9,12 @@ The queue is served in the decision that brings or frees stock, oldest order fir
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import assert_never
+from typing import Any, assert_never
 
 from events.ahead import Ahead, total, use_up
 from events.attempts import round_of
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
+from events.refusal import already_so
 from events.stock import carts, counting, incoming, promising, quality, rejecting, selling, transferring
 from events.stock import commands as c
 from events.stock import facts as f
@@ -95,7 +96,7 @@ def _answer(decision: Decision, data: c.StockCommand) -> Refused | None:
         case c.DisposeStock():
             return quality.dispose(decision, data)
         case c.SetStockPolicy():
-            _set_policy(decision, data)
+            return _set_policy(decision, data)
         case c.SetChannelPolicy():
             return selling.set_policy(decision, data)
         case c.AssignCategory():
@@ -490,20 +491,33 @@ def _move(decision: Decision, data: c.MoveStock) -> Refused | None:
     return None
 
 
-def _set_policy(decision: Decision, data: c.SetStockPolicy) -> None:
+def _set_policy(decision: Decision, data: c.SetStockPolicy) -> Refused | None:
     level = decision.stock.level(data.location_id)
-    buffers = level.buffers if data.buffers is None else data.buffers
+    before = {
+        "safety_stock": level.safety_stock,
+        "reorder_point": level.reorder_point,
+        "buffers": dict(level.buffers),
+        "recount_above": level.recount_above,
+        "approval_above": level.approval_above,
+    }
+    named = {name: getattr(data, name) for name in before if getattr(data, name) is not None}
+    # The first policy of a place makes it known, whatever it says.
+    if before | named == before and (not named or data.location_id in decision.stock.levels):
+        return already_so(
+            f"the policy of {data.sku} at {data.location_id} was not set",
+            "; ".join(f"{name} is {'not set' if value is None else value}" for name, value in before.items()),
+        )
+    numbers: dict[str, Any] = before | named
+    buffers = numbers.pop("buffers")
     decision.add(
         f.StockPolicySet(
             sku=data.sku,
             location_id=data.location_id,
-            safety_stock=level.safety_stock if data.safety_stock is None else data.safety_stock,
-            reorder_point=level.reorder_point if data.reorder_point is None else data.reorder_point,
             buffers=tuple(Buffer(channel=channel, quantity=quantity) for channel, quantity in sorted(buffers.items())),
-            recount_above=level.recount_above if data.recount_above is None else data.recount_above,
-            approval_above=level.approval_above if data.approval_above is None else data.approval_above,
+            **numbers,
         )
     )
+    return None
 
 
 def _answered_already(attempt: Attempt, sku: str) -> Refused:

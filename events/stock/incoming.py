@@ -4,10 +4,12 @@ expect 40 of PO-7 -> StockExpected(40);  receive 30 of PO-7 -> StockReceived(30)
 """
 
 from events.envelope import Refused
+from events.refusal import already_so
 from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.decision import Decision
 from events.stock.expected import NOTHING_EXPECTED, Source
+from events.times import rfc3339
 
 
 def expect(decision: Decision, data: c.ExpectStock) -> Refused | None:
@@ -23,6 +25,13 @@ def expect(decision: Decision, data: c.ExpectStock) -> Refused | None:
         )
     before = known or NOTHING_EXPECTED
     expected_at = data.expected_at or before.expected_at
+    if (data.quantity, expected_at) == (before.quantity, before.expected_at):
+        when = "nobody said when" if expected_at is None else f"by {rfc3339(expected_at)}"
+        return already_so(
+            f"what is expected of {data.sku} was not changed",
+            f"{before.quantity} of purchase order {data.purchase_order} are expected at {data.location_id}, {when}",
+            "nothing needs to be done; goods that are overdue need another expected_at",
+        )
     cause = "announced" if known is None else "amended" if data.quantity else "cancelled"
     decision.add(
         f.StockExpected(

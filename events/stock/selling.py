@@ -1,6 +1,7 @@
 """What channels may sell: rules of a SKU everywhere and at one location, and what comes of them at each location."""
 
 from events.envelope import Refused
+from events.refusal import already_so
 from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.decision import Decision
@@ -21,13 +22,19 @@ def set_policy(decision: Decision, data: c.SetChannelPolicy) -> Refused | None:
         )
     rules = stock.rules if data.location_id is None else stock.level(data.location_id).own_rules
     buffers = rules.buffers if data.buffers is None else data.buffers
-    excluded = rules.excluded if data.excluded_channels is None else data.excluded_channels
+    excluded = tuple(sorted(set(rules.excluded if data.excluded_channels is None else data.excluded_channels)))
+    if (dict(buffers), excluded) == (dict(rules.buffers), tuple(sorted(rules.excluded))):
+        return already_so(
+            f"the channel policy of {data.sku} was not set",
+            f"{data.location_id or 'everywhere'}: buffers are {dict(rules.buffers) or 'none'}, excluded channels are "
+            f"{', '.join(excluded) or 'none'}",
+        )
     decision.add(
         f.ChannelPolicySet(
             sku=data.sku,
             location_id=data.location_id,
             buffers=as_buffers(Rules(buffers)),
-            excluded_channels=tuple(sorted(set(excluded))),
+            excluded_channels=excluded,
         )
     )
     return None
@@ -37,11 +44,9 @@ def categorise(decision: Decision, data: c.AssignCategory) -> Refused | None:
     """The SKU goes over to another category, whose rules come to it in a command of their own."""
     known = decision.stock.category
     if data.category_id == known:
-        return Refused(
-            code="conflict",
-            what=f"the category of {data.sku} was not changed",
-            detail=f"it is {known} already" if known else "it belongs to no category",
-            hint="nothing needs to be done",
+        return already_so(
+            f"the category of {data.sku} was not changed",
+            f"it is {known} already" if known else "it belongs to no category",
         )
     decision.add(f.SkuCategorised(sku=data.sku, category_id=data.category_id, previous=known))
     return None

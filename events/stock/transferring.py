@@ -7,10 +7,12 @@ No unit is lost on the way without a word: what is on hand, on its way and missi
 """
 
 from events.envelope import Refused
+from events.refusal import already_so
 from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.decision import Decision
 from events.stock.expected import Expected, Source, Transfer
+from events.times import rfc3339
 
 
 def start(decision: Decision, data: c.StartTransfer) -> Refused | None:
@@ -116,6 +118,12 @@ def amend(decision: Decision, data: c.AmendTransfer) -> Refused | None:
     if known is None:
         return _unknown(f"transfer {data.transfer_id} of {data.sku} was not amended", data.transfer_id)
     _, source, expected = known
+    if data.expected_at == expected.expected_at:
+        return already_so(
+            f"transfer {data.transfer_id} of {data.sku} was not amended",
+            f"it is expected by {rfc3339(data.expected_at)} already",
+            "nothing needs to be done; a transfer that is overdue needs another expected_at",
+        )
     decision.add(
         f.TransferAmended(
             sku=data.sku,
@@ -124,7 +132,7 @@ def amend(decision: Decision, data: c.AmendTransfer) -> Refused | None:
             left=expected.quantity,
             expected_at=data.expected_at,
             expected_before=expected.expected_at,
-            overdue=expected.overdue and data.expected_at == expected.expected_at,
+            overdue=False,
         )
     )
     return None

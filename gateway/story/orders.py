@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from gateway.story.words import Fact, because, by, listed, moment, money, plural, units
 
@@ -34,9 +35,17 @@ def _placed(run: Sequence[Fact]) -> str:
     return text
 
 
+def _changes(lines: Sequence[dict[str, Any]]) -> list[str]:
+    """What the customer is to get of each line, cancelled units not in it."""
+    return [
+        f"{line['sku']} from {line['ordered_before'] - gone} to {line['ordered'] - gone}"
+        for line, gone in ((line, line.get("cancelled", 0)) for line in lines)
+    ]
+
+
 def _amended(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
-    changes = [f"{line['sku']} from {line['ordered_before']} to {line['ordered']}" for line in data["lines"]]
+    changes = _changes(data["lines"])
     parts = [f"changed {listed(changes)}"] if changes else []
     if data.get("promised_by"):
         moved = f"moved the promise to {moment(data['promised_by'])}"
@@ -47,7 +56,7 @@ def _amended(run: Sequence[Fact]) -> str:
 
 def _amendment_requested(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
-    changes = [f"{line['sku']} from {line['ordered_before']} to {line['ordered']}" for line in data["lines"]]
+    changes = _changes(data["lines"])
     return f"The {data['by']} wants {listed(changes)}, and stock is asked first{by(run[0])}."
 
 

@@ -377,7 +377,8 @@ class PartitionLedger:
             answer = Refused(
                 code="stale",
                 what=f"{kind.name} {command_id} was refused",
-                detail=f"expected_version is {command.expected_version}, {stream_id} has version {stream.state_version}",
+                detail=f"expected_version is {command.expected_version}, {stream_id} has version "
+                f"{stream.state_version}",
                 hint="read the current state, decide again, send a new id",
                 at_most=stream.state_version,
             )

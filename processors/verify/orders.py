@@ -278,7 +278,9 @@ class Orders:
         """What an amendment asks for stands in its request, and again where it is declined."""
         for line in data["lines"]:
             item = self.amendment_lines.row(data["order_id"], data["amendment_id"], line["line_id"])
-            item.sku, item.ordered_before, item.ordered = line["sku"], line["ordered_before"], line["ordered"]
+            item.sku = line["sku"]
+            item.ordered_before = line["ordered_before"] - line["cancelled"]
+            item.ordered = line["ordered"] - line["cancelled"]
             if line.get("available") is not None:
                 item.available = line["available"]
 

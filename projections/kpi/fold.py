@@ -7,8 +7,9 @@
 No figure is folded: a mean or a percentile of deltas cannot be added up, and a definition may change. `definitions.py`
 says how a figure is made of these rows, and so each figure opens to the very rows it counted.
 
-Figures have no wall clock. `kpi_watermarks` keeps per partition the latest moment that a change has seen, by the earlier
-of the channel's and the broker's clock: a channel whose clock runs ahead cannot make orders due before their time.
+Figures have no wall clock. `kpi_watermarks` keeps per partition the latest moment of a fact that is no refusal, by the
+earlier of the channel's and the broker's clock: a channel whose clock runs ahead cannot make orders due before their
+time.
 """
 
 from __future__ import annotations

@@ -249,11 +249,13 @@ def _amendment_deltas(batch: FactBatch) -> pl.DataFrame:
 
 
 def _amendment_line_deltas(batch: FactBatch) -> pl.DataFrame:
-    key = ("order_id", "amendment_id", "line_id", "sku", "ordered_before", "ordered", SEQUENCE)
+    # In the words of the channel that asked: cancelled units are in none of the numbers.
+    wanted = {name: pl.col(name) - pl.col("cancelled") for name in ("ordered_before", "ordered")}
+    key = ("order_id", "amendment_id", "line_id", "sku", SEQUENCE)
     return pl.concat(
         [
-            batch.lines("AmendmentRequested", "lines").select(*key),
-            batch.lines("AmendmentDeclined", "lines").select(*key, "available"),
+            batch.lines("AmendmentRequested", "lines").select(*key, **wanted),
+            batch.lines("AmendmentDeclined", "lines").select(*key, "available", **wanted),
         ],
         how="diagonal",
     )

@@ -178,7 +178,7 @@ CREATE TABLE IF NOT EXISTS order_amendment_lines (
     amendment_id   text COLLATE "C" NOT NULL,
     line_id        text COLLATE "C" NOT NULL,
     sku            text,
-    ordered_before bigint,          -- units
+    ordered_before bigint,          -- units that the customer was to get in all, cancelled ones not in it
     ordered        bigint,          -- units that were asked for
     available      bigint,          -- units that would have been accepted; null where it is not known to be fewer
     PRIMARY KEY (order_id, amendment_id, line_id)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from events.attempts import attempt_number, round_of
 from events.orders import commands as c
@@ -221,6 +222,84 @@ def test_an_order_that_lost_what_it_had_as_a_whole_is_not_given_more_meanwhile()
     story.when(answers(extra(1))).then(f.AmendmentAnswered, like(f.AmendmentDeclined, reason="waiting"))
 
 
+# A number is what the customer gets in all: shipped units are in it, cancelled ones are not
+
+
+def test_cancelled_units_are_not_in_the_number_that_is_wanted() -> None:
+    story = given(place({"1": 10}), reserved(10), cancel({"1": 3})).when(amend({"1": 8}))
+    story.then(f.AmendmentRequested)
+    (line,) = story.answer[0].lines
+    assert (line.ordered_before, line.ordered, line.cancelled) == (10, 11, 3)
+    story.when(answers(extra(1)))
+    assert line_of(story.state) == {"ordered": 11, "allocated": 8, "cancelled": 3}
+    story.when(amend({"1": 5})).then(like(f.OrderAmended, amendment_id=None))
+    assert line_of(story.state) == {"ordered": 8, "allocated": 5, "cancelled": 3}
+
+
+def test_a_line_that_was_cancelled_whole_is_wanted_again() -> None:
+    story = given(place({"1": 3}), reserved(3), cancel()).when(amend({"1": 3}), answers(extra(3)))
+    assert line_of(story.state) == {"ordered": 6, "allocated": 3, "cancelled": 3}
+
+
+def test_the_number_that_would_have_been_accepted_is_one_that_can_be_asked_for() -> None:
+    story = given(place({"1": 10}), reserved(10), cancel({"1": 3})).when(amend({"1": 12}), decline(_1=2))
+    (line,) = story.answer[0].lines
+    assert (line.ordered - line.cancelled, line.available) == (12, 9)
+    story.when(amend({"1": 9}), answers(extra(2, round_=3)))
+    assert line_of(story.state) == {"ordered": 12, "allocated": 9, "cancelled": 3}
+
+
+def test_cancelled_units_that_leave_while_more_is_asked_for_decline_it() -> None:
+    """They count again, so what was asked for would come to more than the customer wants."""
+    story = given(place({"1": 10}), reserved(10), cancel({"1": 3}), amend({"1": 8}), dispatch({"1": 9}))
+    if story.state.amendment is not None:
+        story.when(answers(extra(1)))
+    assert story.state.amendment is None
+    assert line_of(story.state) == {"ordered": 10, "shipped": 9, "cancelled": 1}
+
+
+SHIPPED = (place({"1": 3}), reserved(3), dispatch({"1": 3}))
+UNCHANGED = {
+    "the same number": ((place({"1": 10}), reserved(10), cancel({"1": 3})), amend({"1": 7}), 7),
+    "part of it shipped": ((place({"1": 5}), reserved(5), dispatch({"1": 2})), amend({"1": 5}), 3),
+    "all of it shipped": (SHIPPED, amend({"1": 3}), 0),
+    "nothing left to remove": (SHIPPED, amend({"1": 0}), 0),
+    "all of it cancelled": ((place({"1": 3}), cancel()), amend({"1": 0}), 0),
+    "all removed before": ((place({"1": 3, "2": 1}), amend({"1": 0})), amend({"1": 0}), 0),
+    "every line as it is": ((place({"1": 2, "2": 4}),), amend({"1": 2, "2": 4}), 6),
+    "the same promise": ((place(promised_by="2026-12-24"),), amend(promised_by="2026-12-24"), None),
+    "both the same": ((place(promised_by="2026-12-24"),), amend({"1": 2}, promised_by="2026-12-24"), 2),
+    "before its time": ((place({"1": 2}, release_at=at("20:00:00", day=28)),), amend({"1": 2}), 2),
+    "on hold": ((place({"1": 2}), hold()), amend({"1": 2}), 2),
+    "waits as a whole": ((place({"1": 2}, **WHOLE), waiting(2)), amend({"1": 2}), 2),
+}
+
+
+@pytest.mark.parametrize("case", UNCHANGED)
+def test_an_amendment_that_changes_nothing_is_refused_with_the_present_numbers(case: str) -> None:
+    history, asked, at_most = UNCHANGED[case]
+    for by in ("customer", "seller"):
+        story = given(*history).when(replace(asked, by=by))
+        story.then_refused("conflict", at_most=at_most, says="nothing would change")
+        for line in asked.lines:
+            assert f"{story.state.lines[line.line_id].ordered} ordered" in story.answer.detail
+
+
+def test_a_line_that_stays_as_it_is_may_stand_beside_one_that_changes() -> None:
+    story = given(place({"1": 2, "2": 4}, **WHOLE), reserved(2)).when(amend({"1": 2, "2": 3}))
+    assert [line.line_id for line in story.answer[0].lines] == ["2"]
+    story = given(place({"1": 2}, **WHOLE), waiting(2)).when(amend({"1": 2}, promised_by="2026-12-24"))
+    story.then(like(f.OrderAmended, lines=()))  # it keeps its place in the queue
+
+
+def test_a_promise_that_the_seller_moved_counts_when_the_customer_agrees_to_it() -> None:
+    story = given(place(promised_by="2026-12-20"), amend(promised_by="2026-12-24", by="seller"))
+    story.when(amend(promised_by="2026-12-24", by="seller")).then_refused("conflict", says="promised by")
+    story.when(amend(promised_by="2026-12-24")).then(f.OrderAmended)
+    assert story.state.due_by == story.state.promised_by
+    story.when(amend(promised_by="2026-12-24")).then_refused("conflict", says="promised by")
+
+
 def test_an_increase_beyond_what_an_order_may_be_worth_is_refused_before_stock_is_asked() -> None:
     story = given(place({"1": 2}, price=10**12), reserved(2)).when(amend({"1": 10**9}))
     story.then_refused("limit", at_most=10**15)
@@ -246,7 +325,8 @@ def test_an_increase_is_made_whole_or_not_at_all_whatever_crosses_it(
     shop.run()
     shop.ask(receive(stock or 1), receive(2, location="WH2"))
     shop.run()
-    shop.ask(amend({"1": wanted}))
+    if wanted != first:
+        shop.ask(amend({"1": wanted}))
     if taken:
         shop.ask(adjust(-taken), adjust(-1, location="WH2"))
     shop.run()

@@ -17,7 +17,8 @@ from typing import Any
 
 from events.catalogue import INTAKE_TOPICS, LEDGER_OF_INTAKE, LEDGER_TOPICS
 from events.chain import ChainReader, Link
-from processors.ledger.partition import Decided, Forwarded, PartitionLedger, SetAside
+from events.envelope import INTERNAL_CHANNEL
+from processors.ledger.partition import Decided, Forwarded, Parsed, PartitionLedger, SetAside
 from processors.verify.facts import Fact
 from processors.verify.movements import movement_rows
 from processors.verify.orders import Orders
@@ -28,6 +29,9 @@ from tests.support.promised import plainly_promised
 
 #: An id that a SKU was sent so long ago is not recognised. What reactions repeat so late must do no harm all the same.
 STOCK_IDS_KEPT = timedelta(days=30)
+
+#: Decisions with one of these need not change a state: refusals, and reports of what happened.
+_CHANGE_NOTHING = {"CommandRefused", "ReservationRefused", "ShipmentTracked", "ReturnTracked", "CaseNoteAdded"}
 
 _UNITS = ("open", "backordered", "allocated", "shipped", "cancelled")
 _LEVEL = ("on_hand", "reserved", "damaged", "quality_hold", "available", "safety")
@@ -76,6 +80,9 @@ class Truth:
         """An intake record: decide it, and look at what follows."""
         place = (LEDGER_OF_INTAKE[message.topic()], message.partition())
         ledger = self.ledgers[place]
+        parsed = ledger.parse(message.value())
+        known = ledger.streams.get(parsed.stream_id) if isinstance(parsed, Parsed) else None
+        before = None if known is None else known.state
         try:
             outcome = ledger.decide(message.offset(), message.timestamp()[1], message.key(), message.value())
         except Exception as error:
@@ -83,8 +90,9 @@ class Truth:
         match outcome:
             case Decided(facts):
                 self.decided[place] += [fact.value for fact in facts]
-                named = [self._codec.decode(fact.value) for fact in facts]
-                self._look_at(place[0], ledger, [(contract.name, record) for contract, record in named])
+                named = [(contract.name, record) for contract, record in (self._codec.decode(f.value) for f in facts)]
+                self._look_at(place[0], ledger, named)
+                self._check_effect(ledger, before, named)
             case SetAside() | Forwarded():
                 self.asides.add((message.topic(), message.partition(), message.offset()))
 
@@ -144,6 +152,14 @@ class Truth:
             self._check_stock(state, facts, levels)
             if facts[0][0] != "CommandRefused":
                 self._check_lapsed(state, first["recorded_at"])
+
+    def _check_effect(self, ledger: PartitionLedger, before: Any, facts: list[tuple[str, dict[str, Any]]]) -> None:
+        """What a channel is told to be accepted has changed something, or is a report."""
+        names = {name for name, _ in facts}
+        if facts[0][1]["channel"] == INTERNAL_CHANNEL or names & _CHANGE_NOTHING or before is None:
+            return
+        after = ledger.streams[facts[0][1]["stream_id"]].state
+        must(after != before, "no_effect_is_no_acceptance", facts)
 
     def _count(self, topic: str, name: str, record: dict[str, Any]) -> None:
         """Movements of on_hand at their business times, and the latest count of each place."""

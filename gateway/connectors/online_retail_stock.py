@@ -82,8 +82,10 @@ def opening_stock(mapping: Mapping, *, seed: int) -> list[Command]:
         return []
     at = _stamp(_first_order_at(mapping) - timedelta(days=1))
     ids = f"sim-{_label(mapping)}-s{seed}"
+    # Every slice says the same of a location, and perhaps of a policy. The id is that of what is said, so it is a
+    # duplicate; a new id would have it refused, because it changes nothing.
     commands = [
-        _simulated("RegisterLocation", f"{ids}-location-{location['location_id']}", at, dict(location))
+        _simulated("RegisterLocation", f"sim-location-{location['location_id']}", at, dict(location))
         for location in LOCATIONS
     ]
     for need in needs:
@@ -99,7 +101,7 @@ def opening_stock(mapping: Mapping, *, seed: int) -> list[Command]:
         if need.reorder:
             point = max(1, round(need.sold * REORDER_PART_OF_NEED))
             data = {"sku": need.sku, "location_id": MAIN_LOCATION, "reorder_point": point}
-            commands.append(_simulated("SetStockPolicy", f"{ids}-policy-{need.sku}", at, data))
+            commands.append(_simulated("SetStockPolicy", f"sim-policy-{need.sku}-{point}", at, data))
     return commands
 
 

@@ -38,10 +38,12 @@ def opening(seed: int, orders: int, surge: float = 10.0, *, season: Season = SEA
     """
     check(orders, surge)
     run, at = run_name(seed, orders, surge), season.stocked_at
+    # What one season says of a place the next one says again. The id is that of what is said, so it is a duplicate; a
+    # new id would have it refused, because it changes nothing.
     for location in LOCATIONS:
         yield command(
             "RegisterLocation",
-            f"sim-{seed}-{location.location_id}",
+            f"sim-{location.location_id}",
             WAREHOUSE_CHANNEL,
             at - timedelta(days=1),
             asdict(location),
@@ -51,7 +53,8 @@ def opening(seed: int, orders: int, surge: float = 10.0, *, season: Season = SEA
         policy = {"safety_stock": shelf.safety, "reorder_point": shelf.reorder_point}
         buffers = {"buffers": dict(shelf.buffers)} if shelf.buffers else {}
         stem = f"{run}-{shelf.location_id}-{shelf.sku}"
-        yield command("SetStockPolicy", f"{stem}-policy", WAREHOUSE_CHANNEL, then, {**place, **policy, **buffers})
+        said = f"sim-{shelf.location_id}-{shelf.sku}-policy-{shelf.safety}-{shelf.reorder_point}"
+        yield command("SetStockPolicy", said, WAREHOUSE_CHANNEL, then, {**place, **policy, **buffers})
         received = {**place, "quantity": shelf.sellable + shelf.safety, "purchase_order": f"{run}-opening"}
         yield command("ReceiveStock", f"{stem}-opening", WAREHOUSE_CHANNEL, then, received)
 

@@ -18,8 +18,8 @@ from unittest.mock import patch
 import msgspec
 
 from events.chain import ChainReader, Link
+from events.orders import amending, exchanging
 from events.orders import evolve as order_evolve
-from events.orders import exchanging
 from events.stock import decide as stock_decide
 from events.stock import decision as stock_decision
 from events.stock.commands import ExpireReservation
@@ -74,6 +74,22 @@ def _trusts_any_snapshot() -> AbstractContextManager[Any]:
         return reaches(connection, places) | {place: (offset, offset) for place, offset in known.items()}
 
     return patch.object(snapshots, "_reaches", as_known)
+
+
+def _refusals_move_the_version() -> AbstractContextManager[Any]:
+    """As it was: the version that is expected was the envelope's."""
+    return patch.object(Stream, "state_version", property(lambda stream: stream.version, lambda *_: None))
+
+
+def _snapshots_forget_the_version() -> AbstractContextManager[Any]:
+    restored = snapshots.restored
+
+    def as_of_its_newest_fact(*stored: Any) -> Stream:
+        stream = restored(*stored)
+        stream.state_version = stream.version
+        return stream
+
+    return patch.object(snapshots, "restored", as_of_its_newest_fact)
 
 
 @contextmanager
@@ -317,4 +333,12 @@ PLANTED: Mapping[str, Bug] = {
         lambda: patch.object(stock_decide, "_held_for_what_left", lambda _, data: ([], data.ahead)),
     ),
     "holds_of_shipped_stay": Bug("what was dispatched stays reserved", _keeps_holds_of_shipped),
+    "refusals_move_the_version": Bug("a refusal makes an expected_version stale", _refusals_move_the_version),
+    "snapshots_forget_the_version": Bug(
+        "a stream from a snapshot counts refusals in its version", _snapshots_forget_the_version
+    ),
+    "amendments_without_effect": Bug(
+        "an amendment that changes nothing is accepted",
+        lambda: patch.object(amending, "_moves_promise", lambda *_: True),
+    ),
 }

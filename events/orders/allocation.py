@@ -30,6 +30,7 @@ def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
         if answer.stock_version <= line.answered:
             continue
         if answer.outcome != "shipped" and amending.take_answer(decision, line, answer):
+            holding.stand_still(decision)
             continue
         order = decision.order
         stale = order.as_a_whole and round_of(answer.attempt) < order.sourced_round

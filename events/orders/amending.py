@@ -11,6 +11,12 @@ cancelled, 7 are wanted; amended to 8 the line has 11 ordered, and 8 to ship.
 
 More is given whole or not at all, as the stock streams answer, and what one command asks for belongs together. An order
 of which nothing is promised yet (its release_at lies ahead, or it goes as a whole and waits) takes an increase at once.
+
+What comes while stock is being asked is answered as if stock had said yes: only the ledger was not quick enough.
+
+    a parcel with the extra units               -> the amendment is made; its units have left
+    another amendment by the same               -> takes its place: what both want is asked for
+    a cancellation of more than there was, too  -> the amendment is made, and what it added is cancelled
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +28,7 @@ from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
 from events.orders.refusals import too_valuable, unreadable_promise
-from events.orders.state import AmendedLine, Line, Order
+from events.orders.state import AmendedLine, Amendment, Line, Order
 from events.promises import UnreadablePromiseError, promise_end
 from events.refusal import already_so
 from events.times import rfc3339
@@ -43,11 +49,12 @@ def amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
         return Refused(code="invalid", what=what, detail="the amendment is empty", hint="name lines or promised_by")
     if len({line.line_id for line in data.lines}) != len(data.lines):
         return decision.repeated_line(what)
-    if order.amendment is not None:
+    pending = order.amendment
+    if pending is not None and (pending.by != data.by or order.holds):
         return Refused(
             code="conflict",
             what=what,
-            detail=f"amendment {order.amendment.amendment_id} is asked of stock just now",
+            detail=f"amendment {pending.amendment_id} by the {pending.by} is asked of stock just now",
             hint="wait for its answer: `order-ledger order` shows it under amendments",
         )
     promised_by = None
@@ -59,7 +66,16 @@ def amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
     wanted = _wanted(decision, what, data.lines)
     if isinstance(wanted, Refused):
         return wanted
-    if not wanted and not _moves_promise(order, promised_by, data.by):
+    if pending is not None:
+        wanted = _still_wanted(order, pending, data.lines) | wanted
+        promised_by = promised_by or pending.promised_by
+        if _targets(wanted) == _targets(pending.lines) and promised_by == pending.promised_by:
+            return already_so(
+                what,
+                f"nothing would change: amendment {pending.amendment_id} asks stock for the same just now",
+                "wait for its answer: `order-ledger order` shows it under amendments",
+            )
+    elif not wanted and not _moves_promise(order, promised_by, data.by):
         return _nothing_changes(order, what, data)
     if data.by == "customer":
         refused = decision.check_unmade(what, {key: -line.extra for key, line in wanted.items() if line.extra < 0})
@@ -84,15 +100,32 @@ def amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
             detail=f"line {queued[0]} stands in a queue where a person decides what becomes of it",
             hint="send ResolveQueued first; fewer units or another promise are accepted",
         )
+    decline(decision, "superseded")
     if grows and _asks_first(order):
         _request(decision, data, wanted, promised_by)
         return None
-    _apply(decision, data.by, wanted, promised_by, None)
-    decision.source_idle()
+    if wanted or _moves_promise(order, promised_by, data.by):
+        _apply(decision, data.by, wanted, promised_by, None)
+        decision.source_idle()
     return None
 
 
-def _wanted(decision: Decision, what: str, lines: Sequence[c.AmendedQuantity]) -> Mapping[str, AmendedLine] | Refused:
+def _still_wanted(order: Order, pending: Amendment, asked: Sequence[c.AmendedQuantity]) -> dict[str, AmendedLine]:
+    """What the pending amendment wants of lines that the new one does not name."""
+    named = {line.line_id for line in asked}
+    still = {
+        line_id: AmendedLine(order.lines[line_id].ordered, line.ordered, cancelled=order.lines[line_id].cancelled)
+        for line_id, line in pending.lines.items()
+        if line_id not in named
+    }
+    return {line_id: line for line_id, line in still.items() if line.extra}
+
+
+def _targets(lines: Mapping[str, AmendedLine]) -> dict[str, int]:
+    return {line_id: line.ordered for line_id, line in lines.items()}
+
+
+def _wanted(decision: Decision, what: str, lines: Sequence[c.AmendedQuantity]) -> dict[str, AmendedLine] | Refused:
     """The lines that change, by line_id."""
     wanted: dict[str, AmendedLine] = {}
     for asked in lines:
@@ -289,24 +322,35 @@ def _settle(decision: Decision) -> None:
     order, amendment = decision.order, decision.order.amendment
     if amendment is None or any(line.missing for line in amendment.lines.values()):
         return
-    if any(
-        line.cancelled != order.lines[key].cancelled or line.quantity < order.lines[key].shipped
-        for key, line in amendment.lines.items()
-    ):
-        # Meanwhile more of a line has left than was to remain of it, or cancelled units have left all the same.
+    if not _possible(order, amendment):
         decline(decision, "shipped")
         return
     if order.as_a_whole and _incomplete(order):
         decline(decision, "waiting")
         return
+    _make(decision, amendment)
+    decision.go_on_in_turn()
+
+
+def _possible(order: Order, amendment: Amendment) -> bool:
+    """Not where more of a line has left meanwhile than was to remain, or cancelled units have left all the same."""
+    for line_id, wanted in amendment.lines.items():
+        line = order.lines[line_id]
+        if line.cancelled < wanted.cancelled or wanted.ordered < line.shipped + line.cancelled:
+            return False
+    return True
+
+
+def _make(decision: Decision, amendment: Amendment) -> None:
+    """The order is as was asked for; what is not set aside for it yet is open."""
     _apply(decision, amendment.by, amendment.lines, amendment.promised_by, amendment.amendment_id)
     for line_id, amended in amendment.lines.items():
         for hold in amended.got:
             decision.add(
                 f.LineAllocated(
-                    order_id=order.order_id,
+                    order_id=decision.order.order_id,
                     line_id=line_id,
-                    sku=order.lines[line_id].sku,
+                    sku=decision.order.lines[line_id].sku,
                     location_id=hold.location_id,
                     quantity=hold.quantity,
                     attempt=hold.attempt,
@@ -314,7 +358,47 @@ def _settle(decision: Decision) -> None:
                     from_backordered=0,
                 )
             )
-    decision.go_on_in_turn()
+
+
+# What comes while stock is being asked
+
+
+def make_as_shipped(decision: Decision, shipped: Mapping[str, int]) -> Mapping[str, int]:
+    """Make the pending amendment where a parcel has units that it would add: they were there, whatever stock answers.
+
+    Returns the units of each line that stock has been asked for and has not answered, empty where nothing was made.
+    """
+    order, amendment = decision.order, decision.order.amendment
+    if amendment is None or not _possible(order, amendment):
+        return {}
+    extra = {line_id: line.extra for line_id, line in amendment.lines.items()}
+    if not any(
+        units > order.lines[key].unshipped and extra.get(key, 0) > 0
+        for key, units in shipped.items()
+        if key in order.lines
+    ):
+        return {}
+    _make(decision, amendment)
+    return {line_id: line.missing for line_id, line in amendment.lines.items()}
+
+
+def make_as_cancelled(decision: Decision, wanted: Mapping[str, int]) -> None:
+    """Make the pending amendment where units that it would add are cancelled, too (`wanted` is empty: all units are).
+
+    What it adds to other lines must be set aside or cancelled with it: nothing of theirs is promised that stock has not
+    given.
+    """
+    order, amendment = decision.order, decision.order.amendment
+    if amendment is None or not _possible(order, amendment):
+        return
+    beyond = {
+        line_id
+        for line_id, units in wanted.items()
+        if line_id in amendment.lines and units > order.lines[line_id].unshipped
+    }
+    others = [line for line_id, line in amendment.lines.items() if line_id not in beyond]
+    if not wanted or (beyond and not any(line.missing for line in others)):
+        _make(decision, amendment)
 
 
 def decline(decision: Decision, reason: str, there: Mapping[str, int] | None = None) -> None:

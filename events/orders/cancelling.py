@@ -22,6 +22,9 @@ def cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
     wanted = {line.line_id: line.quantity for line in data.lines}
     if len(wanted) != len(data.lines):
         return decision.repeated_line(what)
+    pending = order.amendment
+    amending.make_as_cancelled(decision, wanted)
+    order = decision.order
     if not data.lines:
         wanted = {line.line_id: line.unshipped for line in order.lines.values() if line.unshipped}
         if not wanted:
@@ -39,7 +42,6 @@ def cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
         refused = decision.check_unmade(what, wanted)
         if refused is not None:
             return refused
-    amending.decline(decision, "cancelled")
     cancelled: list[f.LineCancelled] = []
     releases: list[f.Release] = []
     for line_id, quantity in wanted.items():
@@ -68,6 +70,8 @@ def cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
             before_allocation=not any(line.holds or line.shipped for line in lines),
         )
     )
+    if pending is not None and order.amendment is None and not order.as_a_whole:
+        decision.source_idle()
     return None
 
 
@@ -86,5 +90,7 @@ def cancel_overdue(decision: Decision) -> None:
         if units:
             gone.append(c.LineQuantity(line_id=line.line_id, quantity=units))
     if gone:
+        # Nobody wants more of an order whose time is over.
+        amending.decline(decision, "cancelled")
         # Cannot be refused: only units that the order has are named, and each line once.
         cancel(decision, c.CancelOrder(order_id=order.order_id, reason=AUTO_CANCEL, by="seller", lines=tuple(gone)))

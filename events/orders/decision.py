@@ -268,17 +268,21 @@ class Decision:
         return None
 
     def check_unmade(self, what: str, wanted: Mapping[str, int]) -> Refused | None:
-        """Refused where a customer wants to be rid of units that are being made for them."""
+        """Refused where a customer wants to be rid of units that are being made for them.
+
+        Units that stock is being asked for count as made: stock may have set them aside, unknown to the order.
+        """
         for line_id, quantity in wanted.items():
             line = self.order.lines[line_id]
-            if line.customised and quantity > line.unmade:
+            at_most = line.unmade - line.sourcing
+            if line.customised and quantity > at_most:
                 return Refused(
                     code="limit",
                     what=what,
-                    detail=f"line {line_id} is made for this customer: {quantity} asked, {line.allocated} set aside: "
-                    f"at most {line.unmade}",
-                    hint="what is set aside counts as made; the seller may cancel it (by: seller)",
-                    at_most=line.unmade,
+                    detail=f"line {line_id} is made for this customer: {quantity} asked, {line.allocated} set aside, "
+                    f"{line.sourcing} asked of stock: at most {at_most}",
+                    hint="what is set aside or asked of stock counts as made; the seller may cancel it (by: seller)",
+                    at_most=at_most,
                 )
         return None
 

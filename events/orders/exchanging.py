@@ -84,8 +84,9 @@ def add(decision: Decision, data: c.RequestReturn, lines: Sequence[f.AddedLine])
     """State the lines and have stock set aside for them."""
     if not lines:
         return
-    # An amendment that is being asked of stock was asked for another order than this one is from now on.
-    amending.decline(decision, "changed")
+    if decision.order.as_a_whole:
+        # An amendment that is being asked of stock was asked for an order that had all, and this one lacks units now.
+        amending.decline(decision, "changed")
     order = decision.order
     decision.add(
         f.ExchangeLinesAdded(

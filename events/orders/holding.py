@@ -9,7 +9,6 @@ What was asked before the hold is kept when it is answered, unless a hold says t
 """
 
 from events.envelope import Refused
-from events.orders import amending
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
@@ -25,14 +24,13 @@ def hold(decision: Decision, data: c.HoldOrder) -> Refused | None:
             detail=f"the hold {data.hold} is set already",
             hint="nothing needs to be done",
         )
-    if not any(line.unshipped for line in order.lines.values()):
+    if order.amendment is None and not any(line.unshipped for line in order.lines.values()):
         return Refused(
             code="impossible",
             what=f"order {order.order_id} was not held",
             detail="nothing of it is left to hold: every unit is shipped or cancelled",
             hint="a hold only keeps what has not left yet",
         )
-    amending.decline(decision, "held")
     idle = {line.sku for line in order.lines.values() if line.idle} if order.as_a_whole else ()
     decision.add(
         f.OrderHeld(

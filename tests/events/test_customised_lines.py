@@ -50,6 +50,11 @@ def test_a_customer_can_cancel_what_is_not_set_aside_yet_and_no_more() -> None:
     two_set_aside_and_one_waits().when(cancel({"2": 1})).then(f.OrderCancelled)
 
 
+def test_what_stock_is_being_asked_for_counts_as_made_for_it_may_be_set_aside_already() -> None:
+    given(engraved()).when(cancel({"1": 1})).then_refused("limit", at_most=0, says="asked of stock")
+    given(engraved(), hold(), answers(answer("refused", 3, version=1))).when(cancel({"1": 3})).then(f.OrderCancelled)
+
+
 def test_a_customer_can_amend_down_to_what_is_set_aside_and_no_further() -> None:
     two_set_aside_and_one_waits().when(amend({"1": 2})).then(f.OrderAmended)
     two_set_aside_and_one_waits().when(amend({"1": 1})).then_refused("limit", at_most=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -105,3 +106,34 @@ def test_everything_above_is_equal_to_an_independent_fold(shop: Shop) -> None:
     shop.settle()
     report = shop.verify()
     assert report.equal, report.first_difference
+
+
+def test_a_number_is_what_the_customer_gets_and_another_channels_mistakes_make_no_version_stale(shop: Shop) -> None:
+    shop.accepted(receive("gets", "WH1", 10))
+    shop.accepted(place("gets-1", ("gets", 10)))
+    shop.accepted(command("CancelOrder", order_id="gets-1", reason="fewer", lines=[{"line_id": "1", "quantity": 3}]))
+    version = shop.order("gets-1")["version"]
+
+    def amended_to(units: int, channel: str) -> dict[str, Any]:
+        wanted = [{"line_id": "1", "quantity": units}]
+        asked = command("AmendOrder", channel=channel, order_id="gets-1", lines=wanted)
+        return {**asked, "expected_version": version}
+
+    (refused,) = shop.publish(amended_to(7, "store")).outcomes
+    assert "10 ordered, 0 shipped, 3 cancelled" in refused.detail
+    no_such_line = [{"line_id": "9", "quantity": 1}]
+    (refused,) = shop.publish(
+        command("CancelOrder", channel="store", order_id="gets-1", reason="wrong line", lines=no_such_line)
+    ).outcomes
+    assert "no line 9" in refused.detail
+    assert shop.order("gets-1")["version"] == version
+
+    shop.accepted(amended_to(8, "web"))
+    order = shop.order("gets-1")
+    line = order["lines"][0]
+    assert (line["ordered"], line["cancelled"], line["allocated"]) == (11, 3, 8)
+    assert [(one["ordered_before"], one["ordered"]) for one in order["amendments"][0]["lines"]] == [(7, 8)]
+    assert order["version"] > version
+    (stale,) = shop.publish(amended_to(9, "web")).outcomes
+    assert f"has version {order['version']}" in stale.detail
+    assert shop.verify().equal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -150,7 +151,8 @@ def outcome(shop: Shop, channel: str) -> dict[str, Any]:
             for line in order["lines"]
         ]
         orders[number] = {"status": order["status"], "holds": order["holds"], "lines": lines}
-        orders[number] |= {"shipments": order["shipments"], "returns": order["returns"]}
+        orders[number]["shipments"] = _unnamed(order["shipments"], channel)
+        orders[number]["returns"] = [{**one, "rma": ""} for one in _unnamed(order["returns"], channel)]
     stock = {
         (row["sku"].removeprefix(f"{channel}-"), row["location_id"]): row["on_hand"]
         for row in read_inventory(shop.connection)
@@ -158,6 +160,10 @@ def outcome(shop: Shop, channel: str) -> dict[str, Any]:
     }
     figures = kpis(shop.connection, by="channel")
     return {"orders": orders, "stock": stock, "kpis": figures["groups"][channel]}
+
+
+def _unnamed(rows: list[dict[str, Any]], channel: str) -> Any:
+    return json.loads(json.dumps(rows).replace(f"{channel}-", ""))
 
 
 def test_a_history_comes_to_the_same_however_it_is_told(shop: Shop) -> None:

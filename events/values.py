@@ -10,7 +10,7 @@ msgspec.ValidationError: Expected `int` >= 1
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -38,6 +38,13 @@ Delta = Annotated[int, Meta(ge=-NUMBER_MAX, le=NUMBER_MAX)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
 UtcTime = Annotated[datetime, Meta(tz=True)]
+
+
+#: What a customer says is wrong, in a return or a case. Codes, so that figures can count them; free text stands beside.
+ReasonCode = Literal[
+    "size", "changed_mind", "wrong_item", "missing", "damaged", "defective", "not_as_described", "late", "duplicate",
+    "other",
+]  # fmt: skip
 
 
 class Attribute(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

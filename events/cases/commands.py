@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from events.values import Id, Text
+from events.values import Id, ReasonCode, Text
 
 
 class OpenCase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -18,6 +18,7 @@ class OpenCase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     topic: Text
     urgency: Literal["low", "normal", "high", "critical"]
     text: Text | None = None
+    reason_code: ReasonCode | None = None
 
 
 class AddCaseNote(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

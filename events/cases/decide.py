@@ -41,6 +41,7 @@ def decide(case: Case | None, command: Command[c.CaseCommand]) -> Sequence[f.Cas
                 topic=data.topic,
                 urgency=data.urgency,
                 text=data.text,
+                reason_code=data.reason_code,
             ),
         )
     if case is None:

@@ -16,6 +16,7 @@ class CaseOpened(Struct, frozen=True, kw_only=True):
     topic: Text
     urgency: Text
     text: Text | None = None
+    reason_code: Text | None = None
 
 
 class CaseNoteAdded(Struct, frozen=True, kw_only=True):

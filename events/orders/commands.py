@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from events.values import Charge, CurrencyCode, Id, Natural, Quantity, ShipTo, Text, Total, UtcTime
+from events.values import Charge, CurrencyCode, Id, Natural, Quantity, ReasonCode, ShipTo, Text, Total, UtcTime
 
 
 class OrderLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -39,6 +39,7 @@ class ReturnLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     line_id: Id
     quantity: Quantity
     reason: Text
+    reason_code: ReasonCode | None = None
 
 
 class ExchangeLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -88,6 +89,7 @@ class PlaceOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     release_at: UtcTime | None = None
     charges: tuple[Charge, ...] = ()
     cart_id: Id | None = None
+    promise: Literal["delivery", "dispatch"] = "delivery"
 
 
 class AmendOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -138,6 +138,7 @@ def _placed(fact: f.OrderPlaced, channel: str, occurred_at: datetime) -> Order:
         released=fact.sourcing,
         service_level=fact.service_level,
         region=fact.ship_to.region,
+        promise=fact.promise,
     )
 
 

@@ -123,6 +123,8 @@ class RequestedLine(Struct, frozen=True, kw_only=True):
     sku: Id
     quantity: Quantity
     reason: Text
+    reason_code: Text | None = None
+    exchange: bool = False
 
 
 class ArrivedLine(Struct, frozen=True, kw_only=True):
@@ -150,6 +152,7 @@ class OrderPlaced(Struct, frozen=True, kw_only=True):
     charges: tuple[Charge, ...]
     sourcing: bool
     cart_id: Id | None = None
+    promise: Text = "delivery"
 
 
 class OrderAmended(Struct, frozen=True, kw_only=True):

@@ -46,6 +46,8 @@ def track(decision: Decision, data: c.RecordTracking) -> Refused | None:
 def _deliver(decision: Decision, shipment_id: str, shipment: Shipment) -> None:
     order = decision.order
     delivered_at = decision.command.occurred_at
+    # Where only the dispatch was promised, nothing was said of the arrival.
+    due_by = order.due_by if order.promise == "delivery" else None
     lines = []
     for line_id, quantity in shipment.lines.items():
         line = order.lines[line_id]
@@ -60,8 +62,8 @@ def _deliver(decision: Decision, shipment_id: str, shipment: Shipment) -> None:
             location_id=shipment.location_id,
             carrier=shipment.carrier,
             delivered_at=delivered_at,
-            due_by=order.due_by,
-            on_time=None if order.due_by is None else delivered_at <= order.due_by,
+            due_by=due_by,
+            on_time=None if due_by is None else delivered_at <= due_by,
             lines=tuple(lines),
             exchange=_all_in_exchange(decision, shipment),
         )
@@ -106,7 +108,16 @@ def request_return(decision: Decision, data: c.RequestReturn) -> Refused | None:
                 hint=f"return at most {left}",
                 at_most=left,
             )
-        lines.append(f.RequestedLine(line_id=line.line_id, sku=line.sku, quantity=asked.quantity, reason=asked.reason))
+        lines.append(
+            f.RequestedLine(
+                line_id=line.line_id,
+                sku=line.sku,
+                quantity=asked.quantity,
+                reason=asked.reason,
+                reason_code=asked.reason_code,
+                exchange=line.in_exchange,
+            )
+        )
     exchange = exchanging.planned(decision, data, what)
     if isinstance(exchange, Refused):
         return exchange

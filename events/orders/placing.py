@@ -76,4 +76,5 @@ def place(order: Order | None, data: c.PlaceOrder, command: Command[Any]) -> f.O
         charges=data.charges,
         sourcing=data.release_at is None or data.release_at <= command.recorded_at,
         cart_id=data.cart_id,
+        promise=data.promise,
     )

@@ -169,7 +169,7 @@ class Order(Struct, frozen=True, kw_only=True):
     """A placed order. Before it is placed there is no state (None). `releasing` are the holds that let go of stock.
 
     `amendments` were asked of stock so far; the units of the last one that was made came in `amended_round`. Locations
-    were last looked for in `sourced_round`.
+    were last looked for in `sourced_round`. `promise` is what is promised by `due_by`: delivery or dispatch.
     """
 
     order_id: str
@@ -200,6 +200,7 @@ class Order(Struct, frozen=True, kw_only=True):
     cart_id: str | None = None
     service_level: str = "standard"
     region: str | None = None
+    promise: str = "delivery"
 
     @property
     def as_a_whole(self) -> bool:

@@ -20,7 +20,8 @@ def _placed(run: Sequence[Fact]) -> str:
         text += f" (with {listed([charge.get('description') or charge['code'] for charge in charges])})"
     text += f", to {place}."
     if data.get("promised_by"):
-        text += f" It is promised by {moment(data['promised_by'])}."
+        promised = "is to leave" if data.get("promise") == "dispatch" else "is promised"
+        text += f" It {promised} by {moment(data['promised_by'])}."
     if data["service_level"] != "standard":
         text += f" Service: {data['service_level'].replace('_', ' ')}."
     if data["allocation"] == "all_or_nothing":

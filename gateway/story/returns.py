@@ -28,9 +28,17 @@ def _withdrawn(run: Sequence[Fact]) -> str:
 
 def _return_requested(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
-    reasons = sorted({line["reason"] for line in data["lines"] if line["reason"]})
+    reasons = sorted({_why(line) for line in data["lines"]} - {""})
     text = f"The customer asks to return {units(data['lines'])} for {data['resolution']}{because(', '.join(reasons))}."
     return text + f" RMA number {data['rma']}."
+
+
+def _why(line: Mapping[str, str | None]) -> str:
+    """The customer's words, and the code where it says more."""
+    code, words = (line.get("reason_code") or "").replace("_", " "), line["reason"] or ""
+    if not code or code.casefold() in words.casefold():
+        return words
+    return f"{words} ({code})" if words else code
 
 
 def _return_tracked(run: Sequence[Fact]) -> str:

@@ -1,4 +1,6 @@
-"""The rows that the KPIs are counted from: orders, promises, holds, parcels, counts, cases, how far the log is."""
+"""The rows that the KPIs are counted from: orders, promises, holds, parcels, complaints, counts, cases, how far the log
+is.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +11,6 @@ from processors.verify.facts import Handler
 from processors.verify.rows import Expected, Row, Table
 
 _COUNT = ("counted", "variance", "tolerance", "accurate")
-_LOST = ("lost", "returned_to_sender")
 
 
 @dataclass(slots=True)
@@ -20,26 +21,23 @@ class KpiOrder(Row):
     placed_at: datetime | None = None
     release_at: datetime | None = None
     promised_by: datetime | None = None
+    promise: str | None = None
     ordered: int = 0
     cancelled: int = 0
     removed_by_seller: int = 0
     removed_by_customer: int = 0
-    withdrawn_version: int | None = None
-    released_version: int | None = None
     shipped: int = 0
     delivered: int = 0
     inferred: int = 0
+    inferred_at: datetime | None = None
     returned: int = 0
-    damaged: int = 0
-    deviations: int = 0
-    failures: int = 0
+    crossed: int = 0
     first_shipped_at: datetime | None = None
-    last_shipped_at: datetime | None = None
-    delivered_at: datetime | None = None
 
 
 @dataclass(slots=True)
 class KpiPromise(Row):
+    version: int | None = None
     moved_at: datetime | None = None
     by_seller: bool | None = None
     due_by: datetime | None = None
@@ -57,8 +55,15 @@ class KpiParcel(Row):
     carrier: str | None = None
     units: int = 0
     dispatched_at: datetime | None = None
-    failed: str | None = None
+    differed: int = 0
+    lost_at: datetime | None = None
+    sent_back_at: datetime | None = None
     delivered_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class KpiComplaint(Row):
+    said_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -92,16 +97,20 @@ class Kpis:
 
     def __init__(self) -> None:
         self.orders = Table("kpi_orders", ("order_id",), KpiOrder)
-        self.promises = Table("kpi_promises", ("order_id", "version"), KpiPromise)
+        self.promises = Table("kpi_promises", ("order_id", "amendment"), KpiPromise)
         self.holds = Table("kpi_holds", ("order_id", "version"), KpiHold)
         self.parcels = Table("kpi_parcels", ("order_id", "shipment_id"), KpiParcel)
+        self.complaints = Table("kpi_complaints", ("order_id", "said_in", "said_id", "reason_code"), KpiComplaint)
         self.counts = Table("kpi_counts", ("sku", "location_id", "counted_at", "count_id"), KpiCount)
         self.cases = Table("kpi_cases", ("case_id",), KpiCase)
         self.watermarks = Table("kpi_watermarks", ("topic", "partition"), Watermark)
 
     @property
     def tables(self) -> tuple[Expected, ...]:
-        return self.orders, self.promises, self.holds, self.parcels, self.counts, self.cases, self.watermarks
+        return (
+            self.orders, self.promises, self.holds, self.parcels, self.complaints, self.counts, self.cases,
+            self.watermarks,
+        )  # fmt: skip
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -110,7 +119,7 @@ class Kpis:
             "OrderPlaced": self.placed,
             "OrderAmended": self.amended,
             "OrderCancelled": self.cancelled,
-            "LineAllocated": self.allocated,
+            "AmendmentRequested": self.amendment_requested,
             "OrderHeld": self.held,
             "HoldReleased": self.hold_released,
             "ShipmentDispatched": self.dispatched,
@@ -119,6 +128,7 @@ class Kpis:
             "ShipmentTracked": self.tracked,
             "ShipmentDelivered": self.shipment_delivered,
             "DeliveryInferred": self.delivery_inferred,
+            "ReturnRequested": self.return_requested,
             "ReturnReceived": self.return_received,
             "StockCounted": self.counted,
             "CountRestated": self.counted,
@@ -141,39 +151,41 @@ class Kpis:
         row.placed_at = fact["occurred_at"]
         row.release_at = data["release_at"]
         row.promised_by = data["promised_by"]
+        row.promise = data["promise"]
         row.ordered += sum(line["quantity"] for line in data["lines"])
 
     def amended(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.orders.row(data["order_id"])
         if data["promised_by"] is not None:
-            promise = self.promises.row(data["order_id"], fact["version"])
-            promise.moved_at = fact["occurred_at"]
+            promise = self.promises.row(data["order_id"], data["amendment_id"] or str(fact["version"]))
+            promise.version = fact["version"]
+            promise.moved_at = _earlier(promise.moved_at, fact["occurred_at"])
             promise.by_seller = data["by"] == "seller"
             promise.due_by = data["promised_by"]
         for line in _due(data):
             change = line["ordered"] - line["ordered_before"]
             row.ordered += change
             if change < 0:
-                self.removed(fact, data, -change)
+                self.removed(data, -change)
 
-    def cancelled(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def amendment_requested(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """A promise moves when that is asked for, not when stock has answered for the units that go with it."""
+        if data["promised_by"] is not None:
+            promise = self.promises.row(data["order_id"], data["amendment_id"])
+            promise.moved_at = _earlier(promise.moved_at, fact["occurred_at"])
+
+    def cancelled(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         for line in _due(data):
             self.orders.row(data["order_id"]).cancelled += line["quantity"]
-            self.removed(fact, data, line["quantity"])
+            self.removed(data, line["quantity"])
 
-    def removed(self, fact: Mapping[str, Any], data: Mapping[str, Any], units: int) -> None:
+    def removed(self, data: Mapping[str, Any], units: int) -> None:
         """Units that somebody does not want to be shipped any more."""
         row = self.orders.row(data["order_id"])
         if data["by"] == "seller":
             row.removed_by_seller += units
-        elif units:
+        else:
             row.removed_by_customer += units
-            row.withdrawn_version = fact["version"]
-
-    def allocated(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        row = self.orders.row(data["order_id"])
-        if row.released_version is None:
-            row.released_version = fact["version"]
 
     def held(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.hold(fact, data, held=True)
@@ -188,7 +200,6 @@ class Kpis:
             row.held = held
 
     def dispatched(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        self.allocated(fact, data)
         if _all_in_exchange(data):
             return
         row = self.orders.row(data["order_id"])
@@ -199,7 +210,6 @@ class Kpis:
         left_at = fact["occurred_at"]
         if row.first_shipped_at is None or left_at < row.first_shipped_at:
             row.first_shipped_at = left_at
-        row.last_shipped_at = _later(row.last_shipped_at, left_at)
         parcel = self.parcels.row(data["order_id"], data["shipment_id"])
         parcel.units += units
         if parcel.dispatched_at is None:
@@ -209,41 +219,57 @@ class Kpis:
 
     def differed(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if not _all_in_exchange(data):
-            self.orders.row(data["order_id"]).deviations += 1
+            self.parcels.row(data["order_id"], data["shipment_id"]).differed += 1
 
     def crossed(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        self.orders.row(data["order_id"]).deviations += 1
+        self.orders.row(data["order_id"]).crossed += 1
 
-    def tracked(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        if data["status"] in _LOST and not data["exchange"]:
-            self.orders.row(data["order_id"]).failures += 1
-            self.parcels.row(data["order_id"], data["shipment_id"]).failed = data["status"]
+    def tracked(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        if data["exchange"]:
+            return
+        at = fact["occurred_at"]
+        if data["status"] == "lost":
+            parcel = self.parcels.row(data["order_id"], data["shipment_id"])
+            parcel.lost_at = _later(parcel.lost_at, at)
+        elif data["status"] == "returned_to_sender":
+            parcel = self.parcels.row(data["order_id"], data["shipment_id"])
+            parcel.sent_back_at = _later(parcel.sent_back_at, at)
 
     def shipment_delivered(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if data["exchange"]:
             return
-        self.arrived(data, data["delivered_at"])
+        self.arrived(data)
         parcel = self.parcels.row(data["order_id"], data["shipment_id"])
         if parcel.delivered_at is None:
             parcel.delivered_at = data["delivered_at"]
 
     def delivery_inferred(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        self.arrived(data, fact["occurred_at"])
-        self.orders.row(data["order_id"]).inferred += sum(line["quantity"] for line in _due(data))
-
-    def arrived(self, data: Mapping[str, Any], at: datetime) -> None:
         if _all_in_exchange(data):
             return
         row = self.orders.row(data["order_id"])
-        row.delivered += sum(line["quantity"] for line in _due(data))
-        row.delivered_at = _later(row.delivered_at, at)
+        row.inferred += self.arrived(data)
+        row.inferred_at = _later(row.inferred_at, fact["occurred_at"])
+
+    def arrived(self, data: Mapping[str, Any]) -> int:
+        units = sum(line["quantity"] for line in _due(data))
+        if not _all_in_exchange(data):
+            self.orders.row(data["order_id"]).delivered += units
+        return units
 
     def return_received(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.orders.row(data["order_id"])
         for line in _due(data):
             row.returned += line["quantity"]
-            if line["disposition"] == "damaged":
-                row.damaged += line["quantity"]
+
+    def return_requested(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        for line in _due(data):
+            self.complained(fact, data["order_id"], "return", data["return_id"], line["reason_code"])
+
+    def complained(
+        self, fact: Mapping[str, Any], order_id: str | None, said_in: str, said_id: str, code: str | None
+    ) -> None:
+        if order_id is not None and code is not None:
+            self.complaints.row(order_id, said_in, said_id, code).said_at = fact["occurred_at"]
 
     def counted(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.counts.row(data["sku"], data["location_id"], data["counted_at"], data["count_id"] or "")
@@ -255,6 +281,7 @@ class Kpis:
         for name in ("order_id", "channel", "topic", "urgency"):
             setattr(row, name, data[name])
         row.opened_at = fact["occurred_at"]
+        self.complained(fact, data["order_id"], "case", data["case_id"], data["reason_code"])
 
     def case_resolved(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.cases.row(data["case_id"])
@@ -278,3 +305,7 @@ def _all_in_exchange(data: Mapping[str, Any]) -> bool:
 
 def _later(known: datetime | None, moment: datetime) -> datetime:
     return moment if known is None or moment > known else known
+
+
+def _earlier(known: datetime | None, moment: datetime) -> datetime:
+    return moment if known is None or moment < known else known

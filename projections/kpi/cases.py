@@ -13,15 +13,10 @@ from typing import LiteralString
 
 # A region may be left out of an address; then the country stands for it.
 _REGION: LiteralString = "coalesce(nullif(o.region, ''), o.country) AS region"
-_ORDER: LiteralString = f"o.order_id AS id, o.order_id, o.channel, {_REGION}"
-
-#: Every unit that is still wanted has left.
-_SHIPPED: LiteralString = "o.shipped > 0 AND o.shipped = o.ordered - o.cancelled"
-#: … and has been seen to arrive.
-_DELIVERED: LiteralString = f"{_SHIPPED} AND o.delivered >= o.shipped"
+_ORDER: LiteralString = "o.order_id AS id, o.order_id, o.channel, o.region"
 
 
-def _promised(moment: LiteralString, parcels: LiteralString = "", key: LiteralString = "o.order_id") -> LiteralString:
+def _promised(moment: LiteralString, parcels: LiteralString, key: LiteralString) -> LiteralString:
     """Promises that replaced the one given when the order was placed, as of a moment (null: all of them): (…) AS m.
 
     The customer's last one before that moment; where nothing had been promised before, the seller's first. A promise
@@ -30,42 +25,100 @@ def _promised(moment: LiteralString, parcels: LiteralString = "", key: LiteralSt
     return f"""(
         SELECT DISTINCT ON ({key}) {key}, p.due_by
         FROM kpi_promises AS p JOIN kpi_orders AS o USING (order_id) {parcels}
-        WHERE ({moment} IS NULL OR p.moved_at <= {moment}) AND (NOT p.by_seller OR o.promised_by IS NULL)
+        WHERE p.due_by IS NOT NULL AND ({moment} IS NULL OR p.moved_at <= {moment})
+              AND (NOT p.by_seller OR o.promised_by IS NULL)
         ORDER BY {key}, p.by_seller,
                  CASE WHEN NOT p.by_seller THEN p.moved_at END DESC, CASE WHEN NOT p.by_seller THEN p.version END DESC,
                  p.moved_at, p.version) AS m"""
 
 
-#: Why an order is not among the orders due, or null. Needs `o` and the promise that counts, `d.due_by`.
+#: When a parcel is judged: when it left, where the order was promised to leave by then; else when it arrived.
+_JUDGED_AT: LiteralString = "CASE WHEN o.promise = 'dispatch' THEN s.dispatched_at ELSE s.delivered_at END"
+
+#: The moment of an order's last parcel, once every parcel is judged and nothing is missing.
+_LAST_JUDGED_AT: LiteralString = (
+    "CASE WHEN o.shipped = o.ordered - o.cancelled AND s.judged = s.parcels THEN s.last_judged_at END"
+)
+
+#: What a customer notices besides delay, in words that complaints (returns, cases) name by these codes.
+_WRONG: LiteralString = "('wrong_item', 'missing', 'not_as_described')"
+_DAMAGED: LiteralString = "('damaged')"
+
+#: Before every query: how far the log is; parcels and orders with the promises that they are judged by. A figure that
+#: does not read one of them does not compute it.
+CONTEXT: LiteralString = f"""
+    WITH clock AS MATERIALIZED (SELECT max(as_of) AS as_of FROM kpi_watermarks),
+    parcels AS MATERIALIZED (
+        SELECT s.order_id, s.shipment_id, s.location_id, s.carrier, s.dispatched_at, s.delivered_at, s.differed,
+               o.channel, {_REGION}, o.promise, o.inferred, f.failed,
+               -- By the carrier's last word: a parcel that was found and arrived has not gone astray.
+               CASE WHEN greatest(s.lost_at, s.sent_back_at) > coalesce(s.delivered_at, '-infinity')
+                    THEN f.failed END AS astray,
+               j.judged_at, coalesce(m.due_by, o.promised_by) AS due_by,
+               coalesce(m.due_by, o.promised_by) - j.judged_at AS margin
+        FROM kpi_parcels AS s JOIN kpi_orders AS o USING (order_id)
+        CROSS JOIN LATERAL (SELECT {_JUDGED_AT} AS judged_at) AS j
+        CROSS JOIN LATERAL (SELECT CASE
+            WHEN s.lost_at >= coalesce(s.sent_back_at, '-infinity') THEN 'lost'
+            WHEN s.sent_back_at IS NOT NULL THEN 'returned to sender' END AS failed) AS f
+        LEFT JOIN {_promised(_JUDGED_AT, "JOIN kpi_parcels AS s USING (order_id)", "order_id, s.shipment_id")}
+             USING (order_id, shipment_id)),
+    shipping AS MATERIALIZED (
+        SELECT order_id, count(*) AS parcels, count(judged_at) AS judged, max(judged_at) AS last_judged_at,
+               min(margin) AS margin, count(delivered_at) AS arrived, max(delivered_at) AS last_arrived_at,
+               count(*) FILTER (WHERE delivered_at IS NULL AND failed IS NULL) AS under_way,
+               string_agg(DISTINCT astray, ', ' ORDER BY astray) AS astray
+        FROM parcels GROUP BY order_id),
+    complaints AS MATERIALIZED (
+        SELECT order_id, bool_or(reason_code IN {_DAMAGED}) AS damaged, bool_or(reason_code IN {_WRONG}) AS wrong,
+               string_agg(DISTINCT replace(reason_code, '_', ' '), ', ' ORDER BY replace(reason_code, '_', ' '))
+                   FILTER (WHERE reason_code IN {_DAMAGED} OR reason_code IN {_WRONG}) AS said
+        FROM kpi_complaints GROUP BY order_id),
+    orders AS MATERIALIZED (
+        SELECT o.order_id, o.channel, {_REGION}, o.placed_at, o.promise, o.ordered, o.cancelled, o.removed_by_seller,
+               o.removed_by_customer, o.delivered, o.returned, o.inferred, o.inferred_at, d.due_by, c.complete,
+               s.margin, s.last_arrived_at, s.arrived, s.under_way, s.parcels - s.arrived - s.under_way AS gone,
+               c.complete AND s.judged = s.parcels AND s.margin >= interval '0' AS on_time,
+               s.astray IS NULL AND NOT coalesce(q.damaged, false) AS undamaged,
+               o.crossed = 0 AND NOT coalesce(q.wrong, false) AS as_ordered,
+               concat_ws(', ', CASE WHEN o.crossed > 0 THEN 'left though cancelled' END, s.astray, q.said) AS spoiled_by
+        FROM kpi_orders AS o
+        LEFT JOIN shipping AS s USING (order_id)
+        LEFT JOIN complaints AS q USING (order_id)
+        -- Every unit that is still wanted has left.
+        CROSS JOIN LATERAL (SELECT o.shipped > 0 AND o.shipped = o.ordered - o.cancelled AS complete) AS c
+        LEFT JOIN {_promised(_LAST_JUDGED_AT, "LEFT JOIN shipping AS s USING (order_id)", "order_id")} USING (order_id)
+        CROSS JOIN LATERAL (SELECT coalesce(m.due_by, o.promised_by) AS due_by) AS d)
+"""
+
+#: Why an order is not among the orders due, or null.
 _NOT_DUE: LiteralString = """
         CASE WHEN o.ordered = o.cancelled AND o.removed_by_seller = 0 AND o.removed_by_customer > 0
-                  AND (o.released_version IS NULL OR o.withdrawn_version < o.released_version)
-             THEN 'cancelled by the customer before release'
-             WHEN o.ordered = o.cancelled AND o.removed_by_seller = 0 AND o.removed_by_customer = 0
+             THEN 'cancelled by the customer before it left'
+             WHEN o.ordered = o.cancelled AND o.removed_by_seller = 0
              THEN 'nothing to ship'
-             WHEN d.due_by IS NULL THEN 'nothing promised'
-             WHEN d.due_by > (SELECT as_of FROM clock) THEN 'not due yet' END"""
+             WHEN o.due_by IS NULL THEN 'nothing promised'
+             WHEN o.due_by > (SELECT as_of FROM clock) THEN 'not due yet' END"""
 NOT_DUE: tuple[LiteralString, ...] = (
-    "cancelled by the customer before release",
+    "cancelled by the customer before it left",
     "nothing to ship",
     "nothing promised",
     "not due yet",
 )
 
 FULFILMENT: LiteralString = f"""
-    SELECT {_ORDER}, coalesce(d.due_by, o.placed_at) AS at, n.why IS NULL AS counted,
+    SELECT {_ORDER}, coalesce(o.due_by, o.placed_at) AS at, n.why IS NULL AS counted,
            v.why = 'in time' AS good, coalesce(n.why, v.why) AS why
-    FROM kpi_orders AS o
-    LEFT JOIN {_promised(f"CASE WHEN {_SHIPPED} THEN o.last_shipped_at END")} USING (order_id)
-    CROSS JOIN LATERAL (SELECT coalesce(m.due_by, o.promised_by) AS due_by) AS d
+    FROM orders AS o
     CROSS JOIN LATERAL (SELECT {_NOT_DUE} AS why) AS n
     CROSS JOIN LATERAL (SELECT CASE
         WHEN o.removed_by_seller > 0 THEN 'cancelled by the seller'
-        WHEN o.shipped = 0 AND o.ordered = o.cancelled THEN 'cancelled by the customer after release'
-        WHEN o.shipped < o.ordered - o.cancelled THEN 'not shipped complete'
-        WHEN o.deviations + o.failures > 0 THEN 'fulfilment error'
-        WHEN o.last_shipped_at > d.due_by THEN 'late'
-        ELSE 'in time' END AS why) AS v"""
+        WHEN NOT o.complete THEN 'not shipped complete'
+        WHEN NOT (o.undamaged AND o.as_ordered) THEN 'inaccurate: ' || o.spoiled_by
+        WHEN o.on_time THEN 'in time'
+        WHEN o.margin < interval '0' THEN 'late'
+        WHEN o.inferred > 0 THEN 'arrived, nobody saw when'
+        ELSE 'not delivered' END AS why) AS v"""
 
 #: Each customer's hold from its setting to its lifting, cut to the time between release and first shipment; the union
 #: of them, so that no minute is taken off twice, and one that nobody lifted ends with the shipment.
@@ -84,7 +137,8 @@ _HELD: LiteralString = """(
         GROUP BY u.order_id) AS h"""
 
 PROCESSING: LiteralString = f"""
-    SELECT {_ORDER}, coalesce(o.first_shipped_at, o.placed_at) AS at, o.first_shipped_at IS NOT NULL AS counted,
+    SELECT o.order_id AS id, o.order_id, o.channel, {_REGION}, coalesce(o.first_shipped_at, o.placed_at) AS at,
+           o.first_shipped_at IS NOT NULL AS counted,
            (SELECT min(p.location_id) FROM kpi_parcels AS p
             WHERE p.order_id = o.order_id AND p.dispatched_at = o.first_shipped_at) AS location,
            extract(epoch FROM t.elapsed - r.waited - coalesce(h.held, interval '0')) AS seconds,
@@ -112,32 +166,67 @@ ACCURACY: LiteralString = """
                 ELSE 'off by ' || c.variance || ', tolerance ' || c.tolerance END AS why
     FROM kpi_counts AS c"""
 
+#: Why an order does not count as delivered, or null. What a carrier lost or took back will not arrive; once goods came
+#: back that no scan had shown, a missing scan says nothing.
+_NOT_DELIVERED: LiteralString = """
+        WHEN o.ordered = o.cancelled THEN 'nothing to ship'
+        WHEN NOT o.complete THEN 'not shipped complete'
+        WHEN o.under_way > 0 AND o.inferred = 0 THEN 'on its way'
+        WHEN o.arrived = 0 AND o.under_way = 0 THEN 'lost or returned to sender'"""
+NOT_DELIVERED: tuple[LiteralString, ...] = (
+    "nothing to ship",
+    "not shipped complete",
+    "on its way",
+    "lost or returned to sender",
+)
+
+_EARLY_OR_LATE: LiteralString = """CASE WHEN o.margin >= interval '0' THEN 'on time, early by ' ELSE 'late by ' END
+                           || round(abs(extract(epoch FROM o.margin)) / 3600, 1) || ' h'"""
+
 ON_TIME: LiteralString = f"""
-    SELECT s.order_id || ' ' || s.shipment_id AS id, s.order_id, coalesce(s.delivered_at, s.dispatched_at) AS at,
-           o.channel, {_REGION}, s.location_id AS location, s.carrier, n.why IS NULL AS counted,
-           s.delivered_at <= d.due_by AS good, extract(epoch FROM d.due_by - s.delivered_at) AS early_seconds,
-           coalesce(n.why, CASE WHEN s.delivered_at <= d.due_by THEN 'on time, early by '
-                                ELSE 'late by ' END
-                           || round(abs(extract(epoch FROM d.due_by - s.delivered_at)) / 3600, 1) || ' h') AS why
-    FROM kpi_parcels AS s JOIN kpi_orders AS o USING (order_id)
-    LEFT JOIN {
-    _promised("s.delivered_at", parcels="JOIN kpi_parcels AS s USING (order_id)", key="order_id, s.shipment_id")
-} USING (order_id, shipment_id)
-    CROSS JOIN LATERAL (SELECT coalesce(m.due_by, o.promised_by) AS due_by) AS d
-    CROSS JOIN LATERAL (SELECT CASE
-        WHEN s.delivered_at IS NOT NULL AND d.due_by IS NULL THEN 'nothing promised'
-        WHEN s.delivered_at IS NOT NULL THEN NULL
-        WHEN s.failed = 'lost' THEN 'lost'
-        WHEN s.failed IS NOT NULL THEN 'returned to sender'
-        WHEN o.inferred > 0 THEN 'arrived, nobody saw when'
-        ELSE 'on its way' END AS why) AS n"""
+    SELECT {_ORDER}, coalesce(o.last_arrived_at, o.placed_at) AS at, n.why IS NULL AS counted, o.on_time AS good,
+           extract(epoch FROM o.margin) AS early_seconds, o.gone > 0 AS lacking,
+           coalesce(n.why, CASE WHEN o.gone > 0 THEN 'not whole: ' || o.spoiled_by ELSE {_EARLY_OR_LATE} END) AS why
+    FROM orders AS o
+    CROSS JOIN LATERAL (SELECT CASE {_NOT_DELIVERED}
+        WHEN o.promise = 'dispatch' THEN 'only its dispatch was promised'
+        WHEN o.due_by IS NULL THEN 'nothing promised'
+        WHEN o.under_way > 0 AND o.gone = 0 AND coalesce(o.margin >= interval '0', true)
+        THEN 'arrived, nobody saw when' END AS why) AS n"""
 NOT_ON_TIME: tuple[LiteralString, ...] = (
+    *NOT_DELIVERED,
+    "only its dispatch was promised",
     "nothing promised",
+    "arrived, nobody saw when",
+)
+
+_PARCEL: LiteralString = """o.order_id || ' ' || o.shipment_id AS id, o.order_id, o.channel, o.region,
+           o.location_id AS location, o.carrier"""
+
+ON_TIME_PARCELS: LiteralString = f"""
+    SELECT {_PARCEL}, coalesce(o.delivered_at, o.dispatched_at) AS at, n.why IS NULL AS counted,
+           o.margin >= interval '0' AS good, extract(epoch FROM o.margin) AS early_seconds,
+           coalesce(n.why, {_EARLY_OR_LATE}) AS why
+    FROM parcels AS o
+    CROSS JOIN LATERAL (SELECT CASE
+        WHEN o.delivered_at IS NULL AND o.failed IS NOT NULL THEN o.failed
+        WHEN o.delivered_at IS NULL AND o.inferred > 0 THEN 'arrived, nobody saw when'
+        WHEN o.delivered_at IS NULL THEN 'on its way'
+        WHEN o.promise = 'dispatch' THEN 'only its dispatch was promised'
+        WHEN o.due_by IS NULL THEN 'nothing promised' END AS why) AS n"""
+PARCEL_NOT_ON_TIME: tuple[LiteralString, ...] = (
     "lost",
     "returned to sender",
     "arrived, nobody saw when",
     "on its way",
+    "only its dispatch was promised",
+    "nothing promised",
 )
+
+LEFT_OTHERWISE: LiteralString = f"""
+    SELECT {_PARCEL}, o.dispatched_at AS at, true AS counted, o.differed > 0 AS good,
+           CASE WHEN o.differed > 0 THEN 'left otherwise than planned' ELSE 'left as planned' END AS why
+    FROM parcels AS o"""
 
 CASES: LiteralString = """
     SELECT c.case_id AS id, c.order_id, CASE WHEN s.resolved THEN c.resolved_at ELSE c.opened_at END AS at, c.channel,
@@ -153,40 +242,23 @@ CASES: LiteralString = """
 NOT_RESOLVED: tuple[LiteralString, ...] = ("not resolved yet", "reopened, not resolved again yet")
 
 RETURNS: LiteralString = f"""
-    SELECT {_ORDER}, coalesce(o.delivered_at, o.placed_at) AS at, n.why IS NULL AS counted,
-           o.returned > 0 AS good, o.returned AS units_returned, o.delivered AS units_delivered,
+    SELECT {_ORDER}, coalesce(CASE WHEN o.under_way = 0 THEN o.last_arrived_at
+                                   ELSE greatest(o.last_arrived_at, o.inferred_at) END, o.placed_at) AS at,
+           n.why IS NULL AS counted, o.returned > 0 AS good, o.returned AS units_returned,
+           o.delivered AS units_delivered,
            coalesce(n.why, o.returned || ' of ' || o.delivered || ' units came back') AS why
-    FROM kpi_orders AS o
-    -- An order is delivered when nothing of it is on its way: what a carrier lost or took back will not arrive, and
-    -- once goods came back that no scan had shown, a missing scan says nothing.
-    LEFT JOIN (SELECT order_id, sum(units) AS gone FROM kpi_parcels
-               WHERE failed IS NOT NULL AND delivered_at IS NULL GROUP BY order_id) AS g USING (order_id)
-    CROSS JOIN LATERAL (SELECT CASE
-        WHEN o.ordered = o.cancelled THEN 'nothing to ship'
-        WHEN o.shipped < o.ordered - o.cancelled THEN 'not shipped complete'
-        WHEN o.delivered + coalesce(g.gone, 0) < o.shipped AND o.inferred = 0 THEN 'on its way'
-        WHEN o.delivered = 0 THEN 'lost or returned to sender' END AS why) AS n"""
-NOT_DELIVERED: tuple[LiteralString, ...] = (
-    "nothing to ship",
-    "not shipped complete",
-    "on its way",
-    "lost or returned to sender",
-)
+    FROM orders AS o
+    CROSS JOIN LATERAL (SELECT CASE {_NOT_DELIVERED} END AS why) AS n"""
 
 PERFECT: LiteralString = f"""
-    SELECT {_ORDER}, coalesce(d.due_by, o.placed_at) AS at, n.why IS NULL AS counted,
-           c.complete, c.on_time, c.undamaged, c.accurate,
-           c.complete AND c.on_time AND c.undamaged AND c.accurate AS good,
+    SELECT {_ORDER}, coalesce(o.due_by, o.placed_at) AS at, n.why IS NULL AS counted,
+           c.complete, o.on_time, o.undamaged, o.as_ordered AS accurate,
+           c.complete AND o.on_time AND o.undamaged AND o.as_ordered AS good,
            coalesce(n.why, nullif(concat_ws(', ',
-               CASE WHEN NOT c.complete THEN 'not complete' END, CASE WHEN NOT c.on_time THEN 'not on time' END,
-               CASE WHEN NOT c.undamaged THEN 'damaged or lost' END,
-               CASE WHEN NOT c.accurate THEN 'otherwise than planned' END), ''), 'perfect') AS why
-    FROM kpi_orders AS o
-    LEFT JOIN {_promised(f"CASE WHEN {_DELIVERED} THEN o.delivered_at END")} USING (order_id)
-    CROSS JOIN LATERAL (SELECT coalesce(m.due_by, o.promised_by) AS due_by) AS d
+               CASE WHEN NOT c.complete THEN 'not complete' END, CASE WHEN NOT o.on_time THEN 'not on time' END,
+               CASE WHEN NOT o.undamaged THEN 'damaged or lost' END,
+               CASE WHEN NOT o.as_ordered THEN 'not as ordered' END), ''), 'perfect') AS why
+    FROM orders AS o
     CROSS JOIN LATERAL (SELECT {_NOT_DUE} AS why) AS n
-    CROSS JOIN LATERAL (SELECT {_SHIPPED} AND (o.delivered >= o.shipped OR o.inferred > 0)
-                                   AND o.removed_by_seller = 0 AS complete,
-                               {_DELIVERED} AND o.delivered_at <= d.due_by AS on_time,
-                               o.failures = 0 AND o.damaged = 0 AS undamaged,
-                               o.deviations = 0 AS accurate) AS c"""
+    CROSS JOIN LATERAL (SELECT o.complete AND o.gone = 0 AND (o.under_way = 0 OR o.inferred > 0)
+                               AND o.removed_by_seller = 0 AS complete) AS c"""

@@ -55,10 +55,15 @@ _PERCENTILES: Mapping[LiteralString, LiteralString] = {
     "p90": "(percentile_cont(0.9) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE counted)) / 3600",
 }
 
-_DEFINITIONS = (
+_EARLY_AND_LATE: Mapping[LiteralString, LiteralString] = {
+    "early_hours": "avg(early_seconds) FILTER (WHERE counted AND good) / 3600",
+    "late_hours": "avg(-early_seconds) FILTER (WHERE counted AND early_seconds < 0) / 3600",
+}
+
+_SIX = (
     Definition(
         "order_fulfillment_rate",
-        2,
+        3,
         "ratio",
         (0.98, 0.99),
         "higher",
@@ -68,11 +73,9 @@ _DEFINITIONS = (
         {
             "late": "count(*) FILTER (WHERE why = 'late')",
             "incomplete": "count(*) FILTER (WHERE why = 'not shipped complete')",
-            "with_error": "count(*) FILTER (WHERE why = 'fulfilment error')",
+            "inaccurate": "count(*) FILTER (WHERE starts_with(why, 'inaccurate: '))",
+            "not_delivered": "count(*) FILTER (WHERE why IN ('not delivered', 'arrived, nobody saw when'))",
             "cancelled_by_seller": "count(*) FILTER (WHERE why = 'cancelled by the seller')",
-            "cancelled_by_customer_after_release": (
-                "count(*) FILTER (WHERE why = 'cancelled by the customer after release')"
-            ),
         },
     ),
     Definition(
@@ -104,19 +107,14 @@ _DEFINITIONS = (
     ),
     Definition(
         "on_time_delivery_rate",
-        2,
+        3,
         "ratio",
         (0.95, 0.97),
         "higher",
-        frozenset({"channel", "region", "location", "carrier", "day"}),
+        frozenset({"channel", "region", "day"}),
         cases.ON_TIME,
         cases.NOT_ON_TIME,
-        {
-            "early_hours": "avg(early_seconds) FILTER (WHERE counted AND good) / 3600",
-            "late_hours": "avg(-early_seconds) FILTER (WHERE counted AND NOT good) / 3600",
-            "orders": "count(DISTINCT order_id) FILTER (WHERE counted)",
-            "orders_with_a_late_parcel": "count(DISTINCT order_id) FILTER (WHERE counted AND NOT good)",
-        },
+        {**_EARLY_AND_LATE, "not_whole": "count(*) FILTER (WHERE counted AND lacking)"},
     ),
     Definition(
         "case_resolution_hours",
@@ -131,7 +129,7 @@ _DEFINITIONS = (
     ),
     Definition(
         "return_rate",
-        2,
+        3,
         "ratio",
         (0.0, 0.05),
         "lower",
@@ -145,8 +143,32 @@ _DEFINITIONS = (
     ),
 )
 
-#: The six, by name, in the order in which they are shown.
-DEFINITIONS: Mapping[str, Definition] = {definition.name: definition for definition in _DEFINITIONS}
+#: Figures of parcels, beside those of orders: so carriers and locations can be compared.
+_PARCELS = (
+    Definition(
+        "on_time_parcel_rate",
+        1,
+        "ratio",
+        (0.95, 0.97),
+        "higher",
+        frozenset(DIMENSIONS),
+        cases.ON_TIME_PARCELS,
+        cases.PARCEL_NOT_ON_TIME,
+        _EARLY_AND_LATE,
+    ),
+    Definition(
+        "left_otherwise_than_planned",
+        1,
+        "ratio",
+        None,
+        "lower",
+        frozenset(DIMENSIONS),
+        cases.LEFT_OTHERWISE,
+    ),
+)
+
+#: The six and the two of parcels, by name, in the order in which they are shown.
+DEFINITIONS: Mapping[str, Definition] = {definition.name: definition for definition in (*_SIX, *_PARCELS)}
 
 #: What makes an order perfect, as far as facts can tell. Whether its documents were right no fact says.
 COMPONENTS: tuple[LiteralString, ...] = ("complete", "on_time", "undamaged", "accurate")
@@ -156,7 +178,7 @@ NOT_KNOWN: tuple[str, ...] = ("documentation",)
 def _perfect_order(name: str) -> Definition:
     return Definition(
         name,
-        1,
+        2,
         "ratio",
         None,
         "higher",

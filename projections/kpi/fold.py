@@ -1,11 +1,15 @@
-"""KPI base rows: what the figures are made of, one row per order, parcel, count, case, and change of hold or promise.
+"""KPI base rows: what the figures are made of, one row per order, parcel, count, case, complaint, and change of hold or
+promise.
 
     OrderPlaced (2 units), ShipmentDispatched (2 units)
-        → kpi_orders: ordered 2, shipped 2, first_shipped_at = last_shipped_at = when it left
+        → kpi_orders: ordered 2, shipped 2, first_shipped_at = when it left
         → kpi_parcels: 2 units of that order, by whom, from where
 
 No figure is folded: a mean or a percentile of deltas cannot be added up, and a definition may change. `definitions.py`
 says how a figure is made of these rows, and so each figure opens to the very rows it counted.
+
+No row tells when the ledger itself did something (set goods aside, made them wait): a history that is published at once
+gives the same rows as one that came over months. Only `kpi_parcels.differed` compares with the ledger's own plan.
 
 Figures have no wall clock. `kpi_watermarks` keeps per partition the latest moment of a fact that is no refusal, by the
 earlier of the channel's and the broker's clock: a channel whose clock runs ahead cannot make orders due before their
@@ -20,9 +24,6 @@ import polars as pl
 
 from projections.model import SEQUENCE, Column, Deltas, FactBatch, Projection, Table
 
-#: Carrier's words for a parcel that will not reach the customer: an error, whatever is sent later instead.
-PARCEL_FAILURES = ("lost", "returned_to_sender")
-
 #: The hold that stops the clock of order_processing_hours; the others (payment, fraud …) are ours to be quick about.
 CUSTOMER_HOLD = "customer"
 
@@ -36,22 +37,18 @@ ORDERS = Table(
         Column("placed_at", "timestamptz", "first"),
         Column("release_at", "timestamptz", "first"),
         Column("promised_by", "timestamptz", "first"),
+        Column("promise", "text", "first"),
         Column("ordered", "bigint", "sum"),
         Column("cancelled", "bigint", "sum"),
         Column("removed_by_seller", "bigint", "sum"),
         Column("removed_by_customer", "bigint", "sum"),
-        Column("withdrawn_version", "bigint", "max"),
-        Column("released_version", "bigint", "min"),
         Column("shipped", "bigint", "sum"),
         Column("delivered", "bigint", "sum"),
         Column("inferred", "bigint", "sum"),
+        Column("inferred_at", "timestamptz", "max"),
         Column("returned", "bigint", "sum"),
-        Column("damaged", "bigint", "sum"),
-        Column("deviations", "bigint", "sum"),
-        Column("failures", "bigint", "sum"),
+        Column("crossed", "bigint", "sum"),
         Column("first_shipped_at", "timestamptz", "min"),
-        Column("last_shipped_at", "timestamptz", "max"),
-        Column("delivered_at", "timestamptz", "max"),
     ),
 )
 
@@ -59,12 +56,12 @@ PROMISES = Table(
     "kpi_promises",
     (
         Column("order_id", "text", "key"),
-        Column("version", "bigint", "key"),
-        Column("moved_at", "timestamptz", "first"),
+        Column("amendment", "text", "key"),
+        Column("version", "bigint", "max"),
+        Column("moved_at", "timestamptz", "min"),
         Column("by_seller", "boolean", "first"),
         Column("due_by", "timestamptz", "first"),
     ),
-    insert_only=True,
 )
 
 HOLDS = Table(
@@ -87,8 +84,21 @@ PARCELS = Table(
         Column("carrier", "text", "first"),
         Column("units", "bigint", "sum"),
         Column("dispatched_at", "timestamptz", "first"),
-        Column("failed", "text", "last"),
+        Column("differed", "bigint", "sum"),
+        Column("lost_at", "timestamptz", "max"),
+        Column("sent_back_at", "timestamptz", "max"),
         Column("delivered_at", "timestamptz", "first"),
+    ),
+)
+
+COMPLAINTS = Table(
+    "kpi_complaints",
+    (
+        Column("order_id", "text", "key"),
+        Column("said_in", "text", "key"),
+        Column("said_id", "text", "key"),
+        Column("reason_code", "text", "key"),
+        Column("said_at", "timestamptz", "min"),
     ),
 )
 
@@ -139,6 +149,7 @@ def fold(batch: FactBatch) -> Deltas:
         PROMISES.name: _promises(batch),
         HOLDS.name: _holds(batch),
         PARCELS.name: _parcels(batch),
+        COMPLAINTS.name: _complaints(batch),
         COUNTS.name: _counts(batch),
         CASES.name: _cases(batch),
         WATERMARKS.name: _watermarks(batch),
@@ -150,9 +161,8 @@ def _orders(batch: FactBatch) -> pl.DataFrame:
         _placed(batch),
         _amended(batch),
         _cancelled(batch),
-        _released(batch),
         _dispatched(batch),
-        _deviated(batch),
+        _crossed(batch),
         _delivered(batch),
         _returned(batch),
     )
@@ -167,6 +177,7 @@ def _placed(batch: FactBatch) -> pl.DataFrame:
         address.field("region").alias("region"),
         "release_at",
         "promised_by",
+        "promise",
         channel="meta_channel",
         placed_at="meta_occurred_at",
         ordered=_units("quantity"),
@@ -188,39 +199,34 @@ def _cancelled(batch: FactBatch) -> pl.DataFrame:
 
 
 def _removed(units: str) -> tuple[pl.Expr, ...]:
-    """Whose removal it was, and when the customer's last one was: by place in the order's history, as release is."""
+    """Whose removal it was."""
     by_seller, count = pl.col("by") == "seller", pl.col(units)
     return (
         pl.when(by_seller).then(count).otherwise(0).alias("removed_by_seller"),
         pl.when(by_seller).then(0).otherwise(count).alias("removed_by_customer"),
-        pl.when(~by_seller & (count > 0)).then("meta_version").alias("withdrawn_version"),
-    )
-
-
-def _released(batch: FactBatch) -> pl.DataFrame:
-    """The first unit set aside for an order releases it; so does the first that leaves without."""
-    return _together(
-        *(
-            batch.facts(name).select("order_id", SEQUENCE, released_version="meta_version")
-            for name in ("LineAllocated", "ShipmentDispatched")
-        )
     )
 
 
 def _promises(batch: FactBatch) -> pl.DataFrame:
-    """Promises that were moved, by whom and when: which one counts depends on the moment that is judged."""
-    return (
-        batch.facts("OrderAmended")
-        .filter(pl.col("promised_by").is_not_null())
-        .select(
-            "order_id",
-            SEQUENCE,
-            by_seller=pl.col("by") == "seller",
-            version="meta_version",
-            moved_at="meta_occurred_at",
-            due_by="promised_by",
-        )
+    """Promises that were moved, by whom and when: which one counts depends on the moment that is judged.
+
+    One for which stock is asked first moves when it is asked for, however long the answer takes; it gets a `due_by` only
+    if it is made.
+    """
+    made = batch.facts("OrderAmended").select(
+        "order_id",
+        SEQUENCE,
+        "promised_by",
+        by_seller=pl.col("by") == "seller",
+        amendment=pl.coalesce("amendment_id", pl.col("meta_version").cast(pl.String)),
+        version="meta_version",
+        moved_at="meta_occurred_at",
+        due_by="promised_by",
     )
+    asked_for = batch.facts("AmendmentRequested").select(
+        "order_id", SEQUENCE, "promised_by", amendment="amendment_id", moved_at="meta_occurred_at"
+    )
+    return _together(made, asked_for).filter(pl.col("promised_by").is_not_null()).drop("promised_by")
 
 
 def _dispatched(batch: FactBatch) -> pl.DataFrame:
@@ -232,39 +238,27 @@ def _dispatched(batch: FactBatch) -> pl.DataFrame:
         cancelled=-_units("from_cancelled"),
         ordered=_units("from_removed"),
         first_shipped_at="meta_occurred_at",
-        last_shipped_at="meta_occurred_at",
     )
 
 
-def _deviated(batch: FactBatch) -> pl.DataFrame:
-    """Parcels that left otherwise than planned; parcels that were lost or came back to the sender."""
-    one = pl.lit(1, pl.Int64)
-    return _together(
-        _own(batch, "DispatchDiffered").select("order_id", SEQUENCE, deviations=one),
-        batch.facts("DispatchCrossed").select("order_id", SEQUENCE, deviations=one),
-        _failed(batch).select("order_id", SEQUENCE, failures=one),
-    )
-
-
-def _failed(batch: FactBatch) -> pl.DataFrame:
-    return _not_in_exchange(batch, "ShipmentTracked").filter(pl.col("status").is_in(PARCEL_FAILURES))
+def _crossed(batch: FactBatch) -> pl.DataFrame:
+    """Parcels with units that had been called off."""
+    return batch.facts("DispatchCrossed").select("order_id", SEQUENCE, crossed=_ONE)
 
 
 def _delivered(batch: FactBatch) -> pl.DataFrame:
-    units = _units("quantity").alias("delivered")
+    units = _units("quantity")
     return _together(
-        _own(batch, "ShipmentDelivered").select("order_id", SEQUENCE, "delivered_at", units),
+        _own(batch, "ShipmentDelivered").select("order_id", SEQUENCE, delivered=units),
         _own(batch, "DeliveryInferred").select(
-            "order_id", SEQUENCE, units, inferred=_units("quantity"), delivered_at="meta_occurred_at"
+            "order_id", SEQUENCE, delivered=units, inferred=units, inferred_at="meta_occurred_at"
         ),
     )
 
 
 def _returned(batch: FactBatch) -> pl.DataFrame:
-    damaged = pl.when(_field("disposition") == "damaged").then(_field("quantity")).otherwise(0)
-    return _own(batch, "ReturnReceived").select(
-        "order_id", SEQUENCE, returned=_units("quantity"), damaged=_sum_of(damaged)
-    )
+    """Units that came back. Every one counts as sent back by its customer: no fact says yet why a parcel came back."""
+    return _own(batch, "ReturnReceived").select("order_id", SEQUENCE, returned=_units("quantity"))
 
 
 def _holds(batch: FactBatch) -> pl.DataFrame:
@@ -279,13 +273,29 @@ def _holds(batch: FactBatch) -> pl.DataFrame:
 
 def _parcels(batch: FactBatch) -> pl.DataFrame:
     key = ("order_id", "shipment_id", SEQUENCE)
+    scans = _not_in_exchange(batch, "ShipmentTracked")
     return _together(
         _own(batch, "ShipmentDispatched").select(
             *key, "location_id", "carrier", units=_units("quantity"), dispatched_at="meta_occurred_at"
         ),
-        _failed(batch).select(*key, failed="status"),
+        _own(batch, "DispatchDiffered").select(*key, differed=_ONE),
+        scans.filter(pl.col("status") == "lost").select(*key, lost_at="meta_occurred_at"),
+        scans.filter(pl.col("status") == "returned_to_sender").select(*key, sent_back_at="meta_occurred_at"),
         _not_in_exchange(batch, "ShipmentDelivered").select(*key, "delivered_at"),
     )
+
+
+def _complaints(batch: FactBatch) -> pl.DataFrame:
+    """What customers said of their orders, by code, in returns and in cases; whether it spoils an order is asked when a
+    figure is read.
+    """
+    in_returns = _own(batch, "ReturnRequested").explode("lines").unnest("lines")
+    in_cases = batch.facts("CaseOpened").filter(pl.col("order_id").is_not_null())
+    said = (
+        in_returns.select("order_id", "meta_occurred_at", "reason_code", said_in=pl.lit("return"), said_id="return_id"),
+        in_cases.select("order_id", "meta_occurred_at", "reason_code", said_in=pl.lit("case"), said_id="case_id"),
+    )
+    return pl.concat(said).filter(pl.col("reason_code").is_not_null()).rename({"meta_occurred_at": "said_at"})
 
 
 def _counts(batch: FactBatch) -> pl.DataFrame:
@@ -325,6 +335,9 @@ def _watermarks(batch: FactBatch) -> pl.DataFrame:
     return pl.concat(seen).group_by("topic", "partition").agg(pl.col("as_of").max())
 
 
+_ONE = pl.lit(1, pl.Int64)
+
+
 def _field(name: str) -> pl.Expr:
     return pl.element().struct.field(name)
 
@@ -359,4 +372,4 @@ def _together(*frames: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(several, how="diagonal")
 
 
-PROJECTION = Projection("kpi", (ORDERS, PROMISES, HOLDS, PARCELS, COUNTS, CASES, WATERMARKS), fold)
+PROJECTION = Projection("kpi", (ORDERS, PROMISES, HOLDS, PARCELS, COMPLAINTS, COUNTS, CASES, WATERMARKS), fold)

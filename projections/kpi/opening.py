@@ -17,12 +17,11 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from events.times import day_after, rfc3339
+from projections.kpi.cases import CONTEXT
 from projections.kpi.definitions import COMPONENTS, OPENABLE, Definition, Dimension
 
 #: Digits after the point: a microsecond in hours has ten, nobody acts on more than the sixth.
 DIGITS = 6
-
-CLOCK = sql.SQL("WITH clock AS MATERIALIZED (SELECT max(as_of) AS as_of FROM kpi_watermarks) ")
 
 IN_RANGE = sql.SQL(
     "WHERE (%(from)s::timestamptz IS NULL OR at >= %(from)s) AND (%(until)s::timestamptz IS NULL OR at < %(until)s)"
@@ -49,14 +48,15 @@ def behind(
     """
     definition = OPENABLE[name]
     if by is not None and by not in definition.applies_to:
-        raise ValueError(f"{name} is not counted by {by}: {', '.join(sorted(definition.applies_to))}")
+        of_parcels = "" if name != "on_time_delivery_rate" else "; its parcels are: on_time_parcel_rate"
+        raise ValueError(f"{name} is not counted by {by}: {', '.join(sorted(definition.applies_to))}{of_parcels}")
     if group is not None and by is None:
         raise ValueError("a group is one of a dimension: name the dimension as well")
     hours = definition.unit == "hours"
     spoils = "NOT good" if definition.better == "higher" else "good"
     with interpreted(connection) as cursor:
         cursor.execute(
-            CLOCK
+            sql.SQL(CONTEXT)
             + sql.SQL(
                 "SELECT * FROM (SELECT {columns}, row_number() OVER (PARTITION BY counted ORDER BY {order}, at, id)"
                 " AS place FROM (SELECT {grp} AS grp, c.* FROM ({cases}) AS c {where}) AS g"

@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from events.times import rfc3339
+from projections.kpi.cases import CONTEXT
 from projections.kpi.definitions import (
     COMPONENTS,
     DEFINITIONS,
@@ -26,7 +27,7 @@ from projections.kpi.definitions import (
     Definition,
     Dimension,
 )
-from projections.kpi.opening import CLOCK, IN_RANGE, bounds, group_of, interpreted, plain
+from projections.kpi.opening import IN_RANGE, bounds, group_of, interpreted, plain
 
 _READ = (*DEFINITIONS.values(), PERFECT_ORDER_RATE)
 
@@ -50,7 +51,7 @@ def kpis(
         raise ValueError(f"{by} is none of {', '.join(DIMENSIONS)}")
     parts = sql.SQL(" UNION ALL ").join(_figure_query(one, by) for one in _READ)
     with interpreted(connection) as cursor:
-        cursor.execute(CLOCK + parts, bounds(from_, to))
+        cursor.execute(sql.SQL(CONTEXT) + parts, bounds(from_, to))
         rows = cursor.fetchall()
     as_of = rfc3339(rows[0]["as_of"])
     totals: dict[str, dict[str, Any]] = {}
@@ -60,7 +61,7 @@ def kpis(
     # What is left out has a day, too, and often one on which nothing was counted.
     groups = {group: found for group, found in groups.items() if any(row["denominator"] for row in found.values())}
     answer: dict[str, Any] = {
-        "kpis": _six(totals, DEFINITIONS.values(), as_of),
+        "kpis": _figures(totals, DEFINITIONS.values(), as_of),
         "perfect_order": _perfect_order(totals[PERFECT_ORDER_RATE.name]),
         "as_of": as_of,
         "from": from_.isoformat() if from_ else None,
@@ -69,7 +70,7 @@ def kpis(
     if by is not None:
         applying = [one for one in DEFINITIONS.values() if by in one.applies_to]
         answer["by"] = by
-        answer["groups"] = {group: _six(found, applying, as_of) for group, found in groups.items()}
+        answer["groups"] = {group: _figures(found, applying, as_of) for group, found in groups.items()}
         if by in PERFECT_ORDER_RATE.applies_to:
             answer["perfect_order"]["groups"] = {
                 group: _perfect_order(found.get(PERFECT_ORDER_RATE.name, _nothing(PERFECT_ORDER_RATE)))
@@ -113,7 +114,7 @@ def _json_object(parts: Mapping[LiteralString, sql.Composable]) -> sql.Composed:
     return sql.SQL("jsonb_build_object({})").format(listed)
 
 
-def _six(rows: dict[str, Any], definitions: Iterable[Definition], as_of: str | None) -> dict[str, Any]:
+def _figures(rows: dict[str, Any], definitions: Iterable[Definition], as_of: str | None) -> dict[str, Any]:
     """Figures by name; one without a case here has denominator 0."""
     return {one.name: _figure(one, rows.get(one.name, _nothing(one)), as_of) for one in definitions}
 
@@ -121,13 +122,12 @@ def _six(rows: dict[str, Any], definitions: Iterable[Definition], as_of: str | N
 def _figure(definition: Definition, row: dict[str, Any], as_of: str | None) -> dict[str, Any]:
     numerator, denominator = row["numerator"], row["denominator"]
     value = plain(numerator / denominator) if denominator else None
-    assert definition.ideal is not None
     figure = {
         "value": value,
         "numerator": int(numerator) if definition.unit == "ratio" else plain(numerator),
         "denominator": denominator,
         "unit": definition.unit,
-        "ideal": list(definition.ideal),
+        "ideal": None if definition.ideal is None else list(definition.ideal),
         "ideal_met": definition.meets(value),
         "definition": definition.label,
         "left_out": {reason: count for reason in definition.left_out if (count := row["left_out"][reason])},

@@ -9,31 +9,28 @@ CREATE TABLE IF NOT EXISTS kpi_orders (
     placed_at timestamptz,
     release_at timestamptz,
     promised_by timestamptz,            -- as placed; for later ones see kpi_promises
+    promise text,                       -- what is promised by then: delivery or dispatch
     ordered bigint NOT NULL DEFAULT 0,
     cancelled bigint NOT NULL DEFAULT 0,
     removed_by_seller bigint NOT NULL DEFAULT 0,     -- cancelled or amended away
     removed_by_customer bigint NOT NULL DEFAULT 0,
-    withdrawn_version bigint,           -- the customer's last removal
-    released_version bigint,            -- the first unit that was set aside, or left without
     shipped bigint NOT NULL DEFAULT 0,
     delivered bigint NOT NULL DEFAULT 0,
     inferred bigint NOT NULL DEFAULT 0, -- of the delivered units: came back though no scan had shown their arrival
+    inferred_at timestamptz,            -- the last of these returns
     returned bigint NOT NULL DEFAULT 0,
-    damaged bigint NOT NULL DEFAULT 0,  -- of the returned units
-    deviations bigint NOT NULL DEFAULT 0,   -- dispatches that differed from the plan
-    failures bigint NOT NULL DEFAULT 0,     -- scans that say lost or returned_to_sender
-    first_shipped_at timestamptz,
-    last_shipped_at timestamptz,
-    delivered_at timestamptz            -- the last unit that reached the customer
+    crossed bigint NOT NULL DEFAULT 0,  -- parcels with units that had been called off
+    first_shipped_at timestamptz
 ) WITH (fillfactor = 70);               -- room for HOT updates: an order is updated a dozen times
 
 CREATE TABLE IF NOT EXISTS kpi_promises (
     order_id text COLLATE "C",
+    amendment text COLLATE "C",         -- its number, or the version of one that was made at once
     version bigint,
-    moved_at timestamptz NOT NULL,
-    by_seller boolean NOT NULL,
-    due_by timestamptz NOT NULL,        -- what is promised from here on
-    PRIMARY KEY (order_id, version)
+    moved_at timestamptz NOT NULL,      -- when it was asked for
+    by_seller boolean,
+    due_by timestamptz,                 -- what is promised from here on; null: it was not made (yet)
+    PRIMARY KEY (order_id, amendment)
 );
 
 CREATE TABLE IF NOT EXISTS kpi_holds (
@@ -51,10 +48,21 @@ CREATE TABLE IF NOT EXISTS kpi_parcels (
     carrier text,
     units bigint NOT NULL DEFAULT 0,
     dispatched_at timestamptz,
-    failed text,                        -- lost or returned_to_sender, if a carrier said so
+    differed bigint NOT NULL DEFAULT 0, -- 1: it left otherwise than planned
+    lost_at timestamptz,                -- the last time that the carrier said so
+    sent_back_at timestamptz,           -- returned to sender, likewise
     delivered_at timestamptz,
     PRIMARY KEY (order_id, shipment_id)
 ) WITH (fillfactor = 85);               -- a parcel is updated once, when it arrives
+
+CREATE TABLE IF NOT EXISTS kpi_complaints (
+    order_id text COLLATE "C",
+    said_in text COLLATE "C",           -- return or case
+    said_id text COLLATE "C",           -- the return of that order, or the case
+    reason_code text COLLATE "C",
+    said_at timestamptz,
+    PRIMARY KEY (order_id, said_in, said_id, reason_code)
+);
 
 CREATE TABLE IF NOT EXISTS kpi_counts (
     sku text COLLATE "C",

@@ -175,6 +175,38 @@ def allocated(order_id: str, when: str, *, units: int = 2, location: str = "WH1"
     )
 
 
+def arriving(*facts: Fact) -> list[Fact]:
+    """The same facts, and each parcel arrives at the moment at which it leaves."""
+    told: list[Fact] = []
+    for one in facts:
+        told.append(one)
+        if one["fact"] == "ShipmentDispatched":
+            data = one["data"]
+            when, units = one["occurred_at"].isoformat(), sum(line["quantity"] for line in data["lines"])
+            arrived = delivered(one["stream_id"], when, units=units, parcel=data["shipment_id"])
+            told.append(arrived | {"recorded_at": one["recorded_at"]})
+    return told
+
+
+def differing(order_id: str, when: str, planned: str = "elsewhere", *, parcel: str = "P1") -> Fact:
+    """The parcel left otherwise than planned."""
+    line = {"line_id": "1", "sku": "MUG", "quantity": 2, "planned": planned}
+    return fact("DispatchDiffered", order_id, when, shipment_id=parcel, location_id="WH1", lines=[line])
+
+
+def complained(order_id: str, when: str, code: str | None, *, return_id: str = "R1") -> Fact:
+    """The customer asks to send a unit back, and says why."""
+    line = _line(1) | {"reason": "see the code", "reason_code": code, "exchange": False}
+    return fact("ReturnRequested", order_id, when, return_id=return_id, rma="RMA-1", resolution="refund", lines=[line])
+
+
+def called(order_id: str | None, when: str, code: str | None, *, case_id: str = "c-1") -> Fact:
+    """The customer writes about an order."""
+    one = fact("CaseOpened", case_id, when, order_id=order_id, topic="t", urgency="low", reason_code=code)
+    one["data"]["channel"] = "phone"
+    return one
+
+
 def scanned(order_id: str, when: str, status: str, *, parcel: str = "P1") -> Fact:
     """A carrier's scan that is no delivery."""
     return fact("ShipmentTracked", order_id, when, shipment_id=parcel, status=status)

@@ -102,6 +102,7 @@ def _placed(ledger: _Ledger, random: Random, order_id: str) -> Any:
         lines=lines,
         ship_to=ShipTo(country=country, region=region),
         promised_by=_promise(ledger, random),
+        promise=random.choice(("delivery", "delivery", "dispatch")),
         release_at=release_at,
     )
 
@@ -184,9 +185,12 @@ def _scanned(_: _Ledger, random: Random, order: Any, __: int) -> Any:
     )
 
 
+_CODES = (None, None, "size", "damaged", "defective", "missing", "wrong_item", "not_as_described")
+
+
 def _announced(_: _Ledger, random: Random, order: Any, number: int) -> Any:
     lines = tuple(
-        orders.ReturnLine(line_id=line.line_id, quantity=1, reason="r")
+        orders.ReturnLine(line_id=line.line_id, quantity=1, reason="r", reason_code=random.choice(_CODES))
         for line in order.lines.values()
         if line.shipped > line.returned
     )
@@ -221,10 +225,18 @@ _STEPS = (
 
 
 def _elsewhere(random: Random, number: int) -> Any:
-    """A case, or a count."""
+    """A case, perhaps about an order, or a count."""
+    about = random.choice((None, "o1", "o2"))
     return random.choice(
         (
-            cases.OpenCase(case_id="case", channel="phone", topic="t", urgency="low"),
+            cases.OpenCase(
+                case_id="case",
+                order_id=about,
+                reason_code=random.choice(_CODES),
+                channel="phone",
+                topic="t",
+                urgency="low",
+            ),
             cases.ResolveCase(case_id="case", resolution="done"),
             cases.ResolveCase(case_id="case", resolution="done"),
             cases.ReopenCase(case_id="case", reason="again"),

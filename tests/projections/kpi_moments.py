@@ -17,6 +17,8 @@ NEXT_DAY, DAY_AFTER = "2026-11-28T12:00Z", "2026-11-29T12:00Z"
 LONG_AFTER = "2026-12-31T00:00Z"
 
 ORDER = placed("o1", MORNING, due=EVENING)
+#: The same, promised to leave by then.
+LEAVING = placed("o1", MORNING, due=EVENING, promise="dispatch")
 
 
 def time_passes() -> Fact:

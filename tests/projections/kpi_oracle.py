@@ -15,6 +15,10 @@ from tests.projections.fact_rows import Fact
 
 NO_TIME = timedelta()
 
+#: Codes of complaints that spoil an order, beside delay.
+WRONG = {"wrong_item", "missing", "not_as_described"}
+DAMAGED = {"damaged"}
+
 
 class Case(NamedTuple):
     """One thing that is counted: whose day, whether it is a success, or how long it took."""
@@ -41,8 +45,19 @@ class Move:
 class Parcel:
     left: datetime
     units: int
-    fate: str | None = None
+    failures: list[tuple[datetime, str]] = field(default_factory=list)
     arrived: datetime | None = None
+    otherwise: bool = False
+
+    @property
+    def fate(self) -> str | None:
+        """What the carrier says that became of it instead of arriving; of two words at one time, that it is lost."""
+        return max(self.failures, key=lambda failure: (failure[0], failure[1] == "lost"))[1] if self.failures else None
+
+    @property
+    def astray(self) -> bool:
+        """The carrier's last word is not that it arrived."""
+        return any(self.arrived is None or when > self.arrived for when, _ in self.failures)
 
 
 @dataclass
@@ -53,18 +68,18 @@ class Order:
     promised: datetime | None
     release_at: datetime | None
     wanted: int
+    by_dispatch: bool = False
+    asked: dict[str, datetime] = field(default_factory=dict)
     moves: list[Move] = field(default_factory=list)
     parcels: dict[str, Parcel] = field(default_factory=dict)
     holds: list[list[datetime | None]] = field(default_factory=list)
     seller_took: int = 0
-    customer_took: list[int] = field(default_factory=list)
-    set_aside: list[int] = field(default_factory=list)
-    arrivals: list[tuple[datetime, int]] = field(default_factory=list)
+    customer_took: int = 0
     unseen: int = 0
+    inferred_at: datetime | None = None
     back: int = 0
-    broken: int = 0
-    otherwise: int = 0
-    gone: int = 0
+    crossed: bool = False
+    complaints: set[str] = field(default_factory=set)
 
     def promise(self, at: datetime | None) -> datetime | None:
         """The promise in force; `at` None: the latest."""
@@ -81,12 +96,44 @@ class Order:
         return sum(parcel.units for parcel in self.parcels.values())
 
     @property
-    def arrived(self) -> int:
-        return sum(units for _, units in self.arrivals)
-
-    @property
     def complete(self) -> bool:
         return self.shipped == self.wanted > 0
+
+    @property
+    def arrived(self) -> list[Parcel]:
+        return [parcel for parcel in self.parcels.values() if parcel.arrived is not None]
+
+    @property
+    def under_way(self) -> list[Parcel]:
+        return [parcel for parcel in self.parcels.values() if parcel.arrived is None and not parcel.fate]
+
+    @property
+    def gone(self) -> list[Parcel]:
+        return [parcel for parcel in self.parcels.values() if parcel.arrived is None and parcel.fate]
+
+    def in_time(self, parcel: Parcel) -> bool | None:
+        """By the promise in force when it left (or arrived); None: it has not, or nothing had been promised by then."""
+        moment = parcel.left if self.by_dispatch else parcel.arrived
+        due = None if moment is None else self.promise(moment)
+        return None if due is None else moment <= due
+
+    @property
+    def judged_at(self) -> datetime | None:
+        """When the last of its parcels left (or arrived), once that is known of everything that is wanted."""
+        moments = [parcel.left if self.by_dispatch else parcel.arrived for parcel in self.parcels.values()]
+        return max(moments) if self.complete and None not in moments else None  # type: ignore[type-var]
+
+    @property
+    def on_time(self) -> bool:
+        return self.judged_at is not None and all(self.in_time(parcel) is not False for parcel in self.parcels.values())
+
+    @property
+    def undamaged(self) -> bool:
+        return not self.complaints & DAMAGED and not any(parcel.astray for parcel in self.parcels.values())
+
+    @property
+    def as_ordered(self) -> bool:
+        return not self.complaints & WRONG and not self.crossed
 
 
 _COUNT = ("sku", "location_id", "count_id", "counted_at")
@@ -97,6 +144,7 @@ def _read(facts: Iterable[Fact]) -> tuple[dict[str, Order], dict[str, Any], dict
     cases: dict[str, list[tuple[str, datetime]]] = defaultdict(list)
     counts: list[Any] = []
     as_of: datetime | None = None
+    said: list[tuple[str, str]] = []
     for place, fact in enumerate(facts):
         data, when = fact["data"], fact["occurred_at"]
         seen = min(when, fact["recorded_at"])
@@ -104,6 +152,8 @@ def _read(facts: Iterable[Fact]) -> tuple[dict[str, Order], dict[str, Any], dict
         name = fact["fact"]
         if name in {"CaseOpened", "CaseResolved", "CaseReopened"}:
             cases[fact["stream_id"]].append((name, when))
+            if name == "CaseOpened":
+                said.append((data.get("order_id"), data.get("reason_code")))
         elif name == "StockCounted":
             counts.append(data)
         elif name == "CountRestated":
@@ -111,85 +161,80 @@ def _read(facts: Iterable[Fact]) -> tuple[dict[str, Order], dict[str, Any], dict
             counts[counts.index(counted)] = {**counted, "variance": data["variance"]}
         elif name == "OrderPlaced":
             wanted = sum(line["quantity"] for line in data["lines"])
-            orders[data["order_id"]] = Order(when, data.get("promised_by"), data.get("release_at"), wanted)
+            by_dispatch = data.get("promise") == "dispatch"
+            orders[data["order_id"]] = Order(
+                when, data.get("promised_by"), data.get("release_at"), wanted, by_dispatch=by_dispatch
+            )
         elif data.get("order_id") in orders:
             _happened(orders[data["order_id"]], name, data, when, place)
+    for order_id, code in said:
+        if order_id in orders:
+            orders[order_id].complaints.add(code)
     return orders, cases, counts, as_of  # type: ignore[return-value]
 
 
 def _happened(order: Order, name: str, data: Any, when: datetime, place: int) -> None:
     # What is sent in exchange for a return is no part of what was ordered; a promise is the whole order's.
     only = bool(data.get("lines")) and all(line.get("exchange") for line in data["lines"])
-    if data.get("exchange") or (only and name != "OrderAmended"):
+    if data.get("exchange") is True or (only and name != "OrderAmended"):
         return
     if "lines" in data:
         data = {**data, "lines": [line for line in data["lines"] if not line.get("exchange")]}
     units = sum(line.get("quantity", 0) for line in data.get("lines", []) if isinstance(line, dict))
     match name:
+        case "AmendmentRequested":
+            order.asked[data["amendment_id"]] = when
         case "OrderAmended":
             if data.get("promised_by") is not None:
-                order.moves.append(Move(when, place, data["by"], data["promised_by"]))
+                asked_for = order.asked.get(data.get("amendment_id"), when)
+                order.moves.append(Move(asked_for, place, data["by"], data["promised_by"]))
             for line in data["lines"]:
                 more = line["ordered"] - line["ordered_before"]
                 order.wanted += more
                 if more < 0:
-                    _taken_out(order, data["by"], -more, place)
+                    _taken_out(order, data["by"], -more)
         case "OrderCancelled":
             order.wanted -= units
-            _taken_out(order, data["by"], units, place)
-        case "LineAllocated":
-            order.set_aside.append(place)
+            _taken_out(order, data["by"], units)
         case "OrderHeld" if data["hold"] == "customer":
             order.holds.append([when, None])
         case "HoldReleased" if data["hold"] == "customer":
             order.holds[-1][1] = when
         case "ShipmentDispatched":
-            order.set_aside.append(place)
             order.parcels[data["shipment_id"]] = Parcel(when, units)
             # What left is wanted again, whatever had been said of it.
             order.wanted += sum(line["from_cancelled"] + line["from_removed"] for line in data["lines"])
-        case "DispatchDiffered" | "DispatchCrossed":
-            order.otherwise += 1
+        case "DispatchDiffered":
+            order.parcels[data["shipment_id"]].otherwise = True
+        case "DispatchCrossed":
+            order.crossed = True
         case "ShipmentTracked" if data["status"] in {"lost", "returned_to_sender"}:
-            order.gone += 1
-            order.parcels[data["shipment_id"]].fate = data["status"]
+            word = "lost" if data["status"] == "lost" else "returned to sender"
+            order.parcels[data["shipment_id"]].failures.append((when, word))
         case "ShipmentDelivered":
             order.parcels[data["shipment_id"]].arrived = data["delivered_at"]
-            order.arrivals.append((data["delivered_at"], units))
         case "DeliveryInferred":
-            order.arrivals.append((when, units))
             order.unseen += units
+            order.inferred_at = max(when, order.inferred_at or when)
+        case "ReturnRequested":
+            order.complaints |= {line.get("reason_code") for line in data["lines"]}
         case "ReturnReceived":
             order.back += units
-            order.broken += sum(line["quantity"] for line in data["lines"] if line["disposition"] == "damaged")
 
 
-def _taken_out(order: Order, by: str, units: int, place: int) -> None:
+def _taken_out(order: Order, by: str, units: int) -> None:
     if by == "seller":
         order.seller_took += units
     else:
-        order.customer_took.append(place)
+        order.customer_took += units
 
 
 def _not_due(order: Order, due: datetime | None, as_of: datetime) -> str | None:
     if order.wanted == 0 and not order.seller_took:
-        if not order.customer_took:
-            return "nothing to ship"
-        if not order.set_aside or order.customer_took[-1] < order.set_aside[0]:
-            return "cancelled by the customer before release"
+        return "cancelled by the customer before it left" if order.customer_took else "nothing to ship"
     if due is None:
         return "nothing promised"
     return "not due yet" if due > as_of else None
-
-
-def _fulfilled(order: Order, due: datetime | None) -> bool:
-    return (
-        not order.seller_took
-        and order.complete
-        and not (order.otherwise or order.gone)
-        and due is not None
-        and max(parcel.left for parcel in order.parcels.values()) <= due
-    )
 
 
 def _held(order: Order, start: datetime, end: datetime) -> timedelta:
@@ -211,7 +256,8 @@ def figures(facts: Iterable[Fact]) -> dict[str, Figure]:
         name: ({}, {})
         for name in (
             "order_fulfillment_rate", "order_processing_hours", "inventory_accuracy", "on_time_delivery_rate",
-            "case_resolution_hours", "return_rate", "perfect_order_rate",
+            "case_resolution_hours", "return_rate", "on_time_parcel_rate", "left_otherwise_than_planned",
+            "perfect_order_rate",
         )
     }  # fmt: skip
     for order_id, order in orders.items():
@@ -232,11 +278,13 @@ def figures(facts: Iterable[Fact]) -> dict[str, Figure]:
 
 
 def _take_order(found: dict[str, Figure], order_id: str, order: Order, as_of: datetime) -> None:
-    left = [parcel.left for parcel in order.parcels.values()]
-    due = order.promise(max(left) if order.complete else None)
-    _put(found, "order_fulfillment_rate", order_id, _not_due(order, due, as_of), Case(
-        due or order.placed, good=_fulfilled(order, due)))  # fmt: skip
+    due = order.promise(order.judged_at)
+    not_due = _not_due(order, due, as_of)
+    accurate = order.undamaged and order.as_ordered
+    _put(found, "order_fulfillment_rate", order_id, not_due, Case(
+        due or order.placed, good=not order.seller_took and accurate and order.on_time))  # fmt: skip
 
+    left = [parcel.left for parcel in order.parcels.values()]
     if left:
         first = max(min(left), order.placed)
         start = min(max(order.release_at or order.placed, order.placed), first)
@@ -249,41 +297,46 @@ def _take_order(found: dict[str, Figure], order_id: str, order: Order, as_of: da
     for name, parcel in order.parcels.items():
         _take_parcel(found, f"{order_id} {name}", order, parcel)
 
-    will_not_come = sum(one.units for one in order.parcels.values() if one.fate and not one.arrived)
-    reason = None
-    if order.wanted == 0:
-        reason = "nothing to ship"
-    elif order.shipped < order.wanted:
-        reason = "not shipped complete"
-    elif order.arrived + will_not_come < order.shipped and not order.unseen:
-        reason = "on its way"
-    elif not order.arrived:
-        reason = "lost or returned to sender"
-    last = max((when for when, _ in order.arrivals), default=order.placed)
-    _put(found, "return_rate", order_id, reason, Case(last, good=order.back > 0))
+    not_delivered = _not_delivered(order)
+    last = max((parcel.arrived for parcel in order.arrived if parcel.arrived), default=order.placed)
+    came_by = max(last, order.inferred_at) if order.under_way and order.inferred_at else last
+    _put(found, "return_rate", order_id, not_delivered, Case(came_by, good=order.back > 0))
 
-    seen = order.complete and order.arrived == order.shipped
-    due = order.promise(last if seen else None)
-    perfect = (
-        order.complete
-        and (seen or order.unseen > 0)
-        and not order.seller_took
-        and (seen and due is not None and last <= due)
-        and not (order.gone or order.broken or order.otherwise)
-    )
-    _put(found, "perfect_order_rate", order_id, _not_due(order, due, as_of), Case(due or order.placed, good=perfect))
+    late = any(order.in_time(parcel) is False for parcel in order.parcels.values())
+    reason = not_delivered
+    if reason is None and order.by_dispatch:
+        reason = "only its dispatch was promised"
+    elif reason is None and due is None:
+        reason = "nothing promised"
+    elif reason is None and order.under_way and not (order.gone or late):
+        reason = "arrived, nobody saw when"
+    _put(found, "on_time_delivery_rate", order_id, reason, Case(last, good=order.on_time))
+
+    whole = order.complete and not order.gone and (not order.under_way or order.unseen > 0)
+    perfect = whole and not order.seller_took and order.on_time and accurate
+    _put(found, "perfect_order_rate", order_id, not_due, Case(due or order.placed, good=perfect))
+
+
+def _not_delivered(order: Order) -> str | None:
+    if order.wanted == 0:
+        return "nothing to ship"
+    if not order.complete:
+        return "not shipped complete"
+    if order.under_way and not order.unseen:
+        return "on its way"
+    return None if order.arrived or order.under_way else "lost or returned to sender"
 
 
 def _take_parcel(found: dict[str, Figure], name: str, order: Order, parcel: Parcel) -> None:
-    if parcel.arrived is not None:
-        due = order.promise(parcel.arrived)
-        reason = None if due is not None else "nothing promised"
-        _put(found, "on_time_delivery_rate", name, reason, Case(
-            parcel.arrived, good=due is not None and parcel.arrived <= due))  # fmt: skip
-        return
-    reason = parcel.fate.replace("_", " ") if parcel.fate else None
-    reason = reason or ("arrived, nobody saw when" if order.unseen else "on its way")
-    _put(found, "on_time_delivery_rate", name, reason, Case(parcel.left))
+    _put(found, "left_otherwise_than_planned", name, None, Case(parcel.left, good=parcel.otherwise))
+    reason = None
+    if parcel.arrived is None:
+        reason = parcel.fate or ("arrived, nobody saw when" if order.unseen else "on its way")
+    elif order.by_dispatch:
+        reason = "only its dispatch was promised"
+    elif order.promise(parcel.arrived) is None:
+        reason = "nothing promised"
+    _put(found, "on_time_parcel_rate", name, reason, Case(parcel.arrived or parcel.left, good=order.in_time(parcel)))
 
 
 def _put(found: dict[str, Figure], figure: str, name: str, left_out: str | None, case: Case) -> None:

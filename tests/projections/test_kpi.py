@@ -15,11 +15,14 @@ from tests.projections.fact_rows import (
     REFUSED,
     Fact,
     Log,
-    allocated,
     amended,
+    arriving,
     at,
+    called,
     cancelled,
+    complained,
     delivered,
+    differing,
     dispatched,
     fact,
     placed,
@@ -54,78 +57,164 @@ def test_without_facts_every_figure_is_null_over_zero(log, connection):
 
 
 def test_a_figure_carries_unit_ideal_and_version(log, connection):
-    log.write(placed("o1", MORNING, due=EVENING), dispatched("o1", NOON), time_passes())
+    log.write(placed("o1", MORNING, due=EVENING), *arriving(dispatched("o1", NOON)), time_passes())
     found = kpis(connection)["kpis"]["order_fulfillment_rate"]
     assert (found["unit"], found["ideal"], found["ideal_met"]) == ("ratio", [0.98, 0.99], True)
-    assert found["definition"] == "order_fulfillment_rate/2"
+    assert found["definition"] == "order_fulfillment_rate/3"
 
 
-def differing(order_id: str, when: str, planned: str = "elsewhere") -> Fact:
-    line = {"line_id": "1", "sku": "MUG", "quantity": 2, "planned": planned}
-    return fact("DispatchDiffered", order_id, when, shipment_id="P1", location_id="WH1", lines=[line])
+def crossing(order_id: str, when: str) -> Fact:
+    return fact("DispatchCrossed", order_id, when, shipment_id="P1", location_id="WH1", case_id="c-1", lines=[])
 
 
 ORDER = placed("o1", MORNING, due=EVENING)
+LEAVING = placed("o1", MORNING, due=EVENING, promise="dispatch")
+# Facts after the order; of whether what was promised by the evening is that it leaves, or that it arrives.
 FULFILMENT_CASES: dict[str, tuple[list[Fact], tuple[int, int]]] = {
-    "shipped at the very moment promised": ([ORDER, dispatched("o1", EVENING)], (1, 1)),
-    "shipped a second late": ([ORDER, dispatched("o1", "2026-11-27T18:00:01Z")], (0, 1)),
-    "never shipped": ([ORDER], (0, 1)),
-    "half shipped": ([ORDER, dispatched("o1", NOON, units=1)], (0, 1)),
+    "shipped at the very moment promised": ([dispatched("o1", EVENING)], (1, 1)),
+    "shipped a second late": ([dispatched("o1", "2026-11-27T18:00:01Z")], (0, 1)),
+    "never shipped": ([], (0, 1)),
+    "half shipped": ([dispatched("o1", NOON, units=1)], (0, 1)),
     "second parcel late": (
-        [ORDER, dispatched("o1", NOON, units=1), dispatched("o1", NEXT_DAY, units=1, parcel="P2")],
+        [dispatched("o1", NOON, units=1), dispatched("o1", NEXT_DAY, units=1, parcel="P2")],
         (0, 1),
     ),
-    "nothing promised, never due": ([placed("o1", MORNING), dispatched("o1", NOON)], (0, 0)),
-    "only charges": ([placed("o1", MORNING, due=EVENING, units=0)], (0, 0)),
-    "left from elsewhere": ([ORDER, dispatched("o1", NOON), differing("o1", NOON)], (0, 1)),
-    "left though not allocated": ([ORDER, dispatched("o1", NOON), differing("o1", NOON, "open")], (0, 1)),
-    "lost on the way": ([ORDER, dispatched("o1", NOON), scanned("o1", NEXT_DAY, "lost")], (0, 1)),
-    "sent back": ([ORDER, dispatched("o1", NOON), scanned("o1", NEXT_DAY, "returned_to_sender")], (0, 1)),
+    "left from elsewhere": ([dispatched("o1", NOON), differing("o1", NOON)], (1, 1)),
+    "left though not allocated": ([dispatched("o1", NOON), differing("o1", NOON, "open")], (1, 1)),
+    "left though it waited": ([dispatched("o1", NOON), differing("o1", NOON, "backordered")], (1, 1)),
+    "left though it was called off": ([dispatched("o1", NOON), crossing("o1", NOON)], (0, 1)),
+    "lost on the way": ([dispatched("o1", NOON), scanned("o1", NEXT_DAY, "lost")], (0, 1)),
+    "sent back": ([dispatched("o1", NOON), scanned("o1", NEXT_DAY, "returned_to_sender")], (0, 1)),
     "a failed attempt is no error": (
-        [ORDER, dispatched("o1", NOON), scanned("o1", NEXT_DAY, "delivery_failed")],
+        [dispatched("o1", NOON), scanned("o1", NEXT_DAY, "delivery_failed")],
         (1, 1),
     ),
-    "customer cancels before release": ([ORDER, cancelled("o1", NOON, by="customer")], (0, 0)),
-    "customer cancels after release": ([ORDER, allocated("o1", MORNING), cancelled("o1", NOON, by="customer")], (0, 1)),
-    "seller cancels before release": ([ORDER, cancelled("o1", NOON, by="seller")], (0, 1)),
+    "customer cancels before it left": ([cancelled("o1", NOON, by="customer")], (0, 0)),
+    "seller cancels before it left": ([cancelled("o1", NOON, by="seller")], (0, 1)),
     "seller cancels a unit": (
-        [ORDER, cancelled("o1", NOON, by="seller", units=1), dispatched("o1", NOON, units=1)],
+        [cancelled("o1", NOON, by="seller", units=1), dispatched("o1", NOON, units=1)],
         (0, 1),
     ),
     "customer cancels a unit": (
-        [ORDER, cancelled("o1", NOON, by="customer", units=1), dispatched("o1", NOON, units=1)],
+        [cancelled("o1", NOON, by="customer", units=1), dispatched("o1", NOON, units=1)],
         (1, 1),
     ),
     "seller amends a unit away": (
-        [ORDER, amended("o1", NOON, by="seller", after=1), dispatched("o1", NOON, units=1)],
+        [amended("o1", NOON, by="seller", after=1), dispatched("o1", NOON, units=1)],
         (0, 1),
     ),
     "customer amends a unit away": (
-        [ORDER, amended("o1", NOON, by="customer", after=1), dispatched("o1", NOON, units=1)],
+        [amended("o1", NOON, by="customer", after=1), dispatched("o1", NOON, units=1)],
         (1, 1),
     ),
-    "seller adds a unit": ([ORDER, amended("o1", NOON, by="seller", after=3), dispatched("o1", NOON, units=3)], (1, 1)),
+    "seller adds a unit": ([amended("o1", NOON, by="seller", after=3), dispatched("o1", NOON, units=3)], (1, 1)),
     "seller moves the promise": (
-        [ORDER, amended("o1", NOON, by="seller", promised_by=NEXT_DAY), dispatched("o1", NEXT_DAY)],
+        [amended("o1", NOON, by="seller", promised_by=NEXT_DAY), dispatched("o1", NEXT_DAY)],
         (0, 1),
     ),
     "customer moves the promise": (
-        [ORDER, amended("o1", NOON, by="customer", promised_by=NEXT_DAY), dispatched("o1", NEXT_DAY)],
+        [amended("o1", NOON, by="customer", promised_by=NEXT_DAY), dispatched("o1", NEXT_DAY)],
         (1, 1),
     ),
 }
 
 
 @pytest.mark.parametrize("case", FULFILMENT_CASES)
-@pytest.mark.parametrize("together", [True, False])
-def test_fulfilment(log, connection, case, together):
-    facts, (numerator, denominator) = FULFILMENT_CASES[case]
-    (log.write if together else log.write_one_by_one)(*facts, time_passes())
-    assert fulfilment(connection)[1:] == (numerator, denominator)
+@pytest.mark.parametrize("promise", ["delivery", "dispatch"])
+def test_fulfilment(log, connection, case, promise):
+    facts, counts = FULFILMENT_CASES[case]
+    facts = [ORDER, *arriving(*facts)] if promise == "delivery" else [LEAVING, *facts]
+    (log.write if promise == "delivery" else log.write_one_by_one)(*facts, time_passes())
+    assert fulfilment(connection)[1:] == counts
+
+
+def test_what_was_promised_to_arrive_has_to_arrive_and_what_was_promised_to_leave_has_to_leave(log, connection):
+    log.write(
+        *(placed(name, MORNING, due=EVENING) for name in ("arrived", "arrived late", "on its way")),
+        *(placed(name, MORNING, due=EVENING, promise="dispatch") for name in ("left", "left late")),
+        *(dispatched(name, NOON) for name in ("arrived", "arrived late", "on its way", "left")),
+        dispatched("left late", NEXT_DAY),
+        delivered("arrived", EVENING),
+        delivered("arrived late", NEXT_DAY),
+        time_passes(),
+    )
+    rows = {row["id"]: (row["good"], row["why"]) for row in behind(connection, "order_fulfillment_rate")["rows"]}
+    assert rows == {
+        "arrived": (True, "in time"),
+        "arrived late": (False, "late"),
+        "on its way": (False, "not delivered"),
+        "left": (True, "in time"),
+        "left late": (False, "late"),
+    }
+    found = kpis(connection)["kpis"]
+    assert (found["order_fulfillment_rate"]["late"], found["order_fulfillment_rate"]["not_delivered"]) == (2, 1)
+    # Nobody said when the last two would arrive.
+    assert found["on_time_delivery_rate"]["left_out"]["on its way"] == 3
+
+
+def test_an_order_without_a_promise_or_without_goods_is_never_due(log, connection):
+    log.write(
+        placed("unpromised", MORNING),
+        *arriving(dispatched("unpromised", NOON)),
+        placed("charges", MORNING, due=EVENING, units=0),
+        time_passes(),
+    )
+    assert fulfilment(connection) == (None, 0, 0)
+
+
+SPOILING = ("wrong_item", "missing", "damaged", "not_as_described")
+CODES = (*SPOILING, "size", "changed_mind", "defective", "late", "duplicate", "other", None)
+
+
+def test_only_what_the_customer_notices_makes_an_order_inaccurate(log, connection):
+    """By the code of a return or a case, whoever comes first; free text says nothing."""
+    for code in CODES:
+        for said in ("return", "case"):
+            name = f"{code} {said}"
+            log.write(placed(name, MORNING, due=EVENING), *arriving(dispatched(name, NOON)))
+    log.write(*(called(f"{code} case", NEXT_DAY, code, case_id=str(code)) for code in CODES), time_passes())
+    log.write(*(complained(f"{code} return", LONG_AFTER, code) for code in CODES))
+    rows = behind(connection, "order_fulfillment_rate")["rows"]
+    assert {row["id"]: row["why"] for row in rows if not row["good"]} == {
+        f"{code} {said}": f"inaccurate: {code.replace('_', ' ')}" for code in SPOILING for said in ("return", "case")
+    }
+    assert fulfilment(connection)[1:] == (2 * (len(CODES) - len(SPOILING)), 2 * len(CODES))
+    assert kpis(connection)["kpis"]["order_fulfillment_rate"]["inaccurate"] == 2 * len(SPOILING)
+
+
+def test_a_case_about_no_order_or_about_an_unknown_one_spoils_nothing(log, connection):
+    log.write(ORDER, *arriving(dispatched("o1", NOON)), time_passes())
+    log.write(called(None, NOON, "damaged"), called("nobody's", NOON, "damaged", case_id="c-2"))
+    assert fulfilment(connection)[1:] == (1, 1)
+
+
+def test_a_parcel_that_was_found_and_arrived_in_time_is_not_lost(log, connection):
+    scans = [scanned("o1", NOON, "lost"), delivered("o1", EVENING)]
+    log.write(ORDER, dispatched("o1", MORNING), *scans, time_passes())
+    assert fulfilment(connection)[1:] == (1, 1)
+
+
+def test_what_left_otherwise_than_planned_is_a_figure_of_its_own(log, connection):
+    log.write(
+        ORDER,
+        dispatched("o1", NOON, units=1),
+        dispatched("o1", NOON, units=1, parcel="P2", location="WH2", carrier="UPS"),
+        differing("o1", NOON, parcel="P2"),
+    )
+    answer = kpis(connection, by="location")
+    found = answer["kpis"]["left_otherwise_than_planned"]
+    assert (found["value"], found["numerator"], found["denominator"]) == (0.5, 1, 2)
+    assert (found["ideal"], found["ideal_met"], found["definition"]) == (None, None, "left_otherwise_than_planned/1")
+    assert answer["groups"]["WH2"]["left_otherwise_than_planned"]["value"] == 1.0
+    rows = behind(connection, "left_otherwise_than_planned")["rows"]
+    assert [(row["id"], row["good"], row["why"]) for row in rows] == [
+        ("o1 P2", True, "left otherwise than planned"),
+        ("o1 P1", False, "left as planned"),
+    ]
 
 
 def test_an_order_is_not_due_before_the_log_has_reached_its_promise(log, connection):
-    log.write(placed("o1", MORNING, due=EVENING), dispatched("o1", NOON))
+    log.write(placed("o1", MORNING, due=EVENING), *arriving(dispatched("o1", NOON)))
     assert fulfilment(connection) == (None, 0, 0)
     log.write(placed("o2", EVENING))
     assert fulfilment(connection) == (1.0, 1, 1)
@@ -149,8 +238,7 @@ def test_a_channel_whose_clock_runs_ahead_makes_nothing_due(log, connection):
 def test_a_figure_opens_to_the_orders_behind_it_what_spoils_it_first(log, connection):
     log.write(
         *(placed(name, MORNING, due=EVENING) for name in ("fine", "late", "lost", "missing")),
-        dispatched("fine", NOON),
-        dispatched("late", NEXT_DAY),
+        *arriving(dispatched("fine", NOON), dispatched("late", NEXT_DAY)),
         dispatched("lost", NOON),
         scanned("lost", NEXT_DAY, "lost"),
         time_passes(),
@@ -158,12 +246,12 @@ def test_a_figure_opens_to_the_orders_behind_it_what_spoils_it_first(log, connec
     found = behind(connection, "order_fulfillment_rate")["rows"]
     assert [(row["id"], row["good"], row["why"]) for row in found] == [
         ("late", False, "late"),
-        ("lost", False, "fulfilment error"),
+        ("lost", False, "inaccurate: lost"),
         ("missing", False, "not shipped complete"),
         ("fine", True, "in time"),
     ]
     found = kpis(connection)["kpis"]["order_fulfillment_rate"]
-    assert (found["late"], found["with_error"], found["incomplete"], found["cancelled_by_seller"]) == (1, 1, 1, 0)
+    assert (found["late"], found["inaccurate"], found["incomplete"], found["cancelled_by_seller"]) == (1, 1, 1, 0)
     assert found["ideal_met"] is False
 
 
@@ -293,7 +381,7 @@ def test_inventory_accuracy_counts_counts_not_units(log, connection):
     assert answer["groups"]["WH2"]["inventory_accuracy"]["value"] == 0.0
 
 
-def test_on_time_delivery_is_counted_per_parcel_with_a_promise(log, connection):
+def test_on_time_delivery_is_counted_by_order_and_by_carrier_its_parcels_have_a_figure_of_their_own(log, connection):
     log.write(
         placed("o1", MORNING, due=NEXT_DAY),
         dispatched("o1", NOON, units=1),
@@ -303,12 +391,54 @@ def test_on_time_delivery_is_counted_per_parcel_with_a_promise(log, connection):
         placed("o2", MORNING),
         dispatched("o2", NOON),
         delivered("o2", NOON),
+        placed("o3", MORNING, due=NEXT_DAY),
+        dispatched("o3", NOON),
+        delivered("o3", NOON),
     )
     answer = kpis(connection, by="carrier")
     assert figure(connection, "on_time_delivery_rate") == (0.5, 1, 2)
+    assert answer["kpis"]["on_time_delivery_rate"]["definition"] == "on_time_delivery_rate/3"
+    assert figure(connection, "on_time_parcel_rate") == (pytest.approx(2 / 3, abs=1e-6), 2, 3)
     assert list(answer["groups"]) == ["DHL", "UPS"]
-    assert answer["groups"]["UPS"] == {"on_time_delivery_rate": answer["groups"]["UPS"]["on_time_delivery_rate"]}
-    assert answer["groups"]["UPS"]["on_time_delivery_rate"]["value"] == 0.0
+    assert list(answer["groups"]["UPS"]) == ["on_time_parcel_rate", "left_otherwise_than_planned"]
+    assert answer["groups"]["UPS"]["on_time_parcel_rate"]["value"] == 0.0
+    assert [row["id"] for row in behind(connection, "on_time_delivery_rate")["rows"]] == ["o1", "o3"]
+    with pytest.raises(ValueError, match="its parcels are: on_time_parcel_rate"):
+        behind(connection, "on_time_delivery_rate", by="carrier")
+
+
+def test_an_order_is_on_time_when_all_of_it_arrived_by_the_promise(log, connection):
+    """What has not left, or is on its way, is not delivered yet; what a carrier lost will not arrive any more."""
+    names = ("whole", "half left", "half on its way", "half lost", "half unseen", "all lost", "half cancelled")
+    log.write(*(placed(name, MORNING, due=EVENING) for name in names))
+    for name in names:
+        log.write(*arriving(dispatched(name, NOON, units=1)) if name != "all lost" else [dispatched(name, NOON)])
+    log.write(
+        *(dispatched(name, NOON, units=1, parcel="P2") for name in names[2:5]),
+        *arriving(dispatched("whole", EVENING, units=1, parcel="P2")),
+        scanned("half lost", NEXT_DAY, "lost", parcel="P2"),
+        scanned("all lost", NEXT_DAY, "lost"),
+        cancelled("half cancelled", NOON, by="customer", units=1),
+        fact("DeliveryInferred", "half unseen", NEXT_DAY, return_id="R1", lines=[UNIT]),
+        returned("half unseen", NEXT_DAY),
+    )
+    document = behind(connection, "on_time_delivery_rate")
+    assert {row["id"]: (row["good"], row["why"]) for row in document["rows"]} == {
+        "whole": (True, "on time, early by 0.0 h"),
+        "half lost": (False, "not whole: lost"),
+        "half cancelled": (True, "on time, early by 6.0 h"),
+    }
+    assert {row["id"]: row["why"] for row in document["left_out"]} == {
+        "half left": "not shipped complete",
+        "half on its way": "on its way",
+        "half unseen": "arrived, nobody saw when",
+        "all lost": "lost or returned to sender",
+    }
+    found = kpis(connection)["kpis"]["on_time_delivery_rate"]
+    assert (found["early_hours"], found["late_hours"], found["not_whole"]) == (3.0, None, 1)
+
+
+UNIT = {"line_id": "1", "sku": "MUG", "quantity": 1}
 
 
 def case_opened(case_id: str, when: str, channel: str = "phone") -> Fact:
@@ -344,7 +474,8 @@ def test_cases_are_grouped_by_how_the_customer_wrote(log, connection):
 def test_return_rate_is_of_orders_delivered_whole_and_units_stand_beside(log, connection):
     log.write(
         *(placed(name, MORNING) for name in ("kept", "one back", "on its way", "half delivered")),
-        *(dispatched(name, NOON) for name in ("kept", "one back", "on its way", "half delivered")),
+        *(dispatched(name, NOON) for name in ("kept", "one back", "on its way")),
+        *(dispatched("half delivered", NOON, units=1, parcel=parcel) for parcel in ("P1", "P2")),
         *(delivered(name, EVENING) for name in ("kept", "one back")),
         delivered("half delivered", EVENING, units=1),
         returned("one back", NEXT_DAY),
@@ -358,6 +489,21 @@ def test_a_return_counts_on_the_day_of_its_delivery(log, connection):
     log.write(placed("o1", MORNING), dispatched("o1", NOON), delivered("o1", EVENING), returned("o1", LONG_AFTER))
     assert figure(connection, "return_rate", from_=date(2026, 11, 27), to=date(2026, 11, 27)) == (1.0, 1, 1)
     assert figure(connection, "return_rate", from_=date(2026, 12, 1)) == (None, 0, 0)
+
+
+def test_a_scan_that_is_told_after_the_return_still_says_when_the_order_was_delivered(log, connection):
+    log.write(
+        placed("o1", MORNING, due=EVENING),
+        dispatched("o1", NOON, units=1),
+        fact("DeliveryInferred", "o1", LONG_AFTER, return_id="R1", lines=[UNIT]),
+        returned("o1", LONG_AFTER),
+        dispatched("o1", NOON, units=1, parcel="P2"),
+        delivered("o1", EVENING, units=1, parcel="P2"),
+    )
+    assert figure(connection, "return_rate", from_=date(2026, 12, 31)) == (1.0, 1, 1)
+    log.write(delivered("o1", EVENING, units=0) | {"recorded_at": at(LONG_AFTER)})
+    assert figure(connection, "return_rate", to=date(2026, 11, 27)) == (1.0, 1, 1)
+    assert figure(connection, "on_time_delivery_rate") == (1.0, 1, 1)
 
 
 def test_a_return_without_a_delivery_scan_shows_that_it_was_delivered(log, connection):

@@ -12,7 +12,9 @@ from tests.projections.fact_rows import (
     Fact,
     at,
     cancelled,
+    complained,
     delivered,
+    differing,
     dispatched,
     fact,
     placed,
@@ -150,6 +152,10 @@ def test_what_is_sent_in_exchange_makes_no_order_late_incomplete_or_wrong(log, c
     parcel = {"shipment_id": "P2", "location_id": "WH1", "carrier": "DHL"}
     added = {"line_id": "2", "sku": "TRAY", "quantity": 1, "unit_price_minor": 1, "attributes": []}
     log.write(
+        fact(
+            "ReturnRequested", "o1", DAY_AFTER, return_id="R3", rma="RMA-3", resolution="refund",
+            lines=[line | {"reason": "broken", "reason_code": "damaged"}],
+        ),
         fact("ExchangeLinesAdded", "o1", NEXT_DAY, return_id="R1", credit_minor=1, lines=[added]),
         fact("DispatchDiffered", "o1", DAY_AFTER, **parcel, lines=[line | {"planned": "held"}]),
         fact("ShipmentTracked", "o1", DAY_AFTER, shipment_id="P2", status="lost", exchange=True),
@@ -168,10 +174,10 @@ def test_what_is_sent_in_exchange_makes_no_order_late_incomplete_or_wrong(log, c
 
 def test_goods_that_left_after_their_cancellation_are_an_error_and_no_cancellation(log, connection):
     log.write(ORDER, cancelled("o1", MORNING, by="customer"))
-    assert why(connection, "order_fulfillment_rate") == ("left_out", "cancelled by the customer before release")
+    assert why(connection, "order_fulfillment_rate") == ("left_out", "cancelled by the customer before it left")
     crossed = fact("DispatchCrossed", "o1", NOON, shipment_id="P1", location_id="WH1", case_id="c-1", lines=[])
     log.write(dispatched("o1", NOON, called_off=2), crossed, time_passes())
-    assert why(connection, "order_fulfillment_rate") == ("rows", "fulfilment error")
+    assert why(connection, "order_fulfillment_rate") == ("rows", "inaccurate: left though cancelled")
     row = connection.execute("SELECT shipped, cancelled, ordered FROM kpi_orders WHERE order_id = 'o1'").fetchone()
     assert row == (2, 0, 2)
 
@@ -180,7 +186,7 @@ def test_goods_that_left_after_their_cancellation_are_an_error_and_no_cancellati
 
 
 def test_the_perfect_order_is_counted_per_order_and_as_a_product(log, connection):
-    names = ("perfect", "late", "damaged", "differed", "late and damaged")
+    names = ("perfect", "late", "damaged", "wrong", "late and damaged")
     log.write(
         *(placed(name, MORNING, due=EVENING) for name in names),
         placed("seller cancelled a unit", MORNING, due=EVENING),
@@ -192,15 +198,18 @@ def test_the_perfect_order_is_counted_per_order_and_as_a_product(log, connection
         cancelled("withdrawn", MORNING, by="customer"),
         *(dispatched(name, NOON) for name in names),
         *(delivered(name, NEXT_DAY if name.startswith("late") else EVENING) for name in names),
-        returned("damaged", NEXT_DAY, disposition="damaged"),
-        returned("late and damaged", NEXT_DAY, disposition="damaged"),
-        returned("perfect", NEXT_DAY),  # that somebody sends something back whole spoils nothing
-        fact("DispatchDiffered", "differed", NOON, shipment_id="P1", location_id="WH1", lines=[]),
+        complained("damaged", NEXT_DAY, "damaged"),
+        complained("late and damaged", NEXT_DAY, "damaged"),
+        complained("wrong", NEXT_DAY, "wrong_item"),
+        # That somebody changes his mind spoils nothing, nor what happens to the goods then; nor does an inner deviation.
+        complained("perfect", NEXT_DAY, "changed_mind"),
+        returned("perfect", NEXT_DAY, disposition="damaged"),
+        differing("perfect", NOON),
         time_passes(),
     )
     found = kpis(connection, by="channel")["perfect_order"]
     rate, index = found["perfect_order_rate"], found["perfect_order_index"]
-    assert (rate["numerator"], rate["denominator"], rate["definition"]) == (1, 7, "perfect_order_rate/1")
+    assert (rate["numerator"], rate["denominator"], rate["definition"]) == (1, 7, "perfect_order_rate/2")
     assert {name: (one["numerator"], one["denominator"]) for name, one in found["components"].items()} == {
         "complete": (5, 7),
         "on_time": (4, 7),
@@ -215,7 +224,7 @@ def test_the_perfect_order_is_counted_per_order_and_as_a_product(log, connection
         "perfect": "perfect",
         "late": "not on time",
         "damaged": "damaged or lost",
-        "differed": "otherwise than planned",
+        "wrong": "not as ordered",
         "late and damaged": "not on time, damaged or lost",
         "seller cancelled a unit": "not complete",
         "never left": "not complete, not on time",

@@ -13,15 +13,18 @@ from tests.projections.fact_rows import (
     Fact,
     Log,
     amended,
+    arriving,
     at,
     delivered,
     dispatched,
+    fact,
     placed,
     scanned,
 )
 from tests.projections.kpi_moments import (
     DAY_AFTER,
     EVENING,
+    LEAVING,
     LONG_AFTER,
     MORNING,
     NEXT_DAY,
@@ -91,8 +94,39 @@ PROMISES: dict[str, tuple[list[Fact], str]] = {
 @pytest.mark.parametrize("together", [True, False])
 def test_which_promise_a_dispatch_is_measured_against(log: Log, connection, case: str, together: bool):
     facts, reason = PROMISES[case]
-    (log.write if together else log.write_one_by_one)(ORDER, *facts, time_passes())
+    (log.write if together else log.write_one_by_one)(LEAVING, *facts, time_passes())
     assert why(connection, "order_fulfillment_rate") == ("rows", reason)
+
+
+@pytest.mark.parametrize("case", PROMISES)
+def test_which_promise_a_delivery_is_measured_against(log: Log, connection, case: str):
+    facts, reason = PROMISES[case]
+    log.write(ORDER, *arriving(*facts), time_passes())
+    assert why(connection, "order_fulfillment_rate") == ("rows", reason)
+    rows = behind(connection, "on_time_delivery_rate")["rows"]
+    assert [row["good"] for row in rows] == [reason == "in time"]
+
+
+@pytest.mark.parametrize("asked_for", [NOON, None])
+def test_a_promise_is_moved_when_that_is_asked_for_however_long_stock_takes_to_answer(log, connection, asked_for):
+    """The units that the amendment adds are asked of stock first; the answer may carry a later time."""
+    moved = amended("o1", DAY_AFTER, by="customer", after=3, promised_by=LONG_AFTER)
+    moved["data"]["amendment_id"] = "A1"
+    asked = {"amendment_id": "A1", "by": "customer", "lines": [], "promised_by": at(LONG_AFTER), "round": 2}
+    log.write(ORDER, *([fact("AmendmentRequested", "o1", asked_for, **asked)] if asked_for else []))
+    log.write(
+        *arriving(dispatched("o1", NEXT_DAY)), moved, *arriving(dispatched("o1", DAY_AFTER, parcel="P2", units=1))
+    )
+    rows = {row["id"]: row["good"] for row in behind(connection, "on_time_parcel_rate")["rows"]}
+    assert rows == {"o1 P1": asked_for is not None, "o1 P2": True}
+
+
+def test_a_promise_that_was_asked_for_and_declined_does_not_count(log, connection):
+    asked = {"amendment_id": "A1", "by": "customer", "lines": [], "promised_by": at(LONG_AFTER), "round": 2}
+    log.write(ORDER, fact("AmendmentRequested", "o1", NOON, **asked))
+    log.write(fact("AmendmentDeclined", "o1", NOON, amendment_id="A1", reason="not_enough", lines=[], releases=[]))
+    log.write(*arriving(dispatched("o1", NEXT_DAY)), time_passes())
+    assert why(connection, "order_fulfillment_rate") == ("rows", "late")
 
 
 def test_a_promise_that_the_seller_gives_where_there_was_none_is_a_promise(log, connection):
@@ -117,8 +151,10 @@ def test_a_parcel_keeps_the_promise_that_counted_when_it_arrived(log, connection
         amended("o1", "2026-11-28T13:00Z", by="customer", promised_by="2026-11-30T00:00Z"),
         delivered("o1", DAY_AFTER, units=1, parcel="P2"),
     )
-    rows = {row["id"]: (row["good"], row["why"]) for row in behind(connection, "on_time_delivery_rate")["rows"]}
+    rows = {row["id"]: (row["good"], row["why"]) for row in behind(connection, "on_time_parcel_rate")["rows"]}
     assert rows == {"o1 P1": (False, "late by 18.0 h"), "o1 P2": (True, "on time, early by 12.0 h")}
+    # The order is not forgiven what came late before that.
+    assert why(connection, "on_time_delivery_rate") == ("rows", "late by 18.0 h")
 
 
 # A promise that is a date ends with that day at ship_to: the date, country, time zone, last moment that keeps it.
@@ -184,18 +220,20 @@ def test_an_order_with_two_parcels_one_of_them_late(log, connection):
         time_passes(),
     )
     first = kpis(connection)
-    assert first["kpis"]["on_time_delivery_rate"]["left_out"] == {"on its way": 1}
+    assert first["kpis"]["on_time_parcel_rate"]["left_out"] == {"on its way": 1}
+    assert first["kpis"]["on_time_delivery_rate"]["left_out"] == {"on its way": 1, "not shipped complete": 1}
     assert first["kpis"]["return_rate"]["left_out"] == {"on its way": 1, "not shipped complete": 1}
+    assert why(connection, "order_fulfillment_rate") == ("rows", "not delivered")
     assert first["perfect_order"]["components"]["complete"]["numerator"] == 0
 
     log.write(delivered("o1", NEXT_DAY, units=1, parcel="P2"))
     then = kpis(connection, by="carrier")
-    found = then["kpis"]["on_time_delivery_rate"]
-    assert (found["numerator"], found["denominator"]) == (1, 2)
-    assert (found["orders"], found["orders_with_a_late_parcel"]) == (1, 1)
-    assert [then["groups"][name]["on_time_delivery_rate"]["value"] for name in ("DHL", "UPS")] == [1.0, 0.0]
-    # It left in time as a whole, and it is no perfect order: complete, but not on time.
-    assert then["kpis"]["order_fulfillment_rate"]["numerator"] == 1
+    assert [then["groups"][name]["on_time_parcel_rate"]["value"] for name in ("DHL", "UPS")] == [1.0, 0.0]
+    assert then["kpis"]["on_time_parcel_rate"]["value"] == 0.5
+    # One late parcel makes a late order: for the customer, and for all three figures.
+    assert (found := then["kpis"]["on_time_delivery_rate"])["value"] == 0.0
+    assert (found["denominator"], found["late_hours"]) == (1, 18.0)
+    assert then["kpis"]["order_fulfillment_rate"]["numerator"] == 0
     assert {name: one["numerator"] for name, one in then["perfect_order"]["components"].items()} == {
         "complete": 1,
         "on_time": 0,
@@ -214,7 +252,7 @@ def test_a_parcel_that_did_not_arrive_says_so(log, connection):
         scanned("o1", NEXT_DAY, "lost", parcel="P5"),
         delivered("o1", DAY_AFTER, units=1, parcel="P5"),  # it was found
     )
-    document = behind(connection, "on_time_delivery_rate")
+    document = behind(connection, "on_time_parcel_rate")
     assert {row["id"]: row["why"] for row in document["left_out"]} == {
         "o1 P2": "lost",
         "o1 P3": "returned to sender",

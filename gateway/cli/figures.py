@@ -1,4 +1,4 @@
-"""`order-ledger kpi`: the six figures, the perfect order beside them, and what stands behind each."""
+"""`order-ledger kpi`: the six figures, those of parcels and the perfect order beside them, and what stands behind each."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def kpi_command(
     limit: Annotated[int | None, typer.Option(min=1, help="With --orders: so many of each list.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
-    """Show the six figures with what they were counted from, and whether they are as good as they should be at peak."""
+    """Show the figures with what they were counted from, and whether they are as good as they should be at peak.
+
+    By carrier or location the case is a parcel: on_time_parcel_rate, left_otherwise_than_planned.
+    """
     first, last = _day(from_), _day(to)
     if first and last and last < first:
         fail("the days are the wrong way round", f"--from {first} is after --to {last}", "exchange them")
@@ -87,6 +90,8 @@ def show_figures(figures: dict[str, Any]) -> None:
 
 
 def _figure_cells(figure: dict[str, Any]) -> tuple[str, ...]:
+    if figure["ideal"] is None:
+        return *_share(figure), "-", "" if figure["denominator"] else "nothing counted"
     low, high = figure["ideal"]
     if figure["unit"] == "ratio":
         value, counted = _share(figure)

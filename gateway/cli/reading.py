@@ -153,7 +153,7 @@ def _show_order(order: dict[str, Any]) -> None:
     say(f"Order {order['order_id']}: {order['status']} (version {order['version']}{holds})")
     say(f"  placed    {order['placed_at']} on {order['channel']} by {order['customer_id']}")
     if order["promised_by"]:
-        say(f"  promised  {order['promised_by']}")
+        say(f"  promised  {order['promised_by']}{' (dispatch)' if order['promise'] == 'dispatch' else ''}")
     counters = ("ordered", "open", "backordered", "allocated", "shipped", "delivered", "cancelled", "returned")
     waiting = any(line["expected_at"] for line in order["lines"])
     table = grid("line", "sku", *counters, "locations", *(["expected"] if waiting else []), right=counters)

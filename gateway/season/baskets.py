@@ -15,7 +15,17 @@ from typing import Any, NamedTuple
 
 from gateway.season.days import check, order_times
 from gateway.season.desk import case_of
-from gateway.season.form import DESK_CHANNEL, SALES_CHANNELS, Command, command, drawn_by, hours, run_name, utc_text
+from gateway.season.form import (
+    DESK_CHANNEL,
+    MARKETPLACE_CHANNEL,
+    SALES_CHANNELS,
+    Command,
+    command,
+    drawn_by,
+    hours,
+    run_name,
+    utc_text,
+)
 from gateway.season.holds import hold_of
 from gateway.season.parameters import SEASON, Season
 from gateway.season.world import CITIES, CITY_WEIGHTS, City, Product, catalogue_size, product
@@ -88,6 +98,9 @@ def _story(run: str, number: int, at: datetime, *, orders: int, assortment: Asso
     draw = drawn_by(order_id)
     (channel,) = draw.choices(SALES_CHANNELS, season.channel_weights)
     data = _place(run, order_id, at, draw, orders=orders, assortment=assortment, season=season)
+    if channel == MARKETPLACE_CHANNEL and data["service_level"] == "standard":
+        leaves_by = at.date() + timedelta(days=season.marketplace_dispatch_days)
+        data |= {"promised_by": leaves_by.isoformat(), "promise": "dispatch"}
     story = [_Told(at, command("PlaceOrder", order_id, channel, at, data))]
     hold = hold_of(order_id, at, season)
     if hold is not None:

@@ -11,13 +11,14 @@ from typing import Any, Final
 from gateway.season.form import DESK_CHANNEL, Command, command, drawn_by, hours
 from gateway.season.parameters import SEASON, Season
 
+#: Topic, urgency, and the code where the case says what is wrong with the order.
 TOPICS: Final = (
-    ("where is my order", "low"),
-    ("change of address", "normal"),
-    ("question about a product", "low"),
-    ("payment failed", "high"),
-    ("wrong item ordered", "normal"),
-    ("gift needed in time", "critical"),
+    ("where is my order", "low", "late"),
+    ("change of address", "normal", None),
+    ("question about a product", "low", None),
+    ("payment failed", "high", None),
+    ("wrong item ordered", "normal", "changed_mind"),
+    ("gift needed in time", "critical", None),
 )
 
 
@@ -27,7 +28,7 @@ def case_of(order_id: str, placed: dict[str, Any], placed_at: datetime, season: 
     if draw.random() >= season.case_share:
         return []
     case_id = f"{order_id}-C1"
-    topic, urgency = draw.choice(TOPICS)
+    topic, urgency, code = draw.choice(TOPICS)
     at = placed_at + hours(draw.uniform(0.3, 30.0))
     told: list[Command] = []
 
@@ -44,6 +45,7 @@ def case_of(order_id: str, placed: dict[str, Any], placed_at: datetime, season: 
         topic=topic,
         urgency=urgency,
         text=f"Simulated: {topic}.",
+        **({"reason_code": code} if code else {}),
     )
     until = at + _work(draw, at, season)
     tell("AssignCase", at + (until - at) * 0.2, assignee=f"desk-{draw.randint(1, 12):02d}")

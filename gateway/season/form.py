@@ -23,7 +23,8 @@ LABEL: Final = "simulated"
 WAREHOUSE_CHANNEL: Final = "simulated-warehouse"
 CARRIER_CHANNEL: Final = "simulated-carrier"
 DESK_CHANNEL: Final = "simulated-desk"
-SALES_CHANNELS: Final = ("simulated-web", "simulated-app", "simulated-marketplace", "simulated-store")
+MARKETPLACE_CHANNEL: Final = "simulated-marketplace"
+SALES_CHANNELS: Final = ("simulated-web", "simulated-app", MARKETPLACE_CHANNEL, "simulated-store")
 CHANNELS: Final = (*SALES_CHANNELS, WAREHOUSE_CHANNEL, CARRIER_CHANNEL, DESK_CHANNEL)
 
 NOTHING_LEFT_TO_SCAN: Final = frozenset({"delivered", "lost", "returned_to_sender"})

@@ -56,6 +56,7 @@ class Season:
     attributes_share: float = 0.03
     standard_promise_days: int = 5
     express_promise_days: int = 2
+    marketplace_dispatch_days: int = 2  # the marketplace counts until when an order leaves, not when it arrives
     promotion_share_off: float = 0.20
     free_postage_from_minor: int = 5_000
 
@@ -106,6 +107,18 @@ class Season:
     return_share: float = 0.04
     unannounced_share: float = 0.02  # of the returns
     exchange_share: float = 0.10
+    # Why goods come back, by code. Assumption: two thirds do not fit or do not please; a fifth says that the shop erred.
+    return_reasons: tuple[tuple[str, str, float], ...] = (
+        ("too small", "size", 0.20),
+        ("too large", "size", 0.17),
+        ("changed my mind", "changed_mind", 0.30),
+        ("stopped working", "defective", 0.09),
+        ("came too late", "late", 0.03),
+        ("arrived damaged", "damaged", 0.08),
+        ("not as described", "not_as_described", 0.07),
+        ("another article than ordered", "wrong_item", 0.04),
+        ("the gift box was empty", "missing", 0.02),
+    )
 
     # Service desk. Assumption: one case per 60 orders; resolved below 2 h on average, longer on the peak days.
     case_share: float = 0.016

@@ -73,7 +73,7 @@ def fulfil(
     """DispatchShipment for what is allocated, one per order and location, and RecordTracking to the parcel's end.
 
     A view needs order_id, placed_at, lines[line_id, allocated_at {location_id: units held there now}]; it may have
-    promised_by (date or time), service_level, holds, shipments. Orders on hold are left alone. `scans="delivered"`
+    promised_by (date or time), promise, service_level, holds, shipments. Orders on hold are left alone. `scans="delivered"`
     leaves out all scans but the last. `returns=True` adds returns for `Season.return_share` of the orders that are
     complete with this call; lines then need `ordered`, `cancelled` and `unit_price_minor`. Nothing leaves before
     `not_before`, for goods that came in later than the orders.
@@ -94,6 +94,8 @@ def _stories(
 ) -> Iterator[list[Command]]:
     """One list in time order per parcel, and one for a return."""
     order_id, promise = str(view["order_id"]), promise_of(view.get("promised_by"))
+    # Where only the dispatch is promised, no carrier hurries.
+    arrival = promise if view.get("promise") != "dispatch" else None
     level = str(view.get("service_level") or "standard")
     level = level if level in CARRIERS else "standard"
     shipments = list(view.get("shipments") or ())
@@ -105,7 +107,7 @@ def _stories(
                 shipment["shipment_id"],
                 level,
                 utc_time(shipment["dispatched_at"]),
-                promise=promise,
+                promise=arrival,
                 season=season,
             )
             yield parcel.scans(seed, scans)
@@ -115,7 +117,7 @@ def _stories(
     for number, (location_id, lines) in enumerate(sorted(held.items()), start=first_free):
         shipment_id = f"{order_id}-S{number}"
         leaves_at = _leaves_at(view, shipment_id, level, promise, not_before=not_before, season=season)
-        parcel = _Parcel(order_id, shipment_id, level, leaves_at, promise=promise, season=season)
+        parcel = _Parcel(order_id, shipment_id, level, leaves_at, promise=arrival, season=season)
         yield [parcel.dispatch(seed, location_id, lines), *parcel.scans(seed, scans)]
         if parcel.end == "delivered":
             arrivals.append(parcel.ends_at)

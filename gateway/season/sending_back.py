@@ -23,7 +23,6 @@ from gateway.season.form import (
 from gateway.season.parameters import SEASON, Season
 from gateway.season.world import MAIN_WAREHOUSES
 
-REASONS: Final = ("too small", "too large", "arrived damaged", "not as described", "changed my mind")
 DISPOSITIONS: Final = ("restock", "damaged", "inspect", "dispose")
 DISPOSITION_WEIGHTS: Final = (0.75, 0.12, 0.10, 0.03)
 
@@ -69,9 +68,10 @@ def return_of(
     part = {"line_id": line["line_id"], "quantity": quantity}
     told: list[Command] = []
     if announced:
+        (reason,) = draw.choices(season.return_reasons, [share for _, _, share in season.return_reasons])
         request = {
             **base,
-            "lines": [{**part, "reason": draw.choice(REASONS)}],
+            "lines": [{**part, "reason": reason[0], "reason_code": reason[1]}],
             "resolution": "exchange" if exchange else "refund",
         }
         told.append(command("RequestReturn", f"{stem}-request", DESK_CHANNEL, asked_at, request))

@@ -54,7 +54,7 @@ def _delivered(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     text = f"Parcel {data['shipment_id']} was delivered: {units(data['lines'])}"
     if data.get("on_time") is None:
-        return text + "; nothing had been promised."
+        return text + "; no delivery had been promised."
     due = moment(data["due_by"]) if data.get("due_by") else "the promise"
     return text + (f", in time for {due}." if data["on_time"] else f", late: it was promised by {due}.")
 

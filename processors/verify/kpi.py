@@ -269,7 +269,8 @@ class Kpis:
         self, fact: Mapping[str, Any], order_id: str | None, said_in: str, said_id: str, code: str | None
     ) -> None:
         if order_id is not None and code is not None:
-            self.complaints.row(order_id, said_in, said_id, code).said_at = fact["occurred_at"]
+            row = self.complaints.row(order_id, said_in, said_id, code)
+            row.said_at = _earlier(row.said_at, fact["occurred_at"])
 
     def counted(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.counts.row(data["sku"], data["location_id"], data["counted_at"], data["count_id"] or "")

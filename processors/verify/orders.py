@@ -20,6 +20,7 @@ class Order(Row):
     currency: str | None = None
     placed_at: datetime | None = None
     promised_by: datetime | None = None
+    promise: str | None = None
     due_by: datetime | None = None
     country: str | None = None
     region: str | None = None
@@ -153,6 +154,7 @@ class ReturnLine(Row):
     received: int = 0
     disposition: str | None = None
     reason: str | None = None
+    reason_code: str | None = None
 
 
 @dataclass(slots=True)
@@ -248,7 +250,7 @@ class Orders:
 
     def placed(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         order = self.orders.row(data["order_id"])
-        for name in ("customer_id", "currency", "promised_by", "service_level", "allocation", "release_at"):
+        for name in ("customer_id", "currency", "promised_by", "promise", "service_level", "allocation", "release_at"):
             setattr(order, name, data[name])
         order.channel = fact["channel"]
         order.placed_at = fact["occurred_at"]
@@ -455,6 +457,7 @@ class Orders:
             item.sku = line["sku"]
             item.quantity += line["quantity"]
             item.reason = line["reason"]
+            item.reason_code = line["reason_code"] if line["reason_code"] is not None else item.reason_code
 
     def return_tracked(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.returns.row(data["order_id"], data["return_id"]).scan = data["status"]

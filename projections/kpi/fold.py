@@ -59,8 +59,8 @@ PROMISES = Table(
         Column("amendment", "text", "key"),
         Column("version", "bigint", "max"),
         Column("moved_at", "timestamptz", "min"),
-        Column("by_seller", "boolean", "first"),
-        Column("due_by", "timestamptz", "first"),
+        Column("by_seller", "boolean", "last"),
+        Column("due_by", "timestamptz", "last"),
     ),
 )
 

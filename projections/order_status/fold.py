@@ -123,6 +123,7 @@ def _order_deltas(batch: FactBatch, lines: pl.DataFrame, holds: pl.DataFrame) ->
         "customer_id",
         "currency",
         "promised_by",
+        "promise",
         "service_level",
         "allocation",
         "release_at",
@@ -223,7 +224,7 @@ def _return_line_deltas(batch: FactBatch) -> pl.DataFrame:
     key = ("order_id", "return_id", "line_id", "sku", SEQUENCE)
     return pl.concat(
         [
-            batch.lines("ReturnRequested", "lines").select(*key, "quantity", "reason"),
+            batch.lines("ReturnRequested", "lines").select(*key, "quantity", "reason", "reason_code"),
             batch.lines("ReturnWithdrawn", "lines").select(*key, quantity=-_q),
             batch.lines("ReturnReceived", "lines").select(*key, "disposition", received=_q),
         ],

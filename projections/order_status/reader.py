@@ -23,8 +23,8 @@ _AMENDMENT_TIMES = ("promised_by", "requested_at", "answered_at")
 
 # Ids that are numbers come in their order (2 before 10): shorter first, then by text.
 _ORDER = """
-SELECT o.order_id, o.status, o.version, o.channel, o.customer_id, o.placed_at, o.promised_by, o.due_by, o.country,
-       o.region, o.service_level, o.allocation, o.release_at, o.currency, o.value_minor, o.charges_minor,
+SELECT o.order_id, o.status, o.version, o.channel, o.customer_id, o.placed_at, o.promised_by, o.due_by, o.promise,
+       o.country, o.region, o.service_level, o.allocation, o.release_at, o.currency, o.value_minor, o.charges_minor,
        o.refunded_minor, o.ordered, o.open, o.backordered, o.allocated, o.shipped, o.delivered, o.cancelled, o.returned,
        o.updated_at,
   (SELECT coalesce(jsonb_agg(h.hold ORDER BY h.hold), '[]')
@@ -57,7 +57,8 @@ SELECT o.order_id, o.status, o.version, o.channel, o.customer_id, o.placed_at, o
       'location_id', r.location_id, 'requested_at', r.requested_at, 'received_at', r.received_at,
       'lines', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                     'line_id', i.line_id, 'sku', i.sku, 'quantity', i.quantity, 'received', i.received,
-                    'disposition', i.disposition, 'reason', i.reason) ORDER BY length(i.line_id), i.line_id), '[]')
+                    'disposition', i.disposition, 'reason', i.reason, 'reason_code', i.reason_code)
+                    ORDER BY length(i.line_id), i.line_id), '[]')
                 FROM order_return_lines AS i WHERE i.order_id = r.order_id AND i.return_id = r.return_id)
       ) ORDER BY coalesce(r.requested_at, r.received_at), r.return_id), '[]')
    FROM order_returns AS r WHERE r.order_id = o.order_id) AS returns,

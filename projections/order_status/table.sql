@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS order_status (
     currency       text,                          -- ISO 4217, of all amounts
     placed_at      timestamptz,                   -- by the channel's clock
     promised_by    timestamptz,                   -- the promise as it is now
+    promise        text,                          -- what is promised by then: delivery, dispatch
     due_by         timestamptz,                   -- the promise that delivery is measured by: the first, or as the customer moved it
     country        text,                          -- where it goes
     region         text,
@@ -158,6 +159,7 @@ CREATE TABLE IF NOT EXISTS order_return_lines (
     received    bigint NOT NULL DEFAULT 0,     -- units that came
     disposition text,                          -- restock, damaged, dispose, inspect: the newest
     reason      text,                          -- as the customer gave it
+    reason_code text,                          -- size, changed_mind, wrong_item, missing, damaged, …
     PRIMARY KEY (order_id, return_id, line_id)
 );
 

@@ -17,6 +17,7 @@ ORDER_STATUS = Table(
         Column("currency", "text", "last"),
         Column("placed_at", "timestamptz", "last"),
         Column("promised_by", "timestamptz", "last"),
+        Column("promise", "text", "last"),
         Column("due_by", "timestamptz", "last"),
         Column("country", "text", "last"),
         Column("region", "text", "last"),
@@ -122,6 +123,7 @@ ORDER_RETURN_LINES = Table(
         Column("received", "bigint", "sum"),
         Column("disposition", "text", "last"),
         Column("reason", "text", "last"),
+        Column("reason_code", "text", "last"),
     ),
 )
 

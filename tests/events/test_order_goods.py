@@ -141,6 +141,12 @@ def test_without_a_promise_a_delivery_is_neither_late_nor_on_time() -> None:
     story.then(f.ShipmentTracked, like(f.ShipmentDelivered, on_time=None))
 
 
+def test_where_only_the_dispatch_was_promised_a_delivery_is_neither_late_nor_on_time() -> None:
+    story = given(place(promised_by=NOW.isoformat(), promise="dispatch"), dispatch({"1": 2}))
+    story.when(sent(scan(), occurred_at=NOW + timedelta(days=3)))
+    story.then(f.ShipmentTracked, like(f.ShipmentDelivered, on_time=None, due_by=None))
+
+
 def test_a_scan_of_an_unknown_shipment_is_refused_with_those_that_are_known() -> None:
     given(place()).when(scan()).then_refused("unknown", says="none")
     given(place(), dispatch({"1": 1})).when(scan(shipment="s-9")).then_refused("unknown", says="s-1")
@@ -154,6 +160,18 @@ def test_a_return_is_announced_with_a_number_that_is_always_the_same() -> None:
     story.then(like(f.ReturnRequested, rma="RMA-" + story.answer[0].rma[4:], resolution="refund"))
     again = given(place(), dispatch({"1": 2})).when(ask_return({"1": 1}))
     assert story.answer[0].rma == again.answer[0].rma
+
+
+def test_a_return_says_by_code_what_is_wrong_and_whether_its_line_was_sent_in_exchange() -> None:
+    line = c.ReturnLine(line_id="1", quantity=1, reason="chipped", reason_code="damaged")
+    swap = c.RequestReturn(order_id="o-1", return_id="r-1", resolution="exchange", lines=(line,))
+    story = given(place(), dispatch({"1": 2})).when(swap)
+    assert story.answer[0].lines[0].reason_code == "damaged"
+    assert not story.answer[0].lines[0].exchange
+    story.when(dispatch({"r-1:1": 1}, shipment="s-2"))
+    story.when(ask_return({"r-1:1": 1}, return_id="r-2"))
+    assert story.answer[0].lines[0].exchange
+    assert story.answer[0].lines[0].reason_code is None
 
 
 def test_no_more_can_be_announced_than_was_shipped_and_is_not_announced_or_back_already() -> None:

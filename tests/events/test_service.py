@@ -29,7 +29,8 @@ def register(**more: Any) -> RegisterLocation:
 
 
 def test_a_case_lives_from_opened_over_noted_and_assigned_to_resolved_and_may_be_reopened() -> None:
-    story = ask(open_case(order_id="o-1")).then(like(f.CaseOpened, order_id="o-1", urgency="high"))
+    story = ask(open_case(order_id="o-1", reason_code="missing"))
+    story.then(like(f.CaseOpened, order_id="o-1", urgency="high", reason_code="missing"))
     story.when(NOTE).then(f.CaseNoteAdded(case_id="k-1", note="called back"))
     story.when(ASSIGN).then(f.CaseAssigned(case_id="k-1", assignee="ann"))
     assert story.state.case.assignee == "ann"

@@ -116,13 +116,14 @@ def test_kpi_marks_what_is_out_of_its_range(run):
     assert rows["on_time_delivery_rate"].split()[1:] == ["0.0", "%", "0", "/", "1", "95-97", "%", "MISSED"]
     assert rows["order_processing_hours"].split()[-4:] == ["<", "24", "h", "ok"]
     assert rows["inventory_accuracy"].rstrip().endswith("nothing counted")
+    assert rows["left_otherwise_than_planned"].split()[1:] == ["0.0", "%", "0", "/", "1", "-"]
     assert run("kpi", "--by", "location").stdout.splitlines()[1].startswith("WH1")
 
 
 def test_a_figure_opens_to_the_orders_behind_it(run):
     document = json.loads(run("kpi", "--orders", "on_time_delivery_rate", "--json").stdout)
-    assert document["kpi"] == "on_time_delivery_rate/2"
-    assert [(row["id"], row["why"]) for row in document["rows"]] == [("o1 P1", "late by 1.0 h")]
+    assert document["kpi"] == "on_time_delivery_rate/3"
+    assert [(row["id"], row["why"]) for row in document["rows"]] == [("o1", "late by 1.0 h")]
     assert "late by 1.0 h" in run("kpi", "--orders", "on_time_delivery_rate").stdout
     wrong = run("kpi", "--orders", "speed")
     assert wrong.exit_code == 1
@@ -144,7 +145,7 @@ def test_the_perfect_order_stands_beneath_the_six(run):
 
 
 def test_a_figure_opens_to_one_group_and_to_what_it_left_out(run):
-    words = ("kpi", "--orders", "on_time_delivery_rate", "--by", "carrier")
+    words = ("kpi", "--orders", "on_time_parcel_rate", "--by", "carrier")
     (row,) = json.loads(run(*words, "--group", "DHL", "--json").stdout)["rows"]
     assert (row["id"], row["order_id"], row["group"]) == ("o1 P1", "o1", "DHL")
     assert json.loads(run(*words, "--group", "UPS", "--json").stdout)["rows"] == []

@@ -171,20 +171,29 @@ def test_a_few_parcels_in_a_thousand_leave_from_another_place(season: ToyLedger)
 
 
 def test_on_time_delivery_lands_around_95_percent(season: ToyLedger) -> None:
-    arrived = [(view, at) for view in season.views.values() if (at := last_delivery(view))]
+    arrived = [(view, at) for view in season.views.values() if (at := last_delivery(view)) and "promise" not in view]
     kept = sum(at <= kept_until(view["promised_by"]) for view, at in arrived)
-    assert len(arrived) > 0.9 * ORDERS
+    assert len(arrived) > 0.75 * ORDERS
     assert 0.935 <= kept / len(arrived) <= 0.965
 
 
-def test_fulfilment_lands_around_97_percent(season: ToyLedger) -> None:
+def test_fulfilment_lands_around_94_percent(season: ToyLedger) -> None:
+    """Below the share of orders on time: what is lost, waits, or comes wrong or damaged is missing in both."""
     due = [view for view in season.views.values() if view.get("cancelled_by") != "customer"]
+    wrong = {
+        command["data"]["order_id"]
+        for command in season.by_name["RequestReturn"]
+        if command["data"]["lines"][0]["reason_code"] in {"wrong_item", "missing", "damaged", "not_as_described"}
+    }
 
     def good(view: dict[str, Any]) -> bool:
         left = [time_of(shipment["dispatched_at"]) for shipment in view["shipments"]]
-        return bool(left) and not waits(view) and max(left) <= kept_until(view["promised_by"])
+        kept = max(left, default=None) if view.get("promise") == "dispatch" else last_delivery(view)
+        in_time = kept is not None and kept <= kept_until(view["promised_by"])
+        return in_time and not waits(view) and view["order_id"] not in wrong
 
-    assert 0.955 <= sum(map(good, due)) / len(due) <= 0.985
+    assert 0.004 <= len(wrong) / len(due) <= 0.015
+    assert 0.92 <= sum(map(good, due)) / len(due) <= 0.96
 
 
 def test_orders_are_processed_within_a_day(season: ToyLedger) -> None:

@@ -64,6 +64,12 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         ),
     ),
     (
+        "OrderPlaced",
+        PLACED | {"promised_by": "2026-11-28T18:00:00Z", "promise": "dispatch"},
+        "Customer C7 ordered 2 × MUG and 1 × TRAY on web for 30.00 GBP, to Leeds, GB."
+        " It is to leave by 28 November 2026, 18:00 UTC.",
+    ),
+    (
         "OrderCancelled",
         {"by": "seller", "reason": "auto_cancel", "lines": [line("MUG", 2, from_allocated=0)]},
         "The seller cancelled 2 × MUG: it was not set aside in time.",
@@ -160,11 +166,28 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         PARCEL | {"on_time": False, "due_by": NOON},
         "Parcel P1 was delivered: 2 × MUG, late: it was promised by 27 November 2026, 12:00 UTC.",
     ),
-    ("ShipmentDelivered", PARCEL | {"on_time": None}, "Parcel P1 was delivered: 2 × MUG; nothing had been promised."),
+    (
+        "ShipmentDelivered",
+        PARCEL | {"on_time": None},
+        "Parcel P1 was delivered: 2 × MUG; no delivery had been promised.",
+    ),
     (
         "ReturnRequested",
         {"resolution": "refund", "rma": "RMA-1", "lines": [line("MUG", 1, reason="chipped")]},
         "The customer asks to return 1 × MUG for refund: chipped. RMA number RMA-1.",
+    ),
+    (
+        "ReturnRequested",
+        {
+            "resolution": "refund",
+            "rma": "RMA-1",
+            "lines": [
+                line("MUG", 1, reason="chipped", reason_code="damaged"),
+                line("TRAY", 1, reason="not as described", reason_code="not_as_described"),
+            ],
+        },
+        "The customer asks to return 1 × MUG and 1 × TRAY for refund: chipped (damaged), not as described. "
+        "RMA number RMA-1.",
     ),
     (
         "ReturnReceived",

@@ -103,6 +103,7 @@ def test_an_order_as_the_vocabulary_says(log, connection):
         "received": 1,
         "disposition": "restock",
         "reason": None,
+        "reason_code": None,
     }
 
 

@@ -150,6 +150,8 @@ class Channels:
             data["charges"] = [{"code": "postage", "amount_minor": 50}]
         if dice.once_in(4):
             data["promised_by"] = "2026-12-01"
+            # Not drawn: a die more would make other histories of all seeds.
+            data["promise"] = "dispatch" if number % 2 else "delivery"
         return "PlaceOrder", data
 
     def _place_whole(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
@@ -254,7 +256,8 @@ class Channels:
         lines = [] if order is None else self._shipped_lines(order, dice)
         if not lines:
             return None
-        wanted = [{"line_id": line_id, "quantity": units, "reason": "too small"} for line_id, units in lines]
+        code = ("size", "damaged", "wrong_item")[number % 3]
+        wanted = [{"line_id": line, "quantity": units, "reason": "r", "reason_code": code} for line, units in lines]
         data: Document = {"order_id": order.order_id, "return_id": awkward("r", number), "lines": wanted}
         if dice.once_in(2):
             data["resolution"] = "exchange"

@@ -114,6 +114,36 @@ def of_the_simulator(seed: int) -> list[Fact]:
     ]
 
 
+#: What the ledger does by itself, sooner or later, when channels have said what they say.
+OF_THE_LEDGERS_OWN = {
+    "LineAllocated", "LineBackordered", "BackorderReopened", "LineDeallocated", "OrderAllocated", "SourcingRequested",
+    "AllocationAnswered", "ReservationSurrendered", "LinePromised", "AmendmentAnswered",
+}  # fmt: skip
+
+
+def test_what_the_ledger_does_by_itself_and_when_changes_no_figure(kpi_database: Services) -> None:
+    """A history that is published at once gives the same figures as one that came over months."""
+    differ = 0
+    for seed in SEEDS[:12]:
+        facts = history(seed)
+        without = [note(one) if one["fact"] in OF_THE_LEDGERS_OWN else one for one in facts]
+        differ += without != facts
+        read = []
+        for told in (facts, without):
+            with connect(kpi_database, "test", database="kpi_tests") as connection:
+                Log(connection, [PROJECTION]).write(*told)
+                read.append(kpis(connection))
+                connection.rollback()
+        assert read[0] == read[1], seed
+    assert differ > 6
+
+
+def note(one: Fact) -> Fact:
+    """Something that counts nowhere, told at the same time: how far the log is stays the same."""
+    data = {"case_id": "of no order", "note": "n"}
+    return {**one, "fact": "CaseNoteAdded", "stream_id": "of no order", "data": data}
+
+
 @pytest.mark.parametrize("seed", SEEDS[::15])
 def test_groups_and_days_open_to_their_part_of_the_rows(kpi_database: Services, seed: int) -> None:
     with connect(kpi_database, "test", database="kpi_tests") as connection:

@@ -1,4 +1,4 @@
-"""`order-ledger kpi`: the six figures, those of parcels and the perfect order beside them, and what stands behind each."""
+"""`order-ledger kpi`: the six figures, beside them those of parcels and the perfect order, and the rows behind each."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class Season:
     return_share: float = 0.04
     unannounced_share: float = 0.02  # of the returns
     exchange_share: float = 0.10
-    # Why goods come back, by code. Assumption: two thirds do not fit or do not please; a fifth says that the shop erred.
+    # Why goods come back, by code. Assumption: two thirds do not fit or do not please, a fifth came wrong.
     return_reasons: tuple[tuple[str, str, float], ...] = (
         ("too small", "size", 0.20),
         ("too large", "size", 0.17),

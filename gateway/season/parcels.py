@@ -73,10 +73,10 @@ def fulfil(
     """DispatchShipment for what is allocated, one per order and location, and RecordTracking to the parcel's end.
 
     A view needs order_id, placed_at, lines[line_id, allocated_at {location_id: units held there now}]; it may have
-    promised_by (date or time), promise, service_level, holds, shipments. Orders on hold are left alone. `scans="delivered"`
-    leaves out all scans but the last. `returns=True` adds returns for `Season.return_share` of the orders that are
-    complete with this call; lines then need `ordered`, `cancelled` and `unit_price_minor`. Nothing leaves before
-    `not_before`, for goods that came in later than the orders.
+    promised_by (date or time), promise, service_level, holds, shipments. Orders on hold are left alone.
+    `scans="delivered"` leaves out all scans but the last. `returns=True` adds returns for `Season.return_share` of the
+    orders that are complete with this call; lines then need `ordered`, `cancelled` and `unit_price_minor`. Nothing
+    leaves before `not_before`, for goods that came in later than the orders.
 
     The commands of one order come in time order, orders as they are given; what an order gets does not depend on the
     others. Raises ValueError for a time without offset.

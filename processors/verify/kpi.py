@@ -251,7 +251,7 @@ class Kpis:
         row.inferred_at = _later(row.inferred_at, fact["occurred_at"])
 
     def arrived(self, data: Mapping[str, Any]) -> int:
-        units = sum(line["quantity"] for line in _due(data))
+        units: int = sum(line["quantity"] for line in _due(data))
         if not _all_in_exchange(data):
             self.orders.row(data["order_id"]).delivered += units
         return units

@@ -67,7 +67,8 @@ CONTEXT: LiteralString = f"""
         SELECT order_id, count(*) AS parcels, count(judged_at) AS judged, max(judged_at) AS last_judged_at,
                min(margin) AS margin, count(delivered_at) AS arrived, max(delivered_at) AS last_arrived_at,
                count(*) FILTER (WHERE delivered_at IS NULL AND failed IS NULL) AS under_way,
-               string_agg(DISTINCT astray, ', ' ORDER BY astray) AS astray
+               nullif(concat_ws(', ', max(astray) FILTER (WHERE astray = 'lost'),
+                                max(astray) FILTER (WHERE astray <> 'lost')), '') AS astray
         FROM parcels GROUP BY order_id),
     complaints AS MATERIALIZED (
         SELECT order_id, bool_or(reason_code IN {_DAMAGED}) AS damaged, bool_or(reason_code IN {_WRONG}) AS wrong,

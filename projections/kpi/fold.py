@@ -210,8 +210,8 @@ def _removed(units: str) -> tuple[pl.Expr, ...]:
 def _promises(batch: FactBatch) -> pl.DataFrame:
     """Promises that were moved, by whom and when: which one counts depends on the moment that is judged.
 
-    One for which stock is asked first moves when it is asked for, however long the answer takes; it gets a `due_by` only
-    if it is made.
+    One for which stock is asked first moves when it is asked for, however long the answer takes; it gets a `due_by`
+    only if it is made.
     """
     made = batch.facts("OrderAmended").select(
         "order_id",

@@ -66,8 +66,10 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     (
         "OrderPlaced",
         PLACED | {"promised_by": "2026-11-28T18:00:00Z", "promise": "dispatch"},
-        "Customer C7 ordered 2 × MUG and 1 × TRAY on web for 30.00 GBP, to Leeds, GB."
-        " It is to leave by 28 November 2026, 18:00 UTC.",
+        (
+            "Customer C7 ordered 2 × MUG and 1 × TRAY on web for 30.00 GBP, to Leeds, GB."
+            " It is to leave by 28 November 2026, 18:00 UTC."
+        ),
     ),
     (
         "OrderCancelled",
@@ -186,8 +188,10 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
                 line("TRAY", 1, reason="not as described", reason_code="not_as_described"),
             ],
         },
-        "The customer asks to return 1 × MUG and 1 × TRAY for refund: chipped (damaged), not as described. "
-        "RMA number RMA-1.",
+        (
+            "The customer asks to return 1 × MUG and 1 × TRAY for refund: chipped (damaged), not as described. "
+            "RMA number RMA-1."
+        ),
     ),
     (
         "ReturnReceived",

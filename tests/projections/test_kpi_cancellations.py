@@ -18,10 +18,10 @@ from tests.projections.fact_rows import (
 )
 from tests.projections.kpi_moments import (
     EVENING,
+    LEAVING,
     MORNING,
     NEXT_DAY,
     NOON,
-    LEAVING,
     time_passes,
     why,
 )

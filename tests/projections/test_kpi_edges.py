@@ -201,7 +201,7 @@ def test_the_perfect_order_is_counted_per_order_and_as_a_product(log, connection
         complained("damaged", NEXT_DAY, "damaged"),
         complained("late and damaged", NEXT_DAY, "damaged"),
         complained("wrong", NEXT_DAY, "wrong_item"),
-        # That somebody changes his mind spoils nothing, nor what happens to the goods then; nor does an inner deviation.
+        # That somebody changes his mind spoils nothing, nor what becomes of the goods, nor an inner deviation.
         complained("perfect", NEXT_DAY, "changed_mind"),
         returned("perfect", NEXT_DAY, disposition="damaged"),
         differing("perfect", NOON),

@@ -10,7 +10,10 @@ from polars.testing import assert_frame_equal
 
 from processors.projector.decode import Decoder, newest_shape
 from projections.model import frame_schema
+from processors.slow_paths import Miss
 from schemas.codec import UndecodableError
+from schemas.contracts import contracts, newest
+from tests.schemas.goldens import KINDS, golden_path
 from tests.support.chain import CODEC, ChainLog
 from tests.support.facts import fact, order_placed, stock_received
 
@@ -47,6 +50,49 @@ def test_facts_become_columns_in_log_order():
     assert placed["seq"].to_list() == placed["offset"].to_list() == [0, 2, 4]
     assert placed["data"].struct.field("order_id").to_list() == ["o-0", "o-1", "o-2"]
     assert decoded.links["seq"].to_list() == list(range(6))
+
+
+FACT_CONTRACTS = [contract for contract in contracts() if contract.is_fact]
+
+
+@pytest.mark.parametrize("contract", FACT_CONTRACTS, ids=lambda one: f"{one.name}.v{one.version}")
+def test_every_version_of_every_fact_is_decoded_in_columns(contract):
+    golden = json.loads(golden_path(contract).read_text(encoding="utf-8"))
+    values = [bytes.fromhex(golden[kind]["hex"]) for kind in KINDS]
+    decoded = decode([*values, *values])
+    assert decoded.one_by_one == {}
+    assert decoded.garbage == []
+    frame = decoded.frames[contract.name]
+    assert dict(frame.schema) == frame_schema(contract.name)
+    # The columns hold what the decoder of single records reads.
+    place = {"topic", "partition", "offset", "seq"}
+    single = [CODEC.decode(value)[1] for value in values]
+    assert frame.drop(place).rows(named=True) == [*single, *single]
+
+
+def test_what_the_columns_refuse_is_read_all_the_same_and_counted(monkeypatch):
+    values = some_values(100)
+    clean = decode(values)
+
+    def refuse(*_):
+        raise pl.exceptions.ComputeError("OutOfSpec")
+
+    monkeypatch.setattr(pl, "read_avro", refuse)
+    slow = decode(values)
+    assert {name: frame.to_dicts() for name, frame in slow.frames.items()} == {
+        name: frame.to_dicts() for name, frame in clean.frames.items()
+    }
+    version = newest("order_ledger.facts.OrderPlaced").version
+    assert slow.one_by_one[Miss("decode", "refused", f"OrderPlaced v{version}")] == 100
+    assert sum(slow.one_by_one.values()) == 200
+
+
+def test_what_stands_beside_a_bad_value_is_counted_as_that():
+    values = some_values(200)
+    decoded = decode([*values[:2], values[0][:-3], *values[2:]])
+    ((miss, count),) = decoded.one_by_one.items()
+    assert (miss.path, miss.why) == ("decode", "beside_unreadable")
+    assert 1 < count <= 64
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""Fast paths that were missed: a worker did the same work the slow way, with the same outcome, and nobody would know.
+
+    misses = Counter({Miss("decode", "refused", "OrderPlaced v2"): 64})
+    report("projector", misses)               # into the log
+    add(connection, "projector", misses)      # into the table that `order-ledger doctor` reads: all processes in one
+
+A path that has a slow way beside it counts each time it takes it: a library that refuses what it took yesterday makes
+no error, only a worker that is ten times as slow.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import psycopg
+
+from runtime.logging import log
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS slow_paths (
+    worker  text COLLATE "C" NOT NULL,
+    path    text COLLATE "C" NOT NULL,  -- decode, accept, takeover, route
+    why     text COLLATE "C" NOT NULL,  -- a stable word: why the fast way was not taken
+    about   text COLLATE "C" NOT NULL,  -- the contract, the topic or the rule
+    count   bigint NOT NULL,            -- facts; orders where the path is `route`
+    last_at timestamptz NOT NULL,
+    PRIMARY KEY (worker, path, why, about))
+"""
+
+#: Any number that nobody else locks: workers that start together must not both create the table.
+_LOCK = 0x510E_9A75
+
+
+class Miss(NamedTuple):
+    """One fast path that was not taken, and why. All three are stable words."""
+
+    path: str
+    why: str
+    about: str
+
+
+#: Path and reason of what belongs to a ledger in good health: the cause is told elsewhere, or there is none.
+EXPECTED = frozenset(
+    {
+        ("decode", "beside_unreadable"),
+        ("accept", "passed_over"),
+        ("takeover", "no_snapshot"),
+        ("route", "not_proved"),
+    }
+)
+
+
+def ensure_table(connection: psycopg.Connection[Any]) -> None:
+    """Create the table where it is missing, in a transaction of the caller; safe when several workers start at once."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    connection.execute(_TABLE)
+
+
+def add(connection: psycopg.Connection[Any], worker: str, misses: Mapping[Miss, int]) -> None:
+    """Add to what is counted; in the transaction of the caller."""
+    if not misses:
+        return
+    rows = [(worker, *miss, count) for miss, count in sorted(misses.items())]
+    connection.cursor().executemany(
+        "INSERT INTO slow_paths AS t (worker, path, why, about, count, last_at) VALUES (%s, %s, %s, %s, %s, now())"
+        " ON CONFLICT (worker, path, why, about)"
+        " DO UPDATE SET count = t.count + excluded.count, last_at = excluded.last_at",
+        rows,
+    )
+
+
+def report(worker: str, misses: Mapping[Miss, int]) -> None:
+    """A line in the log for each: a warning where it is not to be expected."""
+    for miss, count in sorted(misses.items()):
+        tell = log.info if (miss.path, miss.why) in EXPECTED else log.warning
+        tell("slow_path", worker=worker, path=miss.path, why=miss.why, about=miss.about, count=count)

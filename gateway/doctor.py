@@ -21,7 +21,9 @@ from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[a
 
 from events.catalogue import INTAKE_TOPICS, LEDGER_TOPICS
 from gateway.dead_letters import read_letters
+from processors.slow_paths import EXPECTED
 from processors.topics import topic_specs
+from runtime.compiled import uncompiled
 from runtime.errors import Fault
 from runtime.kafka import ADMIN_TIMEOUT_SECONDS, admin, end_offsets, start_offsets, topic_ids
 from runtime.postgres import connect
@@ -61,7 +63,7 @@ def healthy(checks: list[Check]) -> bool:
 
 def examine(settings: Settings) -> list[Check]:
     """All findings, what everything else depends on first."""
-    checks = [*_python(), *_dependencies(), *_disk(settings), *_reachable(settings)]
+    checks = [*_python(), *_dependencies(), *_compiled(), *_disk(settings), *_reachable(settings)]
     services = running_services(settings)
     up = {check.name for check in checks if check.verdict == "ok"}
     if services is None or "kafka" not in up:
@@ -133,6 +135,16 @@ def _dependencies() -> Iterator[Check]:
         yield Check("dependencies", "fail", "Another package has a module `events`", ", ".join(sorted(owners)), hint)
     if not missing and not owners:
         yield Check("dependencies", "ok", f"order-ledger {metadata.version('order-ledger')} with all it needs")
+
+
+def _compiled() -> Iterator[Check]:
+    found = uncompiled()
+    if found:
+        detail = f"{', '.join(found)}: the same outcome, but each record takes ten times as long, or more"
+        hint = "`make setup` with a Python that their wheels are made for, or install a C compiler first"
+        yield Check("compiled", "warn", "Libraries run without their compiled part", detail, hint)
+    else:
+        yield Check("compiled", "ok", "Libraries run with their compiled parts")
 
 
 def _name_of(requirement: str) -> str:
@@ -312,6 +324,41 @@ def _forwarded(services: Services, _settings: Settings) -> Iterator[Check]:
         )
 
 
+#: By path and reason: what happened (count and about go in), and what to do where it is not to be expected.
+_SLOW = {
+    ("decode", "beside_unreadable"): ("{count} facts were decoded one by one, beside bytes that are no {about}", ""),
+    ("decode", "refused"): (
+        "{count} facts were decoded one by one: polars does not read {about} in columns",
+        "report the name: the tables are right, but each of these facts takes ten times as long",
+    ),
+    ("accept", "passed_over"): ("{count} facts of {about} were followed one by one, beside some that do not count", ""),
+    ("accept", "out_of_order"): (
+        "{count} facts of {about} were followed one by one: those of a decision were not in their order",
+        "is there another writer? `order-ledger verify` follows them by rules of its own",
+    ),
+    ("takeover", "no_snapshot"): ("{count} facts of {about} were read by takeovers, for want of a snapshot", ""),
+    ("takeover", "snapshot_not_on_the_log"): (
+        "{count} facts of {about} were read by takeovers: the snapshot did not fit the log",
+        "did a broker lose what it had acknowledged? the ledger's log names the partitions (snapshot_not_on_the_log)",
+    ),
+    ("route", "not_proved"): ("{count} plans of {about} are good, and not proved to be the best", ""),
+}
+
+
+def _slow_paths(services: Services, _settings: Settings) -> Iterator[Check]:
+    rows = _rows(services, "SELECT worker, path, why, about, count, last_at FROM slow_paths ORDER BY 1, 2, 3, 4")
+    if not rows:
+        yield Check("slow-paths", "ok", "No worker took a slow path")
+    for row in rows:
+        # A word of another build is shown as it is.
+        kind = row["path"], row["why"]
+        words, hint = _SLOW.get(kind, ("{count} of {about}: " + " ".join(kind), "see docs/operating.md"))
+        what = f"{row['worker']}: " + words.format(count=f"{row['count']:,}", about=row["about"])
+        expected = kind in EXPECTED
+        detail = f"the last at {row['last_at'].isoformat(timespec='seconds')}"
+        yield Check("slow-paths", "ok" if expected else "warn", what, detail, "" if expected else hint)
+
+
 def _rows(services: Services, query: str) -> list[dict[str, Any]]:
     """Rows of a table that a worker makes when it first runs; none where it never ran."""
     with connect(services, "doctor", autocommit=True) as connection:
@@ -325,4 +372,9 @@ def _rows(services: Services, query: str) -> list[dict[str, Any]]:
 
 _Look = Callable[[Services, Settings], Iterator[Check]]
 _OF_KAFKA: Mapping[str, _Look] = {"topics": _topics, "workers": _workers, "dead-letters": _dead_letters}
-_OF_POSTGRES: Mapping[str, _Look] = {"projector": _projector, "skipped": _skipped, "forwarded": _forwarded}
+_OF_POSTGRES: Mapping[str, _Look] = {
+    "projector": _projector,
+    "skipped": _skipped,
+    "slow-paths": _slow_paths,
+    "forwarded": _forwarded,
+}

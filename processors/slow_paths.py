@@ -60,12 +60,13 @@ def add(connection: psycopg.Connection[Any], worker: str, misses: Mapping[Miss, 
     if not misses:
         return
     rows = [(worker, *miss, count) for miss, count in sorted(misses.items())]
-    connection.cursor().executemany(
-        "INSERT INTO slow_paths AS t (worker, path, why, about, count, last_at) VALUES (%s, %s, %s, %s, %s, now())"
-        " ON CONFLICT (worker, path, why, about)"
-        " DO UPDATE SET count = t.count + excluded.count, last_at = excluded.last_at",
-        rows,
-    )
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO slow_paths AS t (worker, path, why, about, count, last_at) VALUES (%s, %s, %s, %s, %s, now())"
+            " ON CONFLICT (worker, path, why, about)"
+            " DO UPDATE SET count = t.count + excluded.count, last_at = excluded.last_at",
+            rows,
+        )
 
 
 def report(worker: str, misses: Mapping[Miss, int]) -> None:

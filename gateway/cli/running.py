@@ -15,6 +15,7 @@ import typer
 
 from gateway.cli.context import fail
 from gateway.cli.terminal import print_json, say
+from runtime.compiled import uncompiled
 from runtime.logging import log, setup_logging
 from runtime.memory import give_back_from_now_on
 from runtime.postgres import connect
@@ -129,6 +130,8 @@ def supervise(workers: Workers, names: Sequence[str]) -> None:
 def work(name: str, settings: Settings, services: Services) -> int:
     """Do one worker's work in this process until a signal asks to stop; its exit status."""
     give_back_from_now_on()
+    for library in uncompiled({"fastavro", "psycopg", "aiokafka"} if name == "reactions" else {"fastavro", "psycopg"}):
+        log.warning("library_not_compiled", library=library, hint="each record takes ten times as long: reinstall it")
     # Imported here: each worker loads what it needs, and the command line none of it.
     if name == "reactions":
         from processors.reactions.run import run_reactions

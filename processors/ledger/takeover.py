@@ -8,6 +8,7 @@ What it needs from PostgreSQL and from the process comes in through `Hands`.
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from events.chain import ChainReader, Link
 from processors.ledger import snapshots
 from processors.ledger.partition import Need, PartitionLedger
+from processors.slow_paths import Miss
 from runtime import failpoints
 from runtime.errors import Fault
 from runtime.kafka import consumer, end_offsets, start_offsets
@@ -44,11 +46,14 @@ class Hands(NamedTuple):
 
 
 class TakenOver(NamedTuple):
-    """The ledgers, each as the log has it up to the offset in `ends`, and how many facts were read for that."""
+    """The ledgers, each as the log has it up to the offset in `ends`, how many facts were read for that, and those
+    among them that a snapshot should have spared.
+    """
 
     ledgers: Mapping[Place, PartitionLedger]
     ends: Mapping[Place, int]
     facts_read: int
+    misses: Mapping[Miss, int]
 
 
 class _Tail:
@@ -61,6 +66,7 @@ class _Tail:
         # history. So reading begins with the last record that the snapshot counts, which must be there.
         self.start = position.last_offset if position else 0
         self.expected = position.decision if position else None
+        self.facts_read = 0
         self.reader: _Reader = (
             ChainReader(position.decision, position.epoch, position.next_intake - 1) if position else ChainReader()
         )
@@ -97,7 +103,7 @@ def take_over(
     while True:
         hands.with_database(load)
         try:
-            ends, read = _read_tails(services, list(tails.values()), codec, hands, group)
+            ends = _read_tails(services, list(tails.values()), codec, hands, group)
         except snapshots.SnapshotMovedError as error:  # restored, or saved by a rival, in just this moment
             log.warning("takeover_begins_again", why=str(error))
             continue
@@ -107,16 +113,26 @@ def take_over(
             continue
         ledgers = {place: tail.ledger for place, tail in tails.items()}
         _check_intake(services, ledgers)
-        return TakenOver(ledgers, {place: ends[t.topic, t.ledger.partition] for place, t in tails.items()}, read)
+        misses: Counter[Miss] = Counter()
+        for tail in tails.values():
+            if tail.facts_read and tail.ledger.saved_offset < 0:
+                known = (tail.topic, tail.ledger.partition) in distrusted
+                why = "snapshot_not_on_the_log" if known else "no_snapshot"
+                misses[Miss("takeover", why, tail.ledger.ledger_topic)] += tail.facts_read
+        return TakenOver(
+            ledgers,
+            {place: ends[t.topic, t.ledger.partition] for place, t in tails.items()},
+            sum(tail.facts_read for tail in tails.values()),
+            misses,
+        )
 
 
 def _read_tails(
     services: Services, tails: Sequence[_Tail], codec: Codec, hands: Hands, group: str
-) -> tuple[dict[tuple[str, int], int], int]:
-    """Fold what stands on the ledger partitions behind the snapshots; the end of each, and the facts read."""
+) -> dict[tuple[str, int], int]:
+    """Fold what stands on the ledger partitions behind the snapshots; the end of each."""
     by_place = {(tail.topic, tail.ledger.partition): tail for tail in tails}
     tail_reader = consumer(services, f"{group}-takeover")
-    read = 0
     try:
         known = end_offsets(services, {tail.topic for tail in tails})
         ends = {place: known[place] for place in by_place}
@@ -139,7 +155,7 @@ def _read_tails(
                         raise _NotOnTheLogError(tail)
                     tail.expected = None
                 elif offset < ends[place]:
-                    read += 1
+                    tail.facts_read += 1
                     counted = _accepted(codec, tail.reader, message)
                     if counted:
                         tail.ledger.last_offset = offset
@@ -153,7 +169,7 @@ def _read_tails(
                     left.discard(place)
     finally:
         tail_reader.close()
-    return ends, read
+    return ends
 
 
 def _fold(accepted: Sequence[tuple[PartitionLedger, str, dict[str, Any]]], hands: Hands) -> None:

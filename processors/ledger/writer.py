@@ -19,12 +19,14 @@ import psycopg
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS
+from processors import slow_paths
 from processors.dead_letters import to_dead_letter
 from processors.ledger import snapshots
 from processors.ledger.database import RETRY_SECONDS, Database
 from processors.ledger.partition import Decided, EncodedFact, Forwarded, Need, Parsed, PartitionLedger, SetAside
 from processors.ledger.snapshots import SnapshotMovedError, Wanted
 from processors.ledger.takeover import Hands, take_over
+from processors.slow_paths import Miss, report
 from processors.subjects import codec_for
 from processors.topics import ensure_topics
 from runtime import failpoints
@@ -128,6 +130,7 @@ class LedgerWriter:
         self._side_pending: set[int] = set()
         self._held: list[tuple[_Owned, EncodedFact]] = []
         self._forwarded: Counter[tuple[str, str]] = Counter()
+        self._misses: Counter[Miss] = Counter()
         self._decided = 0
         self._unsaved_facts = 0
 
@@ -135,6 +138,7 @@ class LedgerWriter:
         """Decide until stopped; then flush, commit, snapshot and leave."""
         ensure_topics(self._services, self._settings)
         self._database.do(snapshots.ensure_tables)
+        self._database.do(slow_paths.ensure_table)
         instance = hold_instance(self._settings.home, self._group)
         # States are trees of immutable values: nothing in them can be a cycle, and looking for cycles among millions of
         # them took a fifth of the time (measured). What little is left in cycles is collected with each snapshot.
@@ -395,6 +399,7 @@ class LedgerWriter:
             if not owned.disturbed and owned.acked == owned.sent and not self._side_pending and owned.ledger.changed
         ]
         forwarded, self._forwarded = self._forwarded, Counter()
+        misses, self._misses = self._misses, Counter()
         try:
             with connect(self._services, GROUP, autocommit=True) as connection:
                 for topic, owned in ready:
@@ -407,9 +412,12 @@ class LedgerWriter:
                         owned.disturbed = str(error)
                 if forwarded:
                     snapshots.count_forwarded(connection, [(*place, count) for place, count in forwarded.items()])
+                    forwarded.clear()
+                slow_paths.add(connection, GROUP, misses)
         except psycopg.Error as error:  # costs a longer takeover, nothing else; the next one tries again
             log.warning("snapshot_failed", error=str(error))
             self._forwarded.update(forwarded)
+            self._misses.update(misses)
         gone = sum(owned.ledger.let_go() for owned in self._owned.values())
         failpoints.reach("ledger.after_snapshot")
         return gone
@@ -490,6 +498,8 @@ class LedgerWriter:
             self._owned[place] = _Owned(ledger, taken.ends[place])
         if places:
             seconds = time.monotonic() - started
+            self._misses.update(taken.misses)
+            report(GROUP, taken.misses)
             log.info("ledger_took_over", partitions=len(places), facts_read=taken.facts_read, seconds=round(seconds, 2))
 
 

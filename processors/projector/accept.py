@@ -34,11 +34,14 @@ class Skip(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """One partition after a batch. `resume_at`: offset of the first fact that waits for the rest of its decision."""
+    """One partition after a batch. `resume_at`: offset of the first fact that waits for the rest of its decision.
+    `one_by_one`: facts of it that were followed one by one, and why.
+    """
 
     state: ChainState
     resume_at: int | None
     skipped: Mapping[str, Skip]
+    one_by_one: tuple[str, int] | None = None
 
 
 class Accepted(NamedTuple):
@@ -108,10 +111,11 @@ def _one_by_one(links: pl.DataFrame, state: ChainState) -> tuple[list[int], Foll
             skips.extend((offset, reason, count) for reason, count in (reader.skipped - seen).items())
             seen = Counter(reader.skipped)
     resume_at = reader.resume_position
+    why = "passed_over" if reader.skipped else "out_of_order"
     skipped: dict[str, Skip] = {}
     for offset, reason, count in skips:
         # What stands behind the place of resumption is read again, and counted then.
         if resume_at is None or offset < resume_at:
             skipped[reason] = Skip(count + (skipped[reason].facts if reason in skipped else 0), offset)
     after = ChainState(reader.last, reader.epoch, reader.intake_offset)
-    return taken, Followed(after, resume_at, skipped)
+    return taken, Followed(after, resume_at, skipped, (why, links.height))

@@ -6,8 +6,8 @@
 
 Avro has no mark between records, so one record with a byte too many would silently shift all that follow. Hence `end`:
 a random number after each body, read as a field of its own. Where it is not found again, the rows are halved until the
-culprit stands alone, and the careful one-by-one decoder says what is wrong with it. Rows that come that far are counted:
-one by one takes some ten times as long, and what the columns always refuse would be slow for ever without an error.
+culprit stands alone, and the careful one-by-one decoder says what is wrong with it. Rows that come that far are
+counted: one by one takes ten times as long, and what the columns always refuse would be slow for ever without an error.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ those of one partition in order.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -19,6 +20,7 @@ import polars as pl
 from processors.projector.accept import Accepted, ChainState, Skip, accept
 from processors.projector.decode import Decoded, Decoder, Garbage
 from processors.projector.write import Move, Partition, Position, Store
+from processors.slow_paths import Miss
 from projections.model import FactBatch, Projection, Table
 from projections.tables import fold
 from runtime import failpoints
@@ -41,12 +43,15 @@ SetAside = Callable[[Sequence[tuple[Record, str, str]]], None]
 
 
 class Taken(NamedTuple):
-    """What a batch came to: facts folded, rows written, facts passed over, and the partitions' new offsets."""
+    """What a batch came to: facts folded, rows written, facts passed over, the partitions' new offsets, and the facts
+    that went a slow way.
+    """
 
     facts: int
     rows: int
     skipped: int
     next_offsets: Mapping[Partition, int]
+    misses: Mapping[Miss, int]
 
 
 class Projector:
@@ -100,24 +105,24 @@ class Projector:
         parts = sorted(partition for partition, held in self._held.items() if held)
         flat = [record for partition in parts for record in self._held[partition]]
         if not flat:
-            return Taken(0, 0, 0, {})
+            return Taken(0, 0, 0, {}, {})
         decoded, accepted = self._follow(parts, flat)
         failpoints.reach("projector.fold")
         rows = self._fold(decoded, accepted)
         moves, skipped, garbage = self._moves(parts, flat, decoded.garbage, accepted)
         if garbage:
             self._set_aside(garbage)
+        misses = _misses(parts, decoded, accepted)
         if moves:
-            self._store.write(rows, moves, skipped)
+            self._store.write(rows, moves, skipped, misses)
         for move in moves:
             self._positions[move.partition] = move.position
             held = self._held[move.partition]
             self._held[move.partition] = [one for one in held if _offset(one) >= move.position.next_offset]
         passed_over = sum(skip.facts for reasons in skipped.values() for skip in reasons.values())
         written = sum(frame.height for _, frame in rows)
-        return Taken(
-            len(accepted.rows), written, passed_over, {move.partition: move.position.next_offset for move in moves}
-        )
+        next_offsets = {move.partition: move.position.next_offset for move in moves}
+        return Taken(len(accepted.rows), written, passed_over, next_offsets, misses)
 
     def _hold(self, records: Iterable[Record]) -> None:
         """Put each record behind those of its partition that wait. Runs once per fact: hence the local names."""
@@ -189,6 +194,17 @@ class Projector:
                 reasons[reason] = Skip(reasons.get(reason, Skip(0, 0)).facts + 1, _offset(record))
                 aside.append((record, reason, detail))
         return moves, skipped, aside
+
+
+def _misses(parts: Sequence[Partition], decoded: Decoded, accepted: Accepted) -> Counter[Miss]:
+    """Facts of the batch that were not decoded in columns, or not followed in one comparison."""
+    misses = Counter(decoded.one_by_one)
+    for number, (topic, _) in enumerate(parts):
+        one_by_one = accepted.parts[number].one_by_one
+        if one_by_one is not None:
+            why, facts = one_by_one
+            misses[Miss("accept", why, topic)] += facts
+    return misses
 
 
 def _counted(decoded: Decoded, accepted: Accepted) -> dict[str, pl.DataFrame]:

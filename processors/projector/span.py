@@ -19,6 +19,7 @@ from events.catalogue import LEDGER_TOPICS
 from processors.projector.projector import Projector
 from processors.projector.worker import BATCH_RECORDS_MAX, IDLE_SECONDS, Stopped, patiently, read
 from processors.projector.write import Partition, Position, Store, ensure_tables
+from processors.slow_paths import report
 from processors.subjects import codec_for
 from projections.catalogue import PROJECTIONS
 from projections.model import Projection
@@ -85,6 +86,7 @@ def fold_span(
                 store.close()
                 patiently(lambda: store.positions({}), stop, store.close)
                 taken = projector.take(())
+            report(_NAME, taken.misses)
             next_offsets.update(taken.next_offsets)
         return next_offsets
     finally:

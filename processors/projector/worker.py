@@ -21,6 +21,7 @@ from events.catalogue import DEAD_LETTERS, LEDGER_TOPICS
 from processors.dead_letters import to_dead_letter
 from processors.projector.projector import Projector, Record, SetAside
 from processors.projector.write import Overtaken, Partition, Store, ensure_tables
+from processors.slow_paths import report
 from processors.subjects import codec_for
 from projections.catalogue import PROJECTIONS
 from projections.model import Projection
@@ -181,6 +182,7 @@ class _Worker:
                         raise Stopped from error
                     pause = min(BACKOFF_SECONDS_MAX, pause * 2)
                 else:
+                    report(GROUP, taken.misses)
                     log.debug("batch_written", facts=taken.facts, rows=taken.rows, skipped=taken.skipped)
                     self._hints |= taken.next_offsets
                     return

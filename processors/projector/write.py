@@ -19,7 +19,9 @@ import psycopg
 from psycopg import sql
 from psycopg.errors import InvalidTableDefinition, UndefinedColumn
 
+from processors import slow_paths
 from processors.projector.accept import ChainState, Skip
+from processors.slow_paths import Miss
 from projections.model import Projection, Table
 from projections.tables import ddl, unnest, upsert
 from runtime import failpoints
@@ -72,6 +74,7 @@ def ensure_tables(connection: Connection, projections: Collection[Projection], s
         try:
             for text in (own, *(ddl(projection) for projection in projections)):
                 connection.execute(text.encode())
+            slow_paths.ensure_table(connection)
         except (UndefinedColumn, InvalidTableDefinition) as error:
             raise _of_another_build(str(error).splitlines()[0]) from error
         rows = connection.execute(
@@ -87,7 +90,12 @@ def ensure_tables(connection: Connection, projections: Collection[Projection], s
 
 def drop_tables(connection: Connection, projections: Collection[Projection], schema: str = "public") -> None:
     """Drop all tables of the projector, what depends on them, and how far it was: it then folds the log anew."""
-    names = ["projector_offsets", "skipped_facts", *(table.name for one in projections for table in one.tables)]
+    names = [
+        "projector_offsets",
+        "skipped_facts",
+        "slow_paths",
+        *(table.name for one in projections for table in one.tables),
+    ]
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TABLES_LOCK])
         for name in names:
@@ -161,6 +169,7 @@ class Store:
         rows: Sequence[tuple[Table, pl.DataFrame]],
         moves: Sequence[Move],
         skipped: Mapping[Partition, Mapping[str, Skip]],
+        misses: Mapping[Miss, int],
     ) -> None:
         """All of it in one transaction. `rows` are reduced. Raises Overtaken; psycopg.OperationalError when it was cut
         off.
@@ -181,6 +190,7 @@ class Store:
                             " DO UPDATE SET count = t.count + excluded.count, last_offset = excluded.last_offset",
                             [READER, topic, partition, reason, *skip],
                         )
+                slow_paths.add(connection, READER, misses)
                 failpoints.reach("projector.before_commit")
         except psycopg.errors.IdleInTransactionSessionTimeout as error:
             raise psycopg.OperationalError(f"we stood still in a transaction: {error}") from error

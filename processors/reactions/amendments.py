@@ -34,7 +34,7 @@ def ask_for_amendment(fact: Recorded[AmendmentRequested], lookups: Lookups) -> l
     asked = []
     for part in found.parts:
         numbers[part.line_id] = numbers.get(part.line_id, 0) + 1
-        asked.append(_reserve(fact, part, numbers[part.line_id]))
+        asked.append(_reserve(fact, part, numbers[part.line_id], unproved=found.gap > 0))
     return asked
 
 
@@ -59,10 +59,10 @@ def _plan(fact: Recorded[AmendmentRequested], needs: list[Need], lookups: Lookup
     return route(wanted, lookups.router, lookups.world(free.stock, free.places)).plan
 
 
-def _reserve(fact: Recorded[AmendmentRequested], part: Part, number: int) -> Asked:
+def _reserve(fact: Recorded[AmendmentRequested], part: Part, number: int, *, unproved: bool) -> Asked:
     wanted = fact.data
     attempt = attempt_number(wanted.round, number, part.location_id, part.quantity)
-    return Asked.because(
+    asked = Asked.because(
         fact,
         ACTOR,
         command_id=named(wanted.order_id, part.line_id, attempt),
@@ -76,6 +76,7 @@ def _reserve(fact: Recorded[AmendmentRequested], part: Part, number: int) -> Ask
             for_channel=wanted.sales_channel,
         ),
     )
+    return asked._replace(unproved=unproved)
 
 
 def _decline(fact: Recorded[AmendmentRequested], needs: list[Need], found: Plan) -> Asked:

@@ -37,7 +37,9 @@ def named(*parts: str | int) -> str:
 
 
 class Asked(NamedTuple):
-    """One command. `data` is a struct of events/*/commands.py; `actor` is the reaction's name."""
+    """One command. `data` is a struct of events/*/commands.py; `actor` is the reaction's name. `unproved`: the plan
+    behind it is good, but not proved to be the best.
+    """
 
     id: str
     data: Any
@@ -45,6 +47,7 @@ class Asked(NamedTuple):
     occurred_at: datetime
     correlation_id: str | None
     causation_id: str | None
+    unproved: bool = False
 
     @property
     def name(self) -> str:

@@ -17,6 +17,7 @@ from processors.reactions.reader import FactDecoder, HoleError, PartitionReading
 from processors.reactions.sourcing import Lookups
 from processors.reactions.timers import LineDue, OrderDue, ReceiptDue, ReservationDue, due
 from processors.reactions.wiring import carts_to_look_up, moments_of, react, skus_to_look_up
+from processors.slow_paths import Miss, report
 from runtime import failpoints
 from runtime.errors import Fault
 from runtime.logging import log
@@ -44,6 +45,7 @@ class PositionStore(Protocol):
 
     def load(self, partitions: Collection[Partition]) -> dict[Partition, Position]: ...
     def save(self, moves: Mapping[Partition, Move]) -> set[Partition]: ...
+    def count(self, misses: Mapping[Miss, int]) -> None: ...
 
 
 class LookupSource(Protocol):
@@ -136,6 +138,10 @@ class Engine:
         self._sender.send(asked)
         self.commands_sent += len(asked)
         self._save(touched, again)
+        misses = _misses(asked)
+        if misses:
+            report("reactions", misses)
+            self._positions.count(misses)
         return again
 
     def _look_up(self, facts: Sequence[AnyRecorded]) -> Lookups:
@@ -192,3 +198,9 @@ class Engine:
         self._sender.send(asked)
         self._timer_sent = sent_lately | dict.fromkeys((row.id for row in asked), monotonic_seconds)
         return len(asked)
+
+
+def _misses(asked: Sequence[Asked]) -> Counter[Miss]:
+    """Orders whose plan was not proved to be the best, by the reaction that made it."""
+    plans = {(row.actor, row.causation_id) for row in asked if row.unproved}
+    return Counter(Miss("route", "not_proved", actor) for actor, _ in plans)

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 
+from processors import slow_paths
 from processors.reactions.patience import Patience
 from processors.reactions.reader import Position
+from processors.slow_paths import Miss
 from runtime.errors import Fault
 from runtime.postgres import connect, let_go_when_still
 from runtime.services import Services
@@ -101,6 +103,7 @@ class Positions:
         def create(connection: psycopg.Connection[Any]) -> None:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [_CREATE_LOCK])
             connection.execute(_TABLE)
+            slow_paths.ensure_table(connection)
 
         self._database.run(create)
 
@@ -160,3 +163,7 @@ class Positions:
 
         saved = {(topic, number) for topic, number in self._database.run(write)}
         return set(moves) - saved
+
+    def count(self, misses: Mapping[Miss, int]) -> None:
+        """Add to what `doctor` shows; twice where the answer of the first time got lost."""
+        self._database.run(lambda connection: slow_paths.add(connection, REACTION, misses))

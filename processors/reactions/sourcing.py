@@ -162,8 +162,13 @@ def _ask(fact: AnyRecorded, request: _Request, lookups: Lookups) -> list[Asked]:
     stock = free.stock if request.cart_id is None else _with_cart(free.stock, lookups.carts.get(request.cart_id, {}))
     world = lookups.world(stock, free.places)
     found = route(wanted, lookups.router, world)
+    asked = _ask_by(fact, request, world, found, lookups.router)
+    return [row._replace(unproved=True) for row in asked] if found.plan.gap else asked
+
+
+def _ask_by(fact: AnyRecorded, request: _Request, world: World, found: Routed, router: Router) -> list[Asked]:
     if request.whole:
-        return _ask_whole(fact, request, world, found, lookups.router)
+        return _ask_whole(fact, request, world, found, router)
     if found.outcome == "queue":
         return [_queue(fact, request, found)]
     short = found.plan.short
@@ -171,7 +176,7 @@ def _ask(fact: AnyRecorded, request: _Request, lookups: Lookups) -> list[Asked]:
         return _reserve(fact, request, found.plan)
     mode: Mode = "grant" if found.wait_at is None else "grant_there"
     return _reserve(fact, request, found.plan) + _wait(
-        fact, request, short, mode, _preferred(request, free.places, found.wait_at)
+        fact, request, short, mode, _preferred(request, world.places, found.wait_at)
     )
 
 

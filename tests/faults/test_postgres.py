@@ -294,7 +294,7 @@ class Backup:
             return
         tables = self._all_tables()
         snapshot = ["ledger_positions", "ledger_streams", "ledger_answers"]
-        other = {"reaction_offsets", "forwarded_commands", *snapshot}
+        other = {"reaction_offsets", "forwarded_commands", "slow_paths", *snapshot}
         chosen = {
             "projector": [table for table in tables if table not in other],
             "reactions": ["reaction_offsets"],

@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS, LEDGER_TOPICS
 from gateway.cli.checking import register
 from gateway.dead_letters import hexdump, read_letters
+from processors import slow_paths
 from processors.dead_letters import Place, to_dead_letter
 from processors.projector.span import end_offsets_of, fold_span
+from processors.slow_paths import Miss
 from processors.topics import ensure_topics
 from runtime.kafka import admin, consumer, end_offsets, producer
 from runtime.postgres import connect
@@ -212,6 +214,7 @@ def test_the_doctor_finds_a_fresh_ledger_well(topics: Cli) -> None:
     assert (
         found["kafka"] == found["postgres"] == found["topics"] == found["projector"] == found["dead-letters"] == {"ok"}
     )
+    assert found["compiled"] == found["slow-paths"] == {"ok"}
     assert found["workers"] == {"warn"}  # nothing is behind, but what comes would wait
     text = topics.run("doctor").stdout
     assert "order-ledger run --only ledger" in text
@@ -227,6 +230,10 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(topics: Cli) -> None:
         connection.execute(
             "INSERT INTO skipped_facts VALUES ('projector', 'ledger.orders', 0, 'gap_or_other_rules', 3, 9)"
         )
+        for count in (60, 4):  # of two processes
+            slow_paths.add(connection, "projector", {Miss("decode", "refused", "OrderPlaced v2"): count})
+        slow_paths.add(connection, "reactions", {Miss("route", "not_proved", "sourcing"): 2})
+        slow_paths.add(connection, "ledger", {Miss("of_another", "build", "x"): 1})
         connection.execute(
             "CREATE TABLE forwarded_commands (channel text, topic text, count bigint, last_at timestamptz);"
             "INSERT INTO forwarded_commands VALUES ('till', 'intake.orders', 4, now())"
@@ -236,6 +243,11 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(topics: Cli) -> None:
     document = topics.json("doctor", status=1)
     found = verdicts(document)
     assert found["dead-letters"] == found["skipped"] == found["forwarded"] == {"warn"}
+    assert [(check["verdict"], check["what"]) for check in document["checks"] if check["name"] == "slow-paths"] == [
+        ("warn", "ledger: 1 of x: of_another build"),
+        ("warn", "projector: 64 facts were decoded one by one: polars does not read OrderPlaced v2 in columns"),
+        ("ok", "reactions: 2 plans of sourcing are good, and not proved to be the best"),
+    ]
     assert found["projector"] == {"fail"}
     hints = {check["name"]: check["hint"] for check in document["checks"]}
     assert "murmur2_random" in hints["forwarded"]

@@ -21,6 +21,7 @@ from events.catalogue import DEAD_LETTERS
 from processors.ledger import writer
 from processors.ledger.writer import LedgerWriter
 from runtime.kafka import admin
+from runtime.postgres import connect
 from tests.support.raw import read_topics, write
 from tests.support.shop import Shop, open_shop, place, receive
 from tests.support.waiting import wait_until
@@ -233,6 +234,8 @@ def test_a_takeover_begins_when_what_it_replaces_has_left_the_memory(
         alive.append(old[-1]() is not None)
         return take_over(*args, **options)
 
+    for name in ("SNAPSHOT_SECONDS", "QUIET_SECONDS"):
+        monkeypatch.setattr(writer, name, 3_600.0)
     take_over = writer.take_over
     with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env) as ledger:
         shop.publish(*(receive(f"mug-{number}", "WH1", 1) for number in range(200)), wait=False)
@@ -245,3 +248,6 @@ def test_a_takeover_begins_when_what_it_replaces_has_left_the_memory(
             ledger._owned[place].disturbed = why
             wait_until(lambda number=number: len(alive) == number)
     assert alive == [False, False], "the old state is there beside the new one"
+    with connect(ledger_env.services, "test") as connection:
+        counted = connection.execute("SELECT worker, path, why, about, count >= 1 FROM slow_paths").fetchall()
+    assert counted == [("ledger", "takeover", "no_snapshot", "ledger.stock", True)]

@@ -162,6 +162,10 @@ def test_garbage_on_a_ledger_topic_is_set_aside_and_the_partition_goes_on(ledger
         ("bad_avro", 1, 11),
         ("no_frame", 2, 10),
     ]
+    # What was in the same batch as the cut fact was decoded one by one, like that one itself: `doctor` says so.
+    assert asked(services, "SELECT worker, path, why, count >= 1 FROM slow_paths") == [
+        ("projector", "decode", "beside_unreadable", True)
+    ]
     assert asked(services, "SELECT status FROM order_status WHERE order_id = 'o-last'") == [("placed",)]
     client = consumer(services, "test-dead-letters")
     client.subscribe([services.topic(DEAD_LETTERS)])

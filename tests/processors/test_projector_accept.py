@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from events.chain import ChainReader, Link
-from processors.projector.accept import ChainState, Skip, accept
+from processors.projector.accept import ChainState, Followed, Skip, accept
 from processors.verify.acceptance import Acceptance
 from processors.verify.facts import Fact
 
@@ -106,7 +106,7 @@ def test_the_usual_path_and_an_incomplete_end():
     links = usual([2, 1, 3])[:-1]
     accepted = accept(frame([links]), {0: ChainState()})
     assert accepted.rows.to_list() == [0, 1, 2]
-    assert accepted.parts[0] == (ChainState(200, 0, 2), 3, {})
+    assert accepted.parts[0] == Followed(ChainState(200, 0, 2), 3, {}, None)
 
 
 def test_a_repeat_is_passed_over_and_counted():
@@ -114,3 +114,12 @@ def test_a_repeat_is_passed_over_and_counted():
     accepted = accept(frame([[*links, *links[1:]]]), {0: ChainState()})
     assert accepted.rows.to_list() == [0, 1, 2]
     assert accepted.parts[0].skipped == {"repeat": Skip(2, 4)}
+    assert accepted.parts[0].one_by_one == ("passed_over", 5)
+
+
+def test_facts_of_a_decision_out_of_their_order_count_and_are_told_to_be_slow():
+    one, other = usual([2])
+    accepted = accept(frame([[other, one]]), {0: ChainState()})
+    assert accepted.rows.len() == 2
+    assert accepted.parts[0].skipped == {}
+    assert accepted.parts[0].one_by_one == ("out_of_order", 2)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from processors.projector.decode import Decoder, newest_shape
-from projections.model import frame_schema
 from processors.slow_paths import Miss
+from projections.model import frame_schema
 from schemas.codec import UndecodableError
 from schemas.contracts import contracts, newest
 from tests.schemas.goldens import KINDS, golden_path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,8 +24,11 @@ from processors.reactions.positions import Database, Move, Partition, Positions
 from processors.reactions.reader import FactDecoder, HoleError, PartitionReading, Position
 from processors.reactions.sourcing import Lookups
 from processors.reactions.timers import LineDue, OrderDue, ReceiptDue, ReservationDue
+from processors.routing.model import Place
+from processors.slow_paths import Miss
 from runtime.errors import Fault
 from schemas.codec import Codec
+from tests.processors.test_reactions import placed
 
 AT = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)
 CODEC = Codec()
@@ -91,6 +95,8 @@ class World:
         self.positions: dict[Partition, Position] = {}
         self.sent: list[Asked] = []
         self.broken = False
+        self.counted: Counter[Miss] = Counter()
+        self.lookups = Lookups({}, {})
 
     def load(self, partitions: Collection[Partition]) -> dict[Partition, Position]:
         return {partition: self.positions.setdefault(partition, Position()) for partition in partitions}
@@ -101,8 +107,11 @@ class World:
         self.positions |= {p: move.after for p, move in moves.items() if p not in overtaken}
         return overtaken
 
+    def count(self, misses: Mapping[Miss, int]) -> None:
+        self.counted.update(misses)
+
     def read(self, skus: Collection[str], carts: Collection[str], moments: Collection[datetime]) -> Lookups:
-        return Lookups({}, {})
+        return self.lookups
 
     def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue], list[LineDue]]:
         return [], [OrderDue("o1", now)], [], []
@@ -129,6 +138,26 @@ def test_commands_are_sent_before_the_position_is_saved() -> None:
     assert world.engine().handle([log.fetched()]) == {}
     assert world.steps == ["send 1", "save"]
     assert world.positions[STOCK] == Position(1, log.last, 0, 0)
+
+
+def test_a_plan_that_is_not_proved_to_be_the_best_is_followed_and_counted() -> None:
+    # Given: two SKUs that are scarce in a chain of 500 stores, more than the search looks through.
+    stores = {f"L{n:03}": Place(f"L{n:03}", 48 + n / 100, 11.0) for n in range(500)}
+    log, world = Log(), World()
+    world.lookups = Lookups(
+        {
+            "A": {name: n % 3 for n, name in enumerate(stores)},
+            "B": {name: (n + 1) % 3 for n, name in enumerate(stores)},
+        },
+        stores,
+    )
+    # When: an order wants 40 of each, and another one of which any store will do
+    log.decide(placed(("1", "A", 40), ("2", "B", 40)).data)
+    log.decide(placed(("1", "A", 1)).data)
+    world.engine().handle([log.fetched()])
+    # Then
+    assert sum(row.data.quantity for row in world.sent) == 81
+    assert world.counted == {Miss("route", "not_proved", "sourcing"): 1}
 
 
 def test_nothing_is_saved_when_a_command_could_not_be_sent_and_the_same_is_asked_again() -> None:

@@ -21,6 +21,7 @@ import psycopg
 from processors.projector.accept import ChainState, Skip
 from processors.projector.projector import Projector
 from processors.projector.write import Move, Overtaken, Position
+from processors.slow_paths import Miss
 from processors.verify.books import Books
 from processors.verify.journals import Journal
 from projections.catalogue import PROJECTIONS
@@ -56,9 +57,10 @@ class MemoryStore:
         rows: Sequence[tuple[Table, pl.DataFrame]],
         moves: Sequence[Move],
         skipped: Mapping[Place, Mapping[str, Skip]],
+        misses: Mapping[Miss, int],
     ) -> None:
         """All of it or nothing. Raises Overtaken, or OperationalError where a crash was ordered."""
-        del skipped
+        del skipped, misses
         dies, self.dies = self.dies, None
         if dies == "before":
             raise psycopg.OperationalError("the connection was lost before the commit")

@@ -69,6 +69,15 @@ def registry_router(subjects: Subjects) -> APIRouter:
             raise RegistryError(404, 40402, f"Version {version} not found.")
         return subjects.find(subject, int(version))
 
+    def with_schema(subject: str, body: dict[str, Any]) -> Subject | None:
+        """The version of the subject that has the very schema in the body."""
+        try:
+            wanted = json.loads(body["schema"])
+        except (KeyError, TypeError, ValueError):
+            raise RegistryError(422, 42201, 'Invalid schema: the body is {"schema": "…"}') from None
+        versions = (subjects.find(subject, version) for version in versions_of(subject))
+        return next((found for found in versions if found.contract.schema == wanted), None)
+
     @router.get("/schemas/types")
     def schema_types() -> list[str]:
         return ["AVRO"]
@@ -109,15 +118,18 @@ def registry_router(subjects: Subjects) -> APIRouter:
     @router.post("/subjects/{subject}")
     def look_up(subject: str, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
         """The version of a subject that has this very schema: how a producer finds the id without registering."""
-        try:
-            wanted = json.loads(body["schema"])
-        except (KeyError, TypeError, ValueError):
-            raise RegistryError(422, 42201, 'Invalid schema: the body is {"schema": "…"}') from None
-        for version in versions_of(subject):
-            found = subjects.find(subject, version)
-            if found.contract.schema == wanted:
-                return _version(found)
-        raise RegistryError(404, 40403, "Schema not found")
+        found = with_schema(subject, body)
+        if found is None:
+            raise RegistryError(404, 40403, "Schema not found")
+        return _version(found)
+
+    @router.post("/subjects/{subject}/versions")
+    def register(subject: str, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+        """The id of a schema that is there. A serializer with its own defaults asks so with its first record."""
+        found = with_schema(subject, body)
+        if found is None:
+            raise RegistryError(422, 42205, f"Subject {subject} is in read-only mode: contracts come with the product")
+        return {"id": found.contract.schema_id}
 
     @router.get("/config")
     def compatibility() -> dict[str, str]:

@@ -8,11 +8,15 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import fastavro
 import httpx
 import pytest
+from confluent_kafka.schema_registry import SchemaRegistryClient, topic_record_subject_name_strategy
+from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 
 from events.catalogue import LEDGER_TOPICS
 from gateway.api import create_app, reading, run_api
@@ -20,7 +24,8 @@ from gateway.api.settings import ApiSettings
 from processors.projector.span import end_offsets_of, fold_span
 from runtime.errors import Fault
 from runtime.kafka import TopicSpec, create_topics, producer
-from schemas.contracts import contracts
+from schemas.codec import Codec
+from schemas.contracts import contracts, newest
 from tests.support.chain import BEGINNING, ChainLog
 
 REGISTRY_TYPE = "application/vnd.schemaregistry.v1+json"
@@ -202,15 +207,40 @@ def test_a_registry_client_finds_every_schema_by_the_id_in_a_record(api: httpx.C
         assert answer.headers["content-type"] == REGISTRY_TYPE
     other = api.post(f"/subjects/{subject}", json={"schema": '"string"'})
     assert (other.status_code, other.json()["error_code"]) == (404, 40403)
+    known = api.get(f"/subjects/{subject}/versions/latest").json()
+    assert api.post(f"/subjects/{subject}/versions", json={"schema": known["schema"]}).json() == {"id": known["id"]}
+    new = api.post(f"/subjects/{subject}/versions", json={"schema": '"string"'})
+    assert (new.status_code, new.json()["error_code"]) == (422, 42205)
     assert api.post(f"/subjects/{subject}", json={}).json()["error_code"] == 42201
 
 
 def test_the_confluent_client_reads_from_it(api: httpx.Client) -> None:
-    registry = pytest.importorskip("confluent_kafka.schema_registry")
-    client = registry.SchemaRegistryClient({"url": str(api.base_url)})
+    client = SchemaRegistryClient({"url": str(api.base_url)})
     (subject,) = [name for name in client.get_subjects() if name.endswith("facts.StockReserved")]
     found = client.get_latest_version(subject)
     assert json.loads(client.get_schema(found.schema_id).schema_str)["name"] == "StockReserved"
+
+
+def test_a_plain_serializer_writes_an_order_without_its_optional_fields(api: httpx.Client, ledger_env: Any) -> None:
+    topic = ledger_env.services.topic("intake.orders")
+    line = {"line_id": "1", "sku": "MUG", "quantity": 1, "unit_price_minor": 100}
+    order = {
+        "order_id": "A-1", "customer_id": "c-1", "currency": "EUR", "lines": [line], "ship_to": {"country": "DE"},
+    }  # fmt: skip
+    command = {"id": "web-1", "channel": "web", "occurred_at": datetime(2026, 11, 27, 18, tzinfo=UTC), "data": order}
+    for conf in (
+        {},  # the serializer's own defaults: it registers what it has
+        {"auto.register.schemas": False},
+        {"auto.register.schemas": False, "use.latest.version": True},
+        {"auto.register.schemas": False, "validate.strict.allow.default": True},
+    ):
+        registry = SchemaRegistryClient({"url": str(api.base_url)})  # a new one, which has asked for nothing yet
+        schema = registry.get_latest_version(f"{topic}-order_ledger.commands.PlaceOrder").schema
+        by_record = {"subject.name.strategy": topic_record_subject_name_strategy}
+        serialize = AvroSerializer(registry, schema.schema_str, conf=conf | by_record)
+        contract, record = Codec().decode(serialize(command, SerializationContext(topic, MessageField.VALUE)))
+        assert contract == newest("order_ledger.commands.PlaceOrder")
+        assert record["data"]["lines"][0] == line | {"attributes": {}, "cancel_after": None, "customised": False}
 
 
 def test_readiness_is_red_while_a_service_is_away_and_a_read_says_so(ledger_env: Any) -> None:

@@ -7,6 +7,8 @@
 import zoneinfo
 from datetime import UTC, date, datetime, timedelta
 
+from events.values import TIME_MAX, TIME_MIN, YEAR_MAX, YEAR_MIN
+
 # A decision must not depend on the machine: only the pinned `tzdata` package is asked, never the system's own files.
 zoneinfo.reset_tzpath(())
 # Looked up before a zone is loaded: names of folders, or in other letters on some file systems, are none of ours.
@@ -35,7 +37,8 @@ ZONE_OF_COUNTRY = {
 
 
 class UnreadablePromiseError(ValueError):
-    """A promise that is neither a date nor a time with an offset, or an address in a time zone that does not exist."""
+    """A promise that is neither a date nor a time with an offset, or that ends in a year that no command may say, or an
+    address in a time zone that does not exist."""
 
 
 def promise_end(promised_by: str, *, country: str, time_zone: str | None) -> datetime:
@@ -48,9 +51,9 @@ def promise_end(promised_by: str, *, country: str, time_zone: str | None) -> dat
             zone = _zone(time_zone or ZONE_OF_COUNTRY.get(country, "UTC"))
             day_after = date.fromisoformat(promised_by) + timedelta(days=1)
             midnight = datetime(day_after.year, day_after.month, day_after.day, tzinfo=zone)
-            return midnight.astimezone(UTC) - timedelta(microseconds=1)
+            return _bounded(midnight.astimezone(UTC) - timedelta(microseconds=1))
         moment = datetime.fromisoformat(promised_by)
-        return _with_offset(moment).astimezone(UTC)
+        return _bounded(_with_offset(moment).astimezone(UTC))
     except (ValueError, OverflowError) as error:
         raise UnreadablePromiseError(f"{promised_by!r}: {error}") from error
 
@@ -64,4 +67,10 @@ def _zone(name: str) -> zoneinfo.ZoneInfo:
 def _with_offset(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("it has no offset")
+    return moment
+
+
+def _bounded(moment: datetime) -> datetime:
+    if not TIME_MIN <= moment <= TIME_MAX:
+        raise ValueError(f"it ends in the year {moment.year}: {YEAR_MIN} to {YEAR_MAX} in UTC is possible")
     return moment

@@ -9,7 +9,7 @@ Traceback (most recent call last):
 msgspec.ValidationError: Expected `int` >= 1
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -25,6 +25,13 @@ TEXT_MAX = 4000
 
 # Characters of an id, whoever made it.
 ID_LENGTH_MAX = 200
+
+# Times that a command may say, in UTC. One outside is a slip; at the very ends of the calendar a time cannot even be
+# brought to UTC, and nobody could read the fact that holds it. `msgspec` bounds no times: `events.form` does.
+YEAR_MIN = 1900
+YEAR_MAX = 9000
+TIME_MIN = datetime(YEAR_MIN, 1, 1, tzinfo=UTC)
+TIME_MAX = datetime(YEAR_MAX, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 Text = Annotated[str, Meta(max_length=TEXT_MAX)]

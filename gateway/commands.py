@@ -7,7 +7,7 @@ What is wrong with it is said as what / detail / hint; nothing that is wrong get
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
@@ -16,17 +16,13 @@ from msgspec import Meta, Struct
 
 from events.catalogue import COMMANDS, CommandType
 from events.envelope import INTERNAL_CHANNEL
+from events.form import Flaw, flaws, has_bounded_times, in_words, is_bounded
 from events.values import Id, Quantity, UtcTime
-from gateway.hints import hint_for
+from gateway.json_reading import BadJsonError, read_as_written, read_json
 from schemas.codec import Codec
 
 #: A larger command is refused: the broker would not take it, and no order of a shop comes near it.
 COMMAND_BYTES_MAX = 1_000_000
-
-
-#: A time outside is a mistake; at the very ends of the calendar it cannot even be brought to UTC.
-YEAR_MIN = 1900
-YEAR_MAX = 9000
 
 
 class BadCommandError(ValueError):
@@ -87,73 +83,77 @@ class Parsed(NamedTuple):
         return codec.encode(self.type.schema, record)
 
 
-_decode = msgspec.json.Decoder().decode
-
-
 def parse(line: bytes) -> Parsed:
     """The command in a JSON document. Raises BadCommandError."""
     if len(line) > COMMAND_BYTES_MAX:
         raise BadCommandError(
             "the command is too large",
-            f"{len(line):,} bytes, at most {COMMAND_BYTES_MAX:,}",
-            "split the order, or leave out what is no part of the command",
+            f"it has more than {COMMAND_BYTES_MAX:,} bytes",
+            "split the order, or leave out what is no part of the command; send many commands one per line",
         )
     try:
-        document = _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadCommandError("this is not JSON", str(error), "send one JSON object per line, in UTF-8") from error
-    return check(document)
+        document = read_json(line)
+    except BadJsonError as error:
+        raise BadCommandError(error.what, error.detail, error.hint, _id_of(error.document)) from error
+    return check(document, lambda: read_as_written(line))
 
 
-def check(document: Any) -> Parsed:
-    """The command in a decoded JSON document. Raises BadCommandError."""
+def check(document: Any, as_written: Callable[[], Any] | None = None) -> Parsed:
+    """The command in a decoded JSON document. `as_written` decodes it once more, for telling what is wrong with it.
+
+    Raises BadCommandError, which names all that is wrong at once.
+    """
     if not isinstance(document, Mapping):
         raise BadCommandError(
             "this is no command", "a command is a JSON object", "docs/commands.md lists the commands and their fields"
         )
-    command_id = document.get("id")
-    shown_id = command_id if isinstance(command_id, str) else None
     name = document.get("command")
     kind = COMMANDS.get(name) if isinstance(name, str) else None
     if kind is None:
         near = difflib.get_close_matches(str(name), [c for c, row in COMMANDS.items() if not row.internal], n=1)
         raise BadCommandError(
             "the command is not known",
-            f"command is {name!r:.200}",
+            f"command is {name!r:.200}" if "command" in document else "command is missing",
             f"did you mean {near[0]}?" if near else "docs/commands.md lists the commands",
-            shown_id,
+            _id_of(document),
         )
-    part: type = _Envelope
     try:
         envelope = msgspec.convert(document, _Envelope)
-        part = kind.data
         envelope.data = msgspec.convert(envelope.data, kind.data)
     except msgspec.ValidationError as error:
-        raise BadCommandError(
-            f"{kind.name} is not well formed", str(error), hint_for(str(error), part), shown_id
-        ) from error
-    times: list[tuple[str, Any]] = [("occurred_at", envelope.occurred_at)]
-    times += [(name, getattr(envelope.data, name)) for name in envelope.data.__struct_fields__]
-    for name, value in times:
-        if isinstance(value, datetime) and not YEAR_MIN <= value.year <= YEAR_MAX:
-            raise BadCommandError(
-                f"{kind.name} is not well formed",
-                f"{name} is in the year {value.year}",
-                f"times lie between {YEAR_MIN} and {YEAR_MAX}",
-                shown_id,
-            )
+        raise _malformed(kind, document, as_written, str(error)) from error
+    if not (is_bounded(envelope.occurred_at) and has_bounded_times(envelope.data)):
+        raise _malformed(kind, document, as_written, "a time is out of bounds")
     if kind.internal or envelope.channel == INTERNAL_CHANNEL:
         raise BadCommandError(
             f"{kind.name} cannot be sent from outside",
             f"the channel {INTERNAL_CHANNEL} and its commands belong to the ledger's own reactions",
             "use a channel name of your own and the commands in docs/commands.md",
-            shown_id,
+            _id_of(document),
         )
-    if "\\u0000" in msgspec.json.encode(document).decode():
-        raise BadCommandError(
-            f"{kind.name} is not well formed", "a text holds a NUL character", "leave it out", shown_id
-        )
+    # A text that spells the escape out looks the same; only one that holds the character has a flaw.
+    if "\\u0000" in msgspec.json.encode(document).decode() and _flaws(kind, document):
+        raise _malformed(kind, document, as_written, "a text holds a NUL character")
     return Parsed(kind, getattr(envelope.data, kind.key), envelope)
+
+
+def _malformed(
+    kind: CommandType, document: Mapping[str, Any], as_written: Callable[[], Any] | None, said: str
+) -> BadCommandError:
+    """All that is wrong with a command; what `msgspec` said of it where the same types, walked, find nothing."""
+    found = _flaws(kind, document if as_written is None else as_written())
+    detail, hint = in_words(found) if found else (said, "docs/commands.md has the fields of each command")
+    return BadCommandError(f"{kind.name} is not well formed", detail, hint, _id_of(document))
+
+
+def _flaws(kind: CommandType, document: Mapping[str, Any]) -> list[Flaw]:
+    around = flaws(document, _Envelope)
+    return [*around, *flaws(document["data"], kind.data, "data")] if "data" in document else around
+
+
+def _id_of(document: Any) -> str | None:
+    command_id = document.get("id") if isinstance(document, Mapping) else None
+    return command_id if isinstance(command_id, str) else None
 
 
 def _complete(data: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 from confluent_kafka import KafkaException, Message, TopicPartition
 
 from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS
+from gateway.json_reading import BadJsonError, read_as_written, read_json
 from processors.dead_letters import CLOSED, NOTES, ORIGINAL, RETRIED, RETRY_OF, Headers, Place, dead_letter_headers
 from runtime.errors import Fault
 from runtime.kafka import admin, consumer, end_offsets, producer, start_offsets
@@ -321,8 +322,9 @@ def _decoded(value: bytes | None, codec: Codec) -> dict[str, Any]:
     except UndecodableError as error:
         problem = {"error": error.reason, "detail": error.detail}
     try:
-        return {**problem, "json": json.loads(value or b"")}
-    except ValueError:
+        read_json(value or b"")
+        return {**problem, "json": read_as_written(value or b"")}
+    except BadJsonError:
         return problem
 
 

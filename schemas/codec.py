@@ -9,17 +9,35 @@ writes a record's fields one after the other, so the bytes of `data` can stand b
 """
 
 import io
+import json
 import struct
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import fastavro
+from fastavro.read import LOGICAL_READERS
 from fastavro.schema import parse_schema
 
 from schemas.contracts import Contract, contracts, newest
 
 MAGIC = 0
 FRAME = struct.Struct(">bI")
+_TIME = "timestamp-micros"
+#: As `timestamp-micros`, read without an error where Python has no such time. A name of our own, because fastavro keeps
+#: readers by name for the whole process.
+_ANY_TIME = "order-ledger-any-timestamp-micros"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _nearest_time(micros: int, _writer: Any = None, _reader: Any = None) -> datetime:
+    try:
+        return _EPOCH + timedelta(microseconds=micros)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC) if micros > 0 else datetime.min.replace(tzinfo=UTC)
+
+
+LOGICAL_READERS[f"long-{_ANY_TIME}"] = _nearest_time
 
 
 class UndecodableError(ValueError):
@@ -37,6 +55,7 @@ class Codec:
     def __init__(self, ids: Mapping[tuple[str, int], int] | None = None) -> None:
         self._contract: dict[int, Contract] = {}
         self._reader: dict[int, tuple[Any, Any]] = {}
+        self._any_time: dict[int, Any] = {}
         self._writer: dict[str, tuple[bytes, Any]] = {}
         self._parts: dict[str, tuple[bytes, Any, Any]] = {}
         # Each schema is parsed for itself: parse_schema marks what it has parsed, and shared marks would clash.
@@ -87,17 +106,24 @@ class Codec:
         return out.getvalue()
 
     def decode(self, value: bytes | None) -> tuple[Contract, dict[str, Any]]:
-        """Contract that wrote the record, and the record in its newest shape. Raises UndecodableError."""
+        """Contract that wrote the record, and the record in its newest shape. Raises UndecodableError.
+
+        A time of a command that Python does not have is read as the nearest one that it has: the bytes are what the
+        contract allows, and the ledger has to answer them. A fact never holds one.
+        """
         if value is None or len(value) < FRAME.size or value[0] != MAGIC:
             raise UndecodableError("no_frame", "a record begins with a zero byte and four bytes of schema id")
         schema_id = int.from_bytes(value[1:5], "big")
         if schema_id not in self._contract:
             raise UndecodableError("unknown_schema", f"schema id {schema_id} is not one of ours")
-        writer, reader = self._reader[schema_id]
         body = io.BytesIO(value)
-        body.seek(FRAME.size)
         try:
-            record = fastavro.schemaless_reader(body, writer, reader)
+            try:
+                record = self._read(body, schema_id, self._reader[schema_id][0])
+            except OverflowError:
+                if self._contract[schema_id].is_fact:
+                    raise
+                record = self._read(body, schema_id, self._with_any_time(schema_id))
         except Exception as error:  # fastavro raises a dozen types on hostile bytes; all mean the same here
             raise UndecodableError("bad_avro", f"{type(error).__name__}: {error}") from error
         if body.tell() != len(value):
@@ -105,3 +131,13 @@ class Codec:
         if not isinstance(record, dict):
             raise UndecodableError("bad_avro", "the schema is no record")
         return self._contract[schema_id], record
+
+    def _read(self, body: io.BytesIO, schema_id: int, writer: Any) -> Any:
+        body.seek(FRAME.size)
+        return fastavro.schemaless_reader(body, writer, self._reader[schema_id][1])
+
+    def _with_any_time(self, schema_id: int) -> Any:
+        if schema_id not in self._any_time:
+            text = json.dumps(self._contract[schema_id].schema).replace(f'"{_TIME}"', f'"{_ANY_TIME}"')
+            self._any_time[schema_id] = parse_schema(json.loads(text))
+        return self._any_time[schema_id]

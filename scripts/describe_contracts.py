@@ -23,8 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from events.catalogue import COMMANDS, FACTS, INTAKE_TOPICS, LEDGER_TOPICS, REFUSAL_SCHEMA, CommandType, FactType  # noqa: E402
 from events.refusal import CommandRefused  # noqa: E402
-from events.values import ID_LENGTH_MAX, NUMBER_MAX, ORDER_VALUE_MAX_MINOR  # noqa: E402
-from gateway.commands import YEAR_MAX, YEAR_MIN  # noqa: E402
+from events.values import ID_LENGTH_MAX, NUMBER_MAX, ORDER_VALUE_MAX_MINOR, YEAR_MAX, YEAR_MIN  # noqa: E402
 from schemas.contracts import newest  # noqa: E402
 
 TARGET = ROOT / "docs" / "commands.md"
@@ -38,8 +37,8 @@ A field marked *optional* may be left out. `lines[].sku` is the field `sku` of e
 is RFC 3339 with an offset in JSON, and microseconds since 1970 (UTC) in Avro. Money is a whole number of minor units.
 
 Nothing is without bounds: an id, that of the command too, has at most {ID_LENGTH_MAX} characters and no NUL, a number
-is at most {NUMBER_MAX:,}, an order comes to at most {ORDER_VALUE_MAX_MINOR:,} minor units, and a time in JSON
-lies in the years {YEAR_MIN} to {YEAR_MAX}.
+is at most {NUMBER_MAX:,}, an order comes to at most {ORDER_VALUE_MAX_MINOR:,} minor units, and a time, wherever
+it stands, lies in the years {YEAR_MIN} to {YEAR_MAX} (UTC). What breaks a bound is refused, in JSON and in Avro alike.
 
 ## Around every command
 

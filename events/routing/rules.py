@@ -18,6 +18,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from events.form import holds_nul
 from events.routing.language import (
     Filters,
     Kind,
@@ -70,11 +71,18 @@ class RulesError(ValueError):
 def read_rules(text: str) -> RuleBook:
     """The rules of a file's text. Raises RulesError."""
     try:
-        document = tomllib.loads(text)
+        document = tomllib.loads(text.removeprefix("\N{BYTE ORDER MARK}"))
+        nul = holds_nul(document)
     except tomllib.TOMLDecodeError as error:
         raise RulesError(
             f"not TOML: {error}", "see https://toml.io; texts stand in quotes, lists in brackets"
         ) from error
+    except RecursionError as error:
+        raise RulesError("not TOML that can be read: it is nested too deep", "rules need three levels") from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise RulesError(f"not TOML that can be read: {error}", "write numbers that a rule can use") from error
+    if nul:
+        raise RulesError("a text holds a NUL character", "leave NUL characters out")
     try:
         book = msgspec.convert(document, RuleBook)
     except msgspec.ValidationError as error:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request
 from fastapi.responses import JSONResponse, Response
 
+from gateway.json_reading import BadJsonError, read_json
 from schemas.registry import COMPATIBILITY, Subject, Subjects
 
 CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
@@ -72,8 +73,8 @@ def registry_router(subjects: Subjects) -> APIRouter:
     def with_schema(subject: str, body: dict[str, Any]) -> Subject | None:
         """The version of the subject that has the very schema in the body."""
         try:
-            wanted = json.loads(body["schema"])
-        except (KeyError, TypeError, ValueError):
+            wanted = read_json(body["schema"].encode("utf-8", "surrogatepass"))
+        except (KeyError, AttributeError, BadJsonError):
             raise RegistryError(422, 42201, 'Invalid schema: the body is {"schema": "…"}') from None
         versions = (subjects.find(subject, version) for version in versions_of(subject))
         return next((found for found in versions if found.contract.schema == wanted), None)

@@ -18,9 +18,10 @@ import msgspec
 from events.catalogue import COMMANDS, FACTS, LEDGER_OF_INTAKE, REFUSAL_SCHEMA, CommandType
 from events.chain import GENESIS, digest
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
+from events.form import flaws, has_bounded_times, in_words, is_bounded
 from events.refusal import CommandRefused
 from events.streams import STREAMS, About
-from events.values import ID_LENGTH_MAX
+from events.values import ID_LENGTH_MAX, Id, UtcTime
 from runtime.kafka import murmur2_partition
 from schemas.codec import Codec, UndecodableError
 
@@ -38,6 +39,8 @@ MESSAGE_MAX = 1000
 FACT_BYTES_MAX = 5_000_000
 #: NUL as JSON writes it, and not an escaped backslash before "u0000".
 _NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+#: Stands in the answer for each NUL of a name, and for a name that is empty. No name of a channel should hold it.
+_UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -74,11 +77,14 @@ class Forwarded(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """A record that is a command of this topic, before anything is decided."""
+    """A record that is a command of this topic, before anything is decided. `stream_id`, `channel` and `command_id` are
+    those of its answer: as they were sent, or made readable where nothing could be stored under them."""
 
     kind: CommandType
     envelope: dict[str, Any]
     stream_id: str
+    channel: str
+    command_id: str
     command: int
 
 
@@ -298,17 +304,9 @@ class PartitionLedger:
         kind = None if contract.is_fact else COMMANDS.get(contract.name)
         if kind is None or kind.topic != self.intake_topic:
             return SetAside("wrong_topic", f"{contract.full_name} does not belong on {self.intake_topic}")
-        envelope = record
-        data = record["data"]
-        stream_id, channel, command_id = data[kind.key], envelope["channel"], envelope["id"]
-        for name, text in ((kind.key, stream_id), ("channel", channel), ("id", command_id)):
-            if not 0 < len(text) <= ID_LENGTH_MAX or "\0" in text:
-                return SetAside("invalid", f"{name} must be 1 to {ID_LENGTH_MAX} characters without NUL")
-        for name in ("actor", "correlation_id", "causation_id"):
-            text = envelope[name]
-            if text is not None and (not 0 < len(text) <= ID_LENGTH_MAX or "\0" in text):
-                return SetAside("invalid", f"{name} must be null or 1 to {ID_LENGTH_MAX} characters without NUL")
-        return Parsed(kind, envelope, stream_id, _command_key(stream_id, channel, command_id))
+        stream_id, channel, command_id = record["data"][kind.key], record["channel"], record["id"]
+        names = _readable(stream_id), _readable(channel), _readable(command_id)
+        return Parsed(kind, record, *names, _command_key(*names))
 
     def answer(self, offset: int, timestamp_ms: int, what: Parsed | SetAside) -> Outcome:
         """As `decide`, for a record that was parsed before, so that its stream could be fetched."""
@@ -316,40 +314,33 @@ class PartitionLedger:
         self.log_time = max(self.log_time, _EPOCH + timedelta(milliseconds=timestamp_ms))
         if isinstance(what, SetAside):
             return what
-        kind, envelope, stream_id, command_key = what
-        data, channel, command_id = envelope["data"], envelope["channel"], envelope["id"]
+        kind, envelope, stream_id, channel, command_id, command_key = what
         # A stream that is held here is at home.
         if stream_id not in self.streams and not self._at_home(stream_id):
             home = murmur2_partition(stream_id.encode(), self.partitions)
             return Forwarded(home, stream_id.encode(), channel)
+        data: Any = None
         try:
-            command = Command(
-                id=command_id,
-                channel=channel,
-                occurred_at=envelope["occurred_at"],
-                recorded_at=self.log_time,
-                data=msgspec.convert(data, kind.data),
-                actor=envelope["actor"],
-                expected_version=envelope["expected_version"],
-                correlation_id=envelope["correlation_id"],
-                causation_id=envelope["causation_id"],
-            )
-            body = _canonical(command.data)
-            invalid = "a text holds a NUL character" if _NUL_IN_JSON.search(body) else None
-        except msgspec.ValidationError as error:
-            # The message quotes what the sender wrote: any length, any character.
-            invalid = str(error).replace("\0", "\N{REPLACEMENT CHARACTER}")[:MESSAGE_MAX]
-            body = repr(data).encode()
-            command = Command(
-                id=command_id,
-                channel=channel,
-                occurred_at=envelope["occurred_at"],
-                recorded_at=self.log_time,
-                data=None,
-                actor=envelope["actor"],
-                correlation_id=envelope["correlation_id"],
-                causation_id=envelope["causation_id"],
-            )
+            data = msgspec.convert(envelope["data"], kind.data)
+            body = _canonical(data)
+            well_formed = has_bounded_times(data) and not _NUL_IN_JSON.search(body)
+        except msgspec.ValidationError:
+            body = repr(envelope["data"]).encode()
+            well_formed = False
+        command = Command(
+            id=command_id,
+            channel=channel,
+            # The refusal of a time that no command may say does not carry it either: it happened when it came.
+            occurred_at=envelope["occurred_at"] if is_bounded(envelope["occurred_at"]) else self.log_time,
+            recorded_at=self.log_time,
+            data=data,
+            actor=_readable_or_none(envelope["actor"]),
+            expected_version=envelope["expected_version"],
+            correlation_id=_readable_or_none(envelope["correlation_id"]),
+            causation_id=_readable_or_none(envelope["causation_id"]),
+        )
+        well_formed = well_formed and all(getattr(command, name) == envelope[name] for name in _AROUND)
+        invalid = None if well_formed else _invalid(kind, envelope)
         body_digest = _digest(kind.name.encode() + b"\0" + body)
         stream = self.stream(stream_id)
         known = self._known(stream, command_key, body_digest)
@@ -363,9 +354,8 @@ class PartitionLedger:
                 hint="give every command an id of its own; repeat a command only as it was",
             )
         elif invalid is not None:
-            answer = Refused(
-                code="invalid", what=f"{kind.name} {command_id} was refused", detail=invalid, hint="correct the field"
-            )
+            detail, hint = invalid
+            answer = Refused(code="invalid", what=f"{kind.name} {command_id} was refused", detail=detail, hint=hint)
         elif kind.internal and channel != INTERNAL_CHANNEL:
             answer = Refused(
                 code="invalid",
@@ -388,9 +378,9 @@ class PartitionLedger:
             refused = CommandRefused(
                 command=kind.name,
                 code=answer.code,
-                what=answer.what,
-                detail=answer.detail,
-                hint=answer.hint,
+                what=answer.what.replace("\0", _UNREADABLE),  # they may quote what was sent
+                detail=answer.detail.replace("\0", _UNREADABLE),
+                hint=answer.hint.replace("\0", _UNREADABLE),
                 at_most=answer.at_most,
             )
             answer = (refused,), stream.state  # a refusal changes nothing
@@ -480,6 +470,42 @@ def _too_large(kind: CommandType, command: Command[Any], size: int) -> CommandRe
         hint="ask for fewer lines at once",
         at_most=None,
     )
+
+
+class _Envelope(msgspec.Struct):
+    """What a command's envelope may hold, as it comes in Avro."""
+
+    id: Id
+    channel: Id
+    occurred_at: UtcTime
+    actor: Id | None
+    expected_version: int | None
+    correlation_id: Id | None
+    causation_id: Id | None
+
+
+_AROUND = _Envelope.__struct_fields__
+
+
+def _invalid(kind: CommandType, envelope: Mapping[str, Any]) -> tuple[str, str]:
+    """What is wrong with a command, as a detail and a hint that can be stored: of any length and any character came."""
+    around = {name: value for name, value in envelope.items() if name != "data"}
+    found = [*flaws(around, _Envelope), *flaws(envelope["data"], kind.data, "data")]
+    if not found:
+        raise ValueError(f"{kind.name} does not fit its type, and nobody can say why")
+    detail, hint = in_words(found)
+    return detail[:MESSAGE_MAX], hint
+
+
+def _readable(text: str) -> str:
+    """A name under which an answer can be stored and found. One that is right is itself."""
+    if 0 < len(text) <= ID_LENGTH_MAX and "\0" not in text:
+        return text
+    return text.replace("\0", _UNREADABLE)[:ID_LENGTH_MAX] or _UNREADABLE
+
+
+def _readable_or_none(text: str | None) -> str | None:
+    return None if text is None else _readable(text)
 
 
 def _command_key(stream_id: str, channel: str, command_id: str) -> int:

@@ -157,7 +157,8 @@ class Kpis:
     def amended(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.orders.row(data["order_id"])
         if data["promised_by"] is not None:
-            promise = self.promises.row(data["order_id"], data["amendment_id"] or str(fact["version"]))
+            named = data["amendment_id"]
+            promise = self.promises.row(data["order_id"], str(fact["version"]) if named is None else named)
             promise.version = fact["version"]
             promise.moved_at = _earlier(promise.moved_at, fact["occurred_at"])
             promise.by_seller = data["by"] == "seller"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from events.cases.commands import OpenCase, ReopenCase, ResolveCase
 from events.envelope import INTERNAL_CHANNEL
+from events.routing.commands import SetRoutingRules
 from processors.ledger import snapshots
 from processors.ledger.partition import (
     Decided,
@@ -266,16 +267,6 @@ def invalid_utf8(value: bytearray) -> None:
         pytest.param(record(b.place()) + b"!", "trailing_bytes", id="trailing bytes"),
         pytest.param(spoilt(invalid_utf8), "bad_avro", id="invalid UTF-8"),
         pytest.param(record(b.receive(1)), "wrong_topic", id="command of another topic"),
-        pytest.param(record(b.cancel(), "web\0"), "invalid", id="NUL in the id"),
-        pytest.param(record(b.cancel(), ""), "invalid", id="empty id"),
-        pytest.param(record(b.cancel(), channel=""), "invalid", id="empty channel"),
-        pytest.param(record(b.cancel(), channel="w" * 201), "invalid", id="long channel"),
-        pytest.param(record(b.cancel(), hostile={"order_id": ""}), "invalid", id="empty key"),
-        pytest.param(record(b.cancel(), hostile={"order_id": "o\0"}), "invalid", id="NUL in the key"),
-        pytest.param(record(b.cancel(), hostile={"order_id": "o" * 201}), "invalid", id="long key"),
-        pytest.param(record(b.cancel(), actor="a\0"), "invalid", id="NUL in the actor"),
-        pytest.param(record(b.cancel(), correlation_id="c\0"), "invalid", id="NUL in the correlation"),
-        pytest.param(record(b.cancel(), causation_id="c" * 201), "invalid", id="long causation"),
     ],
 )
 def test_a_record_that_is_no_command_of_the_topic_is_set_aside_with_its_reason(
@@ -287,6 +278,59 @@ def test_a_record_that_is_no_command_of_the_topic_is_set_aside_with_its_reason(
     assert outcome.reason == reason
     assert outcome.detail
     assert (intake.ledger.next_intake, intake.ledger.streams) == (1, {})
+
+
+@pytest.mark.parametrize(
+    ("value", "answered", "path"),
+    [
+        pytest.param(record(b.cancel(), "web\0"), ("o-1", "web", "web\ufffd"), "id ", id="NUL in the id"),
+        pytest.param(record(b.cancel(), ""), ("o-1", "web", "\ufffd"), "id ", id="empty id"),
+        pytest.param(record(b.cancel(), channel=""), ("o-1", "\ufffd", "web-1"), "channel ", id="empty channel"),
+        pytest.param(record(b.cancel(), channel="w" * 201), ("o-1", "w" * 200, "web-1"), "channel ", id="long channel"),
+        pytest.param(
+            record(b.cancel(), hostile={"order_id": ""}), ("\ufffd", "web", "web-1"), "data.order_id ", id="empty key"
+        ),
+        pytest.param(
+            record(b.cancel(), hostile={"order_id": "o\0"}),
+            ("o\ufffd", "web", "web-1"),
+            "data.order_id ",
+            id="NUL in the key",
+        ),
+        pytest.param(
+            record(b.cancel(), hostile={"order_id": "o" * 999}),
+            ("o" * 200, "web", "web-1"),
+            "data.order_id ",
+            id="long key",
+        ),
+        pytest.param(record(b.cancel(), actor="a\0"), ("o-1", "web", "web-1"), "actor ", id="NUL in the actor"),
+        pytest.param(
+            record(b.cancel(), correlation_id="c\0"), ("o-1", "web", "web-1"), "correlation_id ", id="NUL in a name"
+        ),
+        pytest.param(
+            record(b.cancel(), causation_id="c" * 201), ("o-1", "web", "web-1"), "causation_id ", id="long causation"
+        ),
+    ],
+)
+def test_a_name_that_nothing_can_be_stored_under_is_refused_under_one_that_can_be_read(
+    value: bytes, answered: tuple[str, str, str], path: str
+) -> None:
+    intake = Intake()
+    intake.send(value)
+    assert intake.refusal() == ("invalid", None)
+    fact = intake.last()[1]
+    assert (fact["stream_id"], fact["channel"], fact["command_id"]) == answered
+    assert intake.facts[0].key.decode() == fact["stream_id"]
+    assert fact["data"]["detail"].startswith(path)
+    assert "\0" not in str(fact)
+    assert intake.send(value) == Repeated()
+    assert taken_over(intake).send(value) == Repeated()
+
+
+def test_what_a_rule_quotes_of_a_text_holds_no_nul() -> None:
+    intake = Intake("intake.service")
+    intake.send(record(SetRoutingRules(rules_id="r", text='"a\\u0000b" = 1')))
+    assert intake.refusal() == ("invalid", None)
+    assert "\0" not in str(intake.last()[1])
 
 
 def test_a_fact_on_the_intake_is_set_aside() -> None:

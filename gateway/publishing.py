@@ -16,6 +16,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from events.catalogue import LEDGER_OF_INTAKE
 from gateway.commands import BadCommandError, Parsed, check, parse
+from gateway.ndjson import Document, documents
 from gateway.settling import Gauge, wait_decided
 from processors.subjects import codec_for
 from processors.topics import ensure_topics
@@ -38,7 +39,7 @@ Item = TypeVar("Item")
 
 
 class Outcome(NamedTuple):
-    """What became of one line. `outcome` is accepted, duplicate, rejected or dead."""
+    """What became of one command. `outcome` is accepted, duplicate, rejected or dead, `line` where it begins."""
 
     line: int
     id: str | None
@@ -48,19 +49,32 @@ class Outcome(NamedTuple):
     hint: str = ""
 
 
+#: What is known of commands when they are decided, and when no decision was waited for.
+DECIDED = ("accepted", "duplicate", "rejected", "dead")
+SENT = ("sent", "rejected")
+
+
 class Report(NamedTuple):
-    """How many of each, and all that were not accepted."""
+    """How many of each of `kinds`, and all that were neither accepted nor sent.
+
+    `notes` say how a source was read that is not one command per line, `broken` why it could not be read to its end.
+    """
 
     counts: Mapping[str, int]
     outcomes: list[Outcome]
+    kinds: Sequence[str] = DECIDED
+    notes: Sequence[str] = ()
+    broken: Fault | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON document of `publish`."""
-        kinds = ("accepted", "duplicate", "rejected", "dead")
-        return {
-            **{kind: self.counts.get(kind, 0) for kind in kinds},
-            "outcomes": [row._asdict() for row in self.outcomes],
-        }
+        document: dict[str, Any] = {kind: self.counts.get(kind, 0) for kind in self.kinds}
+        document["outcomes"] = [row._asdict() for row in self.outcomes]
+        if self.notes:
+            document["notes"] = list(self.notes)
+        if self.broken is not None:
+            document["broken"] = {part: getattr(self.broken, part) for part in ("what", "detail", "hint")}
+        return document
 
 
 class _Sent(NamedTuple):
@@ -155,30 +169,34 @@ def publish_lines(
     on_line: Callable[[int], None] = lambda _: None,
     on_sent: Callable[[], None] = lambda: None,
 ) -> Report:
-    """Publish NDJSON. Every line that is not empty gets one outcome.
+    """Publish NDJSON. Every line that is not empty gets one outcome, or belongs to a document that gets one.
 
-    NotTaken where Kafka did not acknowledge all, Fault where they are not decided in time.
+    NotTaken where Kafka did not acknowledge all, Fault where they are not decided in time. Where the lines break off
+    with a Fault, what came before is sent, and the report has the fault.
     """
     sender = _Sender(settings, services)
     counts: Counter[str] = Counter()
     outcomes: list[Outcome] = []
     sent: list[_Sent] = []
     stream_of: dict[tuple[str, str], str] = {}
+    broken: list[Fault] = []
+    several = _SeveralLines()
 
     def reject(number: int, command_id: str | None, what: str, detail: str, hint: str) -> None:
         counts["rejected"] += 1
         outcomes.append(Outcome(number, command_id, "rejected", what, detail, hint))
 
-    for chunk in _chunks(enumerate(lines, start=1), 500):
+    for chunk in _chunks(documents(_until_broken(lines, on_line, broken)), 500):
         parsed: list[tuple[int, Parsed]] = []
-        for number, line in chunk:
-            on_line(1)
-            if not line.strip():
-                continue
+        for document in chunk:
+            several.count(document)
             try:
-                parsed.append((number, parse(line)))
+                parsed.append((document.line, parse(document.text)))
             except BadCommandError as error:
-                reject(number, error.command_id, error.what, error.detail, error.hint)
+                detail = error.detail
+                if document.last_line > document.line and not document.of_array:
+                    detail += f" (one document, on lines {document.line} to {document.last_line})"
+                reject(document.line, error.command_id, error.what, detail, error.hint)
         stream_of.update(_streams_answered(connection, [p for _, p in parsed if (p.channel, p.id) not in stream_of]))
         for number, command in parsed:
             stream = stream_of.setdefault((command.channel, command.id), command.stream_id)
@@ -205,8 +223,43 @@ def publish_lines(
             if outcome.outcome != "accepted":
                 outcomes.append(outcome)
     else:
-        counts["accepted"] += len(sent)
-    return Report(counts, sorted(outcomes))
+        counts["sent"] += len(sent)
+    return Report(
+        counts, sorted(outcomes, key=_by_line), DECIDED if wait else SENT, several.notes, broken[0] if broken else None
+    )
+
+
+class _SeveralLines:
+    """Counts documents that are not one command per line, to say how they were read."""
+
+    def __init__(self) -> None:
+        self._together = self._elements = 0
+
+    def count(self, document: Document) -> None:
+        self._elements += document.of_array
+        self._together += document.last_line > document.line and not document.of_array
+
+    @property
+    def notes(self) -> list[str]:
+        notes = []
+        if self._together:
+            notes.append(f"JSON over several lines was read as one document each: {self._together:,}")
+        if self._elements:
+            notes.append(f"each element of a JSON array was read as a command: {self._elements:,}")
+        return notes
+
+
+def _until_broken(lines: Iterable[bytes], on_line: Callable[[int], None], broken: list[Fault]) -> Iterator[bytes]:
+    try:
+        for line in lines:
+            on_line(1)
+            yield line
+    except Fault as fault:
+        broken.append(fault)
+
+
+def _by_line(outcome: Outcome) -> int:
+    return outcome.line
 
 
 def _outcomes(

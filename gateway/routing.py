@@ -13,11 +13,15 @@ from typing import Any, NamedTuple
 import msgspec
 import psycopg
 
+from events.form import flaws, in_words
 from events.locations.commands import RegisterLocation
 from events.orders.commands import PlaceOrder
 from events.orders.facts import OrderPlaced
-from events.promises import promise_end
+from events.promises import UnreadablePromiseError, promise_end
 from events.times import day_after, weeks_before
+from events.values import UtcTime
+from gateway.json_reading import BadJsonError, read_json
+from gateway.sources import read_source
 from processors.reactions.lookups import PACE_WEEKS, read_kept, read_load, read_places, read_router
 from processors.reactions.sourcing import wanted_by
 from processors.routing.book import Router, default_router
@@ -41,17 +45,21 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     weekly: dict[str, dict[str, float]] | None = None
     order: PlaceOrder | None = None
     channel: str = "web"
-    at: datetime | None = None
+    at: UtcTime | None = None
 
 
 def read_scenario(file: Path) -> Scenario:
     """The scenario in a JSON file. Raises Fault."""
+    hint = 'a JSON object: {"stock": {"SKU": {"LOCATION": 5}}}, docs/routing.md'
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Scenario)
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise Fault(
-            f"{file} cannot be used", str(error), 'a JSON object: {"stock": {"SKU": {"LOCATION": 5}}}, docs/routing.md'
-        ) from error
+        document = read_json(read_source(file))
+        if found := flaws(document, Scenario):
+            raise Fault(f"{file} cannot be used", in_words(found)[0], hint)
+        return msgspec.convert(document, Scenario)
+    except BadJsonError as error:
+        raise Fault(f"{file} cannot be used", f"{error.what}: {error.detail}", hint) from error
+    except msgspec.ValidationError as error:
+        raise Fault(f"{file} cannot be used", str(error), hint) from error
 
 
 def scenario_order(scenario: Scenario) -> Wanted | None:
@@ -60,6 +68,16 @@ def scenario_order(scenario: Scenario) -> Wanted | None:
     if order is None:
         return None
     at = scenario.at or datetime.now(UTC)
+    try:
+        due_by = (
+            promise_end(order.promised_by, country=order.ship_to.country, time_zone=order.ship_to.time_zone)
+            if order.promised_by is not None
+            else None
+        )
+    except UnreadablePromiseError as error:
+        raise Fault(
+            "the order of the file cannot be used", f"promised_by is {error}", "docs/for-channels.md"
+        ) from error
     return Wanted(
         order_id=order.order_id,
         needs=tuple(Need(line.line_id, line.sku, line.quantity) for line in order.lines),
@@ -73,9 +91,7 @@ def scenario_order(scenario: Scenario) -> Wanted | None:
         destination=None
         if order.ship_to.latitude is None or order.ship_to.longitude is None
         else (order.ship_to.latitude, order.ship_to.longitude),
-        due_by=None
-        if order.promised_by is None
-        else promise_end(order.promised_by, country=order.ship_to.country, time_zone=order.ship_to.time_zone),
+        due_by=due_by,
     )
 
 

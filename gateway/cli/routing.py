@@ -219,7 +219,7 @@ def what_if_command(
     if first and last and last < first:
         fail("the days are the wrong way round", f"--from {first} is after --to {last}", "exchange them")
     if data is not None:
-        if not data.is_file():
+        if not data.exists():
             fail("there is nothing to route again", f"{data} is no file", "name an Online Retail file")
         history = retail_history(data, first, last, promise_days, seed)
         base = known or default_router()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,14 +17,16 @@ from events.routing.language import RuleBook
 from events.routing.rules import RulesError, groups_of, read_rules
 from gateway.cli.context import fail, open_database
 from gateway.cli.terminal import print_json, say
+from gateway.sources import read_source
 from processors.routing.default import IN_FORCE, default_text
 from projections.routing.reader import read_rules_rows
+from runtime.errors import Fault
 from runtime.postgres import connect
 from runtime.services import find_services
 from runtime.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-File = Annotated[Path, typer.Argument(help="Rule file (TOML).")]
+File = Annotated[Path, typer.Argument(help="Rule file (TOML); - reads stdin.")]
 RulesId = Annotated[str, typer.Option("--as", help="Their id: `routing` is in force, others are drafts.")]
 
 #: The channel of what people send from the command line.
@@ -122,8 +125,11 @@ def show_command(
 def read_file(file: Path) -> tuple[RuleBook, str]:
     """The rules of a file and its text; ends the command where they cannot be used."""
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        raw = read_source(file)
+        text = raw.decode("utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+    except Fault as fault:
+        fail(fault.what, fault.detail, fault.hint)
+    except UnicodeDecodeError as error:
         fail(f"{file} cannot be read", str(error), "name a rule file (TOML, UTF-8)")
     if len(text) > RULES_TEXT_MAX:
         fail(f"{file} is too long", f"it has {len(text):,} characters: at most {RULES_TEXT_MAX:,}", "write fewer rules")

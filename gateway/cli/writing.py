@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import typer
 
 from gateway.cli.context import fail
 from gateway.cli.terminal import print_json, say
-from gateway.commands import COMMAND_BYTES_MAX
+from gateway.sources import open_source
 from runtime.postgres import connect
 from runtime.progress import progress
 from runtime.services import find_services
@@ -42,67 +40,54 @@ def _group() -> None:
 
 
 def publish_command(
-    file: Annotated[str, typer.Argument(help="NDJSON file, one command per line; - reads stdin.")],
+    file: Annotated[
+        str, typer.Argument(help="NDJSON, one command per line: a file (.gz and .zst too), a pipe, or - for stdin.")
+    ],
     *,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when Kafka has the commands.")] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Return when Kafka has the commands, decided or not.")
+    ] = False,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the decisions.")] = 120.0,
     as_json: Json = False,
 ) -> None:
     """Publish commands and tell what became of each: accepted, duplicate, rejected (and why) or dead."""
+    from gateway.ndjson import lines
     from gateway.publishing import NotTaken, publish_lines
 
-    if file != "-" and not Path(file).is_file():
-        fail(
-            "there is nothing to publish",
-            f"{file} is no file",
-            "name a file with one JSON command per line, or - for stdin",
-        )
-    settings = Settings()
-    services = find_services(settings)
-    with connect(services, "publish") as connection, progress("publishing", None, unit="lines") as bar:
-        source = sys.stdin.buffer if file == "-" else open(file, "rb")  # noqa: SIM115  closed below, stdin is not ours
+    with open_source(file) as source, progress("publishing", None, unit="lines") as bar:
+        settings = Settings()
+        services = find_services(settings)
         try:
-            report = publish_lines(
-                settings,
-                services,
-                connection,
-                _lines(source),
-                wait=not no_wait,
-                timeout_seconds=timeout,
-                on_line=bar.advance,
-                on_sent=lambda: bar.say("all are in Kafka; waiting for what the ledger decides"),
-            )
+            with connect(services, "publish") as connection:
+                report = publish_lines(
+                    settings,
+                    services,
+                    connection,
+                    lines(source),
+                    wait=not no_wait,
+                    timeout_seconds=timeout,
+                    on_line=bar.advance,
+                    on_sent=lambda: bar.say(
+                        "Kafka has all of them" + ("" if no_wait else "; waiting for the decisions")
+                    ),
+                )
         except NotTaken as fault:
             if as_json:
                 print_json({"not_taken": fault.ids})
             raise
-        finally:
-            if file != "-":
-                source.close()
+    document = report.as_dict()
     if as_json:
-        print_json(report.as_dict())
-        return
-    counts = report.as_dict()
-    say("  ".join(f"{kind} {counts[kind]}" for kind in ("accepted", "duplicate", "rejected", "dead")))
-    for row in report.outcomes[:SHOWN_MAX]:
-        say(f"line {row.line} ({row.id or 'no id'}) {row.outcome}: {row.what}")
-        say(f"  detail: {row.detail}", f"  hint: {row.hint}")
-    if len(report.outcomes) > SHOWN_MAX:
-        say(f"… and {len(report.outcomes) - SHOWN_MAX} more; --json lists all")
-
-
-def _lines(source: BinaryIO) -> Iterator[bytes]:
-    """Lines without their end. Of one that is far too long only the beginning is kept, enough to be refused by size."""
-    limit = COMMAND_BYTES_MAX + 2
-    while line := source.readline(limit):
-        if not line.endswith(b"\n") and len(line) == limit:
-            size = len(line)
-            while rest := source.readline(limit):
-                size += len(rest)
-                if rest.endswith(b"\n"):
-                    break
-            line = bytes(size)
-        yield line.rstrip(b"\r\n")
+        print_json(document)
+    else:
+        say("  ".join(f"{kind} {document[kind]}" for kind in report.kinds))
+        for row in report.outcomes[:SHOWN_MAX]:
+            say(f"line {row.line} ({row.id or 'no id'}) {row.outcome}: {row.what}")
+            say(f"  detail: {row.detail}", f"  hint: {row.hint}")
+        if len(report.outcomes) > SHOWN_MAX:
+            say(f"… and {len(report.outcomes) - SHOWN_MAX} more; --json lists all")
+        say(*report.notes, err=True)
+    if report.broken is not None:
+        raise report.broken
 
 
 def import_command(

@@ -15,6 +15,8 @@ from typing import Final
 import polars as pl
 
 from gateway.connectors.unreadable import UnreadableSource
+from gateway.sources import kind_of, read_source
+from runtime.errors import Fault
 
 HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "invoice": ("Invoice", "InvoiceNo", "Invoice No", "InvoiceNumber"),
@@ -54,21 +56,27 @@ _DATE_FORMATS: Final = (
 
 def read_file(path: Path) -> pl.DataFrame:
     """The raw rows of a parquet, csv or xlsx file, headers as found; all sheets of a workbook, numbered in `sheet`."""
-    if not path.is_file():
+    if not path.exists():
         raise UnreadableSource("no such file", str(path), "give the path of the downloaded Online Retail file")
-    kind = path.suffix.lower()
+    try:
+        raw = read_source(path)
+    except Fault as fault:
+        raise UnreadableSource(fault.what, fault.detail, fault.hint) from fault
+    kind = kind_of(path) if path.is_file() else _kind_by_its_bytes(raw)
     if kind not in {".parquet", ".csv", ".xlsx"}:
         raise UnreadableSource(
-            "unknown kind of file", f"{path.name} ends in {kind or 'nothing'}", "use .parquet, .csv or .xlsx"
+            "unknown kind of file",
+            f"{path.name} ends in {kind or 'nothing'}",
+            "use .parquet, .csv or .xlsx, packed as .gz or .zst or not",
         )
     try:
         match kind:
             case ".parquet":
-                return pl.read_parquet(path)
+                return pl.read_parquet(raw)
             case ".csv":
-                return _read_csv(path)
+                return _read_csv(raw)
             case _:
-                return _read_xlsx(path)
+                return _read_xlsx(raw)
     except UnreadableSource:
         raise
     # The readers raise errors of four libraries; whichever it is, the person has one problem: this file.
@@ -122,9 +130,13 @@ def round_pence(pence: Decimal) -> int:
     return int(pence.quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
 
 
-def _read_csv(path: Path) -> pl.DataFrame:
+def _kind_by_its_bytes(raw: bytes) -> str:
+    """What came out of a pipe, whose name says nothing."""
+    return ".parquet" if raw.startswith(b"PAR1") else ".xlsx" if raw.startswith(b"PK\x03\x04") else ".csv"
+
+
+def _read_csv(raw: bytes) -> pl.DataFrame:
     """All cells as text: types are our decision, not a guess from the first rows."""
-    raw = path.read_bytes()
     head = raw.split(b"\n", 1)[0]
     separator = ";" if head.count(b";") > head.count(b",") else ","
     try:
@@ -135,11 +147,11 @@ def _read_csv(path: Path) -> pl.DataFrame:
     return pl.read_csv(raw.removeprefix(b"\xef\xbb\xbf"), infer_schema=False, separator=separator)
 
 
-def _read_xlsx(path: Path) -> pl.DataFrame:
+def _read_xlsx(raw: bytes) -> pl.DataFrame:
     """All cells as text, sheet after sheet."""
     import fastexcel  # 10 MB of reader that a parquet or csv file does not need
 
-    book = fastexcel.read_excel(path)
+    book = fastexcel.read_excel(raw)
     sheets = [
         pl.DataFrame(book.load_sheet(name, dtypes="string")).with_columns(pl.lit(number, pl.Int32).alias(SHEET))
         for number, name in enumerate(book.sheet_names)

@@ -149,7 +149,8 @@ def test_the_first_and_the_last_time_of_the_bounds_are_accepted_at_both_doors(mo
     kind = COMMANDS["ExpectStock"]
     data = {"sku": "1", "location_id": "WH1", "purchase_order": "P", "quantity": 1, "expected_at": moment}
     intake = Intake(kind.topic)
-    for value in (in_avro(kind, data, occurred_at=moment), check(in_json(kind, data, id="d")).encode(CODEC)):
+    more = in_json(kind, {**data, "quantity": 2}, id="d")
+    for value in (in_avro(kind, data, occurred_at=moment), check(more).encode(CODEC)):
         assert isinstance(intake.send(value), Decided)
         assert intake.last()[0] in ("StockExpected", "ReceiptOverdue")
     text = "9000-12-31T23:59:59.999999Z" if moment == TIME_MAX else "1899-12-31T23:30:00-00:30"

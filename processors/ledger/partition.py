@@ -20,6 +20,7 @@ from events.chain import GENESIS, digest
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
 from events.form import flaws, has_bounded_times, in_words, is_bounded
 from events.refusal import CommandRefused
+from events.stock.facts import ReservationRefused
 from events.streams import STREAMS, About
 from events.values import ID_LENGTH_MAX, Id, UtcTime
 from runtime.kafka import murmur2_partition
@@ -30,6 +31,8 @@ SECONDS_PER_DAY = 86_400
 REUSED = "id_reused"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FACT_CLASSES = {name: row.data for name, row in FACTS.items()} | {"CommandRefused": CommandRefused}
+#: Facts that say no. A hold that was not to be had has a fact of its own, because the order that asked is told of it.
+_REFUSALS = (CommandRefused, ReservationRefused)
 _SCHEMA_OF_FACT = {row.data: row.schema for row in FACTS.values()} | {CommandRefused: REFUSAL_SCHEMA}
 #: Characters quoted of what was wrong with a command. Less hides the field's name, more is nobody's reading.
 MESSAGE_MAX = 1000
@@ -275,7 +278,7 @@ class PartitionLedger:
         about = About(record["channel"], record["occurred_at"], record["recorded_at"])
         stream.state = self._kind.evolve(stream.state, fact, about)
         stream.version = record["version"]
-        if not isinstance(fact, CommandRefused):
+        if not isinstance(fact, _REFUSALS):
             stream.state_version = stream.version
         self._remember(
             stream,
@@ -436,9 +439,10 @@ class PartitionLedger:
                 raise _TooLargeError(len(value))
             encoded.append(EncodedFact(key, value))
         # Nothing above changed the stream: a rule that raises leaves everything as it was.
+        changes = [number for number, fact in enumerate(facts, start=1) if not isinstance(fact, _REFUSALS)]
+        if changes:
+            stream.state_version = stream.version + changes[-1]
         stream.version += len(facts)
-        if not isinstance(facts[0], CommandRefused):  # which is always alone
-            stream.state_version = stream.version
         self._remember(
             stream,
             Answer(

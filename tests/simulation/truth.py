@@ -212,7 +212,7 @@ class Truth:
         stream = (topic, record["stream_id"])
         self._versions[stream] += 1
         must(record["version"] == self._versions[stream], "versions_have_no_gap", record)
-        if name != "CommandRefused":
+        if name not in ("CommandRefused", "ReservationRefused"):
             self._changed_at[stream] = record["version"]
         # Not by event_id, in which the stream's version is: a command decided twice would have two of them.
         command = (*stream, *(record[name] for name in ("channel", "command_id", "command_digest", "index")))

@@ -11,7 +11,7 @@ import typer
 
 from gateway.cli.context import fail, open_database
 from gateway.cli.terminal import grid, print_grid, print_json, say
-from projections.kpi.definitions import OPENABLE, PERFECT_ORDER_INDEX, PERFECT_ORDER_RATE
+from projections.kpi.definitions import LEFT_OTHERWISE, OPENABLE, PERFECT_ORDER_INDEX, PERFECT_ORDER_RATE
 from projections.kpi.opening import behind
 from projections.kpi.reader import kpis
 
@@ -73,16 +73,21 @@ def show_figures(figures: dict[str, Any]) -> None:
     """Print the figures as a table, each with what it was counted from and its ideal range; then the perfect order."""
     group_column = ("group",) if "groups" in figures else ()
     table = grid(*group_column, "figure", "value", "counted", "ideal", "", right=("value", "counted"))
-    perfect = figures["perfect_order"]
-    for group, several in figures.get("groups", {}).items():
-        for name, figure in several.items():
+    perfect, otherwise = figures["perfect_order"], figures[LEFT_OTHERWISE.name]
+    apart = otherwise.get("groups", {})
+    groups = figures.get("groups", {})
+    for group in sorted({**groups, **apart}):
+        for name, figure in groups.get(group, {}).items():
             table.add_row(group, name, *_figure_cells(figure))
+        if group in apart:
+            table.add_row(group, LEFT_OTHERWISE.name, *_figure_cells(apart[group]))
         if group in perfect.get("groups", {}):
             for cells in _perfect_rows(perfect["groups"][group]):
                 table.add_row(group, *cells)
     every = ["all"] if "groups" in figures else []
     for name, figure in figures["kpis"].items():
         table.add_row(*every, name, *_figure_cells(figure))
+    table.add_row(*every, LEFT_OTHERWISE.name, *_figure_cells(otherwise))
     for cells in _perfect_rows(perfect):
         table.add_row(*every, *cells)
     print_grid(table)

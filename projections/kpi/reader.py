@@ -21,6 +21,7 @@ from projections.kpi.definitions import (
     COMPONENTS,
     DEFINITIONS,
     DIMENSIONS,
+    LEFT_OTHERWISE,
     NOT_KNOWN,
     PERFECT_ORDER_INDEX,
     PERFECT_ORDER_RATE,
@@ -29,7 +30,7 @@ from projections.kpi.definitions import (
 )
 from projections.kpi.opening import IN_RANGE, bounds, group_of, interpreted, plain
 
-_READ = (*DEFINITIONS.values(), PERFECT_ORDER_RATE)
+_READ = (*DEFINITIONS.values(), PERFECT_ORDER_RATE, LEFT_OTHERWISE)
 
 
 def kpis(
@@ -41,7 +42,8 @@ def kpis(
 ) -> dict[str, Any]:
     """All figures of the days from `from_` to `to` (UTC, both included; null: no bound), as `kpi --json` prints them.
 
-    Keys: `kpis` {name: figure}, `perfect_order` (see `_perfect_order`), `as_of` (the latest moment the log has seen, or
+    Keys: `kpis` {name: figure}, `perfect_order` (see `_perfect_order`), `left_otherwise_than_planned` (a figure; with
+    `by` also its `groups`), `as_of` (the latest moment the log has seen, or
     null), `from`, `to`; with `by` also `by` and `groups` {group: {name: figure}}, where a figure appears when the
     dimension applies to it. A figure has `value` (null when the denominator is 0), `numerator`, `denominator`, `unit`,
     `ideal`, `ideal_met`, `definition`, `left_out` {reason: rows}, and extras of its own. For hours the numerator is the
@@ -59,10 +61,14 @@ def kpis(
     for row in sorted(rows, key=lambda row: row["grp"] or ""):
         (totals if row["total"] else groups.setdefault(row["grp"], {}))[row["name"]] = row
     # What is left out has a day, too, and often one on which nothing was counted.
+    otherwise = {
+        group: found.pop(LEFT_OTHERWISE.name) for group, found in groups.items() if LEFT_OTHERWISE.name in found
+    }
     groups = {group: found for group, found in groups.items() if any(row["denominator"] for row in found.values())}
     answer: dict[str, Any] = {
         "kpis": _figures(totals, DEFINITIONS.values(), as_of),
         "perfect_order": _perfect_order(totals[PERFECT_ORDER_RATE.name]),
+        LEFT_OTHERWISE.name: _figure(LEFT_OTHERWISE, totals[LEFT_OTHERWISE.name], as_of),
         "as_of": as_of,
         "from": from_.isoformat() if from_ else None,
         "to": to.isoformat() if to else None,
@@ -71,6 +77,9 @@ def kpis(
         applying = [one for one in DEFINITIONS.values() if by in one.applies_to]
         answer["by"] = by
         answer["groups"] = {group: _figures(found, applying, as_of) for group, found in groups.items()}
+        answer[LEFT_OTHERWISE.name]["groups"] = {
+            group: _figure(LEFT_OTHERWISE, row, as_of) for group, row in otherwise.items()
+        }
         if by in PERFECT_ORDER_RATE.applies_to:
             answer["perfect_order"]["groups"] = {
                 group: _perfect_order(found.get(PERFECT_ORDER_RATE.name, _nothing(PERFECT_ORDER_RATE)))

@@ -20,6 +20,7 @@ from events.orders.facts import OrderPlaced
 from events.promises import UnreadablePromiseError, promise_end
 from events.times import day_after, weeks_before
 from events.values import UtcTime
+from gateway.connectors.decimal_marks import DecimalMark
 from gateway.json_reading import BadJsonError, read_json
 from gateway.sources import read_source
 from processors.reactions.lookups import PACE_WEEKS, read_kept, read_load, read_places, read_router
@@ -290,12 +291,20 @@ def _actual(connection: psycopg.Connection[Any], period: Mapping[str, Any], plac
     return totals
 
 
-def retail_history(file: Path, first: date | None, last: date | None, promise_days: int | None, seed: int) -> History:
+def retail_history(
+    file: Path,
+    first: date | None,
+    last: date | None,
+    promise_days: int | None,
+    seed: int,
+    *,
+    decimal: DecimalMark | None = None,
+) -> History:
     """The orders of an Online Retail file with the simulated stock that `import online-retail` sends around them."""
     from gateway.connectors.online_retail import map_rows, read_file
     from gateway.connectors.online_retail_stock import late_deliveries, opening_stock
 
-    mapping = map_rows(read_file(file), from_=first, to=last)
+    mapping = map_rows(read_file(file), from_=first, to=last, decimal=decimal)
     stock: dict[str, dict[str, int]] = {}
     places: dict[str, Place] = {}
     for command in (*opening_stock(mapping, seed=seed), *late_deliveries(mapping, seed=seed)):

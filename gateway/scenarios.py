@@ -16,6 +16,7 @@ import psycopg
 from gateway import season
 from gateway.connectors import online_retail as retail
 from gateway.connectors import online_retail_stock as retail_stock
+from gateway.connectors.decimal_marks import DecimalMark
 from gateway.publishing import send_all
 from gateway.settling import Flight, Gauge, settle
 from processors.topics import ensure_topics
@@ -34,6 +35,10 @@ COUNTED_AFTER_DAYS = 45
 SETTLE_SECONDS_MAX = 1_800.0
 #: Without a move for this long nobody is working.
 STALL_SECONDS_MAX = 60.0
+#: Refused rows that are shown in words; `--json` has all.
+REFUSED_SHOWN = 10
+#: Of a refused row so many letters are shown: a broken one may be a whole file.
+ROW_SHOWN_LETTERS = 120
 
 #: Orders that have something to pick.
 _TO_PICK = ("allocated", "partially_allocated", "partially_shipped")
@@ -108,9 +113,17 @@ class Run:
 
 
 def import_online_retail(
-    run: Run, path: Path, *, from_: date | None, to: date | None, seed: int, peak: bool = False
+    run: Run,
+    path: Path,
+    *,
+    from_: date | None,
+    to: date | None,
+    seed: int,
+    peak: bool = False,
+    decimal: DecimalMark | None = None,
 ) -> dict[str, Any]:
     """A retailer's export through the ledger; the account of its rows. `peak`: by default the week with most sales.
+    Raises Fault for a file that cannot be read, or has no row on these days.
 
     Phases: stock, orders, what was missing, picking and carriers (simulated), returns and refunds, counts (simulated).
     """
@@ -118,10 +131,12 @@ def import_online_retail(
         frame = retail.read_file(path)
         bar.reach(frame.height)
         if peak and from_ is None and to is None:
-            from_, to = retail.peak_slice(frame)
+            from_, to = retail.peak_slice(frame, decimal=decimal)
         bar.say("mapping rows to commands")
-        mapping = retail.map_rows(frame, from_=from_, to=to)
+        mapping = retail.map_rows(frame, from_=from_, to=to, decimal=decimal)
     del frame
+    if not mapping.account.rows_read:
+        raise _nothing_in(path, mapping.account.rows_outside_slice, from_, to)
     run.phase("opening stock (simulated)", retail_stock.opening_stock(mapping, seed=seed))
     run.phase("orders", with_promise(mapping.orders(), PROMISE_DAYS), mapping.order_rows.height)
     run.phase(
@@ -133,12 +148,37 @@ def import_online_retail(
     skus = set(mapping.line_rows["sku"])
     rows = [row for row in read_inventory(run.connection) if row["on_hand"] >= 0 and row["sku"] in skus]
     run.connection.rollback()
-    # After the last parcel of the slice has moved: a count is compared with the record as of its own time.
-    assert mapping.last_date is not None, "a slice with commands has a last day"
-    at = datetime.combine(mapping.last_date + timedelta(days=COUNTED_AFTER_DAYS), datetime.min.time(), UTC)
-    run.phase("cycle counts (simulated)", retail_stock.cycle_counts(rows, seed=seed, at=at))
+    # After the last parcel of the slice has moved: a count is compared with the record as of its own time. Without a
+    # date all rows were refused, and there is nothing to count.
+    if mapping.last_date is not None:
+        at = datetime.combine(mapping.last_date + timedelta(days=COUNTED_AFTER_DAYS), datetime.min.time(), UTC)
+        run.phase("cycle counts (simulated)", retail_stock.cycle_counts(rows, seed=seed, at=at))
     made_up = f"simulated: stock, picking, carriers, counts, and promises ({PROMISE_DAYS} days after each order)"
-    return {**mapping.as_dict(), "simulated": made_up, "text": f"{mapping.render_account()}\n{made_up}"}
+    refused = list(mapping.refused_rows())
+    return {
+        **mapping.as_dict(),
+        "refused_rows": refused,
+        "simulated": made_up,
+        "text": "\n".join([mapping.render_account(), *map(_refused_row, refused[:REFUSED_SHOWN]), made_up]),
+    }
+
+
+def _nothing_in(path: Path, rows: int, from_: date | None, to: date | None) -> Fault:
+    if not rows:
+        return Fault("there is nothing to import", f"{path.name} has a header and no rows", "name a file with rows")
+    return Fault(
+        "there is nothing to import",
+        f"none of the {rows:,} rows of {path.name} lies between {from_ or 'its first day'} and {to or 'its last'}",
+        "choose other days: --from is the first one, --to the last",
+    )
+
+
+def _refused_row(row: dict[str, Any]) -> str:
+    """`line 7: quantity is 0 … (536365 85048 …)`; a row of a workbook is counted from its first one."""
+    where = f"row {row['row'] + 1}" if row["line"] is None else f"line {row['line']}"
+    cells = (row["invoice"], row["sku"], row["description"], row["quantity"], row["price"])
+    shown = row["broken"] or "  ".join(str(cell) for cell in cells if cell is not None)
+    return f"{where} refused, {row['reason']}: {shown[:ROW_SHOWN_LETTERS]}"
 
 
 def simulate(run: Run, *, orders: int, seed: int, surge: float) -> dict[str, Any]:

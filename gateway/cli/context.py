@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, datetime
 from typing import Any, NoReturn
 
 import psycopg
@@ -28,6 +29,14 @@ def fail(what: str, detail: str = "", hint: str = "") -> NoReturn:
     """Say on stderr what happened, the detail and what to do; exit status 1."""
     say_fault(Fault(what, detail, hint))
     raise typer.Exit(1)
+
+
+def days(from_: datetime | None, to: datetime | None) -> tuple[date | None, date | None]:
+    """The days of --from and --to, both included; ends the command where they are the wrong way round."""
+    first, last = (value and value.date() for value in (from_, to))
+    if first and last and last < first:
+        fail("the days are the wrong way round", f"--from {first} is after --to {last}", "exchange them")
+    return first, last
 
 
 @contextmanager

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import signal
 import time
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import psycopg
 import typer
 
+from gateway.cli.context import days
 from gateway.cli.interrupt import by_interrupt
 from gateway.cli.terminal import print_json, say
+from gateway.cli.writing import Decimal
+from gateway.connectors.decimal_marks import DecimalMark
 from runtime.postgres import connect
 from runtime.process import Workers
 from runtime.progress import progress
@@ -48,12 +51,14 @@ def demo_command(
     to: Annotated[
         datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day of --data, included.")
     ] = None,
+    decimal: Decimal = None,
     orders: Annotated[int, typer.Option(min=1, help="Orders of the simulated season.")] = DEMO_ORDERS,
     seed: Annotated[int, typer.Option(help="The same seed gives the same commands.")] = DEMO_SEED,
     serve: Annotated[bool, typer.Option("--serve", help="Stay up with the API until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
     """Start everything, run real orders (--data) or a simulated season through it, show what came of it, verify."""
+    first, last = days(from_, to)
     settings = Settings()
     # A Ctrl-C, or the end of the terminal, must come by here on its way out: workers and services are ours to stop.
     by_interrupt(signal.SIGTERM, signal.SIGHUP)
@@ -69,7 +74,7 @@ def demo_command(
             names = (*DEMO_WORKERS, *(("api",) if serve else ()))
             workers.start("workers", ["run", "--only", ",".join(names)], log=logs / "workers.log")
             ready = time.monotonic()
-            done = _go(data, from_, to, orders=orders, seed=seed)
+            done = _go(data, first, last, orders=orders, seed=seed, decimal=decimal)
             if not serve:
                 workers.stop()  # all is settled; what follows only reads, and has the machine to itself
             shown = _look(services, done, seconds=time.monotonic() - ready)
@@ -98,7 +103,9 @@ def _serve(workers: Workers) -> None:
     workers.wait()
 
 
-def _go(data: Path | None, from_: datetime | None, to: datetime | None, *, orders: int, seed: int) -> dict[str, Any]:
+def _go(
+    data: Path | None, from_: date | None, to: date | None, *, orders: int, seed: int, decimal: DecimalMark | None
+) -> dict[str, Any]:
     from gateway.cli.writing import run_import, run_simulation
     from gateway.connectors.online_retail import CHANNEL
 
@@ -108,7 +115,7 @@ def _go(data: Path | None, from_: datetime | None, to: datetime | None, *, order
             "channels": "simulated-%",
             **run_simulation(orders=orders, seed=seed, surge=10.0),
         }
-    done = run_import(data, from_, to, seed=seed, peak=True)
+    done = run_import(data, from_, to, seed=seed, peak=True, decimal=decimal)
     return {"source": f"{data.name} (real orders)", "channels": CHANNEL, **done}
 
 

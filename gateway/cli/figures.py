@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.context import fail, open_database
+from gateway.cli.context import days, fail, open_database
 from gateway.cli.terminal import grid, print_grid, print_json, say
 from projections.kpi.definitions import LEFT_OTHERWISE, OPENABLE, PERFECT_ORDER_INDEX, PERFECT_ORDER_RATE
 from projections.kpi.opening import behind
@@ -48,9 +48,7 @@ def kpi_command(
 
     By carrier or location the case is a parcel: on_time_parcel_rate, left_otherwise_than_planned.
     """
-    first, last = _day(from_), _day(to)
-    if first and last and last < first:
-        fail("the days are the wrong way round", f"--from {first} is after --to {last}", "exchange them")
+    first, last = days(from_, to)
     if orders is None and (group is not None or limit is not None):
         option = "--group" if group is not None else "--limit"
         fail(f"{option} needs --orders", "it chooses among the rows behind a figure", "name the figure: --orders NAME")
@@ -63,10 +61,6 @@ def kpi_command(
         print_json(figures)
     else:
         show_figures(figures)
-
-
-def _day(value: datetime | None) -> date | None:
-    return value.date() if value else None
 
 
 def show_figures(figures: dict[str, Any]) -> None:

@@ -9,9 +9,10 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from gateway.cli.context import fail, open_database
+from gateway.cli.context import days, fail, open_database
 from gateway.cli.rules import read_file
 from gateway.cli.terminal import grid, print_grid, print_json, say
+from gateway.cli.writing import Decimal
 from gateway.routing import (
     History,
     Now,
@@ -210,18 +211,17 @@ def what_if_command(
         typer.Option(help="An Online Retail file instead of the ledger's tables, with simulated stock around it."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the simulated stock around --data.")] = 1,
+    decimal: Decimal = None,
     as_json: Json = False,
 ) -> None:
     """Route a period's orders again under other rules: parcels, cost and late orders, and the difference."""
     tried = Router(read_file(rules)[0])
     known = None if against is None else Router(read_file(against)[0])
-    first, last = _day(from_), _day(to)
-    if first and last and last < first:
-        fail("the days are the wrong way round", f"--from {first} is after --to {last}", "exchange them")
+    first, last = days(from_, to)
     if data is not None:
         if not data.exists():
             fail("there is nothing to route again", f"{data} is no file", "name an Online Retail file")
-        history = retail_history(data, first, last, promise_days, seed)
+        history = retail_history(data, first, last, promise_days, seed, decimal=decimal)
         base = known or default_router()
     else:
         with open_database() as connection:
@@ -309,7 +309,3 @@ def _show_comparison(history: History, runs: list[_Run], promise_days: int | Non
 def _amount(name: str, value: int, *, sign: bool = False) -> str:
     plus = "+" if sign else ""
     return f"{value / 100:{plus},.2f}" if name == "cost_minor" else f"{value:{plus},}"
-
-
-def _day(value: datetime | None) -> date | None:
-    return value.date() if value else None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.context import fail
+from gateway.cli.context import days
 from gateway.cli.terminal import print_json, say
+from gateway.connectors.decimal_marks import DecimalMark
 from gateway.sources import open_source
 from runtime.postgres import connect
 from runtime.progress import progress
@@ -18,6 +19,11 @@ from runtime.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same commands.")]
+
+Decimal = Annotated[
+    DecimalMark | None,
+    typer.Option(help="The file's decimal mark, where its numbers can be read in two ways (1,800)."),
+]
 
 #: Rejections shown in words; `--json` has all.
 SHOWN_MAX = 20
@@ -96,10 +102,12 @@ def import_command(
     from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day, included.")] = None,
     to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day, included.")] = None,
     seed: Seed = 1,
+    decimal: Decimal = None,
     as_json: Json = False,
 ) -> None:
     """Import a file in the layout of UCI Online Retail (I or II); every row is accounted for once."""
-    account = run_import(file, from_, to, seed=seed)
+    first, last = days(from_, to)
+    account = run_import(file, first, last, seed=seed, decimal=decimal)
     if as_json:
         print_json({key: value for key, value in account.items() if key != "text"})
     else:
@@ -107,22 +115,22 @@ def import_command(
 
 
 def run_import(
-    file: Path, from_: datetime | None, to: datetime | None, *, seed: int, peak: bool = False
+    file: Path,
+    from_: date | None,
+    to: date | None,
+    *,
+    seed: int,
+    peak: bool = False,
+    decimal: DecimalMark | None = None,
 ) -> dict[str, Any]:
     """The import with running workers; used by `demo` too. The account, with the phases of the run."""
-    from gateway.connectors.unreadable import UnreadableSource
     from gateway.scenarios import Run, import_online_retail
 
     settings = Settings()
     services = find_services(settings)
     with connect(services, "import") as connection:
         run = Run(settings, services, connection)
-        try:
-            account = import_online_retail(
-                run, file, from_=from_.date() if from_ else None, to=to.date() if to else None, seed=seed, peak=peak
-            )
-        except UnreadableSource as error:
-            fail(error.what, error.detail, error.hint)
+        account = import_online_retail(run, file, from_=from_, to=to, seed=seed, peak=peak, decimal=decimal)
     return {**account, "phases": [phase._asdict() for phase in run.phases]}
 
 

@@ -39,11 +39,13 @@ from typing import Any, Final, TypeAlias
 
 import polars as pl
 
+from gateway.connectors.decimal_marks import DecimalMark
 from gateway.connectors.online_retail_account import PLACES, Account
 from gateway.connectors.online_retail_codes import COUNTRIES, TIME_ZONES, UNKNOWN_COUNTRY, USUAL_STOCK_CODE_PATTERN
-from gateway.connectors.online_retail_file import canonical, exact_pence, read_file
+from gateway.connectors.online_retail_file import canonical, read_file
 from gateway.connectors.online_retail_returns import Piece, match_cancellations
 from gateway.connectors.online_retail_rows import REFUSALS, classify
+from gateway.connectors.unreadable import UnreadableSource
 
 __all__ = ["CHANNEL", "MAIN_LOCATION", "ORDER_PREFIX", "Command", "Mapping", "map_rows", "peak_slice", "read_file"]
 
@@ -68,8 +70,9 @@ class Mapping:
     """What a file, or a slice of it, comes to. Big parts stay tables; commands are made as they are asked for.
 
     `order_rows`: order, invoice, at, customer, country. `line_rows`: order, number, sku, quantity, unit_price_minor,
-    at. `charge_rows`: order, sku, amount_minor, description. `refused`: row, invoice, sku, description, quantity,
-    price, why. `first_date`, `last_date`: local dates of the first and last row read, None when there is none.
+    at. `charge_rows`: order, sku, amount_minor, description. `refused`: row, line, invoice, sku, description,
+    quantity, price, broken, why. `first_date`, `last_date`: local dates of the first and last row read, None when there
+    is none.
     """
 
     order_rows: pl.DataFrame
@@ -113,8 +116,8 @@ class Mapping:
         return (command for _, _, _, command in merge(*ranked, key=lambda item: item[:3]))
 
     def refused_rows(self) -> Iterator[dict[str, Any]]:
-        """The refused rows with `row` (from 0), what stands in it, `why` (a key of REFUSALS) and `reason` (a
-        sentence)."""
+        """The refused rows with `row` (from 0), `line` (of a csv, from 1), what stands in it, `why` (a key of REFUSALS)
+        and `reason` (a sentence)."""
         for row in self.refused.iter_rows(named=True):
             yield {**row, "reason": REFUSALS[row["why"]]}
 
@@ -128,13 +131,15 @@ class Mapping:
         return self.account.render()
 
 
-def map_rows(frame: pl.DataFrame, *, from_: date | None = None, to: date | None = None) -> Mapping:
+def map_rows(
+    frame: pl.DataFrame, *, from_: date | None = None, to: date | None = None, decimal: DecimalMark | None = None
+) -> Mapping:
     """The mapping of a raw frame as `read_file` gives it, invoices of the local dates `from_` to `to` (both inclusive).
 
-    Raises `UnreadableSource` for a missing column or a date column that fits no known format; a bad cell only refuses
-    its row.
+    `decimal` is the decimal mark, where the file leaves it in doubt. Raises `UnreadableSource` for a missing column, a
+    date column that fits no known format and numbers in doubt; a bad cell only refuses its row.
     """
-    rows = classify(canonical(frame))
+    rows = classify(canonical(frame, decimal))
     orders = _orders_of(rows)
     rows = rows.join(
         orders.select("invoice", "sheet", "order"), on=["invoice", "sheet"], how="left", maintain_order="left"
@@ -156,7 +161,15 @@ def map_rows(frame: pl.DataFrame, *, from_: date | None = None, to: date | None 
         refund_commands=tuple(_by_time(_refund_commands(rows_inside, pieces, invoices))),
         adjustment_commands=tuple(_by_time(_adjust_stock(rows_inside.filter(place="adjustments")))),
         refused=rows_inside.filter(place="refused").select(
-            "row", "invoice", "sku", "description", "quantity", pl.col("price_text").alias("price"), "why"
+            "row",
+            "line",
+            "invoice",
+            "sku",
+            "description",
+            "quantity",
+            pl.col("price_text").alias("price"),
+            "broken",
+            "why",
         ),
         account=_account(rows_inside, orders_inside, rows.height - rows_inside.height),
         first_date=dates[0] if dates.len() else None,
@@ -164,15 +177,19 @@ def map_rows(frame: pl.DataFrame, *, from_: date | None = None, to: date | None 
     )
 
 
-def peak_slice(frame: pl.DataFrame) -> tuple[date, date]:
+def peak_slice(frame: pl.DataFrame, *, decimal: DecimalMark | None = None) -> tuple[date, date]:
     """First and last of the 7 consecutive local days with most sales invoices; the earliest such days, if several have
     as many.
 
-    Raises `UnreadableSource` as `map_rows` does, and ValueError when the file holds no order at all.
+    Raises `UnreadableSource` as `map_rows` does, and when the file holds no order at all.
     """
-    orders = _orders_of(classify(canonical(frame)))
+    orders = _orders_of(classify(canonical(frame, decimal)))
     if not orders.height:
-        raise ValueError("a file without any order has no peak")
+        raise UnreadableSource(
+            "the file has no order",
+            f"none of its {frame.height:,} rows is a line or a charge of a sale",
+            "`order-ledger import online-retail FILE` shows why each row was refused",
+        )
     per_day: dict[date, int] = dict(orders.group_by("local_date").len().iter_rows())
     week = [timedelta(days=day) for day in range(7)]
     # The best window can always be moved to start on a day with orders: a day without adds nothing.
@@ -376,7 +393,7 @@ def _ranked(part: Iterator[Command], rank: int) -> Iterator[tuple[str, int, int,
 
 def _account(rows: pl.DataFrame, orders: pl.DataFrame, outside: int) -> Account:
     # A cell out of bounds says nothing about units or money, and would overflow their sums.
-    readable = pl.col("why") != "unreadable_cell"
+    readable = ~pl.col("why").is_in(["unreadable_cell", "broken_row"])
     counted = rows.group_by("place", "why").agg(
         pl.len().alias("rows"),
         pl.col("quantity").filter(readable).sum().alias("units"),
@@ -388,8 +405,8 @@ def _account(rows: pl.DataFrame, orders: pl.DataFrame, outside: int) -> Account:
         of_which[place][why] = count
         units[place] += pieces
         value[place] += worth
-    rounded = rows.filter(readable, "price_rounded").select("price_text", "unit_price_minor", "quantity").rows()
-    left_out = [((exact_pence(text) or Decimal(0)) - minor) * pieces for text, minor, pieces in rounded]
+    rounded = rows.filter(readable, pl.col("pence_left_out").is_not_null()).select("pence_left_out", "quantity").rows()
+    left_out = [Decimal(pence) * pieces for pence, pieces in rounded]
     countries = orders.filter(~pl.col("country").is_in(list(COUNTRIES))).group_by("country").len().sort("country")
     goods = rows.filter(~pl.col("service") & pl.col("place").is_in(["lines", "returns", "adjustments"]))
     unusual = goods.filter(~pl.col("sku").str.contains(USUAL_STOCK_CODE_PATTERN)).get_column("sku")
@@ -403,6 +420,7 @@ def _account(rows: pl.DataFrame, orders: pl.DataFrame, outside: int) -> Account:
         adjustments=of_which["adjustments"],
         refused=of_which["refused"],
         rows_outside_slice=outside,
+        rows_over_several_lines=rows.filter(pl.col("lines") > 1).height,
         orders=orders.height,
         orders_without_lines=orders.height - int(orders.get_column("with_lines").sum()),
         orders_of_guests=orders.get_column("customer").null_count(),

@@ -30,6 +30,7 @@ class Account:
     adjustments: dict[str, int]
     refused: dict[str, int]
     rows_outside_slice: int
+    rows_over_several_lines: int
     orders: int
     orders_without_lines: int
     orders_of_guests: int
@@ -60,6 +61,7 @@ class Account:
         return {
             "rows_read": self.rows_read,
             "rows_outside_slice": self.rows_outside_slice,
+            "rows_over_several_lines": self.rows_over_several_lines,
             **{
                 place: {
                     "rows": self.rows[place],
@@ -99,6 +101,8 @@ class Account:
         out.append(f"{'prices rounded to whole pence':<44}{self.price_rounded_rows:>10,}  {rounding}")
         if self.rows_outside_slice:
             out.append(f"{'rows of the file outside the slice':<44}{self.rows_outside_slice:>10,}")
+        if self.rows_over_several_lines:
+            out.append(f"{'rows that take up several lines of the csv':<44}{self.rows_over_several_lines:>10,}")
         for name, rows in self.unknown_countries.items():
             out.append(f"{'country without a code: ' + name:<44}{rows:>10,}")
         return "\n".join(out)

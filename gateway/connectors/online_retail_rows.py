@@ -1,6 +1,7 @@
 """Deciding where each row of Online Retail II belongs: a column `place` and a column `why`, first rule that fits.
 
     invoice      row                                                place         why
+    any          a csv line without the columns of the header       refused       broken_row
     any          a cell missing or no number, price beyond bounds   refused       unreadable_cell
     any          already on an earlier sheet of the workbook        refused       invoice_on_earlier_sheet
     A…           bad debt: an entry of the books, no order          refused       bad_debt
@@ -44,7 +45,14 @@ AMOUNT_MAX_MINOR: Final = 10**12
 CODE_LETTERS_MAX: Final = 100
 """Of an invoice, a code, a customer: ids are made from them, and the ledger takes ids of at most 200 letters."""
 
+TEXT_LETTERS_MAX: Final = 1_000
+"""Of a description, which becomes part of a reason; the ledger takes texts of at most 4,000 letters."""
+
+YEARS: Final = (1970, 2100)
+"""A date outside is a slip, or another calendar; and a simulated warehouse works some weeks before and after."""
+
 REFUSALS: Final[dict[str, str]] = {
+    "broken_row": "the line does not have the columns of the header; a stray quote mark or separator does that",
     "unreadable_cell": "invoice, code, quantity, date or price is missing, no such thing, or out of bounds",
     "invoice_on_earlier_sheet": "the same invoice stands on an earlier sheet of the workbook",
     "bad_debt": "an 'A' invoice writes off bad debt: an entry of the books, not an order",
@@ -67,20 +75,28 @@ def classify(table: pl.DataFrame) -> pl.DataFrame:
     (quantity x unit price, signed as in the file), place, why; customer and country become those of the invoice.
     """
     one_invoice = ["invoice", "sheet"]
-    rows = table.with_columns(
-        pl.int_range(1, pl.len() + 1).over(one_invoice).alias("number"),
-        pl.col("local_at").min().over(one_invoice).alias("local_at"),
-        pl.col("customer").drop_nulls().first().over(one_invoice).alias("customer"),
-        pl.col("country").drop_nulls().first().over(one_invoice).fill_null("Unspecified").alias("country"),
-        pl.col("sku").str.contains(SERVICE_CODE_PATTERN).fill_null(value=False).alias("service"),
-        (pl.col("sheet") > pl.col("sheet").min().over("invoice")).alias("repeated"),
-        _readable().alias("readable"),
-    ).with_columns(
-        _utc(pl.col("local_at")).alias("at"),
-        pl.col("local_at").dt.date().alias("local_date"),
-        pl.when("readable").then(pl.col("quantity") * pl.col("unit_price_minor")).otherwise(0).alias("amount_minor"),
-        pl.col("invoice").str.contains(r"^\d+$").fill_null(value=False).alias("sale"),
-        pl.col("invoice").str.contains(r"^C\d+$").fill_null(value=False).alias("cancellation"),
+    dated = pl.when(pl.col("local_at").dt.year().is_between(*YEARS)).then("local_at").alias("local_at")
+    rows = (
+        table.with_columns(dated)
+        .with_columns(
+            pl.int_range(1, pl.len() + 1).over(one_invoice).alias("number"),
+            pl.col("local_at").min().over(one_invoice).alias("local_at"),
+            pl.col("customer").drop_nulls().first().over(one_invoice).alias("customer"),
+            pl.col("country").drop_nulls().first().over(one_invoice).fill_null("Unspecified").alias("country"),
+            pl.col("sku").str.contains(SERVICE_CODE_PATTERN).fill_null(value=False).alias("service"),
+            (pl.col("sheet") > pl.col("sheet").min().over("invoice")).alias("repeated"),
+            _readable().alias("readable"),
+        )
+        .with_columns(
+            _utc(pl.col("local_at")).alias("at"),
+            pl.col("local_at").dt.date().alias("local_date"),
+            pl.when("readable")
+            .then(pl.col("quantity") * pl.col("unit_price_minor"))
+            .otherwise(0)
+            .alias("amount_minor"),
+            pl.col("invoice").str.contains(r"^\d+$").fill_null(value=False).alias("sale"),
+            pl.col("invoice").str.contains(r"^C\d+$").fill_null(value=False).alias("cancellation"),
+        )
     )
     price, quantity = pl.col("unit_price_minor"), pl.col("quantity")
     goods_line = ~pl.col("service") & (quantity > 0) & (price >= 0) & ~_found()
@@ -88,7 +104,9 @@ def classify(table: pl.DataFrame) -> pl.DataFrame:
     return (
         rows.with_columns(something.any().over(one_invoice).alias("something"))
         .with_columns(
-            pl.when(~pl.col("readable"))
+            pl.when(pl.col("broken").is_not_null())
+            .then(pl.lit("refused/broken_row"))
+            .when(~pl.col("readable"))
             .then(pl.lit("refused/unreadable_cell"))
             .when("repeated")
             .then(pl.lit("refused/invoice_on_earlier_sheet"))
@@ -132,12 +150,19 @@ def _readable() -> pl.Expr:
     cells = ("invoice", "sku", "quantity", "local_at", "unit_price_minor")
     present = pl.all_horizontal(pl.col(cell).is_not_null() for cell in cells)
     short = pl.all_horizontal(
-        pl.col(code).fill_null("").str.len_chars() <= CODE_LETTERS_MAX for code in ("invoice", "sku", "customer")
+        pl.col(code).fill_null("").str.len_chars() <= letters
+        for code, letters in (
+            *((code, CODE_LETTERS_MAX) for code in ("invoice", "sku", "customer")),
+            ("description", TEXT_LETTERS_MAX),
+        )
     )
+    texts = ("invoice", "sku", "customer", "description", "country")
+    # PostgreSQL stores no NUL, so the ledger takes none.
+    storable = ~pl.any_horizontal(pl.col(text).fill_null("").str.contains("\0", literal=True) for text in texts)
     quantity = pl.col("quantity").is_between(-QUANTITY_MAX, QUANTITY_MAX).fill_null(value=False)
     # Multiplied only where the quantity is in bounds: 64 bits wrap round in silence.
     amount = pl.when(quantity).then(pl.col("quantity") * pl.col("unit_price_minor")).fill_null(0)
-    return present & short & quantity & amount.is_between(-AMOUNT_MAX_MINOR, AMOUNT_MAX_MINOR)
+    return present & short & storable & quantity & amount.is_between(-AMOUNT_MAX_MINOR, AMOUNT_MAX_MINOR)
 
 
 def _found() -> pl.Expr:

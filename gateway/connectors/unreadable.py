@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
+from runtime.errors import Fault
 
-class UnreadableSource(Exception):
-    """A file that no command can be made from; `what` happened, the `detail`, and a `hint` what to do."""
 
-    def __init__(self, what: str, detail: str, hint: str) -> None:
-        super().__init__(f"{what}: {detail} ({hint})")
-        self.what = what
-        self.detail = detail
-        self.hint = hint
+class UnreadableSource(Fault):
+    """A file that no command can be made from."""

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.commands import check
 from gateway.connectors.online_retail import map_rows
 from gateway.connectors.online_retail_stock import late_deliveries, opening_stock
 from tests.gateway.online_retail_builders import (
@@ -21,13 +22,15 @@ from tests.gateway.online_retail_builders import (
 ROWS = st.builds(
     row,
     invoice=st.sampled_from(["500001", "500002", "500003", "C500001", "C500002", "A500001", "X", None]),
-    sku=st.sampled_from(["85048", "85048", "22041", "PADS", "POST", "M", "D", "odd code", None]),
+    sku=st.sampled_from(["85048", "85048", "22041", "PADS", "POST", "M", "D", "odd code", "N\0L", "x" * 101, None]),
     quantity=st.one_of(st.integers(-12, 12), st.none(), st.just(2**63 - 1)),
     price=st.one_of(st.sampled_from([0.0, 2.0, 2.55, 0.001, -1.0]), st.floats(), st.none()),
-    at=st.sampled_from(["2010-02-01 10:00:00", "2010-02-02 10:00:00", "2010-03-28 01:30:00", None]),
+    at=st.sampled_from(
+        ["2010-02-01 10:00:00", "2010-02-02 10:00:00", "2010-03-28 01:30:00", "9999-12-31 23:59:59", None]
+    ),
     customer=st.sampled_from([13085.0, 17000.0, None]),
     country=st.sampled_from(["United Kingdom", "EIRE", "Unspecified", "Atlantis"]),
-    text=st.sampled_from(["GLASS BALL", "found", None]),
+    text=st.sampled_from(["GLASS BALL", "found", "N\0L", "\u202e\n\t", "long " * 900, None]),
 )
 
 
@@ -68,6 +71,7 @@ def test_every_command_is_one_the_ledger_takes_and_no_order_is_overdrawn(rows: l
     worth, sold = Counter[str](), Counter[tuple[str, str]]()
     for command in commands:
         check_against_the_ledgers_types(command)
+        check(command)
         data = command["data"]
         if command["command"] == "PlaceOrder":
             worth[data["order_id"]] += sum(line["quantity"] * line["unit_price_minor"] for line in data["lines"])

@@ -38,6 +38,8 @@ def open_source(name: str | Path) -> Iterator[BinaryIO]:
     """The bytes, unpacked. Raises Fault where it cannot be opened, and from `read` where it breaks later."""
     name = str(name)
     if name == STDIN:
+        if sys.stdin is None:
+            raise Fault("stdin cannot be read", "it is closed", _NAME_A_FILE)
         yield _told(sys.stdin.buffer, "stdin")  # it is not ours to close
         return
     try:

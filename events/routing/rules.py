@@ -59,6 +59,14 @@ _AT = re.compile(r" - at (?:`key` in )?`(?P<path>[^`]*)`$")
 _WORD = re.compile(r"Invalid enum value '(?P<word>[^']*)'")
 
 
+#: A parser goes as deep as its stack allows, which is not the same in each process; decisions must be.
+DEPTH_MAX = 20
+_BRACKETS = re.compile(
+    r'''"""(?:\\.|[^\\])*?"""|\'{3}.*?\'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|#[^\n]*|(?P<open>[\[{])|(?P<close>[\]}])''',
+    re.DOTALL,
+)
+
+
 class RulesError(ValueError):
     """A rule file that cannot be used: `detail` begins with the place, `hint` says what to do."""
 
@@ -70,6 +78,8 @@ class RulesError(ValueError):
 
 def read_rules(text: str) -> RuleBook:
     """The rules of a file's text. Raises RulesError."""
+    if _depth(text) > DEPTH_MAX:
+        raise RulesError(f"brackets stand in each other more than {DEPTH_MAX} deep", "rules need no more than a few")
     try:
         document = tomllib.loads(text.removeprefix("\N{BYTE ORDER MARK}"))
         nul = holds_nul(document)
@@ -90,6 +100,15 @@ def read_rules(text: str) -> RuleBook:
     for check in (_check_names, _check_reach, _check_measures, _check_limits, _check_fallbacks, _check_transit):
         check(book, lambda path, what, hint: RulesError(f"{_place(text, document, path)}: {what}", hint))
     return book
+
+
+def _depth(text: str) -> int:
+    """How many brackets stand in each other at most; those in texts and comments are letters."""
+    depth = deepest = 0
+    for found in _BRACKETS.finditer(text):
+        depth += (found["open"] is not None) - (found["close"] is not None)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 _Wrong = Callable[[str, str, str], RulesError]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 import psycopg
 import typer
@@ -50,11 +51,15 @@ for add in (
 
 def main() -> None:
     """Run the command; a fault that a person can mend ends as three lines on stderr and exit status 1."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal may not know a letter of an order. It is shown the letter's number then.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     setup_logging()
     try:
         _refuse_what_is_no_text(sys.argv[1:])
         with interruptible():
-            app()
+            _run_and_flush()
     except Fault as fault:
         say_fault(fault)
         sys.exit(1)
@@ -62,20 +67,38 @@ def main() -> None:
         hint = "`order-ledger status` shows what runs, `order-ledger doctor` what is wrong"
         say_fault(Fault("Kafka could not do what was asked", str(error.args[0]), hint))
         sys.exit(1)
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
         hint = "`order-ledger status` shows what runs; check ORDER_LEDGER_POSTGRES where it is set"
-        say_fault(Fault("PostgreSQL does not answer", str(error).strip(), hint))
+        what = "does not answer" if isinstance(error, psycopg.OperationalError) else "could not do what was asked"
+        say_fault(Fault(f"PostgreSQL {what}", str(error).strip(), hint))
         sys.exit(1)
     except ValidationError as error:  # only settings are read by pydantic on this way
         say_fault(wrong_setting(error))
+        sys.exit(1)
+    except OSError as error:
+        hint = "check the path, the rights on it, and the space on its disk"
+        say_fault(Fault("the operating system refused a file", str(error), hint))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
+def _run_and_flush() -> None:
+    """Run the command. What it printed is written before it counts as done: a full disk shows only then."""
+    try:
+        app()
+    except SystemExit:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        raise
+
+
 def _refuse_what_is_no_text(arguments: Sequence[str]) -> None:
-    """Python hands bytes that are no UTF-8 on as lone surrogates, which no service takes. Raises Fault."""
+    """Python hands bytes that are no UTF-8 on as lone surrogates, which no service takes; nor does any take a NUL.
+    Raises Fault."""
     for argument in arguments:
+        if "\0" in argument:
+            raise Fault("an argument holds a NUL character", ascii(argument), "leave it out")
         try:
             argument.encode()
         except UnicodeEncodeError:

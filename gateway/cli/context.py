@@ -6,6 +6,7 @@ with open_database() as connection:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -21,6 +22,11 @@ from runtime.postgres import connect
 from runtime.services import Services, embedded
 from runtime.settings import Settings
 
+#: What PostgreSQL counts to: more rows than this cannot be asked for.
+LIMIT_MAX = 2**63 - 1
+#: Seeds become part of ids, which have an end.
+SEED_MAX = 2**63 - 1
+
 #: How all commands name themselves in `pg_stat_activity`.
 _APPLICATION = "cli"
 
@@ -29,6 +35,13 @@ def fail(what: str, detail: str = "", hint: str = "") -> NoReturn:
     """Say on stderr what happened, the detail and what to do; exit status 1."""
     say_fault(Fault(what, detail, hint))
     raise typer.Exit(1)
+
+
+def finite(value: float) -> float:
+    """The number itself; for an option, whose bounds NaN is within."""
+    if math.isnan(value) or math.isinf(value):
+        raise typer.BadParameter(f"{value} is no number of this kind.")
+    return value
 
 
 def days(from_: datetime | None, to: datetime | None) -> tuple[date | None, date | None]:

@@ -14,7 +14,7 @@ import typer
 from gateway.cli.context import days
 from gateway.cli.interrupt import by_interrupt
 from gateway.cli.terminal import print_json, say
-from gateway.cli.writing import Decimal
+from gateway.cli.writing import Decimal, Orders, Seed
 from gateway.connectors.decimal_marks import DecimalMark
 from runtime.postgres import connect
 from runtime.process import Workers
@@ -52,8 +52,8 @@ def demo_command(
         datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day of --data, included.")
     ] = None,
     decimal: Decimal = None,
-    orders: Annotated[int, typer.Option(min=1, help="Orders of the simulated season.")] = DEMO_ORDERS,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same commands.")] = DEMO_SEED,
+    orders: Orders = DEMO_ORDERS,
+    seed: Seed = DEMO_SEED,
     serve: Annotated[bool, typer.Option("--serve", help="Stay up with the API until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:

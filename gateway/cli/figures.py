@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.context import days, fail, open_database
+from gateway.cli.context import LIMIT_MAX, days, fail, open_database
 from gateway.cli.terminal import grid, print_grid, print_json, say
 from projections.kpi.definitions import LEFT_OTHERWISE, OPENABLE, PERFECT_ORDER_INDEX, PERFECT_ORDER_RATE
 from projections.kpi.opening import behind
@@ -41,7 +41,9 @@ def kpi_command(
         typer.Option(metavar="NAME", help="Show what a figure counted, what spoils it first, and what it left out."),
     ] = None,
     group: Annotated[str | None, typer.Option(help="With --orders and --by: only this channel, region, day …")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="With --orders: so many of each list.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=LIMIT_MAX, help="With --orders: so many of each list.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
     """Show the figures with what they were counted from, and whether they are as good as they should be at peak.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from gateway.cli.context import fail, open_database
+from gateway.cli.context import LIMIT_MAX, fail, open_database
 from gateway.cli.figures import register as add_kpi
 from gateway.cli.stock import say_no_stock, show_as_of
 from gateway.cli.terminal import grid, print_grid, print_json, say
@@ -120,7 +120,7 @@ def _show_incoming(sku: str | None, location: str | None, *, as_json: bool) -> N
 def rejections_command(
     *,
     channel: Annotated[str | None, typer.Option(help="Only commands of this channel.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = REJECTIONS_SHOWN,
+    limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="How many, newest first.")] = REJECTIONS_SHOWN,
     as_json: Json = False,
 ) -> None:
     """List refused commands, newest first: what, why, and what to do about it."""

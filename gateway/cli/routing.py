@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from gateway.cli.context import days, fail, open_database
+from gateway.cli.context import SEED_MAX, days, fail, open_database
 from gateway.cli.rules import read_file
 from gateway.cli.terminal import grid, print_grid, print_json, say
 from gateway.cli.writing import Decimal
@@ -210,7 +210,7 @@ def what_if_command(
         Path | None,
         typer.Option(help="An Online Retail file instead of the ledger's tables, with simulated stock around it."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the simulated stock around --data.")] = 1,
+    seed: Annotated[int, typer.Option(min=-SEED_MAX, max=SEED_MAX, help="Of the simulated stock around --data.")] = 1,
     decimal: Decimal = None,
     as_json: Json = False,
 ) -> None:

@@ -15,7 +15,7 @@ import typer
 from events.routing.commands import RULES_TEXT_MAX
 from events.routing.language import RuleBook
 from events.routing.rules import RulesError, groups_of, read_rules
-from gateway.cli.context import fail, open_database
+from gateway.cli.context import fail, finite, open_database
 from gateway.cli.terminal import print_json, say
 from gateway.sources import read_source
 from processors.routing.default import IN_FORCE, default_text
@@ -57,7 +57,7 @@ def publish_command(
     *,
     rules_id: RulesId = IN_FORCE,
     actor: Annotated[str | None, typer.Option(help="Who publishes them.")] = None,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the decision.")] = 120.0,
+    timeout: Annotated[float, typer.Option(min=0, callback=finite, help="Seconds to wait for the decision.")] = 120.0,
     as_json: Json = False,
 ) -> None:
     """Put the rules of a file in force: orders that are placed from now on are routed by them."""

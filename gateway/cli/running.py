@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.context import fail
+from gateway.cli.context import fail, finite
 from gateway.cli.terminal import print_json, say
 from runtime.compiled import uncompiled
 from runtime.logging import log, setup_logging
@@ -163,7 +163,7 @@ def work(name: str, settings: Settings, services: Services) -> int:
 
 def settle_command(
     *,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")] = 60.0,
+    timeout: Annotated[float, typer.Option(min=0, callback=finite, help="Seconds to wait at most.")] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
     """Return when nothing is in flight any more: all decided, reacted to, in the tables. Exit status 1 on time-out."""

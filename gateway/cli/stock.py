@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.context import fail, open_database
+from gateway.cli.context import LIMIT_MAX, fail, open_database
 from gateway.cli.terminal import grid, print_grid, print_json, say
 from projections.stock_counts.reader import read_counts
 from projections.stock_movements.reader import read_movements, read_stock_as_of
@@ -30,7 +30,7 @@ def movements_command(
     *,
     sku: Annotated[str, typer.Option(help="Of this SKU.")],
     location: Annotated[str | None, typer.Option(help="Only at this location.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest ones.")] = MOVEMENTS_SHOWN,
+    limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="How many, the newest ones.")] = MOVEMENTS_SHOWN,
     as_json: Json = False,
 ) -> None:
     """List every change of a quantity of a SKU, as they were decided: how much, why, on which document, by whom."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.context import days
+from gateway.cli.context import SEED_MAX, days, finite
 from gateway.cli.terminal import print_json, say
 from gateway.connectors.decimal_marks import DecimalMark
 from gateway.sources import open_source
@@ -17,8 +17,12 @@ from runtime.progress import progress
 from runtime.services import find_services
 from runtime.settings import Settings
 
+#: Orders of a season. Each is some twenty records: beyond this a slip of the keyboard fills the disk.
+ORDERS_MAX = 10_000_000
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same commands.")]
+Seed = Annotated[int, typer.Option(min=-SEED_MAX, max=SEED_MAX, help="The same seed gives the same commands.")]
+Orders = Annotated[int, typer.Option(min=1, max=ORDERS_MAX, help="Orders of the simulated season.")]
 
 Decimal = Annotated[
     DecimalMark | None,
@@ -53,7 +57,7 @@ def publish_command(
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Return when Kafka has the commands, decided or not.")
     ] = False,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the decisions.")] = 120.0,
+    timeout: Annotated[float, typer.Option(min=0, callback=finite, help="Seconds to wait for the decisions.")] = 120.0,
     as_json: Json = False,
 ) -> None:
     """Publish commands and tell what became of each: accepted, duplicate, rejected (and why) or dead."""
@@ -136,9 +140,11 @@ def run_import(
 
 def simulate_command(
     *,
-    orders: Annotated[int, typer.Option(min=1, help="Orders of the season.")] = 2_000,
+    orders: Orders = 2_000,
     seed: Seed = 7,
-    surge: Annotated[float, typer.Option(min=1, help="Black Friday's orders over a normal day's.")] = 10.0,
+    surge: Annotated[
+        float, typer.Option(min=1, max=1000, callback=finite, help="Black Friday's orders over a normal day's.")
+    ] = 10.0,
     as_json: Json = False,
 ) -> None:
     """Run a labelled, seeded peak season through the ledger: orders, picks, carriers, returns, counts, cases."""

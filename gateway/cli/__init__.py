@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -74,6 +75,10 @@ def main() -> None:
         sys.exit(1)
     except ValidationError as error:  # only settings are read by pydantic on this way
         say_fault(wrong_setting(error))
+        sys.exit(1)
+    except BrokenPipeError:
+        # `| head` has seen enough. What is left in the buffer goes nowhere, or Python would say so at the very end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         hint = "check the path, the rights on it, and the space on its disk"

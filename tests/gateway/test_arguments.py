@@ -29,3 +29,47 @@ def test_what_the_hint_says_is_a_time(tmp_path: Path, time: str) -> None:
     assert hint.startswith(time)
     assert "has no offset" not in refused(tmp_path, "inventory", "--sku", "MUG", "--at", hint)
     assert "is no time" not in refused(tmp_path, "inventory", "--sku", "MUG", "--at", hint)
+
+
+@pytest.mark.parametrize(
+    ("shell", "says"),
+    [
+        ("rules show --shipped > /dev/full", "No space left on device"),
+        ("publish - < /dev/null <&-", "stdin is closed"),
+    ],
+)
+def test_what_the_operating_system_refuses_is_said(tmp_path: Path, shell: str, says: str) -> None:
+    command = f"{sys.executable} -m gateway.cli {shell}"
+    env = {**os.environ, "ORDER_LEDGER_HOME": str(tmp_path)}
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 1, done
+    assert says in done.stderr
+    assert "hint: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("shell", "status"),
+    [
+        ("rules show --shipped --text | head -n 1 > /dev/null; exit ${PIPESTATUS[0]}", {0, 1}),
+        ("rules show --shipped >&-", {0}),
+    ],
+)
+def test_nobody_who_listens_is_no_traceback(tmp_path: Path, shell: str, status: set[int]) -> None:
+    command = f"{sys.executable} -m gateway.cli {shell}"
+    env = {**os.environ, "ORDER_LEDGER_HOME": str(tmp_path)}
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=env)
+    assert done.returncode in status, done
+    assert done.stderr == ""
+
+
+def test_a_terminal_that_does_not_know_a_letter_is_shown_its_number(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    text = (Path(__file__).parents[2] / "docs" / "examples" / "routing-cheap.toml").read_text()
+    rules.write_text(text.replace('name = "', 'name = "→ ', 1))
+    env = {**os.environ, "ORDER_LEDGER_HOME": str(tmp_path), "PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-m", "gateway.cli", "rules", "check", str(rules)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u2192" in done.stdout

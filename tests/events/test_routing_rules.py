@@ -93,3 +93,22 @@ def test_a_misspelt_key_is_answered_with_the_one_that_was_meant() -> None:
     with pytest.raises(RulesError) as caught:
         read_rules('name = "x"\n' + RULE + "[rules.filters]\nkind = ['store']")
     assert "did you mean `kinds`?" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a = " + "[" * 5_000, "a = " + "{a = [" * 30, 'a = ["]]]]", ' + "[" * 30],
+    ids=["lists", "tables", "behind a text that seems to close"],
+)
+def test_rules_too_deep_for_a_parser_are_refused_by_their_depth_not_by_its_stack(text: str) -> None:
+    ask(set_rules(text)).then_refused("invalid", says="more than 20 deep")
+
+
+def test_brackets_in_texts_and_comments_are_letters() -> None:
+    text = 'description = "' + "[" * 99 + '"  # ' + "[" * 99 + "\n" + GOOD
+    rules = read_rules(text)
+    assert rules.name == "one"
+
+
+def test_a_number_of_thousands_of_digits_is_refused() -> None:
+    ask(set_rules("a = " + "1" * 5_000)).then_refused("invalid", says="not TOML")

@@ -29,7 +29,7 @@ def setup_logging(level: str = "INFO", *, process: str | None = None, as_json: b
 
     `process` names the worker in every line. JSON is chosen where stderr is not a terminal.
     """
-    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    number = logging.getLevelNamesMapping()[level]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

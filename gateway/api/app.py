@@ -19,7 +19,6 @@ from psycopg_pool import PoolTimeout
 from gateway.api.problems import answer, answer_in_one_shape
 from gateway.api.reading import reading_router
 from gateway.api.registry import RegistryError, answer_error, registry_router
-from gateway.api.settings import ApiSettings
 from processors.subjects import topics_of_records
 from runtime.errors import Fault
 from runtime.kafka import admin
@@ -95,11 +94,9 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     return app
 
 
-def run_api(
-    settings: Settings, services: Services, stop: threading.Event, *, listen: ApiSettings | None = None
-) -> None:
+def run_api(settings: Settings, services: Services, stop: threading.Event) -> None:
     """Serve until `stop` is set, then let open requests end. Raises Fault where the address cannot be listened on."""
-    listener = _listen(listen or ApiSettings())
+    listener = _listen(settings.api_host, settings.api_port)
     config = uvicorn.Config(
         create_app(settings, services),
         log_config=None,  # our own logging stands; uvicorn's would take the root logger over
@@ -124,16 +121,16 @@ def run_api(
         watcher.join()
 
 
-def _listen(where: ApiSettings) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     # Bound before the server starts, so that a taken port is an error of this call and not a line in a log.
     try:
-        family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
-        return socket.create_server((where.host, where.port), family=family)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
     except OSError as error:
         raise Fault(
-            f"The API cannot listen on {where.host}:{where.port}",
+            f"The API cannot listen on {host}:{port}",
             str(error),
-            "set ORDER_LEDGER_API_PORT to another port (0: any free one)",
+            "set ORDER_LEDGER_API_PORT to another port (0: any free one), or ORDER_LEDGER_API_HOST to another address",
         ) from error
 
 

@@ -10,10 +10,8 @@ from io import TextIOWrapper
 import psycopg
 import typer
 from confluent_kafka import KafkaException
-from pydantic import ValidationError
 
 from gateway.cli.checking import register as add_checking
-from gateway.cli.context import wrong_setting
 from gateway.cli.demo import register as add_demo
 from gateway.cli.interrupt import interruptible
 from gateway.cli.queue import register as add_queue
@@ -72,9 +70,6 @@ def main() -> None:
         hint = "`order-ledger status` shows what runs; check ORDER_LEDGER_POSTGRES where it is set"
         what = "does not answer" if isinstance(error, psycopg.OperationalError) else "could not do what was asked"
         say_fault(Fault(f"PostgreSQL {what}", str(error).strip(), hint))
-        sys.exit(1)
-    except ValidationError as error:  # only settings are read by pydantic on this way
-        say_fault(wrong_setting(error))
         sys.exit(1)
     except BrokenPipeError:
         # `| head` has seen enough. What is left in the buffer goes nowhere, or Python would say so at the very end.

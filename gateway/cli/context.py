@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 
 import psycopg
 import typer
-from pydantic import ValidationError
 
 from gateway.cli.terminal import say_fault
 from runtime.errors import Fault
@@ -56,7 +55,7 @@ def days(from_: datetime | None, to: datetime | None) -> tuple[date | None, date
 def open_database() -> Iterator[psycopg.Connection[Any]]:
     """A read-only connection, each statement of one moment. Starts nothing: where PostgreSQL is down or its tables are
     not made yet, the command ends with what to do about it."""
-    services = _services(_settings())
+    services = _services(Settings())
     try:
         connection = connect(services, _APPLICATION, autocommit=True)
     except psycopg.OperationalError as error:
@@ -75,23 +74,6 @@ def open_database() -> Iterator[psycopg.Connection[Any]]:
                 str(error).strip().splitlines()[0],
                 "`order-ledger run` starts the workers that make and fill them",
             )
-
-
-def wrong_setting(error: ValidationError) -> Fault:
-    """What to say of a setting in the environment that cannot be used."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    name = "ORDER_LEDGER_" + "_".join(str(part) for part in first["loc"]).upper()
-    return Fault(
-        "a setting is wrong", f"{name}: {first['msg']}", "correct it in the environment; unset means its default"
-    )
-
-
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        fault = wrong_setting(error)
-        fail(fault.what, fault.detail, fault.hint)
 
 
 def _services(settings: Settings) -> Services:

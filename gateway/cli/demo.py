@@ -87,7 +87,7 @@ def demo_command(
             else:
                 _tell(shown)
             if serve:
-                _serve(workers)
+                _serve(workers, settings)
     finally:
         if not ran_before:
             down(settings)
@@ -95,11 +95,8 @@ def demo_command(
         raise typer.Exit(1)
 
 
-def _serve(workers: Workers) -> None:
-    from gateway.api.settings import ApiSettings
-
-    listen = ApiSettings()
-    say(f"serving on http://{listen.host}:{listen.port} until Ctrl-C", err=True)
+def _serve(workers: Workers, settings: Settings) -> None:
+    say(f"serving on http://{settings.api_host}:{settings.api_port} until Ctrl-C", err=True)
     workers.wait()
 
 

@@ -20,10 +20,10 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from events.catalogue import LEDGER_TOPICS
 from gateway.api import create_app, reading, run_api
-from gateway.api.settings import ApiSettings
 from processors.projector.span import end_offsets_of, fold_span
 from runtime.errors import Fault
 from runtime.kafka import TopicSpec, create_topics, producer
+from runtime.settings import Settings
 from schemas.codec import Codec
 from schemas.contracts import contracts, newest
 from tests.support.chain import BEGINNING, ChainLog
@@ -67,9 +67,9 @@ class serving:  # noqa: N801 - reads as what it does
 
     def __init__(self, settings: Any, services: Any) -> None:
         self.stop = threading.Event()
-        listen = ApiSettings(port=free_port())
-        self.client = httpx.Client(base_url=f"http://{listen.host}:{listen.port}")
-        self.thread = threading.Thread(target=run_api, args=(settings, services, self.stop), kwargs={"listen": listen})
+        settings = settings.model_copy(update={"api_port": free_port()})
+        self.client = httpx.Client(base_url=f"http://{settings.api_host}:{settings.api_port}")
+        self.thread = threading.Thread(target=run_api, args=(settings, services, self.stop))
 
     def __enter__(self) -> httpx.Client:
         self.thread.start()
@@ -265,14 +265,15 @@ def test_tables_that_are_not_there_yet_are_said_to_be(ledger_env: Any) -> None:
 def test_a_taken_port_is_a_fault_that_names_it(ledger_env: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
+        settings = ledger_env.settings.model_copy(update={"api_port": port})
         with pytest.raises(Fault, match=str(port)):
-            run_api(ledger_env.settings, ledger_env.services, threading.Event(), listen=ApiSettings(port=port))
+            run_api(settings, ledger_env.services, threading.Event())
 
 
 def test_it_listens_on_this_machine_alone_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (ApiSettings().host, ApiSettings().port) == ("127.0.0.1", 8085)
+    assert (Settings().api_host, Settings().api_port) == ("127.0.0.1", 8085)
     monkeypatch.setenv("ORDER_LEDGER_API_PORT", "9000")
-    assert ApiSettings().port == 9000
+    assert Settings().api_port == 9000
 
 
 def test_the_application_can_be_made_without_serving_it(ledger_env: Any) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 
-def refused(home: Path, *arguments: str | bytes) -> str:
+def refused(home: Path, *arguments: str | bytes, **settings: str) -> str:
     command = [sys.executable, "-m", "gateway.cli", *arguments]
-    env = {**os.environ, "ORDER_LEDGER_HOME": str(home)}  # where nothing runs
+    env = {**os.environ, "ORDER_LEDGER_HOME": str(home), **settings}  # where nothing runs
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 1, done
     assert "Traceback" not in done.stderr
@@ -73,3 +73,12 @@ def test_a_terminal_that_does_not_know_a_letter_is_shown_its_number(tmp_path: Pa
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\\u2192" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["up", "kpi", "run"])
+def test_wrong_settings_are_named_by_every_command(tmp_path: Path, command: str) -> None:
+    said = refused(tmp_path, command, ORDER_LEDGER_KAFFKA="broker:9092", ORDER_LEDGER_API_PORT="99999")
+    assert "2 settings are wrong" in said
+    assert "ORDER_LEDGER_KAFFKA is no setting. The nearest one is ORDER_LEDGER_KAFKA" in said
+    assert "ORDER_LEDGER_API_PORT is '99999'. It should be a number from 0 to 65535" in said
+    assert not list(tmp_path.iterdir()), "nothing was started"

@@ -204,10 +204,3 @@ def test_without_tables_the_command_says_what_to_do(ledger_env, monkeypatch):
     result = CliRunner().invoke(app, ["kpi"])
     assert result.exit_code == 1
     assert "the ledger's tables are not there yet" in result.stderr
-
-
-def test_a_wrong_setting_is_named(monkeypatch):
-    monkeypatch.setenv("ORDER_LEDGER_PARTITIONS", "many")
-    result = CliRunner().invoke(app, ["kpi"])
-    assert result.exit_code == 1
-    assert "ORDER_LEDGER_PARTITIONS" in result.stderr

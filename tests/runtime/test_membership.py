@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 
+from runtime.errors import Fault
 from runtime.kafka import TopicSpec, consumer, create_topics, is_fatal, producer
 from runtime.settings import Settings
 
@@ -23,7 +24,7 @@ def test_group_settings_reach_consumers_only(monkeypatch: pytest.MonkeyPatch) ->
     assert settings.kafka_client_config() == {"bootstrap.servers": "broker:9092"}
     assert settings.kafka_consumer_config() == {"group.protocol": "consumer", "session.timeout.ms": "2500"}
     monkeypatch.setenv("ORDER_LEDGER_KAFKA_GROUP_PROTOCOL", "modern")
-    with pytest.raises(ValueError, match="kafka_group_protocol"):
+    with pytest.raises(Fault, match="ORDER_LEDGER_KAFKA_GROUP_PROTOCOL is 'modern'"):
         Settings()
 
 

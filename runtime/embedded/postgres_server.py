@@ -96,7 +96,7 @@ class Account:
     gid: int | None = None
 
     def run(self, program: str | Path, *arguments: str, pass_fds: tuple[int, ...] = ()) -> tuple[int, str]:
-        """Exit status and output of a program under this account; 126 for one that it cannot reach, as a shell has it."""
+        """Exit status and output of a program under this account; 126, as in a shell, for one that it cannot reach."""
         try:
             done = subprocess.run(
                 [program, *arguments],

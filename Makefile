@@ -3,7 +3,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test simulate faults soak routing recovery year check format pins clean
+.PHONY: help setup demo test branches simulate faults soak routing recovery year check format pins clean
 
 # Tools of the environment first; nothing of the caller's Python may leak into it.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -24,6 +24,10 @@ demo: setup ## see it run: services, orders, the story of one, KPIs (DATA=file F
 test: setup ## run all tests, on a real Kafka and a real PostgreSQL (ARGS="-k name" passes on)
 	@.venv/bin/python -m runtime.embedded.jars
 	@exec .venv/bin/python -m pytest $(ARGS)
+
+branches: setup ## set-up and services as root and as a user, in closed and odd folders, without IPv4, … (half an hour; best as root)
+	@.venv/bin/python -m runtime.embedded.jars
+	@exec .venv/bin/python -m pytest -m branches --timeout=3600 $(ARGS)
 
 simulate: setup ## seeds of the whole system in memory, with faults, until one breaks a rule (SEED=1 RUNS=1000)
 	@exec .venv/bin/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") $(if $(RUNS),--runs "$(RUNS)") $(ARGS)

@@ -127,6 +127,10 @@ def _folder(path: Path) -> Path:
         raise ValueError(
             "~ stands for no folder, because this account has no home folder. Write a whole path"
         ) from None
+    try:
+        str(whole).encode()
+    except UnicodeEncodeError:
+        raise ValueError("It is not UTF-8, and Java reads paths as UTF-8. Write another path") from None
     if whole.exists() and not whole.is_dir():
         raise ValueError("It is a file. Write the path of a folder")
     return whole

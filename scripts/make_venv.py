@@ -1,7 +1,8 @@
 """Make or mend `.venv/`: the packages of constraints.txt, each checked against its hash, and this project (editable).
 
 Called by `scripts/setup`, which has seen that something is missing or has changed. Safe to interrupt and to run twice
-at once: a lock lets one work while the other waits, and the note that all is done is written last.
+at once: a lock lets one work while the other waits, and the note that all is done is written last. An environment in
+which pip was cut off is made anew: pip takes a package for installed before all its files are there.
 """
 
 from __future__ import annotations
@@ -13,15 +14,37 @@ import sys
 import time
 import venv
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
+#: A colon separates folders; in double quotes, where pip and PostgreSQL put paths for a shell, the others do something.
+REFUSED = ':"$`\\\n'
 NOTE = VENV / ".made-from"
+UNFINISHED = VENV / ".unfinished"  # there while pip works
 LINE_INTERVAL_SECONDS = 5.0  # between lines where there is no terminal: more is noise, less looks like a hang
 
 
 def main() -> None:
-    made_from = sys.argv[1]
+    try:
+        make(sys.argv[1])
+    except OSError as error:
+        fail(
+            ".venv/ cannot be made",
+            str(error),
+            f"{ROOT} must be a folder of yours, on a disk with 1.5 GB of room. Another account may have made .venv/ or "
+            ".venv.lock: remove them",
+        )
+
+
+def make(made_from: str) -> None:
+    refused = sorted(set(str(ROOT)) & set(REFUSED))
+    if refused:
+        fail(
+            f"no environment can be made in {str(ROOT)!r}",
+            f"the path has {' and '.join(map(repr, refused))}, which means something else to a shell or in PATH",
+            "move the project to a folder without it",
+        )
     with (ROOT / ".venv.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,15 +58,24 @@ def main() -> None:
         if not is_usable():
             say(f"making .venv/ with Python {sys.version.split()[0]}")
             venv.EnvBuilder(clear=True, symlinks=True, with_pip=True).create(VENV)
+        UNFINISHED.touch()
         install("packages", "--require-hashes", "--only-binary", ":all:", "-r", "constraints.txt")
         # Dependencies are there; the build tool too (it is among them), so nothing unpinned is fetched.
         install("order-ledger", "--no-deps", "--no-build-isolation", "--editable", ".")
+        point_by_relative_path()
+        UNFINISHED.unlink()
         NOTE.write_text(made_from)
         say(f"ready in {time.monotonic() - began:.0f} s")
 
 
+def fail(what: str, detail: str, hint: str) -> NoReturn:
+    sys.exit(f"setup: {what}\n  detail: {detail}\n  hint: {hint}")
+
+
 def is_usable() -> bool:
     """Whether `.venv/` holds a whole environment of this very interpreter, at this very place."""
+    if UNFINISHED.exists():
+        return False
     python = VENV / "bin" / "python"
     probe = "import sys, pip; print(sys.version_info[:2], sys.base_prefix, sys.prefix)"
     try:
@@ -59,7 +91,13 @@ def install(what: str, *arguments: str) -> None:
     pip = subprocess.Popen(
         [VENV / "bin" / "python", "-m", "pip", "install", "--no-input", "--disable-pip-version-check", *arguments],
         cwd=ROOT,
-        env={**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PYTHONUNBUFFERED": "1"},
+        env={
+            **os.environ,
+            "PIP_USER": "0",
+            "PIP_REQUIRE_VIRTUALENV": "0",
+            "PYTHONUNBUFFERED": "1",
+            "LC_ALL": "C.UTF-8",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -79,11 +117,19 @@ def install(what: str, *arguments: str) -> None:
     clear()
     if pip.wait() != 0:
         errors = [line for line in said if line.startswith(("ERROR", "error"))] or said[-15:]
-        sys.exit(
-            f"setup: pip could not install {what}\n  detail: {''.join(errors).strip()}\n"
-            "  hint: check the connection to the package registry (pip's own settings hold: PIP_INDEX_URL, PIP_CERT, "
-            "HTTPS_PROXY), then run it again"
+        fail(
+            f"pip could not install {what}",
+            "".join(errors).strip(),
+            "check the connection to the package registry (pip's own settings hold: PIP_INDEX_URL, PIP_CERT, "
+            "HTTPS_PROXY), then run it again",
         )
+
+
+def point_by_relative_path() -> None:
+    """The file that leads Python from `.venv/` to the project, without the project's path: Python 3.11 and 3.12 read it by
+    the locale, and find no umlaut of the path where that is another one than at set-up."""
+    for pointer in VENV.glob("lib/python*/site-packages/__editable__.order_ledger-*.pth"):
+        pointer.write_text(os.path.relpath(ROOT, pointer.parent) + "\n")
 
 
 last_line_at = 0.0

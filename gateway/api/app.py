@@ -130,7 +130,8 @@ def _listen(host: str, port: int) -> socket.socket:
         raise Fault(
             f"The API cannot listen on {host}:{port}",
             str(error),
-            "set ORDER_LEDGER_API_PORT to another port (0: any free one), or ORDER_LEDGER_API_HOST to another address",
+            "set ORDER_LEDGER_API_PORT to another port (0: any free one), or ORDER_LEDGER_API_HOST to an address of "
+            "this machine (::1 where it has no IPv4)",
         ) from error
 
 

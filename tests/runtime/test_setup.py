@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -104,3 +107,75 @@ def test_set_up_does_nothing_when_all_is_there(tree):
     ).stdout.strip()  # fmt: skip
     (tree / ".venv" / ".made-from").write_text(f"{sums} any {os.path.realpath(tree)}")
     assert run(tree).returncode == 0
+
+
+def make_venv(tree, folder=None):
+    root = tree if folder is None else tree / folder
+    if folder is not None:
+        (root / "scripts").mkdir(parents=True)
+        shutil.copy(ROOT / "scripts" / "make_venv.py", root / "scripts")
+    return subprocess.run(
+        [sys.executable, root / "scripts" / "make_venv.py", "sum"], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("name", ["a:b", "a$b", 'a"b', "a`b", "a\\b"])
+def test_a_folder_that_no_environment_can_be_made_in_is_named(tree, name):
+    done = make_venv(tree, name)
+    assert done.returncode == 1
+    assert "no environment can be made in" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_of_somebody_else_is_named(tree):
+    (tree / ".venv.lock").mkdir()  # cannot be opened, by root neither
+    done = make_venv(tree)
+    assert done.returncode == 1
+    assert ".venv/ cannot be made" in done.stderr
+    assert "hint:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_environment_in_which_pip_was_cut_off_is_not_used_again(tree):
+    """Pip takes a package for installed before all its files are there."""
+    spec = importlib.util.spec_from_file_location("make_venv", tree / "scripts" / "make_venv.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    venv.EnvBuilder(symlinks=True, with_pip=False).create(module.VENV)
+    (next(module.VENV.glob("lib/python*/site-packages")) / "pip.py").touch()
+    assert module.is_usable()
+    module.UNFINISHED.touch()
+    assert not module.is_usable()
+
+
+def test_the_project_is_found_under_any_locale(tree):
+    """Seen to fail: the path with an umlaut was "ascii can't decode" to every start under LC_ALL=C."""
+    root = tree / "Käse"
+    (root / "scripts").mkdir(parents=True)
+    shutil.copy(tree / "scripts" / "make_venv.py", root / "scripts")
+    spec = importlib.util.spec_from_file_location("make_venv", root / "scripts" / "make_venv.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    venv.EnvBuilder(symlinks=True, with_pip=False).create(module.VENV)
+    packages = next(module.VENV.glob("lib/python*/site-packages"))
+    (packages / "__editable__.order_ledger-0.1.0.pth").write_text(f"{root}\n", encoding="utf-8")
+    module.point_by_relative_path()
+    (root / "found_me.py").write_text("print('here')")
+    for locale in ("C", "C.UTF-8"):
+        code = [module.VENV / "bin" / "python", "-c", "import found_me"]
+        done = subprocess.run(code, env={"LC_ALL": locale}, cwd="/", capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr) == ("here\n", "")
+
+
+def test_set_up_is_done_by_another_python_than_that_of_the_environment(tree):
+    """`make` has .venv/bin first on PATH: one that is broken cannot mend itself."""
+    (tree / ".venv" / "bin").mkdir(parents=True)
+    own = tree / ".venv" / "bin" / "python3"
+    own.write_text("#!/bin/sh\nexit 1\n")
+    own.chmod(0o755)
+    other = tree / "bin" / "python3"
+    other.write_text('#!/bin/sh\n[ "$1" = -c ] && exit 0\necho "made with $0"\n')
+    other.chmod(0o755)
+    result = run(tree, PATH=f"{tree}/.venv/bin:{tree}/.venv/bin:{tree}/bin", CDPATH=f"{tree}/bin")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"made with {tree}/bin/python3" in result.stdout

@@ -20,10 +20,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from runtime.embedded.cluster import FILES_MIN, Embedded
 from runtime.embedded.jars import ensure_jars
+from runtime.embedded.postgres_server import PostgresServer
 from runtime.settings import default_cache
 
 pytestmark = pytest.mark.branches
@@ -80,9 +82,13 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="order-ledger-branches-"))
     path.chmod(0o755)
     yield path
-    for home in path.rglob("up.lock"):
-        Embedded(home.parent, CACHE).destroy()
+    end_all(path)
     shutil.rmtree(path, ignore_errors=True)
+
+
+def end_all(folder: Path) -> None:
+    for lock in list(folder.rglob("up.lock")):
+        Embedded(lock.parent, CACHE).destroy()
 
 
 @pytest.fixture
@@ -92,8 +98,7 @@ def account(folder: Path) -> Iterator[str]:
     subprocess.run(["useradd", "--create-home", "--home-dir", folder / name, name], check=True)
     (folder / name).chmod(0o700)
     yield name
-    for home in folder.rglob("up.lock"):
-        Embedded(home.parent, CACHE).destroy()
+    end_all(folder)
     subprocess.run(["userdel", name], check=True)
 
 
@@ -260,33 +265,16 @@ def test_what_a_killed_start_leaves_stops_nobody(folder: Path) -> None:
 
 
 @as_root
-def test_data_stays_where_it_was_when_a_folder_is_opened_or_closed(folder: Path, account: str) -> None:
-    """Seen to fail: a folder that was opened hid the data outside of it, and the next start began with empty tables."""
-    closed = folder / "closed"
-    closed.mkdir(mode=0o700)
-    machine = Machine(closed)
-    assert machine.run("up").returncode == 0
-    where = Embedded(machine.home, CACHE).postgres._data
-    assert where.is_relative_to("/var/lib/order-ledger")
-    assert machine.run("down").returncode == 0
-    closed.chmod(0o755)
-    assert machine.run("up").returncode == 0
-    assert Embedded(machine.home, CACHE).postgres._data == where
-    assert machine.run("down").returncode == 0
-
-    opened = folder / "opened"
-    opened.mkdir(mode=0o755)
-    machine = Machine(opened)
-    assert machine.run("up").returncode == 0
-    assert Embedded(machine.home, CACHE).postgres._data == machine.home / "postgres" / "data"
-    assert machine.run("down").returncode == 0
-    opened.chmod(0o700)
-    said = machine.run("up").stdout
-    assert "cannot reach its data any more" in said
-    assert "chmod o+x" in said
-    opened.chmod(0o755)
-
-    # What an ordinary user made goes on under that user when root starts it.
-    data = machine.home / "postgres" / "data"
-    subprocess.run(["chown", "-R", account, data], check=True)
-    assert f"under the system account {account}" in machine.run("up").stdout
+def test_what_a_user_began_goes_on_under_that_user_when_root_starts_it(folder: Path, account: str) -> None:
+    postgres = PostgresServer(folder / "postgres", durable=False)
+    try:
+        with psycopg.connect(postgres.start(), autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS n")
+        postgres.stop()
+        subprocess.run(["chown", "-R", account, folder / "postgres"], check=True)
+        postgres = PostgresServer(folder / "postgres", durable=False)
+        with psycopg.connect(postgres.start()) as connection:
+            assert connection.execute("SELECT n FROM kept").fetchone() == (42,)
+        assert postgres.account == account
+    finally:
+        postgres.destroy()

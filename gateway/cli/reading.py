@@ -14,6 +14,7 @@ from gateway.orders import order_document
 from gateway.story import as_lines, tell
 from projections.answers.reader import read_rejections
 from projections.inventory.reader import read_expected, read_inventory
+from projections.kpi.order_cases import read_cases_of
 from projections.order_history.reader import read_history
 
 #: Rows that are shown unless more are asked for: what fits a few screens.
@@ -49,12 +50,13 @@ def order_command(order_id: OrderId, *, as_json: Json = False) -> None:
 
 
 def story_command(order_id: OrderId, *, as_json: Json = False) -> None:
-    """Tell what happened to an order, from its first fact to its last, refused commands included."""
+    """Tell what happened to an order, as it happened, refused commands and service cases included."""
     with open_database() as connection:
         history = read_history(connection, order_id)
+        cases = read_cases_of(connection, order_id)
     if not history:
         _no_such_order(order_id)
-    chapters = tell(history)
+    chapters = tell(history, cases)
     if as_json:
         days = [chapter.as_json() for chapter in chapters]
         print_json({"order_id": order_id, "days": days, "facts": history})

@@ -4,21 +4,22 @@
       18:00  Customer C7 ordered 2 × MUG-1 and 1 × TRAY on web for 31.00 GBP, to Leeds, GB.
       18:01  Set aside: 2 × MUG-1 and 1 × TRAY at WH1.
 
-What is alike and follows on each other is told once: twenty-one lines that were set aside are one sentence. What a
-simulated channel or actor did says so.
+It is told as it happened, by the channels' clocks: each day comes once. What the ledger learned later than what came
+after it says so. What is alike and follows on each other is told once: twenty-one lines that were set aside are one
+sentence. What a simulated channel or actor did says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any
 
 from events.times import rfc3339
-from gateway.story import orders, parcels, returns, stock
-from gateway.story.words import Fact, day_in_words
+from gateway.story import cases, orders, parcels, returns, stock
+from gateway.story.words import Fact, day_in_words, moment
 
 #: Names by which channels and actors say that what they send is made up.
 SIMULATED_PREFIX = "simulat"
@@ -26,22 +27,25 @@ SIMULATED_PREFIX = "simulat"
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What happened from `first_version` to `last_version`; `simulated` when a simulated channel or actor said so."""
+    """What happened from `first_version` to `last_version`; `simulated` when a simulated channel or actor said so.
+
+    What is told of a service case has no version: it is no fact of the order.
+    """
 
     at: datetime
     text: str
-    first_version: int
-    last_version: int
+    first_version: int | None
+    last_version: int | None
     simulated: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        versions = [self.first_version, self.last_version]
+        versions = [] if self.first_version is None else [self.first_version, self.last_version]
         return {"at": rfc3339(self.at), "text": self.text, "versions": versions, "simulated": self.simulated}
 
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A day (UTC, by the channel's clock) and what happened on it. A day may come twice: order is the ledger's."""
+    """A day (UTC, by the channel's clock) and what happened on it."""
 
     day: date
     sentences: tuple[Sentence, ...]
@@ -50,12 +54,22 @@ class Chapter:
         return {"day": self.day.isoformat(), "sentences": [one.as_json() for one in self.sentences]}
 
 
-def tell(history: Iterable[Fact]) -> list[Chapter]:
+def tell(history: Iterable[Fact], about: Iterable[Mapping[str, Any]] = ()) -> list[Chapter]:
     """The chapters of an order's history: rows with `version`, `fact`, `occurred_at`, `channel`, `actor` and `data`.
 
-    `occurred_at` is RFC 3339. A fact that this build does not know is told by its name.
+    `occurred_at` is RFC 3339. A fact that this build does not know is told by its name. `about`: the service cases
+    about the order, as `order --json` has them.
     """
-    sentences = [_sentence(run) for run in _runs(history)]
+    facts = list(history)
+    late = _late(facts)
+    # What happened at one moment is told as the ledger has it.
+    facts.sort(key=lambda fact: (_at(fact), fact["version"]))
+    simulated = any(fact["fact"] == "OrderPlaced" and _simulated(fact) for fact in facts)
+    told_of_cases = [
+        Sentence(at, text + (" (simulated)" if simulated else ""), None, None, simulated)
+        for at, text in cases.sentences(about)
+    ]
+    sentences = sorted([*(_sentence(run, late) for run in _runs(facts, late)), *told_of_cases], key=lambda one: one.at)
     return [Chapter(day, tuple(several)) for day, several in groupby(sentences, key=lambda one: one.at.date())]
 
 
@@ -73,16 +87,28 @@ def as_lines(chapters: Sequence[Chapter]) -> list[str]:
     return lines
 
 
-def _runs(history: Iterable[Fact]) -> list[list[Fact]]:
+def _late(history: Sequence[Fact]) -> dict[int, datetime]:
+    """By version, of facts that the ledger learned after one that happened in a later minute: when that was."""
+    late: dict[int, datetime] = {}
+    latest: datetime | None = None
+    for fact in sorted(history, key=lambda fact: fact["version"]):
+        at = _at(fact)
+        if latest is not None and at.replace(second=0, microsecond=0) < latest.replace(second=0, microsecond=0):
+            late[fact["version"]] = latest
+        else:
+            latest = at
+    return late
+
+
+def _runs(facts: Sequence[Fact], late: Mapping[int, datetime]) -> list[list[Fact]]:
     """Facts that are told together: neighbours that are alike, on one day; what is not told does not part them."""
-    facts = list(history)
     delivering = {fact.get("command_id") for fact in facts if fact["fact"] == "ShipmentDelivered"}
     runs: list[list[Fact]] = []
     last: object = None
     for fact in facts:
         if fact["fact"] in _UNTOLD or (_says_delivered(fact) and fact.get("command_id") in delivering):
             continue
-        alike = (_likeness(fact), _at(fact).date(), _simulated(fact))
+        alike = (_likeness(fact), _at(fact).date(), _simulated(fact), late.get(fact["version"]))
         if alike == last:
             runs[-1].append(fact)
         else:
@@ -119,14 +145,18 @@ def _likeness(fact: Fact) -> object:
             return fact["version"]
 
 
-def _sentence(run: Sequence[Fact]) -> Sentence:
+def _sentence(run: Sequence[Fact], late: Mapping[int, datetime]) -> Sentence:
     first = run[0]
     tell_one = _TELLERS.get(first["fact"])
     text = tell_one(run) if tell_one else f"{first['fact']} was recorded."
     simulated = _simulated(first)
     if simulated:
         text += " (simulated)"
-    return Sentence(_at(first), text, first["version"], run[-1]["version"], simulated)
+    after = late.get(first["version"])
+    if after is not None:
+        text += f" (told late, after what happened on {moment(after.isoformat())})"
+    versions = [fact["version"] for fact in run]
+    return Sentence(_at(first), text, min(versions), max(versions), simulated)
 
 
 def _simulated(fact: Fact) -> bool:

@@ -11,15 +11,18 @@ from events.times import rfc3339
 
 
 def read_cases_of(connection: psycopg.Connection[Any], order_id: str) -> list[dict[str, Any]]:
-    """By the time they were opened: `case_id`, `channel`, `topic`, `urgency`, `opened_at`, `state` (open, resolved)."""
+    """By the time they were opened: `case_id`, `channel`, `topic`, `urgency`, `opened_at`, `state` (open, resolved),
+    `resolved_at` (the last time; null while it is open) and how many times it was `reopened`.
+    """
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            "SELECT case_id, channel, topic, urgency, opened_at,"
-            " CASE WHEN resolved_version > coalesce(reopened_version, 0) THEN 'resolved' ELSE 'open' END AS state"
+            "SELECT case_id, channel, topic, urgency, opened_at, reopened,"
+            " CASE WHEN resolved_version > coalesce(reopened_version, 0) THEN 'resolved' ELSE 'open' END AS state,"
+            " CASE WHEN resolved_version > coalesce(reopened_version, 0) THEN resolved_at END AS resolved_at"
             " FROM kpi_cases WHERE order_id = %s ORDER BY opened_at, case_id",
             [order_id],
         ).fetchall()
-    return [{**row, "opened_at": rfc3339(row["opened_at"])} for row in rows]
+    return [{**row, "opened_at": rfc3339(row["opened_at"]), "resolved_at": rfc3339(row["resolved_at"])} for row in rows]
 
 
 def read_open_cases(connection: psycopg.Connection[Any], topic: str | None = None) -> list[dict[str, Any]]:

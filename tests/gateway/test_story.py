@@ -355,6 +355,55 @@ def test_a_story_has_a_heading_for_each_day_and_a_time_for_each_sentence():
     }
 
 
+def _refused_at(when: str, version: int) -> dict[str, Any]:
+    return {"version": version, "fact": "CommandRefused", "occurred_at": when, "channel": "web", "actor": None,
+            "data": REFUSED}  # fmt: skip
+
+
+def test_a_story_is_in_one_order_and_says_what_was_told_late():
+    """Seen: a backdated refusal under a second "27 November", below what happened on the 30th."""
+    days = ("2026-11-27T08:00:00Z", "2026-11-30T09:05:30Z")
+    history = [
+        {"version": number, "fact": "OrderHeld", "occurred_at": when, "channel": "order-ledger", "actor": None,
+         "data": {"hold": hold}}
+        for number, (when, hold) in enumerate(zip(days, ("fraud", "address"), strict=True), 1)
+    ]  # fmt: skip
+    history += [_refused_at("2026-11-27T10:00:00Z", 3), _refused_at("2026-11-27T10:00:00Z", 4)]
+    chapters = tell(history)
+    assert [chapter.day.isoformat() for chapter in chapters] == ["2026-11-27", "2026-11-30"]
+    first, late = chapters[0].sentences
+    assert first.text == "The order was put on hold (fraud)."
+    assert late.text.startswith("CancelOrder was refused (2 times), through web: ")
+    assert late.text.endswith(" (told late, after what happened on 30 November 2026, 09:05 UTC)")
+    assert late.as_json()["versions"] == [3, 4]
+    assert [one.text for one in chapters[1].sentences] == ["The order was put on hold (address)."]
+
+
+def test_clocks_that_differ_by_seconds_tell_nothing_late():
+    history = [_refused_at("2026-11-27T10:00:30Z", 1), {**_refused_at("2026-11-27T10:00:10Z", 2), "actor": "anna"}]
+    assert "told late" not in as_text(tell(history))
+
+
+def test_service_cases_are_part_of_the_story():
+    """Seen: `order` showed cases that `story` left out."""
+    placed = {"version": 1, "fact": "OrderPlaced", "occurred_at": NOON, "channel": "web", "actor": None, "data": PLACED}
+    case = {"case_id": "K-1", "channel": "phone", "topic": "where is my order", "urgency": "high"}
+    settled = {**case, "opened_at": "2026-11-27T15:00:00Z", "state": "resolved", "resolved_at": "2026-11-28T09:00:00Z"}
+    waiting = {**case, "case_id": "K-2", "opened_at": "2026-11-28T08:00:00Z", "state": "open", "resolved_at": None}
+    chapters = tell([placed], [{**settled, "reopened": 2}, {**waiting, "reopened": 0}])
+    assert as_text(chapters).splitlines()[1:] == [
+        "  12:00  Customer C7 ordered 2 × MUG and 1 × TRAY on web for 30.00 GBP, to Leeds, GB.",
+        "  15:00  Case K-1 was opened (phone, urgency high): where is my order.",
+        "",
+        "28 November 2026",
+        "  08:00  Case K-2 was opened (phone, urgency high): where is my order. It is open.",
+        "  09:00  Case K-1 was resolved, after it had been reopened 2 times.",
+    ]
+    assert chapters[0].sentences[1].as_json()["versions"] == []
+    simulated = tell([{**placed, "channel": "simulated-web"}], [{**waiting, "reopened": 1}])
+    assert simulated[1].sentences[0].text.endswith("It was reopened 1 time and is open. (simulated)")
+
+
 def test_words():
     assert [listed(parts) for parts in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
     assert (plural(1, "unit"), plural(1250, "unit")) == ("1 unit", "1,250 units")

@@ -11,8 +11,10 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -27,11 +29,13 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.Except
 def setup_logging(level: str = "INFO", *, process: str | None = None, as_json: bool | None = None) -> None:
     """Send our logs and the libraries' logs to stderr in one shape; call once per process, at its start.
 
-    `process` names the worker in every line. JSON is chosen where stderr is not a terminal.
+    `process` names the worker in every line, and what Python would print of warnings and of errors that nobody handles
+    becomes lines of the log, too. JSON is chosen where stderr is not a terminal.
     """
     number = logging.getLevelNamesMapping()[level]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        *([] if process is None else [_named(process)]),
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
@@ -62,7 +66,24 @@ def setup_logging(level: str = "INFO", *, process: str | None = None, as_json: b
     root.setLevel(max(number, logging.WARNING))  # libraries tell of trouble only
     logging.getLogger("order_ledger").setLevel(number)
     if process is not None:
-        structlog.contextvars.bind_contextvars(process=process)
+        logging.captureWarnings(True)
+        sys.excepthook = _unhandled
+        threading.excepthook = lambda args: _unhandled(args.exc_type, args.exc_value, args.exc_traceback)
+        sys.unraisablehook = lambda args: _unhandled(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _named(process: str) -> structlog.typing.Processor:
+    # Not a context variable: threads of libraries have none of ours.
+    def name(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {**event, "process": process}
+
+    return name
+
+
+def _unhandled(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    log.error("unhandled_error", exc_info=(kind, error if error is not None else kind(), trace))
 
 
 class _PatientHandler(logging.StreamHandler[Any]):
@@ -129,6 +150,14 @@ class _Quiet(logging.Filter):
         self._said = {line: said for line, said in self._said.items() if now - said[0] < FORGOTTEN_SECONDS}
         self._said[what] = now, 0
         return True
+
+
+def hush_clients() -> None:
+    """Clients say nothing from now on: who stops the services knows that they cannot be reached. Said after a run's
+    verdict, it would look like one.
+    """
+    for name in ("order_ledger.kafka", "psycopg.pool", _CHATTY):
+        logging.getLogger(name).disabled = True
 
 
 def client_logger() -> Any:

@@ -16,10 +16,11 @@ as many looks as on a quiet machine.
 """
 
 import contextvars
-import faulthandler
 import os
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -165,6 +166,17 @@ def start_watchdog(
     return stopped.set
 
 
+def where_threads_stand() -> dict[str, list[str]]:
+    """For each thread, by name, where it is: the most recent call first."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return {
+        f"{names.get(ident, 'unknown')} ({ident})": [
+            f"{call.filename}:{call.lineno} in {call.name}" for call in reversed(traceback.extract_stack(frame))
+        ]
+        for ident, frame in sys._current_frames().items()  # noqa: SLF001  # there is no other way
+    }
+
+
 def watch(
     worker: str,
     standing: Standing,
@@ -209,8 +221,8 @@ def watch(
                 silent_seconds=silent_seconds,
                 stood_seconds=stood_seconds,
                 unplaced_seconds=unplaced_seconds,
+                threads=where_threads_stand(),
                 **{f"{topic}/{number}": offset for (topic, number), offset in behind.items()},
             )
-            faulthandler.dump_traceback()
             # Not an exception: what would have to handle it may be what hangs.
             os._exit(1)

@@ -23,6 +23,7 @@ from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 
 from runtime.embedded.cluster import Embedded
+from runtime.logging import hush_clients
 from runtime.postgres import drop_database, ensure_database
 from runtime.services import Services, find_services
 from runtime.settings import Settings, default_cache
@@ -63,6 +64,7 @@ def services() -> Iterator[Services]:
     finally:
         from runtime.containers import stop_all
 
+        hush_clients()
         stop_all()
         embedded.destroy()
         shutil.rmtree(folder, ignore_errors=True)

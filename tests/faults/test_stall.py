@@ -47,7 +47,7 @@ def test_workers_that_fall_silent_are_started_again_and_catch_up(fault_env: Any,
                 ground.shop.wait_for_line(name, "worker_ended", worker)
                 seconds = max(said["silent_seconds"], said["stood_seconds"], said["unplaced_seconds"])
                 ground.notes |= {worker: silence, f"{worker}_seconds": round(seconds, 1)}
-            ground.shop.wait_for_line(name, "most recent call first")  # where threads stood
+            assert any("MainThread" in thread for thread in said["threads"]), "where threads stood"
             assert not list(tmp_path.glob("failpoints-*")), "each was acted on, and no second life has one"
             ground.judge()
             ground.shop.workers.kill(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
@@ -59,6 +60,7 @@ def test_what_nobody_can_act_on_is_not_said() -> None:
 
 def test_the_client_of_the_reactions_says_each_thing_once_in_a_while_too() -> None:
     text = """
+import json
 import logging
 from runtime.logging import setup_logging
 setup_logging()
@@ -69,3 +71,42 @@ for name in ("aiokafka", "aiokafka.consumer.fetcher", "another.library"):
     ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     lines = [line for line in ended.stderr.splitlines() if "node not ready" in line]
     assert len(lines) == 1 + 1 + 3, ended.stderr
+
+
+def test_what_python_would_print_is_in_the_log_of_a_worker_too() -> None:
+    """Seen: plain text between lines of JSON."""
+    text = """
+import threading, warnings
+from runtime.logging import log, setup_logging
+setup_logging(process="projector")
+warnings.warn("this will go", DeprecationWarning, stacklevel=1)
+thread = threading.Thread(target=lambda: log.info("from_a_thread") or 1 / 0)
+thread.start()
+thread.join()
+class Unraisable:
+    def __del__(self): raise ValueError("nobody can catch this")
+Unraisable()
+raise RuntimeError("nobody caught this")
+"""
+    ended = subprocess.run([sys.executable, "-W", "always", "-c", text], capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert ended.returncode == 1
+    assert {line["process"] for line in lines} == {"projector"}
+    told = " ".join(str(line) for line in lines)
+    for words in ("this will go", "ZeroDivisionError", "nobody can catch this", "nobody caught this"):
+        assert words in told
+
+
+def test_who_stops_the_services_hears_no_more_of_their_clients() -> None:
+    """Seen: a run of all tests ended with a client's FAIL after "passed"."""
+    text = """
+import json
+import logging
+from runtime.logging import client_logger, hush_clients
+client_logger().error("FAIL: before")
+hush_clients()
+client_logger().error("FAIL: after")
+logging.getLogger("psycopg.pool").warning("FAIL: after")
+"""
+    ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert ended.stderr == "FAIL: before\n"

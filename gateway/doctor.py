@@ -3,31 +3,33 @@
     for check in examine(settings): print(check.verdict, check.what)
 
 `ok`, `warn` (works, but a person should look) or `fail` (does not work, or will not for long). It changes and
-starts nothing.
+starts nothing; `acknowledge` notes which warnings a person has seen.
 """
 
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 import psycopg
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined] # exported, yet not in its __all__
 
-from events.catalogue import INTAKE_TOPICS, LEDGER_TOPICS
+from events.catalogue import LEDGER_TOPICS
 from gateway.dead_letters import read_letters
+from gateway.workers import READS, UNKNOWN, Crew, look, start_command
 from processors.slow_paths import EXPECTED
 from processors.topics import topic_specs
 from runtime.compiled import uncompiled
 from runtime.errors import Fault
-from runtime.kafka import ADMIN_TIMEOUT_SECONDS, admin, end_offsets, start_offsets, topic_ids
+from runtime.kafka import ADMIN_TIMEOUT_SECONDS, admin, end_offsets, start_offsets, timestamps, topic_ids
 from runtime.postgres import connect
-from runtime.services import Services, embedded, status
+from runtime.services import Services, find_services, status
 from runtime.settings import Settings
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -36,21 +38,28 @@ PYTHON_MIN = (3, 11)
 #: Below this the embedded Kafka may stop within minutes of a surge; below the second a person has time to make room.
 DISK_FAIL_BYTES = 1_000_000_000
 DISK_WARN_BYTES = 5_000_000_000
+#: What has not happened again for so long is history. Shorter forgets a sender that comes once a week; longer warns for
+#: as long of one that was mended.
+WARN_DAYS = 7
 #: Settings of a topic that must be as they were made: the others only cost or save disk.
 _FIXED_CONFIG = ("cleanup.policy", "retention.ms", "retention.bytes", "message.timestamp.type")
-#: Consumer groups of the workers, by the name that `run --only` knows them by, and what they read.
-WORKER_GROUPS = {"ledger": INTAKE_TOPICS, "reactions": LEDGER_TOPICS, "projector": LEDGER_TOPICS}
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding. `hint` is empty where there is nothing to do."""
+    """One finding. `hint` is empty where there is nothing to do.
+
+    A warning that counts what has been can be acknowledged: `subject` is what it is about, `state` what is known of it.
+    It is given again when more comes.
+    """
 
     name: str
     verdict: Verdict
     what: str
     detail: str = ""
     hint: str = ""
+    subject: str = ""
+    state: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -69,35 +78,78 @@ def examine(settings: Settings) -> list[Check]:
     if services is None or "kafka" not in up:
         return checks
     # One check that cannot be made must not hide the others.
-    for name, look in _OF_KAFKA.items():
-        checks += _guarded(name, lambda look=look: look(services, settings))  # type: ignore[misc]
+    for name, question in _OF_KAFKA.items():
+        checks += _guarded(name, lambda ask=question: ask(services, settings))  # type: ignore[misc]
     if "postgres" in up:
-        for name, look in _OF_POSTGRES.items():
-            checks += _guarded(name, lambda look=look: look(services, settings))  # type: ignore[misc]
+        found: list[Check] = []
+        for name, question in _OF_POSTGRES.items():
+            found += _guarded(name, lambda ask=question: ask(services, settings))  # type: ignore[misc]
+        checks += _guarded("acknowledged", lambda: _of_the_past(found, services))
     return checks
+
+
+def acknowledge(settings: Settings, checks: list[Check], why: str) -> list[Check]:
+    """Note that a person has seen the warnings that count what has been; they come back when more of it happens.
+
+    Those that were noted. Raises Fault where PostgreSQL is not there to keep the note.
+    """
+    seen = [check for check in checks if check.verdict == "warn" and check.subject]
+    if seen:
+        with connect(find_services(settings), "doctor") as connection, connection.cursor() as cursor:
+            cursor.execute(_ACKNOWLEDGED_TABLE)
+            cursor.executemany(
+                "INSERT INTO doctor_acknowledged VALUES (%s, %s, now(), %s) ON CONFLICT (subject)"
+                " DO UPDATE SET state = excluded.state, acknowledged_at = excluded.acknowledged_at, why = excluded.why",
+                [(check.subject, check.state, why) for check in seen],
+            )
+    return seen
+
+
+_ACKNOWLEDGED_TABLE = """
+CREATE TABLE IF NOT EXISTS doctor_acknowledged (
+    subject text PRIMARY KEY,           -- what the warning is about
+    state text NOT NULL,                -- what was known of it; when it differs, the warning is given again
+    acknowledged_at timestamptz NOT NULL,
+    why text NOT NULL)
+"""
+
+
+def _of_the_past(checks: list[Check], services: Services) -> Iterator[Check]:
+    """The checks, and those that were acknowledged as they are with that in place of their warning."""
+    noted = {
+        (row["subject"], row["state"]): row
+        for row in _rows(services, "SELECT subject, state, acknowledged_at, why FROM doctor_acknowledged")
+    }
+    for check in checks:
+        note = noted.get((check.subject, check.state)) if check.verdict == "warn" else None
+        if note is None:
+            yield check
+            continue
+        said = f"acknowledged at {_minute(note['acknowledged_at'])}" + (f": {note['why']}" if note["why"] else "")
+        yield replace(check, verdict="ok", detail=f"{check.detail}; {said}", hint="")
+
+
+def _minute(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _lately(at: datetime | None) -> bool:
+    """Whether it is less than WARN_DAYS ago. What has no time is not known to be over."""
+    return at is None or datetime.now(UTC) - at < timedelta(days=WARN_DAYS)
 
 
 def running_services(settings: Settings) -> Services | None:
     """Addresses of what is configured or runs embedded; None where one of the two is missing. Starts nothing."""
-    found = embedded(settings).running()
-    kafka = settings.kafka_client_config() or ({"bootstrap.servers": found.kafka} if found.kafka else None)
-    postgres = settings.postgres_conninfo() or found.postgres
-    if kafka is None or postgres is None:
+    try:
+        return find_services(settings)
+    except Fault:  # `status` says which, and of which origin
         return None
-    return Services(
-        kafka,
-        postgres,
-        "configured" if settings.kafka else "embedded",
-        "configured" if settings.postgres else "embedded",
-        settings.topic_prefix,
-        settings.schema_registry,
-    )
 
 
 def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
     try:
         return list(look())
-    except (Fault, KafkaException, psycopg.Error) as error:
+    except (Fault, psycopg.Error, *UNKNOWN) as error:
         detail = str(error).strip() or type(error).__name__
         return [Check(name, "fail", f"{name} could not be checked", detail, "see the checks above; then ask again")]
 
@@ -240,25 +292,34 @@ def _changed_configs(client: Any, wanted: Mapping[str, Mapping[str, str]]) -> It
                 yield f"{resource.name}: {key} is {found[key].value}, not {value}"
 
 
-def _workers(services: Services, _settings: Settings) -> Iterator[Check]:
+def _workers(services: Services, settings: Settings) -> Iterator[Check]:
     client = admin(services)
-    names = {services.group(name): name for name in WORKER_GROUPS}
-    groups = client.describe_consumer_groups(list(names), request_timeout=ADMIN_TIMEOUT_SECONDS)
-    for full_name, name in names.items():
-        topics = [services.topic(topic) for topic in WORKER_GROUPS[name]]
+    for crew in look(services, settings, client):
+        name, members = crew.name, crew.processes
+        if not READS[name]:
+            yield _api(crew)
+            continue
+        full_name = services.group(name)
+        topics = [services.topic(topic) for topic in READS[name]]
         answer = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(full_name)])[full_name].result()
         at = {(tp.topic, tp.partition): tp.offset for tp in answer.topic_partitions or ()}
         first = start_offsets(services, topics)
         ends = end_offsets(services, topics)
         # What was never committed is all still to be read.
         behind = sum(max(0, end - max(first[one], at.get(one, 0))) for one, end in ends.items())
-        members = len(groups[full_name].result().members)
         what = f"{name}: {members} {'process' if members == 1 else 'processes'}"
         detail = f"{behind:,} records behind by its committed offsets"
         if members:
             yield Check("workers", "ok", what, detail)
         else:
-            yield Check("workers", "warn", what, detail, f"`order-ledger run --only {name}` starts one")
+            yield Check("workers", "fail", f"No worker runs: {name}", detail, f"`{start_command([name])}` starts one")
+
+
+def _api(crew: Crew) -> Check:
+    """A ledger works without an API; who wants one looks here for why nothing answers."""
+    if not crew.processes:
+        return Check("api", "ok", "No API runs on this machine", "", f"`{start_command([crew.name])}` starts one")
+    return Check("api", "ok", f"The API listens on {', '.join(one.address for one in crew.running)}")
 
 
 def _projector(services: Services, _settings: Settings) -> Iterator[Check]:
@@ -288,17 +349,35 @@ def _skipped(services: Services, _settings: Settings) -> Iterator[Check]:
     rows = _rows(
         services,
         "SELECT reader, reason, sum(count)::bigint AS count,"
-        " string_agg(topic || '/' || partition || '/' || last_offset, ', ' ORDER BY topic, partition) AS places"
+        " array_agg(topic ORDER BY topic, partition) AS topics, array_agg(partition ORDER BY topic, partition)"
+        " AS partitions, array_agg(last_offset ORDER BY topic, partition) AS offsets"
         " FROM skipped_facts GROUP BY reader, reason ORDER BY reader, reason",
     )
     if not rows:
         yield Check("skipped", "ok", "No reader passed over any fact")
     for row in rows:
-        # Repeats are what a takeover leaves behind; all else says that writers disagreed, or bytes are foreign.
-        harmless = row["reason"] in ("repeat", "late_writer", "cut_or_rival")
-        hint = "" if harmless else "`order-ledger verify` says where; were two versions of the ledger running?"
         what = f"{row['reader']} passed over {row['count']:,} facts: {row['reason']}"
-        yield Check("skipped", "ok" if harmless else "warn", what, f"the newest at {row['places']}", hint)
+        places = list(zip(row["topics"], row["partitions"], row["offsets"], strict=True))
+        detail = f"the newest at {', '.join(f'{topic}/{number}/{offset}' for topic, number, offset in places)}"
+        # Repeats are what a takeover leaves behind; all else says that writers disagreed, or bytes are foreign.
+        if row["reason"] in ("repeat", "late_writer", "cut_or_rival"):
+            yield Check("skipped", "ok", what, detail)
+            continue
+        written_at = timestamps(services, [(services.topic(topic), number, offset) for topic, number, offset in places])
+        # A record that cannot be read again has no time.
+        last = None if len(written_at) < len(places) else max(written_at.values())
+        yield _past(
+            Check(
+                "skipped",
+                "warn",
+                what,
+                detail,
+                "`order-ledger verify` says where; were two versions of the ledger running?",
+                f"skipped {row['reader']} {row['reason']}",
+                f"{row['count']} {detail}",
+            ),
+            last,
+        )
 
 
 def _dead_letters(services: Services, _settings: Settings) -> Iterator[Check]:
@@ -315,12 +394,17 @@ def _forwarded(services: Services, _settings: Settings) -> Iterator[Check]:
     if not rows:
         yield Check("forwarded", "ok", "Every command came on the partition of its key")
     for row in rows:
-        yield Check(
-            "forwarded",
-            "warn",
-            f"{row['count']:,} commands of channel {row['channel']} came on a wrong partition of {row['topic']}",
-            f"the last at {row['last_at'].isoformat()}; they were forwarded and decided",
-            "set partitioner=murmur2_random in that channel's producer",
+        yield _past(
+            Check(
+                "forwarded",
+                "warn",
+                f"{row['count']:,} commands of channel {row['channel']} came on a wrong partition of {row['topic']}",
+                "they were forwarded and decided",
+                "set partitioner=murmur2_random in that channel's producer",
+                f"forwarded {row['channel']} {row['topic']}",
+                str(row["count"]),
+            ),
+            row["last_at"],
         )
 
 
@@ -357,6 +441,15 @@ def _slow_paths(services: Services, _settings: Settings) -> Iterator[Check]:
         expected = kind in EXPECTED
         detail = f"the last at {row['last_at'].isoformat(timespec='seconds')}"
         yield Check("slow-paths", "ok" if expected else "warn", what, detail, "" if expected else hint)
+
+
+def _past(check: Check, last: datetime | None) -> Check:
+    """A warning of what has been, with its age: what is long over is no warning."""
+    said = "" if last is None else f"; the last at {_minute(last)}"
+    if not _lately(last):
+        return replace(check, verdict="ok", detail=f"{check.detail}{said}, not again for {WARN_DAYS} days", hint="")
+    hint = f"{check.hint}; `order-ledger doctor --acknowledge` when that is done"
+    return replace(check, detail=check.detail + said, hint=hint)
 
 
 def _rows(services: Services, query: str) -> list[dict[str, Any]]:

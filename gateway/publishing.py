@@ -103,6 +103,17 @@ class NotTaken(Fault):
         self.ids = list(ids)
 
 
+class Undecided(Fault):
+    """Kafka has all commands; not all were decided, and in the tables, in time."""
+
+    def __init__(self, waited_seconds: float) -> None:
+        super().__init__(
+            "the commands are in Kafka, but not all are decided yet",
+            f"waited {waited_seconds:g} s",
+            "`order-ledger doctor` says what lags; publishing the same again changes nothing",
+        )
+
+
 class _Sender:
     """Encodes and sends; a failed delivery is kept and told at the end."""
 
@@ -168,11 +179,13 @@ def publish_lines(
     timeout_seconds: float,
     on_line: Callable[[int], None] = lambda _: None,
     on_sent: Callable[[], None] = lambda: None,
+    on_look: Callable[[], None] = lambda: None,
 ) -> Report:
     """Publish NDJSON. Every line that is not empty gets one outcome, or belongs to a document that gets one.
 
-    NotTaken where Kafka did not acknowledge all, Fault where they are not decided in time. Where the lines break off
-    with a Fault, what came before is sent, and the report has the fault.
+    `on_look` is called all the time while it waits. NotTaken where Kafka did not acknowledge all, Undecided where they
+    are not decided in time. Where the lines break off with a Fault, what came before is sent, and the report has the
+    fault.
     """
     sender = _Sender(settings, services)
     counts: Counter[str] = Counter()
@@ -218,7 +231,7 @@ def publish_lines(
     sender.finish()
     on_sent()
     if wait:
-        for outcome in _outcomes(services, connection, sent, timeout_seconds):
+        for outcome in _outcomes(services, connection, sent, timeout_seconds, on_look):
             counts[outcome.outcome] += 1
             if outcome.outcome != "accepted":
                 outcomes.append(outcome)
@@ -263,17 +276,17 @@ def _by_line(outcome: Outcome) -> int:
 
 
 def _outcomes(
-    services: Services, connection: psycopg.Connection[Any], sent: list[_Sent], timeout_seconds: float
+    services: Services,
+    connection: psycopg.Connection[Any],
+    sent: list[_Sent],
+    timeout_seconds: float,
+    on_look: Callable[[], None],
 ) -> Iterator[Outcome]:
     ends: dict[tuple[str, int], int] = {}
     for row in sent:
         ends[row.topic, row.partition] = max(ends.get((row.topic, row.partition), 0), row.offset + 1)
-    if not wait_decided(Gauge(services, connection), ends, timeout_seconds):
-        raise Fault(
-            "the commands are in Kafka, but not all are decided yet",
-            f"waited {timeout_seconds:g} s",
-            "are workers running? `order-ledger run` starts them; publishing the same again changes nothing",
-        )
+    if not wait_decided(Gauge(services, connection), ends, timeout_seconds, on_look):
+        raise Undecided(timeout_seconds)
     names = {services.topic(intake): ledger for intake, ledger in LEDGER_OF_INTAKE.items()}
     for chunk in _chunks(iter(sent), LOOKUP_ROWS):
         by_place = _answers(connection, [(names[r.topic], r.partition, r.offset) for r in chunk])

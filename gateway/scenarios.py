@@ -19,8 +19,10 @@ from gateway.connectors import online_retail_stock as retail_stock
 from gateway.connectors.decimal_marks import DecimalMark
 from gateway.publishing import send_all
 from gateway.settling import Flight, Gauge, settle
+from gateway.workers import Lookout, undecided
 from processors.topics import ensure_topics
 from projections.inventory.reader import read_inventory
+from projections.kpi.opening import Scope
 from projections.order_status.reader import read_orders
 from runtime.errors import Fault
 from runtime.progress import progress
@@ -59,46 +61,70 @@ class Phase(NamedTuple):
 class Run:
     """Sends phases and waits for each; `phases` is what happened."""
 
-    def __init__(self, settings: Settings, services: Services, connection: psycopg.Connection[Any]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        services: Services,
+        connection: psycopg.Connection[Any],
+        lookout: Lookout | None = None,
+    ) -> None:
         ensure_topics(services, settings)
+        self.lookout = lookout
+        if lookout is not None:
+            lookout.look()
         self.settings = settings
         self.services = services
         self.connection = connection
         self.gauge = Gauge(services, connection)
         self.phases: list[Phase] = []
+        self._orders: set[str] = set()
+        self._counted: set[tuple[str, datetime]] = set()
+
+    def scope(self) -> Scope:
+        """The orders and counts that were sent."""
+        return Scope(sorted(self._orders), sorted(self._counted))
+
+    def _noted(self, commands: Iterable[Command]) -> Iterator[Command]:
+        for command in commands:
+            data = command["data"]
+            if command["command"] == "PlaceOrder":
+                self._orders.add(data["order_id"])
+            elif command["command"] == "CountStock":
+                at = datetime.fromisoformat(data.get("counted_at") or command["occurred_at"])
+                self._counted.add((f"{data['sku']} at {data['location_id']}", at))
+            yield command
 
     def phase(self, name: str, commands: Iterable[Command], total: int | None = None) -> None:
         """Send the commands and wait until nothing is in flight. Fault when it does not come to rest."""
         started = time.monotonic()
         facts_before = self._facts()
         with progress(name, total, unit="commands") as bar:
-            sent = send_all(self.settings, self.services, commands, bar.advance)
+            sent = send_all(self.settings, self.services, self._noted(commands), bar.advance)
         self.settle(name)
         self.phases.append(Phase(name, sent, self._facts() - facts_before, time.monotonic() - started))
 
     def settle(self, name: str) -> None:
         """Wait until nothing is in flight, with progress."""
         moved_at, before = time.monotonic(), (0, -1)
-        handled_before: int | None = None
-        with progress(f"{name}: deciding, reacting, projecting", None, unit="records") as bar:
+        with progress(f"{name}: deciding, reacting, projecting") as bar:
 
             def look(flight: Flight) -> None:
-                nonlocal moved_at, before, handled_before
+                nonlocal moved_at, before
+                if self.lookout is not None:
+                    self.lookout.look()
                 now = (sum(flight.ends.values()), flight.in_flight)
                 if now != before:
                     moved_at, before = time.monotonic(), now
                 elif time.monotonic() - moved_at > STALL_SECONDS_MAX:
-                    raise Fault(
+                    stalled = Fault(
                         "nothing moves any more",
                         f"{flight.undecided} commands undecided, {flight.unanswered} facts without reaction, "
                         f"{flight.unprojected} not in the tables, for {STALL_SECONDS_MAX:g} s",
-                        "are workers running? start them with `order-ledger run`; `order-ledger doctor` says more",
+                        "`order-ledger doctor` says what lags",
                     )
-                handled = sum(flight.ends.values()) - flight.in_flight
-                if handled_before is None:
-                    handled_before = handled
-                # What is handled makes new records, so the total grows while it is approached.
-                bar.reach(handled - handled_before, sum(flight.ends.values()) - handled_before)
+                    raise undecided(stalled, [] if self.lookout is None else self.lookout.missing)
+                # What is handled makes new records: how many there will be nobody knows before the end.
+                bar.say(f"{name}: deciding, reacting, projecting; {flight.in_flight:,} records in flight")
 
             flight = settle(self.gauge, SETTLE_SECONDS_MAX, look)
         if flight.in_flight:

@@ -135,11 +135,14 @@ def settle(gauge: Gauge, timeout_seconds: float, on_look: Callable[[Flight], Non
         time.sleep(min(LOOK_SECONDS_MAX, max(LOOK_SECONDS, flight.in_flight / LOOK_AT_LEAST_RECORDS)))
 
 
-def wait_decided(gauge: Gauge, sent: Offsets, timeout_seconds: float) -> bool:
+def wait_decided(
+    gauge: Gauge, sent: Offsets, timeout_seconds: float, on_look: Callable[[], None] = lambda: None
+) -> bool:
     """Wait until all before the offsets in `sent` is decided and its facts are in the tables; False at time-out."""
     deadline = time.monotonic() + timeout_seconds
     ends: Offsets | None = None
     while time.monotonic() < deadline:
+        on_look()
         if ends is None and not _missing(sent, gauge.decided()):
             ends = gauge.ledger_ends()
         if ends is not None and not _missing(ends, gauge.projected()):

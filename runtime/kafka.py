@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
@@ -28,6 +29,7 @@ Delivered = Callable[[KafkaError | None, Message | None], None]
 
 ADMIN_TIMEOUT_SECONDS = 30.0  # a controller election takes seconds; shorter fails on it, longer hides a dead cluster
 ADMIN_POLL_SECONDS = 1.0  # shorter wakes idle processes, longer keeps words (below) of as many attempts to connect
+ANSWER_SECONDS = 5.0  # for a look at a few records: shorter misses them on a busy broker, longer keeps a person waiting
 ADMIN_GRACE_SECONDS = 5.0  # for the client to say itself that nobody answered; shorter says it in its place
 
 _EVERY_CLIENT: dict[str, Any] = {
@@ -337,6 +339,32 @@ def offsets_at(services: Services, names: Iterable[str], timestamp_ms: int) -> d
     ends = end_offsets(services, names)
     found = _offsets(services, names, OffsetSpec.for_timestamp(timestamp_ms))
     return {partition: offset if offset >= 0 else ends[partition] for partition, offset in found.items()}
+
+
+def timestamps(
+    services: Services, places: Iterable[tuple[str, int, int]], timeout_seconds: float = ANSWER_SECONDS
+) -> dict[tuple[str, int, int], datetime]:
+    """(topic, partition, offset) → when that record was written; without those that cannot be read in time."""
+    wanted = {(topic, partition): offset for topic, partition, offset in places}
+    found: dict[tuple[str, int, int], datetime] = {}
+    # Never subscribes, and wants one record of each partition, which must be that one.
+    reader = consumer(services, "timestamps", auto_offset_reset="error", queued_min_messages=1)
+    try:
+        reader.assign([TopicPartition(topic, partition, offset) for (topic, partition), offset in wanted.items()])
+        deadline = time.monotonic() + timeout_seconds
+        while len(found) < len(wanted) and (left := deadline - time.monotonic()) > 0:
+            message = reader.poll(left)
+            if message is None:
+                continue
+            topic, partition = message.topic() or "", message.partition() or 0
+            if message.error():  # not there any more
+                wanted.pop((topic, partition), None)
+            elif message.offset() == wanted.get((topic, partition)):
+                at = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
+                found[topic, partition, wanted[topic, partition]] = at
+    finally:
+        reader.close()
+    return found
 
 
 def _offsets(

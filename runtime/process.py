@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -114,6 +114,10 @@ class Workers:
         """Process id by name, of those that run."""
         return {name: child.pid for name, child in self._children.items() if child.poll() is None}
 
+    def started(self) -> list[str]:
+        """Names of all, also of those that have ended."""
+        return list(self._children)
+
     def ended(self) -> list[Ended]:
         return [Ended(n, c.returncode) for n, c in self._children.items() if c.poll() is not None]
 
@@ -134,8 +138,10 @@ class Workers:
         """Make `wait` return; safe in a signal handler."""
         self._stop_asked.set()
 
-    def wait(self, *, until_one_ends: bool = True) -> list[Ended]:
+    def wait(self, *, until_one_ends: bool = True, meanwhile: Callable[[], None] = lambda: None) -> list[Ended]:
         """Return on SIGINT or SIGTERM (an empty list), or when a worker ends by itself (that worker).
+
+        `meanwhile` is called ten times a second.
 
         The caller decides whether to start it again or to give up; leaving the context stops the rest.
         """
@@ -145,6 +151,7 @@ class Workers:
                     return ended
                 if not self.alive():
                     return self.ended()
+                meanwhile()
                 self._stop_asked.wait(0.1)
         return []
 

@@ -2,6 +2,9 @@
 
 with progress("importing orders", total=24_221, unit="orders") as bar:
     bar.advance(500)
+    bar.begin("adding them up", 3, "tables")       # another piece of work, counted by itself
+
+What is not known is not said: no rate before a second was measured, no time left without a rate or a total that holds.
 """
 
 from __future__ import annotations
@@ -9,29 +12,43 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
+from rich.progress import BarColumn, Progress, TextColumn
 
 LINE_INTERVAL_SECONDS = 5.0  # in a log file or CI: less makes noise, more looks as if nothing happened
+#: A rate is an average over so long at least: over less, one slow or quick step is most of it.
+MEASURED_SECONDS_MIN = 1.0
+#: Nobody waits for longer, and what is computed from so slow a rate is a guess.
+LEFT_SECONDS_MAX = 86_400.0
 
 
 class Bar:
     """What is done so far; `advance` by what was added, `reach` for a position, `say` for a sentence."""
 
-    def __init__(self, title: str, total: int | None, unit: str) -> None:
+    def __init__(self, title: str, total: int | None, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._measure(title, total, unit, 0)
+
+    def _measure(self, title: str, total: int | None, unit: str, done: int) -> None:
         self.title = title
         self.total = total
         self.unit = unit
-        self.done = 0
-        self.started_at = time.monotonic()
+        self.done = done
+        self._measured_from, self._measured_at = done, self._clock()
+
+    def begin(self, title: str, total: int | None = None, unit: str = "") -> None:
+        """Another piece of work: what was counted before says nothing of it."""
+        self._measure(title, total, unit, 0)
+        self._show()
 
     def advance(self, amount: int = 1) -> None:
         self.reach(self.done + amount)
 
     def reach(self, done: int, total: int | None = None) -> None:
+        if done < self.done:  # counted anew: the rate so far was that of something else
+            self._measured_from, self._measured_at = done, self._clock()
         self.done = done
         if total is not None:
             self.total = total
@@ -41,9 +58,25 @@ class Bar:
         self.title = title
         self._show()
 
-    def rate(self) -> float:
-        """Units per second since the start."""
-        return self.done / max(1e-9, time.monotonic() - self.started_at)
+    def rate(self) -> float | None:
+        """Units per second, as far as it was measured; None where it was not, or nothing came."""
+        seconds = self._clock() - self._measured_at
+        moved = self.done - self._measured_from
+        return moved / seconds if seconds >= MEASURED_SECONDS_MIN and moved > 0 else None
+
+    def known(self) -> str:
+        """What is known of the work, in words; empty where nothing is."""
+        if self.done < 0 or (self.done == 0 and not self.total):
+            return ""
+        of = f" of {self.total:,}" if self.total is not None and self.total >= self.done else ""
+        parts = [f"{self.done:,}{of} {self.unit}".rstrip()]
+        rate = self.rate()
+        if rate is not None and rate >= 0.05:
+            parts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s")
+            left = (self.total - self.done) / rate if of and self.total is not None else 0.0
+            if 0 < left <= LEFT_SECONDS_MAX:
+                parts.append(f"{left:,.0f} s left" if left < 120 else f"{left / 60:,.0f} min left")
+        return ", ".join(parts)
 
     def _show(self) -> None: ...
 
@@ -53,11 +86,18 @@ class _Lines(Bar):
 
     def __init__(self, title: str, total: int | None, unit: str) -> None:
         super().__init__(title, total, unit)
-        self.shown_at = self.started_at
+        self.shown_at = self._clock()
         self.shown_step = ""
+
+    def begin(self, title: str, total: int | None = None, unit: str = "") -> None:
+        super().begin(title, total, unit)
+        self._say_step()
 
     def say(self, title: str) -> None:
         super().say(title)
+        self._say_step()
+
+    def _say_step(self) -> None:
         if self._step() != self.shown_step and not self.total:
             self.line()
 
@@ -66,34 +106,27 @@ class _Lines(Bar):
         return self.title.partition(":")[0]
 
     def _show(self) -> None:
-        if time.monotonic() - self.shown_at >= LINE_INTERVAL_SECONDS:
+        if self._clock() - self.shown_at >= LINE_INTERVAL_SECONDS:
             self.line()
 
     def line(self) -> None:
-        self.shown_at = time.monotonic()
+        self.shown_at = self._clock()
         self.shown_step = self._step()
-        text = self.title
-        if self.total:
-            left = (self.total - self.done) / max(1e-9, self.rate())
-            text += f": {self.done:,} of {self.total:,} {self.unit}, {self.rate():,.0f}/s, {left:,.0f} s left"
-        elif self.done:
-            text += f": {self.done:,} {self.unit}, {self.rate():,.0f}/s"
-        print(text, file=sys.stderr, flush=True)
-
-
-class _RateColumn(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text("" if not task.speed else f"{task.speed:,.0f}/s", style="progress.data.speed")
+        known = self.known()
+        print(f"{self.title}: {known}" if known else self.title, file=sys.stderr, flush=True)
 
 
 class _RichBar(Bar):
     def __init__(self, title: str, total: int | None, unit: str, shown: Progress) -> None:
         super().__init__(title, total, unit)
         self._shown = shown
-        self._task = shown.add_task(title, total=total)
+        self._task = shown.add_task(title, total=total, known="")
 
     def _show(self) -> None:
-        self._shown.update(self._task, completed=self.done, total=self.total, description=self.title)
+        # A total that is none any more (fewer than are done) makes it a bar without end, as no total does.
+        total = self.total if self.total is not None and self.total >= self.done >= 0 else None
+        self._shown.tasks[self._task].total = total
+        self._shown.update(self._task, completed=max(0, self.done), description=self.title, known=self.known())
 
 
 @contextlib.contextmanager
@@ -106,7 +139,10 @@ def progress(title: str, total: int | None = None, *, unit: str = "") -> Iterato
         if lines.done:
             lines.line()
         return
-    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(bar_width=30)]
-    columns += [MofNCompleteColumn(), TextColumn(unit), _RateColumn(), TimeRemainingColumn()] if total or unit else []
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[known]}", style="progress.data.speed", markup=False),
+    )
     with Progress(*columns, console=console, transient=False) as shown:
         yield _RichBar(title, total, unit, shown)

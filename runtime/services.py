@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runtime.embedded.cluster import Embedded
+from runtime.errors import Fault
 from runtime.settings import Settings
 
 Origin = Literal["configured", "testcontainers", "embedded"]
@@ -60,9 +61,10 @@ def find_services(
     say: Say | None = None,
     start: Embedded | None = None,
 ) -> Services:
-    """Services that answer; embedded ones are started when they are needed and do not run yet.
+    """Services as they are configured or run embedded. Raises Fault where one is neither: nothing is started unasked.
 
-    `start` stands in for the embedded services of the settings (tests: several nodes, no fsync).
+    `start` starts those that do not run: the embedded services of the settings (`up`), or others (tests: several nodes,
+    no fsync).
     """
     kafka: tuple[Mapping[str, str], Origin] | None = None
     postgres: tuple[str, Origin] | None = None
@@ -79,13 +81,16 @@ def find_services(
             kafka = kafka or ({"bootstrap.servers": start_kafka()}, "testcontainers")
             postgres = postgres or (start_postgres(), "testcontainers")
     if kafka is None or postgres is None:
-        addresses = (start or embedded(settings)).up(kafka=kafka is None, postgres=postgres is None, say=say)
+        if start is None:
+            addresses = embedded(settings).running()
+        else:
+            addresses = start.up(kafka=kafka is None, postgres=postgres is None, say=say)
         if addresses.kafka is not None:
             kafka = kafka or ({"bootstrap.servers": addresses.kafka}, "embedded")
         if addresses.postgres is not None:
             postgres = postgres or (addresses.postgres, "embedded")
-    assert kafka is not None
-    assert postgres is not None
+    if kafka is None or postgres is None:
+        raise not_up(settings, kafka=kafka is not None, postgres=postgres is not None)
     return Services(
         kafka_config=kafka[0],
         postgres=postgres[0],
@@ -97,6 +102,19 @@ def find_services(
     )
 
 
+def not_up(settings: Settings, *, kafka: bool = False, postgres: bool = False) -> Fault:
+    """What to say where a service is needed that is not there; true: this one is."""
+    absent = {"Kafka": kafka, "PostgreSQL": postgres}
+    names = [name for name, there in absent.items() if not there]
+    kinds = " and ".join(f"ORDER_LEDGER_{'KAFKA' if name == 'Kafka' else 'POSTGRES'}" for name in names)
+    return Fault(
+        "the services are not up",
+        f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not configured, and not running in "
+        f"{settings.home}",
+        f"`order-ledger up` starts them; or set {kinds}",
+    )
+
+
 def embedded(settings: Settings) -> Embedded:
     """The embedded services of these settings, running or not."""
     return Embedded(settings.home, settings.cache)
@@ -104,7 +122,7 @@ def embedded(settings: Settings) -> Embedded:
 
 def up(settings: Settings, say: Say | None = None) -> Services:
     """Make sure that both services answer; what is started outlives this process."""
-    return find_services(settings, say=say)
+    return find_services(settings, say=say, start=embedded(settings))
 
 
 def down(settings: Settings) -> bool:

@@ -21,6 +21,7 @@ from gateway.api.reading import reading_router
 from gateway.api.registry import RegistryError, answer_error, registry_router
 from processors.subjects import topics_of_records
 from runtime.errors import Fault
+from runtime.instance import hold_instance
 from runtime.kafka import admin
 from runtime.postgres import pool
 from runtime.services import Services
@@ -35,14 +36,15 @@ _DRAIN_SECONDS = 5
 _STOP_POLL_SECONDS = 0.1
 
 
-def create_app(settings: Settings, services: Services) -> FastAPI:
-    """The API over these services; opens its connections when it starts to serve."""
+def create_app(settings: Settings, services: Services, on_ready: Callable[[], None] = lambda: None) -> FastAPI:
+    """The API over these services; opens its connections when it starts to serve, and then calls `on_ready`."""
     connections = pool(services, "api")
     kafka = admin(services)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         connections.open(wait=False)  # PostgreSQL may still be on its way up: /readyz says so
+        on_ready()
         yield
         connections.close()
 
@@ -97,8 +99,10 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
 def run_api(settings: Settings, services: Services, stop: threading.Event) -> None:
     """Serve until `stop` is set, then let open requests end. Raises Fault where the address cannot be listened on."""
     listener = _listen(settings.api_host, settings.api_port)
+    instance = hold_instance(settings.home, "api")
+    app = create_app(settings, services, on_ready=lambda: instance.ready(services.topic_prefix, address_of(listener)))
     config = uvicorn.Config(
-        create_app(settings, services),
+        app,
         log_config=None,  # our own logging stands; uvicorn's would take the root logger over
         access_log=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
@@ -119,6 +123,13 @@ def run_api(settings: Settings, services: Services, stop: threading.Event) -> No
         server.ended = True
         listener.close()
         watcher.join()
+        instance.release()
+
+
+def address_of(listener: socket.socket) -> str:
+    """Where to find what listens: `http://127.0.0.1:8085`, with the port that it was really given."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -9,15 +9,16 @@ import typer
 from confluent_kafka import KafkaException
 
 from gateway.cli.context import fail
-from gateway.cli.terminal import print_json, say
+from gateway.cli.terminal import print_json, say, say_missing
 from gateway.dead_letters import close, describe, find_message, hexdump, read_letters, retry
-from gateway.doctor import examine, healthy, running_services
+from gateway.doctor import acknowledge, examine, healthy
+from gateway.workers import Lookout
 from processors.dead_letters import Place
 from processors.subjects import codec_for
-from processors.verify import Report, verify
+from processors.verify import Progress, Report, verify
 from runtime.errors import Fault
-from runtime.progress import progress
-from runtime.services import Services
+from runtime.progress import Bar, progress
+from runtime.services import Services, find_services
 from runtime.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -47,14 +48,9 @@ def verify_command(
 ) -> None:
     """Fold the whole log independently and compare every row and column of the tables; exit status 1 if they differ."""
     services = _services()
-    with progress("reading the log", unit="facts") as bar:
-
-        def show(what: str, done: int, total: int) -> None:
-            bar.title = what
-            bar.reach(done, total)
-
+    with progress("reading the log", unit="records") as bar:
         try:
-            report = verify(services, _codec(services), schema=schema, progress=show)
+            report = verify(services, _codec(services), schema=schema, progress=shown_by(bar))
         except (Fault, KafkaException, psycopg.Error) as error:
             _fail_with(error)
     if as_json:
@@ -63,6 +59,17 @@ def verify_command(
         _tell(report)
     if not report.equal:
         raise typer.Exit(1)
+
+
+def shown_by(bar: Bar) -> Progress:
+    """The progress of a `verify` on this bar: each table is a piece of work of its own."""
+
+    def show(what: str, done: int, total: int, unit: str) -> None:
+        if what != bar.title:
+            bar.begin(what, total, unit)
+        bar.reach(done, total)
+
+    return show
 
 
 def _tell(report: Report) -> None:
@@ -128,6 +135,8 @@ def retry_command(
         fail("say which letters to send again", "", "name one as `dead-letters list` does, or say --all")
     place = None if source is None else _place(source)
     outcomes = _reading(lambda services: retry(services, place))
+    if any(outcome["outcome"] == "sent" for outcome in outcomes):
+        Lookout(_services(), Settings(), say_missing).look()
     if as_json:
         print_json({"outcomes": outcomes})
     else:
@@ -162,9 +171,27 @@ def close_command(
         say("nothing to close", err=True)
 
 
-def doctor_command(*, as_json: Json = False) -> None:
+def doctor_command(
+    *,
+    seen: Annotated[
+        bool,
+        typer.Option("--acknowledge", help="Note that warnings of what has been were seen: silent until more comes."),
+    ] = False,
+    why: Annotated[str, typer.Option(help="With --acknowledge: what was done about them; shown with them.")] = "",
+    as_json: Json = False,
+) -> None:
     """Check services, topics, workers, what was passed over and what waits; exit status 1 if something fails."""
-    checks = examine(Settings())
+    if why and not seen:
+        fail("--why says what was done about warnings", "it is kept with those that are acknowledged", "--acknowledge")
+    settings = Settings()
+    checks = examine(settings)
+    if seen:
+        try:
+            noted = acknowledge(settings, checks, why)
+        except (Fault, psycopg.Error) as error:
+            _fail_with(error)
+        say(f"{len(noted)} warnings acknowledged", err=True)
+        checks = examine(settings) if noted else checks
     if as_json:
         print_json({"healthy": healthy(checks), "checks": [check.as_json() for check in checks]})
     else:
@@ -177,14 +204,10 @@ def doctor_command(*, as_json: Json = False) -> None:
 
 
 def _services() -> Services:
-    services = running_services(Settings())
-    if services is None:
-        fail(
-            "the services are not up",
-            "Kafka or PostgreSQL is neither configured nor running embedded",
-            "`order-ledger up`, or set ORDER_LEDGER_KAFKA and ORDER_LEDGER_POSTGRES",
-        )
-    return services
+    try:
+        return find_services(Settings())
+    except Fault as error:
+        _fail_with(error)
 
 
 def _codec(services: Services) -> Any:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import psycopg
 import typer
@@ -18,7 +18,8 @@ import typer
 from gateway.cli.terminal import say_fault
 from runtime.errors import Fault
 from runtime.postgres import connect
-from runtime.services import Services, embedded
+from runtime.progress import progress
+from runtime.services import Services, embedded, find_services, not_up, up
 from runtime.settings import Settings
 
 #: What PostgreSQL counts to: more rows than this cannot be asked for.
@@ -28,6 +29,8 @@ SEED_MAX = 2**63 - 1
 
 #: How all commands name themselves in `pg_stat_activity`.
 _APPLICATION = "cli"
+
+StartServices = Annotated[bool, typer.Option("--up", help="Start Kafka and PostgreSQL first, where they do not run.")]
 
 
 def fail(what: str, detail: str = "", hint: str = "") -> NoReturn:
@@ -49,6 +52,14 @@ def days(from_: datetime | None, to: datetime | None) -> tuple[date | None, date
     if first and last and last < first:
         fail("the days are the wrong way round", f"--from {first} is after --to {last}", "exchange them")
     return first, last
+
+
+def services_for(settings: Settings, *, start: bool) -> Services:
+    """The services that a command works with; started, with progress, only where that was asked for. Raises Fault."""
+    if not start:
+        return find_services(settings)
+    with progress("looking for services") as bar:
+        return up(settings, bar.say)
 
 
 @contextmanager
@@ -83,9 +94,6 @@ def _services(settings: Settings) -> Services:
         return Services({}, conninfo, "configured", "configured", settings.topic_prefix, settings.schema_registry)
     running = embedded(settings).running().postgres
     if running is None:
-        fail(
-            "the services are not up",
-            f"no embedded PostgreSQL runs in {settings.home}",
-            "start them with `order-ledger up`, or set ORDER_LEDGER_POSTGRES",
-        )
+        fault = not_up(settings, kafka=True)
+        fail(fault.what, fault.detail, fault.hint)
     return Services({}, running, "embedded", "embedded", settings.topic_prefix, settings.schema_registry)

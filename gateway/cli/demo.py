@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import signal
 import time
-from datetime import date, datetime
+from collections.abc import Collection
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import psycopg
 import typer
 
+from gateway.cli.checking import shown_by
 from gateway.cli.context import days
 from gateway.cli.interrupt import by_interrupt
 from gateway.cli.terminal import print_json, say
 from gateway.cli.writing import Decimal, Orders, Seed
 from gateway.connectors.decimal_marks import DecimalMark
+from runtime.instance import living
+from runtime.logging import hush_clients
 from runtime.postgres import connect
 from runtime.process import Workers
 from runtime.progress import progress
-from runtime.services import Services, down, find_services, status
+from runtime.services import Services, down, status, up
 from runtime.settings import Settings
 
 #: What the workers of a demo run; the API too when it stays up.
@@ -27,6 +31,8 @@ DEMO_WORKERS = ("ledger", "reactions", "projector")
 #: The season of a demo without data: large enough for all six figures, done in well under two minutes on two cores.
 DEMO_ORDERS = 2_000
 DEMO_SEED = 7
+#: The workers of a demo are members of their groups after seconds; on a machine that is very busy, after so many.
+WORKERS_START_SECONDS = 30.0
 #: Rows of low stock that are shown.
 LOW_STOCK_SHOWN = 8
 
@@ -66,15 +72,15 @@ def demo_command(
     started = time.monotonic()
     try:
         with progress("starting services") as bar:
-            services = find_services(settings, say=bar.say)
+            services = up(settings, bar.say)
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         with Workers() as workers:
             # One child that supervises the workers: one that ends by itself is started again, as in production.
             names = (*DEMO_WORKERS, *(("api",) if serve else ()))
             workers.start("workers", ["run", "--only", ",".join(names)], log=logs / "workers.log")
-            ready = time.monotonic()
-            done = _go(data, first, last, orders=orders, seed=seed, decimal=decimal)
+            ready, began = time.monotonic(), datetime.now(UTC).replace(microsecond=0)
+            done = _go(settings, services, data, first, last, orders=orders, seed=seed, decimal=decimal)
             if not serve:
                 workers.stop()  # all is settled; what follows only reads, and has the machine to itself
             shown = _look(services, done, seconds=time.monotonic() - ready)
@@ -87,34 +93,55 @@ def demo_command(
             else:
                 _tell(shown)
             if serve:
-                _serve(workers, settings)
+                _serve(workers, settings, services, began)
     finally:
         if not ran_before:
+            hush_clients()
             down(settings)
     if not shown["verify"]["equal"]:
         raise typer.Exit(1)
 
 
-def _serve(workers: Workers, settings: Settings) -> None:
-    host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
-    say(f"serving on http://{host}:{settings.api_port} until Ctrl-C", err=True)
-    workers.wait()
+def _serve(workers: Workers, settings: Settings, services: Services, began: datetime) -> None:
+    """Say where the API listens, once it does, and stay."""
+    said = False
+
+    def look() -> None:
+        nonlocal said
+        apis = [one for one in living(settings.home) if one.worker == "api" and one.ledger == services.topic_prefix]
+        ours = [one for one in apis if one.ready_at and datetime.fromisoformat(one.ready_at) >= began]
+        if ours and not said:
+            say(f"serving on {ours[0].address} until Ctrl-C", err=True)
+            said = True
+
+    workers.wait(meanwhile=look)
 
 
 def _go(
-    data: Path | None, from_: date | None, to: date | None, *, orders: int, seed: int, decimal: DecimalMark | None
+    settings: Settings,
+    services: Services,
+    data: Path | None,
+    from_: date | None,
+    to: date | None,
+    *,
+    orders: int,
+    seed: int,
+    decimal: DecimalMark | None,
 ) -> dict[str, Any]:
     from gateway.cli.writing import run_import, run_simulation
-    from gateway.connectors.online_retail import CHANNEL
 
     if data is None:
         return {
             "source": "simulated season",
-            "channels": "simulated-%",
-            **run_simulation(orders=orders, seed=seed, surge=10.0),
+            **run_simulation(
+                settings, services, orders=orders, seed=seed, surge=10.0, patience_seconds=WORKERS_START_SECONDS
+            ),
         }
-    done = run_import(data, from_, to, seed=seed, peak=True, decimal=decimal)
-    return {"source": f"{data.name} (real orders)", "channels": CHANNEL, **done}
+    patience = WORKERS_START_SECONDS
+    done = run_import(
+        settings, services, data, from_, to, seed=seed, peak=True, decimal=decimal, patience_seconds=patience
+    )
+    return {"source": f"{data.name} (real orders)", **done}
 
 
 def _look(services: Services, done: dict[str, Any], *, seconds: float) -> dict[str, Any]:
@@ -124,13 +151,15 @@ def _look(services: Services, done: dict[str, Any], *, seconds: float) -> dict[s
     from projections.kpi.reader import kpis
 
     with connect(services, "demo", autocommit=True) as connection:
-        order_id = _telling_order(connection, done["channels"])
-        out = _counts(connection)
-        figures = kpis(connection, from_=None, to=None, by=None)
+        scope = done.pop("scope")
+        order_id = _telling_order(connection, scope.orders)
+        out = _counts(connection, scope.orders)
+        figures = kpis(connection, scope=scope)
         low = read_low_stock(connection)
         story = _story(connection, order_id) if order_id else "no order has shipped"
-    with progress("verifying: folding the log again, one fact at a time"):
-        report = verify(services, codec_for(services.schema_registry, services.topic_prefix))
+    with progress("verifying: folding the log again, one fact at a time") as bar:
+        codec = codec_for(services.schema_registry, services.topic_prefix)
+        report = verify(services, codec, progress=shown_by(bar))
     commands = sum(phase["commands"] for phase in done["phases"])
     facts = sum(phase["facts"] for phase in done["phases"])
     return {
@@ -150,15 +179,15 @@ def _look(services: Services, done: dict[str, Any], *, seconds: float) -> dict[s
     }
 
 
-def _telling_order(connection: psycopg.Connection[Any], channels: str) -> str | None:
-    """An order of these channels (a LIKE pattern) that much has happened to, but not too much to read.
+def _telling_order(connection: psycopg.Connection[Any], orders: Collection[str]) -> str | None:
+    """One of these orders that much has happened to, but not too much to read.
 
     Its facts came in the order of their times: a story that goes back and forth is no first story.
     """
     row = connection.execute(
         """
         SELECT order_id FROM order_status AS o
-        WHERE shipped > 0 AND channel LIKE %s AND NOT EXISTS (
+        WHERE shipped > 0 AND order_id = ANY(%s) AND NOT EXISTS (
             SELECT FROM (SELECT occurred_at, lag(occurred_at) OVER (ORDER BY version) AS before
                          FROM order_history AS h WHERE h.order_id = o.order_id) AS told
             WHERE occurred_at < before)
@@ -168,29 +197,39 @@ def _telling_order(connection: psycopg.Connection[Any], channels: str) -> str | 
                  DESC, version, order_id
         LIMIT 1
         """,
-        [channels],
+        [list(orders)],
     ).fetchone()
     return row[0] if row else None
 
 
 def _story(connection: psycopg.Connection[Any], order_id: str) -> str:
     from gateway.story import as_text, tell
+    from projections.kpi.order_cases import read_cases_of
     from projections.order_history.reader import read_history
 
-    return as_text(tell(read_history(connection, order_id)))
+    return as_text(tell(read_history(connection, order_id), read_cases_of(connection, order_id)))
 
 
-def _counts(connection: psycopg.Connection[Any]) -> dict[str, Any]:
-    by_status = connection.execute("SELECT status, count(*) FROM order_status GROUP BY 1 ORDER BY 2 DESC, 1").fetchall()
+def _counts(connection: psycopg.Connection[Any], orders: Collection[str]) -> dict[str, Any]:
+    """What became of these orders, how many others the place holds, and its stock, which is that of all of them."""
+    ours = list(orders)
+    by_status = connection.execute(
+        "SELECT status, count(*) FROM order_status WHERE order_id = ANY(%s) GROUP BY 1 ORDER BY 2 DESC, 1", [ours]
+    ).fetchall()
+    others = connection.execute("SELECT count(*) FROM order_status WHERE NOT order_id = ANY(%s)", [ours]).fetchone()
     rows = connection.execute(
         "SELECT count(*), count(DISTINCT sku), coalesce(sum(on_hand), 0), coalesce(sum(reserved), 0) FROM inventory"
     ).fetchone()
-    refused = connection.execute("SELECT count(*) FROM answers WHERE outcome = 'refused'").fetchone()
+    refused = connection.execute(
+        "SELECT count(*) FROM answers WHERE outcome = 'refused' AND stream_id = ANY(%s)", [ours]
+    ).fetchone()
     assert rows is not None
     assert refused is not None
+    assert others is not None
     return {
         "orders": sum(count for _, count in by_status),
         "orders_by_status": dict(by_status),
+        "other_orders": others[0],
         "inventory_rows": rows[0],
         "skus": rows[1],
         "units_on_hand": int(rows[2]),
@@ -213,15 +252,21 @@ def _tell(shown: dict[str, Any]) -> None:
     _title("What came out")
     statuses = ", ".join(f"{count:,} {status}" for status, count in out["orders_by_status"].items())
     say(f"  {out['orders']:,} orders: {statuses}")
+    say(f"  {out['refused_commands']:,} commands about them were refused")
     say(
         f"  {out['skus']:,} SKUs in {out['inventory_rows']:,} places: {out['units_on_hand']:,} units on hand, "
-        f"{out['units_reserved']:,} reserved; {out['refused_commands']:,} commands refused"
+        f"{out['units_reserved']:,} reserved"
     )
+    if out["other_orders"]:
+        say(
+            f"  {out['other_orders']:,} orders of earlier runs are here, too; stock is that of all orders, what follows"
+            " is of this run alone"
+        )
     _title(f"The story of order {shown['order_id']}")
     say(*shown["story"].splitlines())
     _title("The six KPIs")
     show_figures(shown["kpi"])
-    _title(f"Low stock: {len(shown['low_stock'])} places at or below their reorder point")
+    _title(f"Low stock, of all runs: {len(shown['low_stock'])} places at or below their reorder point")
     for row in shown["low_stock"][:LOW_STOCK_SHOWN]:
         say(
             f"  {row['sku']:<20} {row['location_id']:<16} available {row['available']:>6,}  reorder point "
@@ -235,8 +280,8 @@ def _tell(shown: dict[str, Any]) -> None:
         f"{rates['facts_per_second']:,} events/s (services up in {seconds['services']:.1f} s)"
     )
     report = shown["verify"]
-    say("", f"verify: {'equal' if report['equal'] else 'NOT EQUAL ' + str(report['first_difference'])}")
-    say("look further: order-ledger up; order-ledger story ORDER_ID; order-ledger kpi --by channel")
+    say("", "look further: order-ledger up; order-ledger story ORDER_ID; order-ledger kpi --by channel", "")
+    say(f"verify: {'equal' if report['equal'] else 'NOT EQUAL ' + str(report['first_difference'])}")
 
 
 def _title(text: str) -> None:

@@ -15,14 +15,14 @@ import typer
 from events.routing.commands import RULES_TEXT_MAX
 from events.routing.language import RuleBook
 from events.routing.rules import RulesError, groups_of, read_rules
-from gateway.cli.context import fail, finite, open_database
-from gateway.cli.terminal import print_json, say
+from gateway.cli.context import StartServices, fail, finite, open_database, services_for
+from gateway.cli.terminal import print_json, say, say_missing
 from gateway.sources import read_source
+from gateway.workers import Lookout, undecided
 from processors.routing.default import IN_FORCE, default_text
 from projections.routing.reader import read_rules_rows
 from runtime.errors import Fault
 from runtime.postgres import connect
-from runtime.services import find_services
 from runtime.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -58,10 +58,11 @@ def publish_command(
     rules_id: RulesId = IN_FORCE,
     actor: Annotated[str | None, typer.Option(help="Who publishes them.")] = None,
     timeout: Annotated[float, typer.Option(min=0, callback=finite, help="Seconds to wait for the decision.")] = 120.0,
+    start: StartServices = False,
     as_json: Json = False,
 ) -> None:
     """Put the rules of a file in force: orders that are placed from now on are routed by them."""
-    from gateway.publishing import publish_lines
+    from gateway.publishing import Undecided, publish_lines
 
     _, text = read_file(file)
     command = {
@@ -74,10 +75,16 @@ def publish_command(
     if actor is not None:
         command["actor"] = actor
     settings = Settings()
-    services = find_services(settings)
+    services = services_for(settings, start=start)
+    lookout = Lookout(services, settings, say_missing)
     with connect(services, "rules") as connection:
         line = msgspec.json.encode(command)
-        report = publish_lines(settings, services, connection, [line], wait=True, timeout_seconds=timeout)
+        try:
+            report = publish_lines(
+                settings, services, connection, [line], wait=True, timeout_seconds=timeout, on_look=lookout.look
+            )
+        except Undecided as fault:
+            raise undecided(fault, lookout.missing) from fault
     for row in report.outcomes:
         fail(row.what, row.detail, row.hint)
     with open_database() as reading:

@@ -7,24 +7,28 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
 import typer
+from confluent_kafka import KafkaException
 
-from gateway.cli.context import fail, finite
-from gateway.cli.terminal import print_json, say
+from gateway.cli.context import StartServices, fail, finite, services_for
+from gateway.cli.terminal import print_json, say, say_missing
+from gateway.workers import WORKERS, Lookout, start_command
 from runtime.compiled import uncompiled
+from runtime.errors import Fault
+from runtime.instance import living
 from runtime.logging import log, setup_logging
 from runtime.memory import give_back_from_now_on
 from runtime.postgres import connect
 from runtime.process import Workers, raise_file_limit
-from runtime.services import Services, find_services
+from runtime.progress import progress
+from runtime.services import Services
 from runtime.settings import Settings
-
-#: In the order in which they are started. A name twice on the command line starts two of them.
-WORKERS = ("ledger", "reactions", "projector", "api")
 
 #: A worker that ends by itself is started again after this; doubled each time up to the maximum. Shorter burns a core
 #: on a fault that stays, longer lets a passing one cost more than it must.
@@ -59,8 +63,14 @@ def run_command(
     only: Annotated[
         str, typer.Option("--only", help=f"Workers to run, by comma: {', '.join(WORKERS)}. A name may stand twice.")
     ] = ",".join(WORKERS),
+    *,
+    start: StartServices = False,
 ) -> None:
-    """Run workers in the foreground until SIGTERM or Ctrl-C, which lets them finish what they have in hand."""
+    """Run workers in the foreground until SIGTERM or Ctrl-C, which lets them finish what they have in hand.
+
+    The log says `ready` when all of them are, with the address of the API. It is on stderr: JSON, one object a line,
+    where that is no terminal.
+    """
     names = [name.strip() for name in only.split(",") if name.strip()]
     unknown = [name for name in names if name not in WORKERS]
     if unknown or not names:
@@ -68,13 +78,32 @@ def run_command(
     if len(names) == 1:
         begin_again_in(ENVIRONMENT[names[0]])
     settings = Settings()
-    services = find_services(settings)
-    if len(names) == 1:
-        setup_logging(settings.log_level, process=names[0])
-        raise typer.Exit(work(names[0], settings, services))
-    with Workers() as workers:
-        start_workers(workers, names)
-        supervise(workers, names)
+    setup_logging(settings.log_level, process=names[0] if len(names) == 1 else "run")
+    with faults_in_the_log():
+        services = services_for(settings, start=start)
+        if len(names) == 1:
+            raise typer.Exit(work(names[0], settings, services))
+        with Workers() as workers:
+            start_workers(workers, names)
+            supervise(workers, names, settings.home)
+
+
+@contextmanager
+def faults_in_the_log() -> Iterator[None]:
+    """What ends a worker is a line of its log, like all else that it says. On a terminal a person reads it as text."""
+    try:
+        yield
+    except Fault as fault:
+        if sys.stderr.isatty():
+            raise
+        log.error("worker_failed", what=fault.what, detail=fault.detail, hint=fault.hint)
+    except (KafkaException, psycopg.Error) as error:
+        if sys.stderr.isatty():
+            raise
+        log.error("worker_failed", what=type(error).__name__, detail=str(error).strip())
+    else:
+        return
+    raise typer.Exit(1)
 
 
 def begin_again_in(environment: Mapping[str, str]) -> None:
@@ -109,12 +138,32 @@ def labels(names: Sequence[str]) -> list[str]:
     return found
 
 
-def supervise(workers: Workers, names: Sequence[str]) -> None:
+class _Announcement:
+    """Says once, in the log, that all workers are ready, and where the API listens."""
+
+    def __init__(self, workers: Workers, home: Path) -> None:
+        self._workers, self._home = workers, home
+        self._made = False
+
+    def make(self) -> None:
+        """Say it, if it is so and was not said."""
+        if self._made:
+            return
+        ours = self._workers.alive()
+        ready = {one.pid: one for one in living(self._home) if one.ready_at}
+        if ours and len(ours) == len(self._workers.started()) and ready.keys() >= set(ours.values()):
+            addresses = [ready[pid].address for pid in ours.values() if ready[pid].address]
+            log.info("ready", workers=list(ours), **({"api": ", ".join(addresses)} if addresses else {}))
+            self._made = True
+
+
+def supervise(workers: Workers, names: Sequence[str], home: Path) -> None:
     """Start again whoever ends by itself, with growing pauses, until a signal asks to stop."""
+    announcement = _Announcement(workers, home)
     started = dict.fromkeys(labels(names), time.monotonic())
     pause = dict.fromkeys(started, RESTART_SECONDS)
     while True:
-        ended = workers.wait()
+        ended = workers.wait(meanwhile=announcement.make)
         if not ended:
             return
         for worker in ended:
@@ -165,17 +214,25 @@ def work(name: str, settings: Settings, services: Services) -> int:
 def settle_command(
     *,
     timeout: Annotated[float, typer.Option(min=0, callback=finite, help="Seconds to wait at most.")] = 60.0,
+    start: StartServices = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
     """Return when nothing is in flight any more: all decided, reacted to, in the tables. Exit status 1 on time-out."""
-    from gateway.settling import Gauge, settle
+    from gateway.settling import Flight, Gauge, settle
     from processors.topics import ensure_topics
 
     settings = Settings()
-    services = find_services(settings)
+    services = services_for(settings, start=start)
     ensure_topics(services, settings)
-    with connect(services, "settle") as connection:
-        flight = settle(Gauge(services, connection), timeout)
+    lookout = Lookout(services, settings, say_missing)
+    with connect(services, "settle") as connection, progress("settling") as bar:
+
+        def look(flight: Flight) -> None:
+            lookout.look()
+            if flight.in_flight:
+                bar.say(f"settling: {flight.in_flight:,} records in flight")
+
+        flight = settle(Gauge(services, connection), timeout, look)
     settled = flight.in_flight == 0
     if as_json:
         print_json(
@@ -185,11 +242,14 @@ def settle_command(
                 "undecided": flight.undecided,
                 "unanswered": flight.unanswered,
                 "unprojected": flight.unprojected,
+                "missing_workers": lookout.missing,
             }
         )
     elif settled:
         say("settled: nothing is in flight")
     else:
-        say(f"not settled: {flight.in_flight} records in flight")
+        say(f"not settled: {flight.in_flight:,} records in flight")
+        if lookout.missing:
+            say(f"  hint: `{start_command(lookout.missing)}` starts the workers that are missing")
     if not settled:
         raise typer.Exit(1)

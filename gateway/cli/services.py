@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from gateway.cli.terminal import print_json, say, say_fault
+from gateway.workers import ANSWER_SECONDS, UNKNOWN, Crew, look, missing, start_command
 from processors.topics import ensure_topics
 from runtime.errors import Fault
 from runtime.progress import progress
@@ -15,6 +16,10 @@ from runtime.services import ServiceStatus, down, find_services, status, up
 from runtime.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+#: A new broker makes the topic of its groups with the first question about one, which takes seconds. `up` waits for it,
+#: so that whoever asks next is answered at once.
+FIRST_ANSWER_SECONDS = 15.0
 
 
 def register(app: typer.Typer) -> None:
@@ -33,10 +38,12 @@ def up_command(*, as_json: Json = False) -> None:
             up(settings, bar.say)
             bar.say("making topics")
             ensure_topics(find_services(settings), settings)
+            bar.say("looking for workers")
+            found = status(settings)
+            crews = _crews(settings, found, FIRST_ANSWER_SECONDS)
     except Fault as fault:
         _fail(fault, as_json=as_json)
-    found = status(settings)
-    _show(settings, found, as_json=as_json, seconds=time.monotonic() - began)
+    _show(settings, found, crews, as_json=as_json, seconds=time.monotonic() - began)
     if not all(service.up for service in found):
         raise typer.Exit(1)
 
@@ -55,18 +62,27 @@ def down_command(*, as_json: Json = False) -> None:
 
 
 def status_command(*, as_json: Json = False) -> None:
-    """Show what runs, where, and where it logs; exit status 1 unless both services answer."""
+    """Show what runs, where, and where it logs: services, workers, API. Exit status 1 unless both services answer."""
     settings = Settings()
     found = status(settings)
-    _show(settings, found, as_json=as_json)
+    _show(settings, found, _crews(settings, found), as_json=as_json)
     if not all(service.up for service in found):
         raise typer.Exit(1)
 
 
-def _show(settings: Settings, found: list[ServiceStatus], *, as_json: bool, seconds: float | None = None) -> None:
+def _show(
+    settings: Settings,
+    found: list[ServiceStatus],
+    crews: list[Crew] | None,
+    *,
+    as_json: bool,
+    seconds: float | None = None,
+) -> None:
     if as_json:
         document: dict[str, object] = {"up": all(s.up for s in found), "home": str(settings.home)}
         document["services"] = [service.as_json() for service in found]
+        document["workers"] = None if crews is None else [crew.as_json() for crew in crews]
+        document["missing_workers"] = None if crews is None else missing(crews)
         if seconds is not None:
             document["seconds"] = round(seconds, 3)
         print_json(document)
@@ -78,7 +94,32 @@ def _show(settings: Settings, found: list[ServiceStatus], *, as_json: bool, seco
             say(f"          {service.problem}")
         if service.log and service.up:
             say(f"          pid {service.pid}, log {service.log}")
+    _show_workers(crews)
     say(f"data      {settings.home}")
+
+
+def _crews(settings: Settings, found: list[ServiceStatus], answer_seconds: float = ANSWER_SECONDS) -> list[Crew] | None:
+    """Who works; None where Kafka, which knows it, does not answer."""
+    if not all(service.up for service in found):
+        return None
+    try:
+        return look(find_services(settings), settings, answer_seconds=answer_seconds)
+    except UNKNOWN:
+        return None
+
+
+def _show_workers(crews: list[Crew] | None) -> None:
+    if crews is None:
+        say("workers   unknown: the services do not answer")
+        return
+    for crew in crews:
+        addresses = ", ".join(one.address for one in crew.running if one.address)
+        what = addresses or f"{crew.processes} {'process' if crew.processes == 1 else 'processes'}"
+        what += f", {crew.partitions} partitions" if crew.partitions else ""
+        say(f"{crew.name:<9} {'up' if crew.processes else 'down':<5} {what if crew.processes else '-'}")
+    absent = [crew.name for crew in crews if not crew.processes]
+    if absent:
+        say(f"          `{start_command(absent)}` starts what is missing")
 
 
 def _fail(fault: Fault, *, as_json: bool) -> NoReturn:

@@ -39,6 +39,11 @@ def say_fault(fault: Fault) -> None:
     say(*str(fault).splitlines(), err=True)
 
 
+def say_missing(news: Fault | str) -> None:
+    """Print on stderr which workers a command waits for, or that they run now."""
+    say(*str(news).splitlines(), err=True)
+
+
 def print_json(document: Any) -> None:
     """One JSON document and a newline, on stdout; a string that would steer the terminal is escaped."""
     text = json.dumps(document, ensure_ascii=False)

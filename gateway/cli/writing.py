@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.context import SEED_MAX, days, finite
-from gateway.cli.terminal import print_json, say
+from gateway.cli.context import SEED_MAX, StartServices, days, finite, services_for
+from gateway.cli.terminal import print_json, say, say_missing
 from gateway.connectors.decimal_marks import DecimalMark
 from gateway.sources import open_source
+from gateway.workers import Lookout, undecided
 from runtime.postgres import connect
 from runtime.progress import progress
-from runtime.services import find_services
+from runtime.services import Services
 from runtime.settings import Settings
 
 #: Orders of a season. Each is some twenty records: beyond this a slip of the keyboard fills the disk.
@@ -31,6 +32,8 @@ Decimal = Annotated[
 
 #: Rejections shown in words; `--json` has all.
 SHOWN_MAX = 20
+#: Of what a run answers: the text is for people, the scope for whoever reads its figures.
+NOT_SHOWN = ("text", "scope")
 
 
 def register(app: typer.Typer) -> None:
@@ -58,17 +61,20 @@ def publish_command(
         bool, typer.Option("--no-wait", help="Return when Kafka has the commands, decided or not.")
     ] = False,
     timeout: Annotated[float, typer.Option(min=0, callback=finite, help="Seconds to wait for the decisions.")] = 120.0,
+    start: StartServices = False,
     as_json: Json = False,
 ) -> None:
     """Publish commands and tell what became of each: accepted, duplicate, rejected (and why) or dead."""
     from gateway.ndjson import lines
-    from gateway.publishing import NotTaken, publish_lines
+    from gateway.publishing import NotTaken, Undecided, publish_lines
 
-    with open_source(file) as source, progress("publishing", None, unit="lines") as bar:
+    with open_source(file) as source:
         settings = Settings()
-        services = find_services(settings)
+        services = services_for(settings, start=start)
+        lookout = Lookout(services, settings, say_missing)
         try:
-            with connect(services, "publish") as connection:
+            with connect(services, "publish") as connection, progress("publishing", None, unit="lines") as bar:
+                lookout.look()
                 report = publish_lines(
                     settings,
                     services,
@@ -77,10 +83,13 @@ def publish_command(
                     wait=not no_wait,
                     timeout_seconds=timeout,
                     on_line=bar.advance,
-                    on_sent=lambda: bar.say(
+                    on_sent=lambda: bar.begin(
                         "Kafka has all of them" + ("" if no_wait else "; waiting for the decisions")
                     ),
+                    on_look=lookout.look,
                 )
+        except Undecided as fault:
+            raise undecided(fault, lookout.missing) from fault
         except NotTaken as fault:
             if as_json:
                 print_json({"not_taken": fault.ids})
@@ -107,18 +116,23 @@ def import_command(
     to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day, included.")] = None,
     seed: Seed = 1,
     decimal: Decimal = None,
+    start: StartServices = False,
     as_json: Json = False,
 ) -> None:
     """Import a file in the layout of UCI Online Retail (I or II); every row is accounted for once."""
     first, last = days(from_, to)
-    account = run_import(file, first, last, seed=seed, decimal=decimal)
+    settings = Settings()
+    services = services_for(settings, start=start)
+    account = run_import(settings, services, file, first, last, seed=seed, decimal=decimal)
     if as_json:
-        print_json({key: value for key, value in account.items() if key != "text"})
+        print_json({key: value for key, value in account.items() if key not in NOT_SHOWN})
     else:
         say(*account["text"].splitlines())
 
 
 def run_import(
+    settings: Settings,
+    services: Services,
     file: Path,
     from_: date | None,
     to: date | None,
@@ -126,16 +140,16 @@ def run_import(
     seed: int,
     peak: bool = False,
     decimal: DecimalMark | None = None,
+    patience_seconds: float = 0.0,
 ) -> dict[str, Any]:
-    """The import with running workers; used by `demo` too. The account, with the phases of the run."""
+    """The import with running workers; used by `demo` too. The account, with the phases of the run and its scope."""
     from gateway.scenarios import Run, import_online_retail
 
-    settings = Settings()
-    services = find_services(settings)
+    lookout = Lookout(services, settings, say_missing, patience_seconds=patience_seconds)
     with connect(services, "import") as connection:
-        run = Run(settings, services, connection)
+        run = Run(settings, services, connection, lookout)
         account = import_online_retail(run, file, from_=from_, to=to, seed=seed, peak=peak, decimal=decimal)
-    return {**account, "phases": [phase._asdict() for phase in run.phases]}
+    return {**account, "phases": [phase._asdict() for phase in run.phases], "scope": run.scope()}
 
 
 def simulate_command(
@@ -145,23 +159,26 @@ def simulate_command(
     surge: Annotated[
         float, typer.Option(min=1, max=1000, callback=finite, help="Black Friday's orders over a normal day's.")
     ] = 10.0,
+    start: StartServices = False,
     as_json: Json = False,
 ) -> None:
     """Run a labelled, seeded peak season through the ledger: orders, picks, carriers, returns, counts, cases."""
-    done = run_simulation(orders=orders, seed=seed, surge=surge)
+    settings = Settings()
+    done = run_simulation(settings, services_for(settings, start=start), orders=orders, seed=seed, surge=surge)
     if as_json:
-        print_json({key: value for key, value in done.items() if key != "text"})
+        print_json({key: value for key, value in done.items() if key not in NOT_SHOWN})
     else:
         say(*done["text"].splitlines())
 
 
-def run_simulation(*, orders: int, seed: int, surge: float) -> dict[str, Any]:
-    """The season with running workers; used by `demo` too."""
+def run_simulation(
+    settings: Settings, services: Services, *, orders: int, seed: int, surge: float, patience_seconds: float = 0.0
+) -> dict[str, Any]:
+    """The season with running workers; used by `demo` too. What it was, with the phases of the run and its scope."""
     from gateway.scenarios import Run, simulate
 
-    settings = Settings()
-    services = find_services(settings)
+    lookout = Lookout(services, settings, say_missing, patience_seconds=patience_seconds)
     with connect(services, "simulate") as connection:
-        run = Run(settings, services, connection)
+        run = Run(settings, services, connection, lookout)
         done = simulate(run, orders=orders, seed=seed, surge=surge)
-    return {**done, "phases": [phase._asdict() for phase in run.phases]}
+    return {**done, "phases": [phase._asdict() for phase in run.phases], "scope": run.scope()}

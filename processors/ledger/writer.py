@@ -133,6 +133,7 @@ class LedgerWriter:
         self._misses: Counter[Miss] = Counter()
         self._decided = 0
         self._unsaved_facts = 0
+        self._instance: Instance | None = None
 
     def run(self) -> None:
         """Decide until stopped; then flush, commit, snapshot and leave."""
@@ -157,6 +158,7 @@ class LedgerWriter:
 
     def _serve(self, instance: Instance) -> None:
         """Decide as a member of the group until stopped, and leave it. Raises ShutOut."""
+        self._instance = instance
         self._consumer = reader = consumer(self._services, self._group, on_commit=self._on_commit, **instance.config())
         reader.subscribe(list(self._name), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         committed_at = snapshot_at = arrived_at = time.monotonic()
@@ -183,9 +185,9 @@ class LedgerWriter:
                     snapshot_at = time.monotonic()
                     took = snapshot_at - now
                     pause = min(SNAPSHOT_SECONDS_MAX, max(SNAPSHOT_SECONDS, took * SNAPSHOT_SHARE))
-                    log.info(
-                        "ledger_snapshot", facts=facts, streams=streams, seconds=round(took, 2), next_in=round(pause)
-                    )
+                    if facts or streams:  # a ledger at rest has nothing to tell
+                        words = {"facts": facts, "streams": streams, "seconds": round(took, 2)}
+                        log.info("ledger_snapshot", **words, next_in=round(pause))
                 if messages and self._on_batch is not None:
                     self._on_batch(len(messages))
             self._leave(list(self._owned))
@@ -442,6 +444,8 @@ class LedgerWriter:
                 for topic, partition in places
             ]
         )
+        if self._instance is not None:
+            self._instance.ready(self._services.topic_prefix)
 
     def _on_revoke(self, reader: Consumer, partitions: list[TopicPartition]) -> None:
         self.standing.placed = False

@@ -122,6 +122,7 @@ class _Worker:
         self._store = store
         self._stop = stop
         self._standing = standing
+        self._instance = instance
         self._hints: dict[Partition, int] = {}
         # Below its beginning or above its end the log is another one than that which was read: never silently go
         # elsewhere.
@@ -232,6 +233,7 @@ class _Worker:
         failpoints.reach("projector.assigned")
         client.incremental_assign(self._placed(assigned))
         self._standing.placed = True
+        self._instance.ready(self._services.topic_prefix)
 
     def _revoked(self, client: Consumer, revoked: list[TopicPartition]) -> None:
         self._standing.placed = False  # joins anew: each rebalance ends with an assignment, be it of nothing

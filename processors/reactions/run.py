@@ -11,7 +11,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,7 +83,7 @@ async def _serve(settings: Settings, services: Services, instance: Instance) -> 
     positions = Positions(database, ids)
     codec = codec_for(services.schema_registry, services.topic_prefix)
     engine = Engine(FactDecoder(codec), positions, ProjectionLookups(database), Sender(services, codec))
-    worker = Worker(engine, services.topic(LEDGER_TOPICS[0]))
+    worker = Worker(engine, services.topic(LEDGER_TOPICS[0]), lambda: instance.ready(services.topic_prefix))
     app = reactions_app(services, worker.handle, worker.tick, instance.name)
     worker.app = app
     app.start_of = worker.start_of
@@ -152,8 +152,9 @@ class Worker:
 
     app: ReactionsApp
 
-    def __init__(self, engine: Engine, timer_topic: str) -> None:
+    def __init__(self, engine: Engine, timer_topic: str, ready: Callable[[], None] = lambda: None) -> None:
         self._engine = engine
+        self._ready = ready
         self._timer_partition = (timer_topic, TIMER_PARTITION)
         self._step = asyncio.Lock()
         self._draining = False
@@ -186,6 +187,7 @@ class Worker:
                 self._fail(error)
                 raise
         log.info("reactions_assigned", partitions=len(starts))
+        self._ready()
         return starts
 
     async def on_assigned(self, _app: Any, assigned: Collection[Any], **_: Any) -> None:
@@ -193,6 +195,7 @@ class Worker:
         if not assigned:
             async with self._step:
                 self._engine.assign(())
+            self._ready()
 
     async def handle(self, events: list[Any]) -> None:
         """One step for each `FACTS_TOGETHER_MAX` facts of these fetches; each is acknowledged when its step is done."""

@@ -28,11 +28,11 @@ from schemas.codec import Codec, UndecodableError
 
 #: Rows that the server sends at a time: fewer is a round trip for each handful, more is memory.
 _FETCH_ROWS = 20_000
-#: Facts between two signs of life.
-_STEP_FACTS = 2_000
+#: Records, or rows, between two signs of life.
+_STEP = 2_000
 
-#: Called with (what is being done, done so far, how much there is).
-Progress = Callable[[str, int, int], None]
+#: Called with (what is being done, done so far, how much there is, of what).
+Progress = Callable[[str, int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def verify(services: Services, codec: Codec, *, schema: str = "public", progress
     return Report(tables, offsets, difference, facts, _skipped(partitions))
 
 
-def _silence(_what: str, _done: int, _total: int) -> None:
+def _silence(_what: str, _done: int, _total: int, _unit: str) -> None:
     """Nobody wants to know."""
 
 
@@ -123,8 +123,8 @@ def _fold(
     seen = accepted = 0
     for topic, number, offset, value in read(services, ends):
         seen += 1
-        if seen % _STEP_FACTS == 0:
-            say("reading the log", seen, total)
+        if seen % _STEP == 0:
+            say("reading the log", seen, total, "records")
         acceptance = partitions[topic, number]
         try:
             fact = reader.read(topic, number, offset, value)
@@ -134,7 +134,7 @@ def _fold(
         for counted in acceptance.offer(fact):
             books.take(counted)
             accepted += 1
-    say("reading the log", seen, total)
+    say("reading the log", seen, total, "records")
     return books, partitions, accepted
 
 
@@ -183,11 +183,12 @@ def _compare(connection: psycopg.Connection[Any], expected: Expected, say: Progr
         cursor.itersize = _FETCH_ROWS
         for found in cursor.execute(query):
             rows += 1
-            if rows % _STEP_FACTS == 0:
-                say(f"comparing {expected.name}", rows, total)
+            if rows % _STEP == 0:
+                say(f"comparing {expected.name}", rows, total, "rows")
             difference = expected.compare(found)
             if difference is not None:
                 smallest = _smaller(smallest, difference)
+    say(f"comparing {expected.name}", rows, total, "rows")
     for key in expected.missing():
         smallest = _smaller(smallest, Difference(expected.name, key, "*", "a row", None))
     return rows, smallest

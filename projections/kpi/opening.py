@@ -6,11 +6,11 @@ behind(connection, "return_rate", by="channel", group="web")["rows"][0]
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -25,7 +25,16 @@ DIGITS = 6
 
 IN_RANGE = sql.SQL(
     "WHERE (%(from)s::timestamptz IS NULL OR at >= %(from)s) AND (%(until)s::timestamptz IS NULL OR at < %(until)s)"
+    " AND (%(orders)s::text[] IS NULL OR order_id = ANY(%(orders)s)"
+    " OR (id, at) IN (SELECT * FROM unnest(%(counted)s::text[], %(counted_at)s::timestamptz[])))"
 )
+
+
+class Scope(NamedTuple):
+    """Some orders, and some counts of stock as `inventory_accuracy` names its rows: (`sku at location`, when)."""
+
+    orders: Collection[str]
+    counted: Collection[tuple[str, datetime]] = ()
 
 
 def behind(
@@ -118,9 +127,15 @@ def interpreted(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Cursor[
         yield cursor
 
 
-def bounds(from_: date | None, to: date | None) -> dict[str, Any]:
+def bounds(from_: date | None, to: date | None, scope: Scope | None = None) -> dict[str, Any]:
     """Values for `IN_RANGE`."""
-    return {"from": _midnight(from_) if from_ else None, "until": _midnight(day_after(to)) if to else None}
+    return {
+        "from": _midnight(from_) if from_ else None,
+        "until": _midnight(day_after(to)) if to else None,
+        "orders": None if scope is None else list(scope.orders),
+        "counted": [] if scope is None else [place for place, _ in scope.counted],
+        "counted_at": [] if scope is None else [at for _, at in scope.counted],
+    }
 
 
 def _midnight(day: date) -> datetime:

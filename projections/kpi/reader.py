@@ -28,7 +28,7 @@ from projections.kpi.definitions import (
     Definition,
     Dimension,
 )
-from projections.kpi.opening import IN_RANGE, bounds, group_of, interpreted, plain
+from projections.kpi.opening import IN_RANGE, Scope, bounds, group_of, interpreted, plain
 
 _READ = (*DEFINITIONS.values(), PERFECT_ORDER_RATE, LEFT_OTHERWISE)
 
@@ -39,8 +39,10 @@ def kpis(
     from_: date | None = None,
     to: date | None = None,
     by: Dimension | None = None,
+    scope: Scope | None = None,
 ) -> dict[str, Any]:
     """All figures of the days from `from_` to `to` (UTC, both included; null: no bound), as `kpi --json` prints them.
+    With `scope`, of these orders and counts alone.
 
     Keys: `kpis` {name: figure}, `perfect_order` (see `_perfect_order`), `left_otherwise_than_planned` (a figure; with
     `by` also its `groups`), `as_of` (the latest moment the log has seen, or
@@ -53,7 +55,7 @@ def kpis(
         raise ValueError(f"{by} is none of {', '.join(DIMENSIONS)}")
     parts = sql.SQL(" UNION ALL ").join(_figure_query(one, by) for one in _READ)
     with interpreted(connection) as cursor:
-        cursor.execute(sql.SQL(CONTEXT) + parts, bounds(from_, to))
+        cursor.execute(sql.SQL(CONTEXT) + parts, bounds(from_, to, scope))
         rows = cursor.fetchall()
     as_of = rfc3339(rows[0]["as_of"])
     totals: dict[str, dict[str, Any]] = {}

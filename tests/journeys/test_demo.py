@@ -13,7 +13,10 @@ from typing import Any
 import psutil
 import pytest
 
+from gateway.cli.demo import _counts, _telling_order
 from gateway.scenarios import Run, simulate
+from projections.kpi.opening import Scope
+from projections.kpi.reader import kpis
 from tests.support.shop import Shop, place, receive
 
 pytestmark = [pytest.mark.journey, pytest.mark.slow]
@@ -52,6 +55,8 @@ def test_a_demo_tells_everything_and_a_second_one_changes_nothing(ledger_env: An
     assert first["verify"]["equal"]
     assert first["verify"]["tables"]["order_status"] == 60
     assert first["in"]["label"] == "simulated"
+    assert first["out"]["orders"] == 60
+    assert first["out"]["other_orders"] == second["out"]["other_orders"] == 0
     assert first["story"]
     for name, figure in first["kpi"]["kpis"].items():
         if name != "case_resolution_hours":  # sixty orders may do without a case
@@ -80,3 +85,26 @@ def test_a_simulated_season_leaves_real_orders_alone(shop: Shop) -> None:
     assert all(phase.commands for phase in run.phases[:3]), run.phases
     assert shop.line("real-1")["allocated"] == 1
     assert shop.order("real-1")["shipments"] == []
+
+
+def test_a_run_tells_of_its_own_orders_and_says_that_there_are_others(shop: Shop) -> None:
+    """Seen: a second demo of 50 orders reported all 4,363 of the place, and the story of an earlier run's."""
+    shop.accepted(receive("earlier", "WH1", 1), place("earlier-1", ("earlier", 1)))
+    run = Run(shop.env.settings, shop.env.services, shop.connection)
+    simulate(run, orders=25, seed=8, surge=1)
+    scope = run.scope()
+    assert len(scope.orders) >= 25
+    out = _counts(shop.connection, scope.orders)
+    assert out["orders"] == 25
+    assert out["other_orders"] >= 1
+    assert _telling_order(shop.connection, scope.orders) in scope.orders
+    everything, ours = kpis(shop.connection), kpis(shop.connection, scope=scope)
+    for name in ("order_processing_hours", "return_rate", "order_fulfillment_rate"):
+        assert 0 < ours["kpis"][name]["denominator"] <= 25, name
+    assert (
+        ours["kpis"]["order_processing_hours"]["left_out"].get("not shipped yet", 0)
+        < (everything["kpis"]["order_processing_hours"]["left_out"]["not shipped yet"])
+    )
+    counted = ours["kpis"]["inventory_accuracy"]["denominator"]
+    assert 0 < counted <= len(scope.counted)
+    assert kpis(shop.connection, scope=Scope([]))["kpis"]["inventory_accuracy"]["denominator"] == 0

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from events.catalogue import DEAD_LETTERS
 from processors.ledger import writer
@@ -23,7 +25,7 @@ from processors.ledger.writer import LedgerWriter
 from runtime.kafka import admin
 from runtime.postgres import connect
 from tests.support.raw import read_topics, write
-from tests.support.shop import Shop, open_shop, place, receive
+from tests.support.shop import PATIENCE_SECONDS, Shop, open_shop, place, receive
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.journey, pytest.mark.faults]
@@ -150,6 +152,41 @@ def test_a_worker_by_itself_has_the_environment_of_the_others(ledger_env: Any) -
         alone.wait()
 
 
+def test_run_says_when_it_is_ready_and_where_the_api_listens_and_who_looks_sees_who_is_gone(
+    ledger_env: Any, tmp_path: Path
+) -> None:
+    """Seen: `run` never said that it was ready; with port 0 the API could not be found; its log was not one thing."""
+    env, log = ledger_env.env | {"ORDER_LEDGER_API_PORT": "0"}, tmp_path / "run.log"
+
+    def said(event: str) -> list[dict[str, Any]]:
+        return [line for line in map(json.loads, log.read_text().splitlines()) if line["event"] == event]
+
+    def look(command: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-m", "gateway.cli", command, "--json"]
+        return subprocess.run(program, env=ledger_env.env, capture_output=True, text=True, check=False)
+
+    with log.open("w") as output:
+        running = subprocess.Popen([sys.executable, "-m", "gateway.cli", "run"], env=env, stdout=output, stderr=output)
+        try:
+            wait_until(lambda: said("ready"), seconds=PATIENCE_SECONDS)
+            (ready,) = said("ready")
+            assert ready["workers"] == ["ledger", "reactions", "projector", "api"]
+            with urllib.request.urlopen(f"{ready['api']}/healthz", timeout=30) as answer:
+                assert answer.status == 200
+            status = json.loads(look("status").stdout)
+            assert {crew["name"]: crew["processes"] for crew in status["workers"]} == dict.fromkeys(ready["workers"], 1)
+            assert status["workers"][3]["here"][0]["address"] == ready["api"]
+            assert look("doctor").returncode == 0
+        finally:
+            running.kill()  # its workers end with it
+            running.wait()
+    wait_until(lambda: json.loads(look("status").stdout)["missing_workers"] == ["ledger", "reactions", "projector"])
+    doctor = look("doctor")
+    assert doctor.returncode == 1
+    assert "No worker runs: ledger" in doctor.stdout
+    assert [line for line in log.read_text().splitlines() if not line.startswith("{")] == []
+
+
 def test_a_flood_is_saved_before_it_fills_the_memory(
     ledger_env: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +211,9 @@ def test_what_is_saved_leaves_the_memory_and_comes_back_as_it_was(
             wait_until(lambda: _in_memory(ledger) == 0)
             saved = shop.connection.execute("SELECT version FROM ledger_streams WHERE stream_id LIKE 'bowl-%'")
             assert saved.fetchall() == [(version,)] * 20
+        with capture_logs() as said:  # seen: a snapshot of 0 facts every 30 s, for ever
+            time.sleep(5 * writer.SNAPSHOT_SECONDS)
+        assert said == []
 
 
 def test_a_ledger_at_rest_holds_nothing_and_leaves_nothing_to_read(

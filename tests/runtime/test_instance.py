@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import signal
@@ -16,7 +17,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from runtime import instance
-from runtime.instance import REJOINS_MAX, as_member, hold_instance
+from runtime.instance import REJOINS_MAX, as_member, hold_instance, living
 from runtime.kafka import ShutOut
 
 HOLD = (
@@ -123,3 +124,41 @@ def test_other_errors_are_not_the_groups(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with pytest.raises(KafkaException):
         as_member(fail, threading.Event())
+
+
+def test_who_lives_on_a_home_is_seen_with_what_it_said_of_itself(tmp_path: Path) -> None:
+    assert living(tmp_path) == []
+    api, ledger = hold_instance(tmp_path, "api"), hold_instance(tmp_path, "ledger")
+    api.ready("shop.", "http://127.0.0.1:8085")
+    found = {one.worker: one for one in living(tmp_path)}
+    assert (found["api"].name, found["api"].pid, found["api"].address) == (
+        api.name,
+        os.getpid(),
+        "http://127.0.0.1:8085",
+    )
+    assert found["api"].ledger == "shop."
+    assert found["api"].ready_at
+    assert found["ledger"].ready_at == ""
+    api.release()
+    assert [one.worker for one in living(tmp_path)] == ["ledger"]
+    ledger.release()
+
+
+def test_who_takes_a_name_over_takes_over_no_word_of_the_one_before(tmp_path: Path) -> None:
+    first = hold_instance(tmp_path, "api")
+    first.ready("", "http://127.0.0.1:8085")
+    first.release()
+    second = hold_instance(tmp_path, "api")
+    (found,) = living(tmp_path)
+    assert (found.name, found.ready_at, found.address) == (second.name, "", "")
+
+
+def test_a_look_at_who_lives_takes_nobodys_name(tmp_path: Path) -> None:
+    """`living` locks a free name for a moment; a worker that starts just then waits for it."""
+    hold_instance(tmp_path, "ledger").release()
+    descriptor = os.open(tmp_path / "instances" / "ledger-1.lock", os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    threading.Timer(instance.TRY_AGAIN_SECONDS / 4, os.close, [descriptor]).start()
+    held = hold_instance(tmp_path, "ledger")
+    assert held.name is not None
+    assert held.name.endswith("-ledger-1")

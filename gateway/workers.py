@@ -1,0 +1,174 @@
+"""Who works for a ledger: each kind of worker, how many of it live, and the command that starts one.
+
+    missing(look(services, settings))  →  ["ledger", "projector"]
+
+Workers that read Kafka are members of a group, so all of them are seen, on whatever machine they run. The broker counts
+a member that died until its session is over; one that ran on this home is known to be dead at once, by its lock.
+An API is no member of anything: those of this home are seen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from events.catalogue import INTAKE_TOPICS, LEDGER_TOPICS
+from runtime.errors import Fault
+from runtime.instance import Living, living, owner_of
+from runtime.kafka import ADMIN_GRACE_SECONDS, admin
+from runtime.services import Services
+from runtime.settings import Settings
+
+#: By the name that `run --only` knows each kind by, what it reads in the consumer group of that name. In the order in
+#: which they are started.
+READS: Mapping[str, Sequence[str]] = {
+    "ledger": INTAKE_TOPICS,
+    "reactions": LEDGER_TOPICS,
+    "projector": LEDGER_TOPICS,
+    "api": (),
+}
+WORKERS = tuple(READS)
+
+#: How long the broker is asked, and one question of it. Longer keeps a person waiting for the news that nobody works; a
+#: broker that takes longer has troubles of its own, of which another message tells.
+ANSWER_SECONDS = 2.0
+ASK_AGAIN_SECONDS = 1.0
+#: Between two looks of a command that waits. Shorter asks the broker for nothing new; longer tells of a death later.
+LOOK_SECONDS = 1.0
+
+
+#: What `look` raises when the broker does not say who is there.
+UNKNOWN = (KafkaException, TimeoutError)
+
+
+class Crew(NamedTuple):
+    """The living workers of one kind: how many processes, and the partitions that are theirs.
+
+    `running` are those of this home, on this machine.
+    """
+
+    name: str
+    processes: int
+    partitions: int
+    running: tuple[Living, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        here = [
+            {"pid": one.pid, "ready_at": one.ready_at or None, "address": one.address or None} for one in self.running
+        ]
+        return {"name": self.name, "processes": self.processes, "partitions": self.partitions, "here": here}
+
+
+def look(
+    services: Services,
+    settings: Settings,
+    client: AdminClient | None = None,
+    answer_seconds: float = ANSWER_SECONDS,
+) -> list[Crew]:
+    """All kinds, in the order of `WORKERS`. Raises one of UNKNOWN where the broker does not say in time."""
+    client = admin(services) if client is None else client  # an AdminClient is false: it has a length, which is 0
+    here = living(settings.home)
+    alive, owner = {one.name for one in here}, owner_of(settings.home)
+    groups = {services.group(name): name for name, topics in READS.items() if topics}
+    described = _described(client, list(groups), answer_seconds)
+    crews = {}
+    for full_name, name in groups.items():
+        members = [one for one in described[full_name] if not _dead(one.group_instance_id, owner, alive)]
+        partitions = sum(len(member.assignment.topic_partitions) for member in members if member.assignment is not None)
+        crews[name] = Crew(name, len(members), partitions)
+    found = []
+    for name in WORKERS:
+        running = tuple(
+            one for one in here if one.worker == name and one.ledger == services.topic_prefix and one.ready_at
+        )
+        found.append(crews.get(name, Crew(name, len(running), 0))._replace(running=running))
+    return found
+
+
+def _described(client: AdminClient, groups: list[str], answer_seconds: float) -> dict[str, list[Any]]:
+    """The members of each group. A question that comes before the broker has made the topic of its groups is never
+    answered (seen: not in 30 s), the next one is; so it is asked again.
+    """
+    deadline = time.monotonic() + answer_seconds
+    while True:
+        answers = client.describe_consumer_groups(groups, request_timeout=ASK_AGAIN_SECONDS)
+        try:
+            return {name: answers[name].result(ASK_AGAIN_SECONDS + ADMIN_GRACE_SECONDS).members for name in groups}
+        except UNKNOWN:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
+
+
+def _dead(instance: str | None, owner: str | None, alive: Iterable[str]) -> bool:
+    """Whether a member ran on this home and its process is gone."""
+    return bool(instance and owner and instance.startswith(f"{owner}-") and instance not in alive)
+
+
+def missing(crews: Iterable[Crew]) -> list[str]:
+    """The workers without which a command gets no answer, or no effect, and of which none lives."""
+    return [crew.name for crew in crews if READS[crew.name] and not crew.processes]
+
+
+def start_command(names: Sequence[str]) -> str:
+    """The command that starts these."""
+    needed = [name for name, topics in READS.items() if topics]
+    return "order-ledger run" if set(names) >= set(needed) else f"order-ledger run --only {','.join(names)}"
+
+
+def named(names: Sequence[str]) -> str:
+    """`ledger`, `ledger and projector`, `ledger, reactions and projector`."""
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def nobody_works(names: Sequence[str], detail: str) -> Fault:
+    """What to say where none of these workers lives."""
+    return Fault(f"no worker runs: {named(names)}", detail, f"`{start_command(names)}` starts what is missing")
+
+
+def undecided(fault: Fault, names: Sequence[str]) -> Fault:
+    """The fault of a wait that was over too soon, with its cause where that is known: none of these workers runs."""
+    if not names:
+        return fault
+    detail = f"{fault.detail}; no worker runs: {named(names)}"
+    return Fault(fault.what, detail, f"`{start_command(names)}` starts what is missing; nothing is lost")
+
+
+class Lookout:
+    """For a command that waits for workers: says which are missing, once for each change of that.
+
+    `patience_seconds` pass before the first look, where workers are on their way up.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        settings: Settings,
+        say: Callable[[Fault | str], None],
+        *,
+        patience_seconds: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._services, self._settings, self._say, self._clock = services, settings, say, clock
+        self._client = admin(services)
+        self._look_from = clock() + patience_seconds
+        self.missing: list[str] = []
+
+    def look(self) -> None:
+        """Look again, if the last look was a second ago."""
+        if self._clock() < self._look_from:
+            return
+        try:
+            found = missing(look(self._services, self._settings, self._client))
+        except UNKNOWN:  # says nothing about workers; the command's own questions to the broker tell of that
+            found = self.missing
+        self._look_from = self._clock() + LOOK_SECONDS
+        if found and found != self.missing:
+            self._say(nobody_works(found, "what is sent waits in Kafka until they run; nothing is lost"))
+        elif self.missing and not found:
+            self._say(f"{named(self.missing)}: running now")
+        self.missing = found

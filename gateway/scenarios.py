@@ -124,7 +124,7 @@ class Run:
                     )
                     raise undecided(stalled, [] if self.lookout is None else self.lookout.missing)
                 # What is handled makes new records: how many there will be nobody knows before the end.
-                bar.say(f"{name}: deciding, reacting, projecting; {flight.in_flight:,} records in flight")
+                bar.say(f"{name}: deciding, reacting, projecting; {flight.in_flight:,} in flight")
 
             flight = settle(self.gauge, SETTLE_SECONDS_MAX, look)
         if flight.in_flight:

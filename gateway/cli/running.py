@@ -230,7 +230,7 @@ def settle_command(
         def look(flight: Flight) -> None:
             lookout.look()
             if flight.in_flight:
-                bar.say(f"settling: {flight.in_flight:,} records in flight")
+                bar.say(f"settling: {flight.in_flight:,} in flight")
 
         flight = settle(Gauge(services, connection), timeout, look)
     settled = flight.in_flight == 0

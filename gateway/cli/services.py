@@ -110,7 +110,7 @@ def _crews(settings: Settings, found: list[ServiceStatus], answer_seconds: float
 
 def _show_workers(crews: list[Crew] | None) -> None:
     if crews is None:
-        say("workers   unknown: the services do not answer")
+        say("workers   unknown: only running services tell of them; `order-ledger up` starts those that are ours")
         return
     for crew in crews:
         addresses = ", ".join(one.address for one in crew.running if one.address)

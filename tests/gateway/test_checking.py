@@ -14,7 +14,7 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from typer.testing import CliRunner
 
 from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS, LEDGER_TOPICS
-from gateway.cli.checking import register
+from gateway.cli.checking import register, shown_by
 from gateway.dead_letters import hexdump, read_letters
 from processors import slow_paths
 from processors.dead_letters import Place, to_dead_letter
@@ -23,6 +23,7 @@ from processors.slow_paths import Miss
 from processors.topics import ensure_topics
 from runtime.kafka import admin, consumer, end_offsets, producer
 from runtime.postgres import connect
+from runtime.progress import Bar
 from runtime.settings import Settings
 from tests.support.chain import BEGINNING, ChainLog, FactRecord
 
@@ -194,6 +195,16 @@ def test_verify_prints_one_document_and_fails_when_a_row_is_wrong(topics: Cli) -
         "table": "inventory", "key": ["MUG", "WH1"], "column": "on_hand", "expected": 5, "found": 6,
     }  # fmt: skip
     assert "NOT EQUAL" in topics.run("verify").stdout
+
+
+def test_the_progress_of_verify_counts_records_of_the_log_and_rows_of_a_table() -> None:
+    """Seen: rows of tables, called facts, at the rate of the log before them."""
+    bar = Bar("reading the log", None, "records")
+    show = shown_by(bar)
+    show("reading the log", 628, 628, "records")
+    assert bar.known() == "628 of 628 records"
+    show("comparing order_status", 10, 40, "rows")
+    assert (bar.title, bar.known()) == ("comparing order_status", "10 of 40 rows")
 
 
 def topic_details(result: Any) -> list[str]:

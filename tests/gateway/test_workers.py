@@ -108,7 +108,7 @@ def test_who_publishes_settles_or_looks_is_told_that_nobody_works(
     assert settled.exit_code == 1
     assert json.loads(settled.stdout)["missing_workers"] == ["ledger", "reactions", "projector"]
     assert "no worker runs: ledger, reactions and projector" in settled.stderr
-    assert "settling: 1 records in flight" in settled.stderr
+    assert "settling: 1 in flight" in settled.stderr
 
     status = CliRunner().invoke(app, ["status"]).stdout
     assert "`order-ledger run --only ledger,reactions,projector,api` starts" not in status

@@ -106,6 +106,8 @@ class Run:
     def settle(self, name: str) -> None:
         """Wait until nothing is in flight, with progress."""
         moved_at, before = time.monotonic(), (0, -1)
+        if self.lookout is not None:  # workers that are on their way up are not stuck
+            moved_at = max(moved_at, self.lookout.patient_until)
         with progress(f"{name}: deciding, reacting, projecting") as bar:
 
             def look(flight: Flight) -> None:
@@ -114,7 +116,7 @@ class Run:
                     self.lookout.look()
                 now = (sum(flight.ends.values()), flight.in_flight)
                 if now != before:
-                    moved_at, before = time.monotonic(), now
+                    moved_at, before = max(moved_at, time.monotonic()), now
                 elif time.monotonic() - moved_at > STALL_SECONDS_MAX:
                     stalled = Fault(
                         "nothing moves any more",

@@ -155,7 +155,7 @@ class Lookout:
     ) -> None:
         self._services, self._settings, self._say, self._clock = services, settings, say, clock
         self._client = admin(services)
-        self._look_from = clock() + patience_seconds
+        self._look_from = self.patient_until = clock() + patience_seconds
         self.missing: list[str] = []
 
     def look(self) -> None:

@@ -98,7 +98,7 @@ class _Lines(Bar):
         self._say_step()
 
     def _say_step(self) -> None:
-        if self._step() != self.shown_step and not self.total:
+        if self._step() != self.shown_step and self.total is None:
             self.line()
 
     def _step(self) -> str:

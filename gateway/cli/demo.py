@@ -31,8 +31,9 @@ DEMO_WORKERS = ("ledger", "reactions", "projector")
 #: The season of a demo without data: large enough for all six figures, done in well under two minutes on two cores.
 DEMO_ORDERS = 2_000
 DEMO_SEED = 7
-#: The workers of a demo are members of their groups after seconds; on a machine that is very busy, after so many.
-WORKERS_START_SECONDS = 30.0
+#: The workers of a demo are at work after seconds; on a machine that is very busy, after a minute (seen). Shorter says
+#: that they are missing, longer hides for as long that they cannot start.
+WORKERS_START_SECONDS = 60.0
 #: Rows of low stock that are shown.
 LOW_STOCK_SHOWN = 8
 

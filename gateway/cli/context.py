@@ -57,7 +57,10 @@ def days(from_: datetime | None, to: datetime | None) -> tuple[date | None, date
 def services_for(settings: Settings, *, start: bool) -> Services:
     """The services that a command works with; started, with progress, only where that was asked for. Raises Fault."""
     if not start:
-        return find_services(settings)
+        try:
+            return find_services(settings)
+        except Fault as fault:
+            raise Fault(fault.what, fault.detail, f"{fault.hint}; with --up this command starts them") from fault
     with progress("looking for services") as bar:
         return up(settings, bar.say)
 

@@ -40,7 +40,7 @@ BROKER = "127.0.0.1:9092"
 TOPIC_WORDS = ("intake.orders", "intake.stock", "ledger.orders", "ledger.stock")
 #: The slowest block waits for decisions and reactions: seconds, on a machine that is busy with other tests a minute.
 BLOCK_SECONDS_MAX = 120
-#: From start to the API's first answer: imports and topics, a few seconds; a minute and more on a machine that is very busy.
+#: From start to the API's first answer: imports and topics, a few seconds; on a machine that is very busy, a minute.
 API_SECONDS_MAX = 180
 
 

@@ -11,7 +11,6 @@ data.location_id is missing
 data.quantity is -1: a whole number from 1 to 1,000,000,000,000 is wanted
 """
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import inspect
 
+from events.spelling import meant
 from events.values import TIME_MAX, TIME_MIN, YEAR_MAX, YEAR_MIN
 
 #: Characters shown of a value that is wrong. Fewer hide what was sent, more hide the field's name.
@@ -160,9 +160,9 @@ def _object(value: Any, place: inspect.StructType, path: str) -> Iterator[Flaw]:
     fields = {field.encode_name: field for field in place.fields}
     for name in value:
         if name not in fields:
-            near = difflib.get_close_matches(str(name), fields, n=1)
-            meant = f"did you mean {near[0]}? " if near else ""
-            yield Flaw(_step(path, name), "is not a known field", meant + "unknown fields are refused")
+            near = meant(str(name), fields)
+            offered = f"did you mean {near}? " if near else ""
+            yield Flaw(_step(path, name), "is not a known field", offered + "unknown fields are refused")
     for name, field in fields.items():
         if name in value:
             yield from _walk(value[name], field.type, _step(path, name))
@@ -222,9 +222,9 @@ def _wanted_text(value: Any, place: inspect.StrType) -> tuple[str, str]:
 
 def _wanted_word(value: Any, words: Sequence[Any]) -> tuple[str, str]:
     known = sorted(map(str, words))
-    near = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
+    near = meant(value, known) if isinstance(value, str) else None
     wanted = f"one of {', '.join(known)}" if len(known) <= WORDS_NAMED_MAX else "one of its words"
-    return wanted, f"did you mean {near[0]}?" if near else ""
+    return wanted, f"did you mean {near}?" if near else ""
 
 
 def _wanted_time(value: Any) -> str:

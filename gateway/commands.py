@@ -6,7 +6,6 @@
 What is wrong with it is said as what / detail / hint; nothing that is wrong gets into Kafka from here.
 """
 
-import difflib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
@@ -17,6 +16,7 @@ from msgspec import Meta, Struct
 from events.catalogue import COMMANDS, CommandType
 from events.envelope import INTERNAL_CHANNEL
 from events.form import Flaw, flaws, has_bounded_times, in_words, is_bounded
+from events.spelling import meant
 from events.values import Id, Quantity, UtcTime
 from gateway.json_reading import BadJsonError, read_as_written, read_json
 from schemas.codec import Codec
@@ -110,11 +110,11 @@ def check(document: Any, as_written: Callable[[], Any] | None = None) -> Parsed:
     name = document.get("command")
     kind = COMMANDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        near = difflib.get_close_matches(str(name), [c for c, row in COMMANDS.items() if not row.internal], n=1)
+        near = meant(str(name), [c for c, row in COMMANDS.items() if not row.internal])
         raise BadCommandError(
             "the command is not known",
             f"command is {name!r:.200}" if "command" in document else "command is missing",
-            f"did you mean {near[0]}?" if near else "docs/commands.md lists the commands",
+            f"did you mean {near}?" if near else "docs/commands.md lists the commands",
             _id_of(document),
         )
     try:

@@ -10,7 +10,6 @@ events.routing.rules.RulesError: line 6, rules[0].filters (rule "all"): unknown 
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Sequence
@@ -33,6 +32,7 @@ from events.routing.language import (
     Transit,
     When,
 )
+from events.spelling import meant
 
 #: What a fallback can relax: each a limit that the rule must set, or there is nothing to relax.
 RELAXABLE = (
@@ -53,6 +53,11 @@ _PARTS: tuple[tuple[re.Pattern[str], type[Any]], ...] = (
     (re.compile(r"^\$\.transit\.\w+\[\d+\]$"), Leg),
     (re.compile(r"^\$\.markdowns\[\d+\]$"), Markdown),
     (re.compile(r"^\$\.supply$"), Supply),
+)
+#: Which words may stand where, by the end of the path; all other words are measures.
+_WORDS: tuple[tuple[re.Pattern[str], Any], ...] = (
+    (re.compile(r"kinds(\[|$)"), Kind),
+    (re.compile(r"service_levels(\[|$)"), ServiceLevel),
 )
 _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
 _AT = re.compile(r" - at (?:`key` in )?`(?P<path>[^`]*)`$")
@@ -206,11 +211,11 @@ def _check_fallbacks(book: RuleBook, wrong: _Wrong) -> None:
                 continue
             verb, _, what = step.partition(" ")
             if verb != "relax" or what not in RELAXABLE:
-                near = difflib.get_close_matches(step, [f"relax {one}" for one in RELAXABLE] + list(LAST_RESORTS), n=1)
+                near = meant(step, [*(f"relax {one}" for one in RELAXABLE), *LAST_RESORTS])
                 raise wrong(
                     path,
                     f"`{step}` is no fallback",
-                    f"did you mean `{near[0]}`?" if near else "use `relax LIMIT`, `backorder` or `queue`",
+                    f"did you mean `{near}`?" if near else "use `relax LIMIT`, `backorder` or `queue`",
                 )
             if not _sets(rule, what):
                 raise wrong(path, f"`{step}` relaxes what the rule does not set", f"set {what}, or leave the step out")
@@ -241,9 +246,10 @@ def _misfit(text: str, document: Any, message: str) -> RulesError:
     said = message[: found.start()] if found else message
     word = _WORD.search(said)
     if word is not None:
-        known_words = [one for words in (Measure, Kind, ServiceLevel) for one in get_args(words)]
-        near = difflib.get_close_matches(word["word"], known_words, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else "docs/routing.md lists the words"
+        words = get_args(next((kind for pattern, kind in _WORDS if pattern.search(path)), Measure))
+        near = meant(word["word"], words)
+        hint = f"did you mean `{near}`? " if near else ""
+        hint += f"known here: {', '.join(words)}"
         return RulesError(f"{_place(text, document, path)}: unknown word `{word['word']}`", hint)
     unknown = _UNKNOWN.search(said)
     if unknown is None:
@@ -251,8 +257,8 @@ def _misfit(text: str, document: Any, message: str) -> RulesError:
     key = unknown["key"]
     part = next((part for pattern, part in _PARTS if pattern.match(path)), None)
     known: Sequence[str] = part.__struct_fields__ if part is not None else ()
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean `{near[0]}`? " if near else ""
+    near = meant(key, known)
+    hint = f"did you mean `{near}`? " if near else ""
     return RulesError(
         f"{_place(text, document, f'{path}.{key}', shown=path)}: unknown key `{key}`",
         f"{hint}known here: {', '.join(known)}",

@@ -78,6 +78,10 @@ class Letter:
         }
 
 
+#: What `Letter.as_json` has.
+LETTER_FIELDS = ("source", "reason", "detail", "at", "count", "open", "state", "found_again_at")
+
+
 def read_letters(services: Services) -> list[Letter]:
     """All letters, by their first place. Empty where the topic is not there yet."""
     letters: dict[Place, Letter] = {}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from io import TextIOWrapper
+from typing import Annotated
 
 import psycopg
 import typer
@@ -21,7 +23,7 @@ from gateway.cli.rules import register as add_rules
 from gateway.cli.running import register as add_running
 from gateway.cli.services import register as add_services
 from gateway.cli.stock import register as add_stock
-from gateway.cli.terminal import say_fault
+from gateway.cli.terminal import say, say_fault
 from gateway.cli.writing import register as add_writing
 from runtime.errors import Fault
 from runtime.logging import setup_logging
@@ -46,6 +48,22 @@ for add in (
     add_checking,
 ):
     add(app)
+
+
+def _say_version(value: bool) -> None:  # noqa: FBT001 - typer hands it on so
+    if value:
+        say(f"order-ledger {version('order-ledger')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The ledger of orders: commands in, facts in Kafka, tables in PostgreSQL."""
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any, NoReturn
 
 import psycopg
@@ -9,19 +10,21 @@ import typer
 from confluent_kafka import KafkaException
 
 from gateway.cli.context import fail
-from gateway.cli.terminal import print_json, say, say_missing
-from gateway.dead_letters import close, describe, find_message, hexdump, read_letters, retry
+from gateway.cli.listing import Csv, Json, Limit, form_of, noun, print_listing
+from gateway.cli.terminal import grid, print_grid, print_json, say, say_missing
+from gateway.dead_letters import LETTER_FIELDS, close, describe, find_message, hexdump, read_letters, retry
 from gateway.doctor import acknowledge, examine, healthy
+from gateway.listing import nothing
 from gateway.workers import Lookout
 from processors.dead_letters import Place
 from processors.subjects import codec_for
 from processors.verify import Progress, Report, verify
+from projections.page import Page
 from runtime.errors import Fault
 from runtime.progress import Bar, progress
 from runtime.services import Services, find_services
 from runtime.settings import Settings
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Source = Annotated[
     str, typer.Argument(metavar="SOURCE", help="Where it was found: topic/partition/offset, as `list` says.")
 ]
@@ -31,14 +34,13 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("verify", epilog="Example: order-ledger verify --json")(verify_command)
     app.command("doctor", epilog="Example: order-ledger doctor")(doctor_command)
-    letters = typer.Typer(help="Records that nobody could read or handle.", no_args_is_help=True)
+    letters = noun(app, "dead-letters", "Records that nobody could read or handle.")
     letters.command("list", epilog="Example: order-ledger dead-letters list --json")(list_command)
     letters.command("show", epilog="Example: order-ledger dead-letters show intake.orders/3/17")(show_command)
     letters.command("retry", epilog="Example: order-ledger dead-letters retry --all")(retry_command)
     letters.command("close", epilog="Example: order-ledger dead-letters close intake.orders/3/17 --why garbage")(
         close_command
     )
-    app.add_typer(letters, name="dead-letters")
 
 
 def verify_command(
@@ -87,23 +89,21 @@ def _tell(report: Report) -> None:
         say(f"  found:    {difference.found!r}")
 
 
-def list_command(*, as_json: Json = False) -> None:
+def list_command(*, limit: Limit = None, as_json: Json = False, as_csv: Csv = False) -> None:
     """List dead letters, each record once, with the reason."""
+    form = form_of(limit, as_json=as_json, as_csv=as_csv)
     letters = _reading(read_letters)
-    if as_json:
-        reasons: dict[str, int] = {}
-        for letter in letters:
-            if letter.open:
-                reasons[letter.reason] = reasons.get(letter.reason, 0) + 1
-        print_json({"dead_letters": [letter.as_json() for letter in letters], "open_by_reason": reasons})
-        return
-    for letter in letters:
-        say(
-            f"{letter.first_place!s:32} {letter.reason:16} {letter.count:>4}×  {letter.state:10} {letter.at}  "
-            f"{letter.detail}"
-        )
-    if not letters:
-        say("no dead letters", err=True)
+    page = Page((letter.as_json() for letter in letters[: form.limit]), len(letters), LETTER_FIELDS)
+    reasons = Counter(letter.reason for letter in letters if letter.open)
+    print_listing(form, page, nothing("dead letters"), _show_letters, open_by_reason=reasons)
+
+
+def _show_letters(page: Page) -> None:
+    table = grid("source", "reason", "count", "state", "at", "detail", right=("count",))
+    for row in page:
+        cells = (row["source"], row["reason"], f"{row['count']:,}", row["state"], row["at"])
+        table.add_row(*cells, row["detail"])
+    print_grid(table)
 
 
 def show_command(source: Source, *, as_json: Json = False) -> None:

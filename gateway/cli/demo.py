@@ -148,7 +148,7 @@ def _go(
 def _look(services: Services, done: dict[str, Any], *, seconds: float) -> dict[str, Any]:
     from processors.subjects import codec_for
     from processors.verify.check import verify
-    from projections.inventory.reader import read_low_stock
+    from projections.inventory.reader import read_inventory
     from projections.kpi.reader import kpis
 
     with connect(services, "demo", autocommit=True) as connection:
@@ -156,7 +156,7 @@ def _look(services: Services, done: dict[str, Any], *, seconds: float) -> dict[s
         order_id = _telling_order(connection, scope.orders)
         out = _counts(connection, scope.orders)
         figures = kpis(connection, scope=scope)
-        low = read_low_stock(connection)
+        low = read_inventory(connection, low=True)
         story = _story(connection, order_id) if order_id else "no order has shipped"
     with progress("verifying: folding the log again, one fact at a time") as bar:
         codec = codec_for(services.schema_registry, services.topic_prefix)

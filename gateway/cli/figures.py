@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from events.spelling import meant
 from gateway.cli.context import LIMIT_MAX, days, fail, open_database
+from gateway.cli.listing import ROWS_SHOWN, Csv, Form, Json, form_of, print_csv, say_more
 from gateway.cli.terminal import grid, print_grid, print_json, say
 from projections.kpi.definitions import LEFT_OTHERWISE, OPENABLE, PERFECT_ORDER_INDEX, PERFECT_ORDER_RATE
 from projections.kpi.opening import behind
 from projections.kpi.reader import kpis
+from projections.page import Page
+
+#: Groups shown to people with all figures, which are ten rows each.
+GROUPS_SHOWN = 5
 
 
 class By(StrEnum):
@@ -28,7 +35,9 @@ class By(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("kpi", epilog="Example: order-ledger kpi --from 2026-11-27 --to 2026-11-30 --by channel")(kpi_command)
+    app.command(
+        "kpi", epilog="Example: order-ledger kpi --from 2026-11-01 --to 2026-11-30 --by day --figure return_rate"
+    )(kpi_command)
 
 
 def kpi_command(
@@ -36,41 +45,76 @@ def kpi_command(
     from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (UTC).")] = None,
     to: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC), included.")] = None,
     by: Annotated[By | None, typer.Option(help="Also for each channel, region, location, carrier or day.")] = None,
+    figure: Annotated[str | None, typer.Option(metavar="NAME", help="Only this figure.")] = None,
     orders: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Show what a figure counted, what spoils it first, and what it left out."),
     ] = None,
     group: Annotated[str | None, typer.Option(help="With --orders and --by: only this channel, region, day …")] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, max=LIMIT_MAX, help="With --orders: so many of each list.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=LIMIT_MAX,
+            help="With --by: at most so many groups, of days the last ones. With --orders: so many rows of each list. "
+            "Unset: a screen or two, with --json and --csv all.",
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    as_json: Json = False,
+    as_csv: Csv = False,
 ) -> None:
     """Show the figures with what they were counted from, and whether they are as good as they should be at peak.
 
     By carrier or location the case is a parcel: on_time_parcel_rate, left_otherwise_than_planned.
     """
     first, last = days(from_, to)
-    if orders is None and (group is not None or limit is not None):
-        option = "--group" if group is not None else "--limit"
-        fail(f"{option} needs --orders", "it chooses among the rows behind a figure", "name the figure: --orders NAME")
+    if figure is not None and orders is not None:
+        fail("--figure and --orders exclude each other", "each names the figure to show", "leave one out")
+    if orders is None and group is not None:
+        fail("--group needs --orders", "it chooses among the rows behind a figure", "name the figure: --orders NAME")
+    if orders is None and by is None and limit is not None:
+        fail("--limit needs --orders or --by", "without them there is one row for each figure", "leave it out")
+    name = orders or figure
+    if name is not None and name not in OPENABLE:
+        near = meant(name, OPENABLE)
+        hint = f"did you mean {near}?" if near else "docs/kpis.md says what each of them counts"
+        fail(f"no figure {name}", f"there are {', '.join(OPENABLE)}", hint)
     if orders is not None:
-        _show_behind(orders, first, last, by=by, group=group, limit=limit, as_json=as_json)
+        form = form_of(limit, as_json=as_json, as_csv=as_csv)
+        _show_behind(form, orders, first, last, by=by, group=group)
         return
-    with open_database() as connection:
-        figures = kpis(connection, from_=first, to=last, by=by.value if by else None)
+    form = form_of(limit, as_json=as_json, as_csv=as_csv, shown=ROWS_SHOWN if figure else GROUPS_SHOWN)
+    with open_database() as connection, _sayable():
+        figures = kpis(connection, from_=first, to=last, by=by.value if by else None, figure=figure, limit=form.limit)
     if as_json:
         print_json(figures)
+        return
+    if as_csv:
+        print_csv(_rows(figures))
     else:
         show_figures(figures)
+    if by is not None:
+        say_more(_groups(figures), figures["total"], "days" if by is By.day else f"{by}s")
+
+
+def _groups(figures: dict[str, Any]) -> int:
+    return len({*figures["groups"], *figures.get(LEFT_OTHERWISE.name, {}).get("groups", {})})
+
+
+@contextmanager
+def _sayable() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        fail("these figures cannot be shown", str(error), "see docs/kpis.md for what each figure is counted by")
 
 
 def show_figures(figures: dict[str, Any]) -> None:
     """Print the figures as a table, each with what it was counted from and its ideal range; then the perfect order."""
     group_column = ("group",) if "groups" in figures else ()
     table = grid(*group_column, "figure", "value", "counted", "ideal", "", right=("value", "counted"))
-    perfect, otherwise = figures["perfect_order"], figures[LEFT_OTHERWISE.name]
-    apart = otherwise.get("groups", {})
+    perfect, otherwise = figures.get("perfect_order", {}), figures.get(LEFT_OTHERWISE.name)
+    apart = (otherwise or {}).get("groups", {})
     groups = figures.get("groups", {})
     for group in sorted({**groups, **apart}):
         for name, figure in groups.get(group, {}).items():
@@ -83,7 +127,8 @@ def show_figures(figures: dict[str, Any]) -> None:
     every = ["all"] if "groups" in figures else []
     for name, figure in figures["kpis"].items():
         table.add_row(*every, name, *_figure_cells(figure))
-    table.add_row(*every, LEFT_OTHERWISE.name, *_figure_cells(otherwise))
+    if otherwise is not None:
+        table.add_row(*every, LEFT_OTHERWISE.name, *_figure_cells(otherwise))
     for cells in _perfect_rows(perfect):
         table.add_row(*every, *cells)
     print_grid(table)
@@ -109,11 +154,46 @@ def _figure_cells(figure: dict[str, Any]) -> tuple[str, ...]:
 
 def _perfect_rows(perfect: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """The two figures beside the six; they have no ideal of their own."""
-    rate, index = perfect[PERFECT_ORDER_RATE.name], perfect[PERFECT_ORDER_INDEX.name]
-    yield PERFECT_ORDER_RATE.name, *_share(rate), "-", "all four of:"
-    for name, component in perfect["components"].items():
+    if rate := perfect.get(PERFECT_ORDER_RATE.name):
+        yield PERFECT_ORDER_RATE.name, *_share(rate), "-", "all four of:"
+    for name, component in perfect.get("components", {}).items():
         yield f"  {name}", *_share(component), "", ""
-    yield PERFECT_ORDER_INDEX.name, _share(index)[0], "", "-", "their product"
+    if index := perfect.get(PERFECT_ORDER_INDEX.name):
+        yield PERFECT_ORDER_INDEX.name, _share(index)[0], "", "-", "their product"
+
+
+_FIELDS = ("figure", "value", "numerator", "denominator", "unit", "ideal_low", "ideal_high", "ideal_met", "definition")
+
+
+def _rows(figures: dict[str, Any]) -> Page:
+    """The figures as rows, first those of each group, then those of all (`group` is empty)."""
+    fields = (figures["by"], *_FIELDS) if "by" in figures else _FIELDS
+    perfect, otherwise = figures.get("perfect_order", {}), figures.get(LEFT_OTHERWISE.name, {})
+    apart, groups = otherwise.get("groups", {}), figures.get("groups", {})
+    rows = [
+        _row(name, one) | {figures["by"]: group}
+        for group in sorted({**groups, **apart})
+        for name, one in _named(groups.get(group, {}), apart.get(group, {}), perfect.get("groups", {}).get(group, {}))
+    ]
+    rows += [{**dict.fromkeys(fields), **_row(name, one)} for name, one in _named(figures["kpis"], otherwise, perfect)]
+    return Page(rows, len(rows), fields)
+
+
+def _named(
+    figures: dict[str, Any], otherwise: dict[str, Any], perfect: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield from figures.items()
+    if otherwise:
+        yield LEFT_OTHERWISE.name, otherwise
+    yield from (
+        (name, perfect[name]) for name in (PERFECT_ORDER_RATE.name, PERFECT_ORDER_INDEX.name) if name in perfect
+    )
+    yield from ((f"perfect_order.{name}", one) for name, one in perfect.get("components", {}).items())
+
+
+def _row(name: str, figure: dict[str, Any]) -> dict[str, Any]:
+    low, high = figure.get("ideal") or (None, None)
+    return {**dict.fromkeys(_FIELDS), **figure, "figure": name, "ideal_low": low, "ideal_high": high}
 
 
 def _share(figure: dict[str, Any]) -> tuple[str, str]:
@@ -122,27 +202,34 @@ def _share(figure: dict[str, Any]) -> tuple[str, str]:
 
 
 def _show_behind(
-    name: str,
-    first: date | None,
-    last: date | None,
-    *,
-    by: By | None,
-    group: str | None,
-    limit: int | None,
-    as_json: bool,
+    form: Form, name: str, first: date | None, last: date | None, *, by: By | None, group: str | None
 ) -> None:
-    if name not in OPENABLE:
-        fail(f"no figure {name}", f"there are {', '.join(OPENABLE)}", "choose one of them")
-    with open_database() as connection:
-        try:
-            document = behind(
-                connection, name, from_=first, to=last, by=by.value if by else None, group=group, limit=limit
-            )
-        except ValueError as error:
-            fail("these rows cannot be shown", str(error), "see docs/kpis.md for what each figure is counted by")
-    if as_json:
+    with open_database() as connection, _sayable():
+        document = behind(
+            connection, name, from_=first, to=last, by=by.value if by else None, group=group, limit=form.limit
+        )
+    total = document["total"]
+    if form.as_json:
         print_json(document)
         return
+    if form.as_csv:
+        print_csv(_as_rows(document))
+    elif document["rows"] or document["left_out"]:
+        _print_behind(document, by)
+    say(f"{document['kpi']}: {total['rows']:,} rows counted, {total['left_out']:,} left out", err=True)
+    shown = len(document["rows"]) + len(document["left_out"])
+    say_more(shown, sum(total.values()), "rows", max(total.values()))
+
+
+def _as_rows(document: dict[str, Any]) -> Page:
+    """What was counted and what was left out, as one table."""
+    rows = [{"counted": True, **row} for row in document["rows"]]
+    rows += [{"counted": False, **row} for row in document["left_out"]]
+    fields = tuple(dict.fromkeys(["counted", "id", "order_id", "at", "why", *(key for row in rows for key in row)]))
+    return Page(({**dict.fromkeys(fields), **row} for row in rows), len(rows), fields)
+
+
+def _print_behind(document: dict[str, Any], by: By | None) -> None:
     columns = ["id", "at", "counts", "why"]
     if by is not None:
         columns.insert(0, by.value)
@@ -152,8 +239,6 @@ def _show_behind(
     for row in document["left_out"]:
         table.add_row(*([row["group"]] if by else []), row["id"], row["at"], "left out", row["why"])
     print_grid(table)
-    counted, left_out = len(document["rows"]), len(document["left_out"])
-    say(f"{document['kpi']}: {counted:,} rows counted, {left_out:,} left out", err=True)
 
 
 def _counts(row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`order-ledger queue list | cases`: orders that a person is to decide about, and cases that are open."""
+"""`order-ledger queue | cases`: orders that a person is to decide about, and cases that are open."""
 
 from __future__ import annotations
 
@@ -7,39 +7,41 @@ from typing import Annotated
 import typer
 
 from gateway.cli.context import open_database
-from gateway.cli.terminal import grid, print_grid, print_json, say
+from gateway.cli.listing import Csv, Json, Limit, form_of, noun, print_listing
+from gateway.cli.terminal import grid, print_grid
+from gateway.listing import nothing
 from projections.kpi.order_cases import read_open_cases
+from projections.page import Page
 from projections.work_queue.reader import read_queue
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    queue = typer.Typer(help="Orders that a person is to decide about.", no_args_is_help=True)
+    queue = noun(app, "queue", "Orders that a person is to decide about.")
     queue.command("list", epilog="Example: order-ledger queue list --queue rejections --json")(list_command)
-    # With a callback a single command keeps its name: `queue list`, not `queue`.
-    queue.callback()(_queue)
-    app.add_typer(queue, name="queue")
-    app.command("cases", epilog="Example: order-ledger cases --topic dispatch_crossed_cancellation --json")(
+    cases = noun(app, "cases", "Service cases that are open.")
+    cases.command("list", epilog="Example: order-ledger cases list --topic dispatch_crossed_cancellation --json")(
         cases_command
     )
 
 
 def list_command(
-    *, queue: Annotated[str | None, typer.Option(help="Only this queue.")] = None, as_json: Json = False
+    *,
+    queue: Annotated[str | None, typer.Option(help="Only this queue.")] = None,
+    limit: Limit = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
 ) -> None:
-    """List open entries, oldest first; ResolveQueued (retry, cancel, leave) takes one off."""
+    """List orders that wait for a person, oldest first; ResolveQueued (retry, cancel, leave) takes one off."""
+    form = form_of(limit, as_json=as_json, as_csv=as_csv)
     with open_database() as connection:
-        rows = read_queue(connection, queue)
-    if as_json:
-        print_json({"rows": rows})
-        return
-    if not rows:
-        say("nothing waits for a person", err=True)
-        return
+        page = read_queue(connection, queue, limit=form.limit)
+    print_listing(form, page, nothing("orders that wait for a person", queue=queue), _show_queue)
+
+
+def _show_queue(page: Page) -> None:
     table = grid("since", "queue", "order", "open units", "due by", "reason", "why", right=("open units",))
-    for row in rows:
+    for row in page:
         units = "" if row["open"] is None else f"{row['open']:,}"
         cells = (row["since"], row["queue"], row["order_id"], units, row["due_by"] or "")
         table.add_row(*cells, row["reason"] or "", row["detail"] or "")
@@ -47,23 +49,22 @@ def list_command(
 
 
 def cases_command(
-    *, topic: Annotated[str | None, typer.Option(help="Only about this.")] = None, as_json: Json = False
+    *,
+    topic: Annotated[str | None, typer.Option(help="Only about this.")] = None,
+    limit: Limit = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
 ) -> None:
     """List service cases that are open, oldest first; ResolveCase ends one."""
+    form = form_of(limit, as_json=as_json, as_csv=as_csv)
     with open_database() as connection:
-        rows = read_open_cases(connection, topic)
-    if as_json:
-        print_json({"rows": rows})
-        return
-    if not rows:
-        say("no case is open", err=True)
-        return
+        page = read_open_cases(connection, topic, limit=form.limit)
+    print_listing(form, page, nothing("open cases", topic=topic), _show_cases)
+
+
+def _show_cases(page: Page) -> None:
     table = grid("opened at", "case", "order", "topic", "urgency", "opened by")
-    for row in rows:
+    for row in page:
         cells = (row["opened_at"], row["case_id"], row["order_id"] or "", row["topic"] or "", row["urgency"] or "")
         table.add_row(*cells, row["channel"] or "")
     print_grid(table)
-
-
-def _queue() -> None:
-    """Orders that a person is to decide about."""

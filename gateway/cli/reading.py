@@ -1,4 +1,4 @@
-"""`order-ledger order | story | inventory | kpi | rejections list`: what the tables say. Data goes to stdout."""
+"""`order-ledger order | story | kpi | rejections`: what the tables say. Data goes to stdout."""
 
 from __future__ import annotations
 
@@ -6,35 +6,30 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from gateway.cli.context import LIMIT_MAX, fail, open_database
+from gateway.cli.context import fail, open_database
 from gateway.cli.figures import register as add_kpi
-from gateway.cli.stock import say_no_stock, show_as_of
+from gateway.cli.listing import Csv, Json, Limit, form_of, noun, print_listing
+from gateway.cli.stock import add_inventory
 from gateway.cli.terminal import grid, print_grid, print_json, say
+from gateway.listing import nothing
 from gateway.orders import order_document
 from gateway.story import as_lines, tell
 from projections.answers.reader import read_rejections
-from projections.inventory.reader import read_expected, read_inventory
 from projections.kpi.order_cases import read_cases_of
 from projections.order_history.reader import read_history
-
-#: Rows that are shown unless more are asked for: what fits a few screens.
-REJECTIONS_SHOWN = 50
+from projections.page import Page
 
 OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order's id, as its channel gave it.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("order", epilog="Example: order-ledger order order-1 --json")(order_command)
     app.command("story", epilog="Example: order-ledger story order-1")(story_command)
-    app.command("inventory", epilog="Example: order-ledger inventory --sku MUG-1 --location WH1")(inventory_command)
+    add_inventory(app)
     add_kpi(app)
-    rejections = typer.Typer(help="Commands that were understood and refused.", no_args_is_help=True)
+    rejections = noun(app, "rejections", "Commands that were understood and refused.")
     rejections.command("list", epilog="Example: order-ledger rejections list --limit 10 --json")(rejections_command)
-    # With a callback a single command keeps its name: `rejections list`, not `rejections`.
-    rejections.callback()(_rejections)
-    app.add_typer(rejections, name="rejections")
 
 
 def order_command(order_id: OrderId, *, as_json: Json = False) -> None:
@@ -64,82 +59,24 @@ def story_command(order_id: OrderId, *, as_json: Json = False) -> None:
         say(f"Order {order_id}", "", *as_lines(chapters))
 
 
-def inventory_command(
-    *,
-    sku: Annotated[str | None, typer.Option(help="Only this SKU.")] = None,
-    location: Annotated[str | None, typer.Option(help="Only this location.")] = None,
-    incoming: Annotated[bool, typer.Option("--incoming", help="Show what is on its way, and when it is expected.")] = (
-        False
-    ),
-    at: Annotated[str | None, typer.Option(help="As it was at this time, by the clocks of those who told.")] = None,
-    known_at: Annotated[
-        str | None, typer.Option(help="As it was known at this time; now where it is not given.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Show stock: on_hand = available + reserved + safety + damaged + quality_hold, for each SKU and location.
-
-    What is on its way (incoming) stands outside: nothing of it is available. With --at or --known-at: what was on hand,
-    reserved, damaged and in quality hold at another time. What was told late is where it happened, unless it was not
-    known yet.
-    """
-    if at is not None or known_at is not None:
-        show_as_of(sku, location, at=at, known_at=known_at, as_json=as_json)
-        return
-    if incoming:
-        _show_incoming(sku, location, as_json=as_json)
-        return
-    with open_database() as connection:
-        rows = read_inventory(connection, sku, location)
-    if as_json:
-        print_json({"rows": rows})
-        return
-    if not rows:
-        say_no_stock(sku, location)
-        return
-    numbers = (
-        "on_hand", "available", "reserved", "safety", "damaged", "quality_hold", "incoming", "sellable",
-    )  # fmt: skip
-    table = grid("sku", "location", *numbers, right=numbers)
-    for row in rows:
-        table.add_row(row["sku"], row["location_id"], *(f"{row[name]:,}" for name in numbers))
-    print_grid(table)
-
-
-def _show_incoming(sku: str | None, location: str | None, *, as_json: bool) -> None:
-    with open_database() as connection:
-        rows = read_expected(connection, sku, location)
-    if as_json:
-        print_json({"rows": rows})
-        return
-    table = grid("sku", "location", "source", "reference", "quantity", "expected_at", "", right=("quantity",))
-    for row in rows:
-        cells = (row["sku"], row["location_id"], row["source"].replace("_", " "), row["reference"])
-        table.add_row(*cells, f"{row['quantity']:,}", row["expected_at"] or "-", "OVERDUE" if row["overdue"] else "")
-    print_grid(table)
-
-
 def rejections_command(
     *,
     channel: Annotated[str | None, typer.Option(help="Only commands of this channel.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="How many, newest first.")] = REJECTIONS_SHOWN,
+    limit: Limit = None,
     as_json: Json = False,
+    as_csv: Csv = False,
 ) -> None:
     """List refused commands, newest first: what, why, and what to do about it."""
+    form = form_of(limit, as_json=as_json, as_csv=as_csv)
     with open_database() as connection:
-        rows = read_rejections(connection, channel=channel, limit=limit)
-    if as_json:
-        print_json({"rejections": rows})
-        return
-    for row in rows:
+        page = read_rejections(connection, channel=channel, limit=form.limit)
+    print_listing(form, page, nothing("refused commands", channel=channel), _show_rejections)
+
+
+def _show_rejections(page: Page) -> None:
+    for row in page:
         say(f"{row['recorded_at']}  {row['channel']}/{row['id']}  {row['command']} of {row['stream_id']}")
         say(f"  {row['what']}", f"    detail: {row['detail']}", f"    hint: {row['hint']}")
-    if not rows:
-        say("nothing was refused", err=True)
-
-
-def _rejections() -> None:
-    """Commands that were understood and refused."""
 
 
 def _no_such_order(order_id: str) -> NoReturn:

@@ -1,54 +1,143 @@
-"""`order-ledger movements | counts`, and `inventory --at`: how stock came to be what it is."""
+"""`order-ledger inventory | movements | counts`: how much there is, and how it came to be what it is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import psycopg
 import typer
 
-from gateway.cli.context import LIMIT_MAX, fail, open_database
-from gateway.cli.terminal import grid, print_grid, print_json, say
+from gateway.cli.context import fail, open_database
+from gateway.cli.listing import IDS_HINT, Csv, Json, Limit, form_of, noun, print_listing
+from gateway.cli.terminal import grid, print_grid
+from gateway.listing import nothing
+from projections.inventory.reader import read_expected, read_inventory
+from projections.page import Page
 from projections.stock_counts.reader import read_counts
-from projections.stock_movements.reader import read_movements, read_stock_as_of
+from projections.stock_movements.reader import known_since, read_movements, read_stock_as_of
 
-#: Movements that are shown unless more are asked for: what fits a few screens.
-MOVEMENTS_SHOWN = 100
-
-_QUANTITIES = ("on_hand", "reserved", "damaged", "quality_hold")
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+_IDENTITY = ("on_hand", "available", "reserved", "safety", "damaged", "quality_hold", "incoming", "sellable")
+_MOVED = ("on_hand", "reserved", "damaged", "quality_hold")
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    app.command("movements", epilog="Example: order-ledger movements --sku MUG-1 --location WH1")(movements_command)
-    app.command("counts", epilog="Example: order-ledger counts --all --json")(counts_command)
+    """Add `movements` and `counts` to the application."""
+    movements = noun(app, "movements", "Every change of a quantity of a SKU.")
+    movements.command("list", epilog="Example: order-ledger movements list --sku MUG-1 --location WH1")(
+        movements_command
+    )
+    counts = noun(app, "counts", "Counts that wait for a person.")
+    counts.command("list", epilog="Example: order-ledger counts list --all --json")(counts_command)
+
+
+def add_inventory(app: typer.Typer) -> None:
+    """Add `inventory` to the application."""
+    inventory = noun(app, "inventory", "Stock of each SKU at each location.")
+    inventory.command("list", epilog="Example: order-ledger inventory list --low --location WH1")(inventory_command)
+
+
+def inventory_command(
+    *,
+    sku: Annotated[str | None, typer.Option(help="Only this SKU.")] = None,
+    location: Annotated[str | None, typer.Option(help="Only this location.")] = None,
+    low: Annotated[
+        bool, typer.Option("--low", help="Only what is at or below its reorder point, the most lacking first.")
+    ] = False,
+    incoming: Annotated[bool, typer.Option("--incoming", help="Show what is on its way, and when it is expected.")] = (
+        False
+    ),
+    at: Annotated[str | None, typer.Option(help="As it was at this time, by the clocks of those who told.")] = None,
+    known_at: Annotated[
+        str | None, typer.Option(help="As it was known at this time; now where it is not given.")
+    ] = None,
+    limit: Limit = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """Show stock: on_hand = available + reserved + safety + damaged + quality_hold, for each SKU and location.
+
+    What is on its way (incoming) stands outside: nothing of it is available. With --at or --known-at: what was on hand,
+    reserved, damaged and in quality hold at another time. What was told late is where it happened, unless it was not
+    known yet.
+    """
+    form = form_of(limit, as_json=as_json, as_csv=as_csv)
+    views = [("--low", low), ("--incoming", incoming), ("--at", at is not None), ("--known-at", known_at is not None)]
+    asked = [option for option, given in views if given]
+    if len(asked) > 1 and asked != ["--at", "--known-at"]:
+        fail(f"{' and '.join(asked)} exclude each other", "each shows other figures of stock", "name one of them")
+    moment, known = _time("--at", at), _time("--known-at", known_at)
+    with open_database() as connection:
+        if at is not None or known_at is not None:
+            as_of = moment or known or datetime.now(UTC)
+            page = read_stock_as_of(connection, sku, location, at=as_of, known_at=known, limit=form.limit)
+            none = _none(connection, "stock", sku, location, at=at, known_at=known_at)
+            beside = {"at": as_of.isoformat(), "known_at": known.isoformat() if known else None}
+            print_listing(form, page, none, _show_as_of, **beside)
+        elif incoming:
+            page = read_expected(connection, sku, location, limit=form.limit)
+            none = _none(connection, "stock on its way", sku, location)
+            print_listing(form, page, none, _show_incoming)
+        else:
+            page = read_inventory(connection, sku, location, low=low, limit=form.limit)
+            things = "stock at or below its reorder point" if low else "stock"
+            print_listing(form, page, _none(connection, things, sku, location), _show_stock(low=low))
+
+
+def _show_stock(*, low: bool) -> Callable[[Page], None]:
+    numbers = (*_IDENTITY, "reorder_point") if low else _IDENTITY
+
+    def show(page: Page) -> None:
+        table = grid("sku", "location", *numbers, right=numbers)
+        for row in page:
+            table.add_row(row["sku"], row["location_id"], *(f"{row[name]:,}" for name in numbers))
+        print_grid(table)
+
+    return show
+
+
+def _show_incoming(page: Page) -> None:
+    table = grid("sku", "location", "source", "reference", "quantity", "expected_at", "", right=("quantity",))
+    for row in page:
+        cells = (row["sku"], row["location_id"], row["source"].replace("_", " "), row["reference"])
+        table.add_row(*cells, f"{row['quantity']:,}", row["expected_at"] or "-", "OVERDUE" if row["overdue"] else "")
+    print_grid(table)
+
+
+def _show_as_of(page: Page) -> None:
+    table = grid("sku", "location", *_MOVED, right=_MOVED)
+    for row in page:
+        table.add_row(row["sku"], row["location_id"], *(f"{row[name]:,}" for name in _MOVED))
+    print_grid(table)
 
 
 def movements_command(
     *,
     sku: Annotated[str, typer.Option(help="Of this SKU.")],
     location: Annotated[str | None, typer.Option(help="Only at this location.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="How many, the newest ones.")] = MOVEMENTS_SHOWN,
+    limit: Limit = None,
     as_json: Json = False,
+    as_csv: Csv = False,
 ) -> None:
-    """List every change of a quantity of a SKU, as they were decided: how much, why, on which document, by whom."""
+    """List every change of a quantity of a SKU, as they were decided: how much, why, on which document, by whom.
+
+    With a limit, the newest ones.
+    """
+    form = form_of(limit, as_json=as_json, as_csv=as_csv)
     with open_database() as connection:
-        rows = read_movements(connection, sku, location, limit=limit)
-    if as_json:
-        print_json({"rows": rows})
-        return
-    if not rows:
-        say_no_stock(sku, location)
-        return
-    table = grid("occurred at", "location", "what", *_QUANTITIES, "for", "reason", "document", "by", right=_QUANTITIES)
-    for row in rows:
+        page = read_movements(connection, sku, location, limit=form.limit)
+        print_listing(form, page, _none(connection, "movements", sku, location), _show_movements)
+
+
+def _show_movements(page: Page) -> None:
+    table = grid("occurred at", "location", "what", *_MOVED, "for", "reason", "document", "by", right=_MOVED)
+    for row in page:
         table.add_row(
             row["occurred_at"],
             row["location_id"],
             row["kind"],
-            *(f"{row[name]:+,}" if row[name] else "" for name in _QUANTITIES),
+            *(f"{row[name]:+,}" if row[name] else "" for name in _MOVED),
             row["return_id"] or row["shipment_id"] or row["order_id"] or "",
             row["reason"] or "",
             row["document"] or "",
@@ -60,47 +149,44 @@ def movements_command(
 def counts_command(
     *,
     with_decided: Annotated[bool, typer.Option("--all", help="Also those that were decided.")] = False,
+    limit: Limit = None,
     as_json: Json = False,
+    as_csv: Csv = False,
 ) -> None:
     """List counts that wait: for a second count (recount), or for another person to approve them (waiting)."""
+    form = form_of(limit, as_json=as_json, as_csv=as_csv)
     with open_database() as connection:
-        rows = read_counts(connection, waiting_only=not with_decided)
-    if as_json:
-        print_json({"rows": rows})
-        return
+        page = read_counts(connection, waiting_only=not with_decided, limit=form.limit)
+    things = "counts that wait or waited" if with_decided else "counts that wait"
+    print_listing(form, page, nothing(things), _show_counts)
+
+
+def _show_counts(page: Page) -> None:
     numbers = ("expected", "counted", "variance")
     table = grid("sku", "location", "count", "status", *numbers, "counted by", "counted at", right=numbers)
-    for row in rows:
+    for row in page:
         cells = (row["sku"], row["location_id"], row["count_id"], row["status"])
         units = (f"{row['expected']:,}", f"{row['counted']:,}", f"{row['variance']:+,}")
-        table.add_row(*cells, *units, row["counted_by"], row["counted_at"])
+        table.add_row(*cells, *units, row["counted_by"] or "", row["counted_at"])
     print_grid(table)
 
 
-def say_no_stock(sku: str | None, location: str | None) -> None:
-    """Say on stderr that nothing is known of such stock: an empty table looks like an answer."""
-    what = " ".join(part for part in (f"of {sku}" if sku else "", f"at {location}" if location else "") if part)
-    say(
-        f"no stock {what or 'anywhere'} is known: nothing was ever received, counted or planned there",
-        "  hint: ids are case-sensitive; after publishing, `order-ledger settle` waits until the tables have caught up",
-        err=True,
-    )
+def _none(
+    connection: psycopg.Connection[Any], things: str, sku: str | None, location: str | None, **times: str | None
+) -> Callable[[], str]:
+    """What to say of a listing without rows: that such stock is not known at all, or since when it is."""
 
+    def words() -> str:
+        since = known_since(connection, sku, location)
+        if since is None and not read_inventory(connection, sku, location, limit=1):
+            unknown = nothing("stock", sku=sku, location=location)
+            return f"{unknown} is known\n{IDS_HINT}" if sku or location else unknown
+        none = nothing(things, sku=sku, location=location, **times)
+        if since is None or not any(times.values()):
+            return none
+        return f"{none}: the first movement happened at {since[0]} and was recorded at {since[1]}"
 
-def show_as_of(sku: str | None, location: str | None, *, at: str | None, known_at: str | None, as_json: bool) -> None:
-    """Print stock as it was at a business time, as known at a log time."""
-    known = _time("--known-at", known_at)
-    moment = _time("--at", at) or known or datetime.now(UTC)
-    with open_database() as connection:
-        rows = read_stock_as_of(connection, sku, location, at=moment, known_at=known)
-    if as_json:
-        answer: dict[str, Any] = {"at": moment.isoformat(), "known_at": known.isoformat() if known else None}
-        print_json({**answer, "rows": rows})
-        return
-    table = grid("sku", "location", *_QUANTITIES, right=_QUANTITIES)
-    for row in rows:
-        table.add_row(row["sku"], row["location_id"], *(f"{row[name]:,}" for name in _QUANTITIES))
-    print_grid(table)
+    return words
 
 
 def _time(option: str, text: str | None) -> datetime | None:

@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 
 from events.times import day_after, rfc3339
 from projections.kpi.cases import CONTEXT
-from projections.kpi.definitions import COMPONENTS, OPENABLE, Definition, Dimension
+from projections.kpi.definitions import COMPONENTS, DIMENSIONS, OPENABLE, Definition, Dimension
 
 #: Digits after the point: a microsecond in hours has ten, nobody acts on more than the sixth.
 DIGITS = 6
@@ -52,13 +52,11 @@ def behind(
     A row has `id` (an order, "order parcel", "sku at location" or a case), `order_id` where there is one, `at`, `good`
     or `hours` with the exact `seconds`, and `why`; with `by` also `group`; for the perfect order its components. Over
     all rows, the number of good ones, or the sum of hours, is the figure's numerator, their number its denominator.
-    `group` keeps one group, `limit` so many rows of each list. KeyError for an unknown figure, ValueError for a
-    dimension that does not apply to it, or a group of none.
+    `group` keeps one group, `limit` so many rows of each list; `total` says how many each has. KeyError for an unknown
+    figure, ValueError for a dimension that does not apply to it, or a group of none.
     """
     definition = OPENABLE[name]
-    if by is not None and by not in definition.applies_to:
-        of_parcels = "" if name != "on_time_delivery_rate" else "; its parcels are: on_time_parcel_rate"
-        raise ValueError(f"{name} is not counted by {by}: {', '.join(sorted(definition.applies_to))}{of_parcels}")
+    check_dimension(definition, by)
     if group is not None and by is None:
         raise ValueError("a group is one of a dimension: name the dimension as well")
     hours = definition.unit == "hours"
@@ -67,7 +65,8 @@ def behind(
         cursor.execute(
             sql.SQL(CONTEXT)
             + sql.SQL(
-                "SELECT * FROM (SELECT {columns}, row_number() OVER (PARTITION BY counted ORDER BY {order}, at, id)"
+                "SELECT * FROM (SELECT {columns}, count(*) OVER (PARTITION BY counted) AS of_all,"
+                " row_number() OVER (PARTITION BY counted ORDER BY {order}, at, id)"
                 " AS place FROM (SELECT {grp} AS grp, c.* FROM ({cases}) AS c {where}) AS g"
                 " WHERE %(group)s::text IS NULL OR grp = %(group)s) AS h"
                 " WHERE %(limit)s::bigint IS NULL OR place <= %(limit)s ORDER BY counted DESC, place"
@@ -82,13 +81,23 @@ def behind(
         )
         found = cursor.fetchall()
     rows, left_out = [], []
+    total = {"rows": 0, "left_out": 0}
     for row in found:
         del row["place"]
+        total["rows" if row["counted"] else "left_out"] = row.pop("of_all")
         if row.pop("counted"):
             rows.append(_case(definition, row))
         else:
             left_out.append({key: plain(row[key]) for key in row if key not in _JUDGED})
-    return {"kpi": definition.label, "rows": rows, "left_out": left_out}
+    return {"kpi": definition.label, "rows": rows, "left_out": left_out, "total": total}
+
+
+def check_dimension(definition: Definition, by: Dimension | None) -> None:
+    """Raise ValueError where a case of the figure has no one value of the dimension."""
+    if by is not None and by not in definition.applies_to:
+        dimensions = ", ".join(one for one in DIMENSIONS if one in definition.applies_to)
+        of_parcels = "" if definition.name != "on_time_delivery_rate" else "; its parcels are: on_time_parcel_rate"
+        raise ValueError(f"{definition.name} is not counted by {by}, but by {dimensions}{of_parcels}")
 
 
 _JUDGED = frozenset({"good", "seconds", *COMPONENTS})

@@ -8,6 +8,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from events.times import rfc3339
+from projections.page import Page, read_page
 
 
 def read_cases_of(connection: psycopg.Connection[Any], order_id: str) -> list[dict[str, Any]]:
@@ -25,15 +26,15 @@ def read_cases_of(connection: psycopg.Connection[Any], order_id: str) -> list[di
     return [{**row, "opened_at": rfc3339(row["opened_at"]), "resolved_at": rfc3339(row["resolved_at"])} for row in rows]
 
 
-def read_open_cases(connection: psycopg.Connection[Any], topic: str | None = None) -> list[dict[str, Any]]:
+def read_open_cases(connection: psycopg.Connection[Any], topic: str | None = None, *, limit: int | None = None) -> Page:
     """Cases that nobody has resolved, oldest first: `case_id`, `order_id` (null: about none), `channel`, `topic`,
     `urgency`, `opened_at`.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(
-            "SELECT case_id, order_id, channel, topic, urgency, opened_at FROM kpi_cases"
-            " WHERE opened_at IS NOT NULL AND coalesce(resolved_version, 0) <= coalesce(reopened_version, 0)"
-            " AND (%(topic)s::text IS NULL OR topic = %(topic)s) ORDER BY opened_at, case_id",
-            {"topic": topic},
-        ).fetchall()
-    return [{**row, "opened_at": rfc3339(row["opened_at"])} for row in rows]
+    return read_page(
+        connection,
+        "SELECT count(*) OVER () AS total, case_id, order_id, channel, topic, urgency, opened_at FROM kpi_cases"
+        " WHERE opened_at IS NOT NULL AND coalesce(resolved_version, 0) <= coalesce(reopened_version, 0)"
+        " AND (%(topic)s::text IS NULL OR topic = %(topic)s) ORDER BY opened_at, case_id LIMIT %(limit)s",
+        {"topic": topic, "limit": limit},
+        ("opened_at",),
+    )

@@ -6,7 +6,7 @@ kpis(connection, by="channel")["groups"]["web"]["return_rate"]
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from math import prod
@@ -23,14 +23,17 @@ from projections.kpi.definitions import (
     DIMENSIONS,
     LEFT_OTHERWISE,
     NOT_KNOWN,
+    OPENABLE,
     PERFECT_ORDER_INDEX,
     PERFECT_ORDER_RATE,
     Definition,
     Dimension,
 )
-from projections.kpi.opening import IN_RANGE, Scope, bounds, group_of, interpreted, plain
+from projections.kpi.opening import IN_RANGE, Scope, bounds, check_dimension, group_of, interpreted, plain
 
+#: Figures that one read makes; the index is made of what the rate counts.
 _READ = (*DEFINITIONS.values(), PERFECT_ORDER_RATE, LEFT_OTHERWISE)
+_PERFECT = (PERFECT_ORDER_RATE.name, PERFECT_ORDER_INDEX.name)
 
 
 def kpis(
@@ -39,21 +42,31 @@ def kpis(
     from_: date | None = None,
     to: date | None = None,
     by: Dimension | None = None,
+    figure: str | None = None,
+    limit: int | None = None,
     scope: Scope | None = None,
 ) -> dict[str, Any]:
-    """All figures of the days from `from_` to `to` (UTC, both included; null: no bound), as `kpi --json` prints them.
+    """All figures, or the one named, of the days from `from_` to `to` (UTC, both included; null: no bound).
     With `scope`, of these orders and counts alone.
 
-    Keys: `kpis` {name: figure}, `perfect_order` (see `_perfect_order`), `left_otherwise_than_planned` (a figure; with
-    `by` also its `groups`), `as_of` (the latest moment the log has seen, or
-    null), `from`, `to`; with `by` also `by` and `groups` {group: {name: figure}}, where a figure appears when the
-    dimension applies to it. A figure has `value` (null when the denominator is 0), `numerator`, `denominator`, `unit`,
-    `ideal`, `ideal_met`, `definition`, `left_out` {reason: rows}, and extras of its own. For hours the numerator is the
-    sum of hours, the denominator the number of orders or cases.
+    As `kpi --json` prints them. Keys: `kpis` {name: figure}, `perfect_order` (see `_perfect_order`),
+    `left_otherwise_than_planned` (a figure; with `by` also its `groups`), `as_of` (the latest moment the log has seen,
+    or null), `from`, `to`; with `by` also `by`, `groups` {group: {name: figure}}, where a figure appears when the
+    dimension applies to it, and `total`, the number of groups. `limit` keeps the last so many days, or the first so
+    many groups of another dimension. KeyError for an unknown figure, ValueError for a dimension that does not apply to
+    it.
+
+    A figure has `value` (null when the denominator is 0), `numerator`, `denominator`, `unit`, `ideal`, `ideal_met`,
+    `definition`, `left_out` {reason: rows}, and extras of its own. For hours the numerator is the sum of hours, the
+    denominator the number of orders or cases.
     """
     if by is not None and by not in DIMENSIONS:
         raise ValueError(f"{by} is none of {', '.join(DIMENSIONS)}")
-    parts = sql.SQL(" UNION ALL ").join(_figure_query(one, by) for one in _READ)
+    wanted = frozenset(OPENABLE) if figure is None else frozenset({OPENABLE[figure].name})
+    if figure is not None:
+        check_dimension(OPENABLE[figure], by)
+    reads = [one for one in _READ if one.name in wanted or (one is PERFECT_ORDER_RATE and wanted & {*_PERFECT})]
+    parts = sql.SQL(" UNION ALL ").join(_figure_query(one, by) for one in reads)
     with interpreted(connection) as cursor:
         cursor.execute(sql.SQL(CONTEXT) + parts, bounds(from_, to, scope))
         rows = cursor.fetchall()
@@ -67,24 +80,35 @@ def kpis(
         group: found.pop(LEFT_OTHERWISE.name) for group, found in groups.items() if LEFT_OTHERWISE.name in found
     }
     groups = {group: found for group, found in groups.items() if any(row["denominator"] for row in found.values())}
+    names = sorted({*groups, *otherwise})
+    total = len(names)
+    if limit is not None:
+        kept = frozenset(names[-limit:] if by == "day" else names[:limit])
+        groups = {group: found for group, found in groups.items() if group in kept}
+        otherwise = {group: found for group, found in otherwise.items() if group in kept}
+    shown = [one for one in DEFINITIONS.values() if one.name in wanted]
+    perfect = _perfect_order(totals[PERFECT_ORDER_RATE.name], wanted) if wanted & {*_PERFECT} else None
+    apart = None
+    if LEFT_OTHERWISE.name in wanted:
+        apart = _figure(LEFT_OTHERWISE, totals[LEFT_OTHERWISE.name], as_of)
     answer: dict[str, Any] = {
-        "kpis": _figures(totals, DEFINITIONS.values(), as_of),
-        "perfect_order": _perfect_order(totals[PERFECT_ORDER_RATE.name]),
-        LEFT_OTHERWISE.name: _figure(LEFT_OTHERWISE, totals[LEFT_OTHERWISE.name], as_of),
+        "kpis": _figures(totals, shown, as_of),
+        **({} if perfect is None else {"perfect_order": perfect}),
+        **({} if apart is None else {LEFT_OTHERWISE.name: apart}),
         "as_of": as_of,
         "from": from_.isoformat() if from_ else None,
         "to": to.isoformat() if to else None,
     }
     if by is not None:
-        applying = [one for one in DEFINITIONS.values() if by in one.applies_to]
+        applying = [one for one in shown if by in one.applies_to]
         answer["by"] = by
+        answer["total"] = total
         answer["groups"] = {group: _figures(found, applying, as_of) for group, found in groups.items()}
-        answer[LEFT_OTHERWISE.name]["groups"] = {
-            group: _figure(LEFT_OTHERWISE, row, as_of) for group, row in otherwise.items()
-        }
-        if by in PERFECT_ORDER_RATE.applies_to:
-            answer["perfect_order"]["groups"] = {
-                group: _perfect_order(found.get(PERFECT_ORDER_RATE.name, _nothing(PERFECT_ORDER_RATE)))
+        if apart is not None:
+            apart["groups"] = {group: _figure(LEFT_OTHERWISE, row, as_of) for group, row in otherwise.items()}
+        if perfect is not None and by in PERFECT_ORDER_RATE.applies_to:
+            perfect["groups"] = {
+                group: _perfect_order(found.get(PERFECT_ORDER_RATE.name, _nothing(PERFECT_ORDER_RATE)), wanted)
                 for group, found in groups.items()
             }
     return answer
@@ -150,8 +174,8 @@ def _figure(definition: Definition, row: dict[str, Any], as_of: str | None) -> d
     return figure
 
 
-def _perfect_order(row: dict[str, Any]) -> dict[str, Any]:
-    """The two figures beside the six, of one cohort: orders due, by the day of their promise.
+def _perfect_order(row: dict[str, Any], wanted: Collection[str]) -> dict[str, Any]:
+    """The figures beside the six, those that are wanted, of one cohort: orders due, by the day of their promise.
 
     `perfect_order_rate`: orders with all four components / orders due. `perfect_order_index`: the product of the four
     components' rates, each of which stands in `components`. `not_known`: what others count and no fact here tells.
@@ -163,7 +187,7 @@ def _perfect_order(row: dict[str, Any]) -> dict[str, Any]:
         for name in COMPONENTS
     }  # fmt: skip
     product = prod(Decimal(row["extras"][name]) / due for name in COMPONENTS) if due else None
-    return {
+    figures = {
         PERFECT_ORDER_RATE.name: {
             "value": plain(Decimal(good) / due) if due else None,
             "numerator": good,
@@ -176,6 +200,9 @@ def _perfect_order(row: dict[str, Any]) -> dict[str, Any]:
             "unit": "ratio",
             "definition": PERFECT_ORDER_INDEX.label,
         },
+    }
+    return {
+        **{name: figure for name, figure in figures.items() if name in wanted},
         "components": components,
         "cohort": "orders due, by the day of their promise",
         "not_known": list(NOT_KNOWN),

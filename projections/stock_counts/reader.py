@@ -8,24 +8,22 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 
-from events.times import rfc3339
+from projections.page import Page, read_page
 
 
-def read_counts(connection: psycopg.Connection[Any], *, waiting_only: bool = True) -> list[dict[str, Any]]:
+def read_counts(connection: psycopg.Connection[Any], *, waiting_only: bool = True, limit: int | None = None) -> Page:
     """Oldest first; with those that were decided, where they are wanted too."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(
-            "SELECT sku, location_id, count_id, status, counted, counted_at, expected, variance, counted_by, reason,"
-            " document, requested_at, decided_at, decided_by FROM stock_counts WHERE NOT %s OR status = 'waiting'"
-            " UNION ALL"
-            " SELECT sku, location_id, count_id, 'recount', counted, counted_at, expected, variance, counted_by,"
-            " reason, document, asked_at, NULL, NULL FROM stock_recounts WHERE count_id IS NOT NULL"
-            " ORDER BY requested_at, sku, location_id, count_id",
-            [waiting_only],
-        ).fetchall()
-    for row in rows:
-        for name in ("counted_at", "requested_at", "decided_at"):
-            row[name] = rfc3339(row[name])
-    return rows
+    return read_page(
+        connection,
+        "SELECT count(*) OVER () AS total, c.* FROM ("
+        "SELECT sku, location_id, count_id, status, counted, counted_at, expected, variance, counted_by, reason,"
+        " document, requested_at, decided_at, decided_by FROM stock_counts"
+        " WHERE NOT %(waiting)s OR status = 'waiting'"
+        " UNION ALL"
+        " SELECT sku, location_id, count_id, 'recount', counted, counted_at, expected, variance, counted_by,"
+        " reason, document, asked_at, NULL, NULL FROM stock_recounts WHERE count_id IS NOT NULL"
+        ") AS c ORDER BY requested_at, sku, location_id, count_id LIMIT %(limit)s",
+        {"waiting": waiting_only, "limit": limit},
+        ("counted_at", "requested_at", "decided_at"),
+    )

@@ -98,7 +98,7 @@ def test_a_dead_letter_is_listed_once_shown_and_sent_again_as_it_was(topics: Cli
     bury(cli, dead(cli, 17), times=3)
     listed = cli.json("dead-letters", "list")
     assert listed["open_by_reason"] == {"bad_avro": 1}
-    (letter,) = listed["dead_letters"]
+    (letter,) = listed["rows"]
     assert (letter["source"], letter["count"], letter["open"]) == (place, 3, True)
 
     shown = cli.json("dead-letters", "show", place)
@@ -126,7 +126,7 @@ def test_a_dead_letter_is_listed_once_shown_and_sent_again_as_it_was(topics: Cli
     again.partition_number = sent.partition()
     again.own = sent.headers()  # type: ignore[attr-defined]
     bury(cli, again)
-    (letter,) = cli.json("dead-letters", "list")["dead_letters"]
+    (letter,) = cli.json("dead-letters", "list")["rows"]
     assert (letter["source"], letter["open"], letter["found_again_at"]) == (place, True, [outcome["to"]])
     (outcome,) = cli.json("dead-letters", "retry", "--all")["outcomes"]
     assert dict(read_back(cli, "intake.orders")[-1].headers())["retry_of"] == place.encode()
@@ -157,7 +157,7 @@ def test_what_can_be_read_of_a_letter_is_shown_decoded(topics: Cli) -> None:
 
 
 def test_without_a_topic_there_are_no_letters(cli: Cli) -> None:
-    assert cli.json("dead-letters", "list") == {"dead_letters": [], "open_by_reason": {}}
+    assert cli.json("dead-letters", "list") == {"rows": [], "total": 0, "open_by_reason": {}}
 
 
 def test_a_record_in_dead_letters_that_somebody_else_put_there_is_shown_by_its_own_place(topics: Cli) -> None:

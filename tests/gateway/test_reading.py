@@ -97,7 +97,7 @@ def test_inventory_prints_rows(run):
     (row,) = json.loads(run("inventory", "--sku", "MUG", "--location", "WH1", "--json").stdout)["rows"]
     assert (row["on_hand"], row["available"], row["sellable"]) == (1200, 1200, 1200)
     assert "1,200" in run("inventory").stdout
-    assert json.loads(run("inventory", "--sku", "NONE", "--json").stdout) == {"rows": []}
+    assert json.loads(run("inventory", "--sku", "NONE", "--json").stdout) == {"rows": [], "total": 0}
 
 
 def test_kpi_prints_the_six_figures(run):
@@ -176,7 +176,7 @@ def test_days_the_wrong_way_round_are_an_error(run):
 
 
 def test_rejections_are_listed_newest_first(run):
-    (one,) = json.loads(run("rejections", "list", "--limit", "5", "--json").stdout)["rejections"]
+    (one,) = json.loads(run("rejections", "list", "--limit", "5", "--json").stdout)["rows"]
     assert (one["command"], one["stream_id"], one["hint"]) == ("CancelOrder", "o1", REFUSED["hint"])
     assert "detail: nothing of it is left" in run("rejections", "list").stdout
     assert run("rejections", "list", "--channel", "shop").stdout == ""

@@ -149,7 +149,7 @@ def test_avro_straight_to_kafka(shop: Shop) -> None:
     }.items():
         assert told[command_id].startswith(beginning)
     letters = json.loads(_cli(shop, "dead-letters", "list", "--json"))
-    reasons = sorted(letter["reason"] for letter in letters["dead_letters"])
+    reasons = sorted(letter["reason"] for letter in letters["rows"])
     assert reasons == ["bad_avro", "no_frame", "trailing_bytes", "unknown_schema"]
     assert shop.verify().equal
 
@@ -205,7 +205,7 @@ def test_what_is_impossible_is_refused_with_the_number_that_would_have_been_acce
     assert "at most 3000" in details[3]
     assert report.counts == {"rejected": 4}
     shop.settle()
-    assert json.loads(_cli(shop, "rejections", "list", "--json"))["rejections"]
+    assert json.loads(_cli(shop, "rejections", "list", "--json"))["rows"]
 
 
 def test_a_channel_that_asks_for_a_hold_learns_at_once_that_there_is_not_enough(shop: Shop) -> None:

@@ -11,7 +11,7 @@ import pytest
 from projections.answers import PROJECTION as ANSWERS
 from projections.answers.reader import read_rejections
 from projections.inventory import PROJECTION as INVENTORY
-from projections.inventory.reader import read_expected, read_inventory, read_low_stock
+from projections.inventory.reader import read_expected, read_inventory
 from projections.locations import PROJECTION as LOCATIONS
 from projections.locations.reader import read_locations
 from projections.order_history import PROJECTION as ORDER_HISTORY
@@ -180,9 +180,9 @@ def test_stock_rows_keep_the_identity(log, connection):
     assert [row["sku"] for row in read_inventory(connection, location_id="WH1")] == ["MUG", "TRAY"]
     assert read_inventory(connection, "MUG", "WH9") == []
     assert len(read_inventory(connection, limit=1)) == 1
-    (low,) = read_low_stock(connection)
+    (low,) = read_inventory(connection, low=True)
     assert (low["sku"], low["location_id"], low["low_since"]) == ("MUG", "WH1", "2026-11-27T12:00:00Z")
-    assert read_low_stock(connection, "WH2") == []
+    assert read_inventory(connection, location_id="WH2", low=True) == []
 
 
 def test_locations_are_as_they_were_last_registered(log, connection):

@@ -1,0 +1,105 @@
+"""What all listing commands have in common: `--limit`, `--json`, `--csv`, and the words for nothing and for more.
+
+    form = form_of(limit, as_json=as_json, as_csv=as_csv)          # the three options of every listing
+    page = read_queue(connection, queue, limit=form.limit)
+    print_listing(form, page, nothing("orders in a queue", queue=queue), show)
+
+People are shown so many rows as they can read; programs get all, unless a limit is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+from gateway.cli.context import LIMIT_MAX, fail
+from gateway.cli.terminal import print_json, say, visible
+from gateway.listing import csv_lines
+from projections.page import Page
+
+#: Rows shown to people unless they ask for more: one or two screens.
+ROWS_SHOWN = 50
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV on stdout, with a header.")]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, max=LIMIT_MAX, help=f"At most so many rows. Unset: {ROWS_SHOWN}, with --json and --csv all."),
+]
+
+IDS_HINT = (
+    "  hint: ids are case-sensitive; after publishing, `order-ledger settle` waits until the tables have caught up"
+)
+
+
+class Form(NamedTuple):
+    """How a listing is wanted; `limit` is null where all rows are."""
+
+    as_json: bool
+    as_csv: bool
+    limit: int | None
+
+
+def form_of(limit: int | None, *, as_json: bool, as_csv: bool, shown: int = ROWS_SHOWN) -> Form:
+    """The form that the options ask for. Ends the command where they contradict each other."""
+    if as_json and as_csv:
+        fail("--json and --csv exclude each other", "standard output holds one of them", "leave one out")
+    return Form(as_json, as_csv, limit if limit is not None or as_json or as_csv else shown)
+
+
+def print_listing(
+    form: Form, page: Page, none: str | Callable[[], str], show: Callable[[Page], None], **beside: Any
+) -> None:
+    """Print the rows as they are wanted: `show` prints them for people, `none` is said when there are none.
+
+    Words go to stderr, so that stdout holds rows alone.
+    """
+    if form.as_json:
+        print_json({"rows": page, "total": page.total, **beside})
+        return
+    if form.as_csv:
+        print_csv(page)
+    elif page:
+        show(page)
+    if not page:
+        say(*(none if isinstance(none, str) else none()).splitlines(), err=True)
+    say_more(len(page), page.total, "rows")
+
+
+def print_csv(page: Page) -> None:
+    """The rows as CSV; a character that would steer the terminal, or begin a line, is written out."""
+    for line in csv_lines(page.fields, page):
+        typer.echo(visible(line[:-1]))
+
+
+def say_more(shown: int, total: int, things: str, limit: int | None = None) -> None:
+    """Say on stderr that there are more, how many, and how to see them; silent where all are shown."""
+    if shown < total:
+        say(f"… {shown:,} of {total:,} {things}: --limit {limit or total} shows all, so do --csv and --json", err=True)
+
+
+class _Lists(TyperGroup):
+    """A noun alone lists: `rejections --limit 5` is `rejections list --limit 5`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        others = len(self.commands) > 1
+        asks_for_help = others and args[:1] == ["--help"]
+        if not args or (args[0] not in self.commands and not asks_for_help and (args[0].startswith("-") or not others)):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+def noun(app: typer.Typer, name: str, what: str) -> typer.Typer:
+    """A group of commands about one kind of thing, whose `list` may be left out."""
+    group = typer.Typer(cls=_Lists, help=what)
+    # With a callback a single command keeps its name.
+    group.callback()(_stay_a_group)
+    app.add_typer(group, name=name, help=what)
+    return group
+
+
+def _stay_a_group() -> None:
+    pass

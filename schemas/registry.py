@@ -53,6 +53,10 @@ class Subjects:
         """The contract with a fixed id. KeyError where there is none."""
         return self._by_id[schema_id]
 
+    def max_id(self) -> int:
+        """The largest id."""
+        return max(self._by_id)
+
     def of_id(self, schema_id: int) -> list[Subject]:
         """All subjects and versions that a fixed id stands under."""
         return [subject for subject in self.all() if subject.contract.schema_id == schema_id]

@@ -6,17 +6,23 @@ run_api(Settings(), services, stop)       # http://127.0.0.1:8085/docs
 
 import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from importlib.metadata import version
 
+import h11
 import psycopg
 import uvicorn
 from confluent_kafka import KafkaException
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI
 from fastapi.responses import JSONResponse
 from psycopg_pool import PoolTimeout
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from gateway.api.problems import answer, answer_in_one_shape
+from gateway.api.docs import docs_router
+from gateway.api.door import Door, understood
+from gateway.api.figures import figures_router
+from gateway.api.problems import ADDRESSES, answer, answer_in_one_shape
 from gateway.api.reading import reading_router
 from gateway.api.registry import RegistryError, answer_error, registry_router
 from processors.subjects import topics_of_records
@@ -50,18 +56,19 @@ def create_app(settings: Settings, services: Services, on_ready: Callable[[], No
 
     app = FastAPI(
         title="order-ledger",
+        version=version("order-ledger"),
         description="Orders, stock and service cases as the ledger knows them. Errors say what, detail and hint.",
         lifespan=lifespan,
+        dependencies=[Depends(understood)],
+        # FastAPI's own pages load their programs from another host, and its redirects go where the client's Host says.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
     )
     answer_in_one_shape(app)
     app.add_exception_handler(RegistryError, answer_error)
-
-    @app.middleware("http")
-    async def refuse_nul(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        """PostgreSQL knows no NUL in a text, so nothing of that name can be there."""
-        if "\0" in request.url.path or "%00" in str(request.url.query):
-            return answer(400, "the address holds a NUL character", "no id has one", "leave it out")
-        return await go_on(request)
+    app.add_middleware(Door)
 
     @app.get("/healthz", tags=["health"])
     def alive() -> dict[str, str]:
@@ -91,7 +98,9 @@ def create_app(settings: Settings, services: Services, on_ready: Callable[[], No
             return str(error).strip().splitlines()[0]
         return None
 
+    app.include_router(docs_router(app))
     app.include_router(reading_router(connections))
+    app.include_router(figures_router(connections))
     app.include_router(registry_router(Subjects(topics_of_records(settings.topic_prefix))))
     return app
 
@@ -105,6 +114,7 @@ def run_api(settings: Settings, services: Services, stop: threading.Event) -> No
         app,
         log_config=None,  # our own logging stands; uvicorn's would take the root logger over
         access_log=False,
+        http=_Protocol,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
     server = _Server(config)
@@ -144,6 +154,21 @@ def _listen(host: str, port: int) -> socket.socket:
             "set ORDER_LEDGER_API_PORT to another port (0: any free one), or ORDER_LEDGER_API_HOST to an address of "
             "this machine (::1 where it has no IPv4)",
         ) from error
+
+
+class _Protocol(H11Protocol):
+    """Says in our words, too, that what came is no HTTP."""
+
+    def send_400_response(self, msg: str) -> None:
+        refusal = answer(400, "this is no HTTP request", msg, "addresses are ASCII, percent-encoded; " + ADDRESSES)
+        headers = [*refusal.raw_headers, (b"connection", b"close")]
+        for event in (
+            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=bytes(refusal.body)),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
 
 class _Server(uvicorn.Server):

@@ -4,17 +4,28 @@ raise ProblemError(404, "no such order", "no order 'A-0' was placed", "a fresh o
 answer_in_one_shape(app)
 """
 
+from collections.abc import Iterable
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
+from events.spelling import meant
 from runtime.errors import Fault
 
-_ADDRESSES = "/docs lists every address and what it takes"
+ADDRESSES = "/docs lists every address and what it takes"
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+#: Where the registry's addresses begin.
+_REGISTRY = frozenset({"subjects", "schemas", "config", "mode", "compatibility", "contexts"})
+REGISTRY_TYPE = "application/vnd.schemaregistry.v1+json"
+#: Characters of a value that an error repeats: what is longer is no value that anybody reads.
+_VALUE_MAX = 80
 
 
 class Problem(BaseModel):
@@ -25,6 +36,10 @@ class Problem(BaseModel):
     hint: str
 
 
+#: What the document says of every address.
+PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (400, 404, 406, 422, 503)}
+
+
 class ProblemError(Fault):
     """A fault as a route raises it: the client is answered with this HTTP status."""
 
@@ -33,31 +48,83 @@ class ProblemError(Fault):
         self.status = status
 
 
+class RegistryResponse(JSONResponse):
+    """JSON with the content type that registry clients ask for."""
+
+    media_type = REGISTRY_TYPE
+
+
 def answer(status: int, what: str, detail: str, hint: str) -> JSONResponse:
     """An error as it is sent."""
     return JSONResponse(Problem(what=what, detail=detail, hint=hint).model_dump(), status_code=status)
 
 
+def is_registry(path: str) -> bool:
+    """Whether an address is one of the registry's, which answers in its own way."""
+    return path.removeprefix("/").partition("/")[0] in _REGISTRY
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that the address takes."""
+    routes = request.app.routes
+    scopes = {method: {**request.scope, "method": "GET" if method == "HEAD" else method} for method in _METHODS}
+    found = [m for m in _METHODS if any(route.matches(scopes[m])[0] is Match.FULL for route in routes)]
+    return [*found, "OPTIONS"]
+
+
 def answer_in_one_shape(app: FastAPI) -> None:
     """What routes raise, what does not fit an address, and what nobody expected."""
 
+    def say(request: Request, status: int, what: str, detail: str, hint: str) -> JSONResponse:
+        if is_registry(request.url.path):
+            return RegistryResponse({"error_code": status, "message": f"{what}: {detail}"}, status_code=status)
+        return answer(status, what, detail, hint)
+
     @app.exception_handler(ProblemError)
-    async def raised(_request: Request, error: ProblemError) -> JSONResponse:
-        return answer(error.status, error.what, error.detail, error.hint)
+    async def raised(request: Request, error: ProblemError) -> JSONResponse:
+        return say(request, error.status, error.what, error.detail, error.hint)
 
     @app.exception_handler(HTTPException)
-    async def no_such_address(request: Request, error: HTTPException) -> JSONResponse:
-        asked = f"{request.method} {request.url.path}"
-        found = answer(error.status_code, HTTPStatus(error.status_code).phrase.lower(), asked, _ADDRESSES)
+    async def no_such_address(request: Request, error: HTTPException) -> Response:
+        asked = f"{request.method} {request.url.path:.200}"
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            methods = ", ".join(_allowed(request))
+            if request.method == "OPTIONS":
+                return Response(status_code=204, headers={"Allow": methods})
+            found = say(request, 405, "method not allowed", asked, f"this address takes {methods}")
+            found.headers["Allow"] = methods
+            return found
+        hint = ADDRESSES
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            near = meant(request.url.path, [address for address in app.openapi()["paths"] if "{" not in address])
+            hint = f"did you mean {near}? {ADDRESSES}" if near else ADDRESSES
+        found = say(request, error.status_code, HTTPStatus(error.status_code).phrase.lower(), asked, hint)
         found.headers.update(error.headers or {})
         return found
 
     @app.exception_handler(RequestValidationError)
-    async def does_not_fit(_request: Request, error: RequestValidationError) -> JSONResponse:
-        wrong = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in error.errors())
-        return answer(422, "the request is not well formed", wrong, _ADDRESSES)
+    async def does_not_fit(request: Request, error: RequestValidationError) -> JSONResponse:
+        wrong = "; ".join(_misfit(one) for one in error.errors())
+        return say(request, 422, "the request is not well formed", wrong, _hint(error.errors()))
 
     @app.exception_handler(Exception)
-    async def unexpected(_request: Request, error: Exception) -> JSONResponse:
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
         # The server writes the trace to its log; a client is told no more of it than its kind.
-        return answer(500, "this is a fault of ours", type(error).__name__, "the worker's log has the whole of it")
+        return say(
+            request, 500, "this is a fault of ours", type(error).__name__, "the worker's log has the whole of it"
+        )
+
+
+def _misfit(error: dict[str, Any]) -> str:
+    value = error["input"]
+    found = f", found {value:.{_VALUE_MAX}}" if isinstance(value, str) else ""
+    return f"{error['loc'][-1]}: {error['msg'].removeprefix('Value error, ')}{found}"
+
+
+def _hint(errors: Iterable[dict[str, Any]]) -> str:
+    """The word that was meant, where one of the errors is about words and one is near."""
+    for error in errors:
+        words = str(error.get("ctx", {}).get("expected", "")).replace(" or ", ", ").replace("'", "").split(", ")
+        if near := meant(str(error["input"]), words):
+            return f"did you mean {near}?"
+    return ADDRESSES

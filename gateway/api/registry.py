@@ -6,21 +6,23 @@ Served at the root, as such clients expect. Ids are the fixed ones of `schemas/i
 """
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Body, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import APIRouter, Body, Query, Request
+from fastapi.responses import Response
 
+from gateway.api.problems import RegistryResponse
 from gateway.json_reading import BadJsonError, read_json
 from schemas.registry import COMPATIBILITY, Subject, Subjects
 
-CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
+#: What clients cut a list by; -1: to its end.
+Offset = Annotated[int, Query(ge=0)]
+Limit = Annotated[int, Query(ge=-1)]
+#: Only what was deleted: nothing ever is.
+DeletedOnly = Annotated[bool, Query(alias="deletedOnly")]
 
 
-class RegistryResponse(JSONResponse):
-    """JSON with the content type that registry clients ask for."""
-
-    media_type = CONTENT_TYPE
+_T = TypeVar("_T")
 
 
 class RegistryError(Exception):
@@ -84,8 +86,11 @@ def registry_router(subjects: Subjects) -> APIRouter:
         return ["AVRO"]
 
     @router.get("/schemas/ids/{schema_id}")
-    def schema_by_id(schema_id: int) -> dict[str, str]:
-        return {"schema": _compact(with_id(schema_id)[0])}
+    def schema_by_id(
+        schema_id: int, *, fetch_max_id: Annotated[bool, Query(alias="fetchMaxId")] = False
+    ) -> dict[str, str | int]:
+        found = _compact(with_id(schema_id)[0])
+        return {"schema": found, "maxId": subjects.max_id()} if fetch_max_id else {"schema": found}
 
     @router.get("/schemas/ids/{schema_id}/schema")
     def bare_schema_by_id(schema_id: int) -> RegistryResponse:
@@ -100,13 +105,22 @@ def registry_router(subjects: Subjects) -> APIRouter:
         return [{"subject": subject.name, "version": subject.version} for subject in with_id(schema_id)]
 
     @router.get("/subjects")
-    def subject_names(subjectPrefix: str = "") -> list[str]:  # noqa: N803 - the registry's own spelling
-        prefix = subjectPrefix.removeprefix(":*:")
-        return [name for name in subjects.names() if name.startswith(prefix)]
+    def subject_names(
+        *,
+        prefix: Annotated[str, Query(alias="subjectPrefix")] = "",
+        offset: Offset = 0,
+        limit: Limit = -1,
+        deleted_only: DeletedOnly = False,
+    ) -> list[str]:
+        names = [name for name in subjects.names() if name.startswith(prefix.removeprefix(":*:"))]
+        return [] if deleted_only else _cut(names, offset, limit)
 
     @router.get("/subjects/{subject}/versions")
-    def versions(subject: str) -> list[int]:
-        return versions_of(subject)
+    def versions(
+        subject: str, *, offset: Offset = 0, limit: Limit = -1, deleted_only: DeletedOnly = False
+    ) -> list[int]:
+        known = versions_of(subject)
+        return [] if deleted_only else _cut(known, offset, limit)
 
     @router.get("/subjects/{subject}/versions/{version}")
     def schema_version(subject: str, version: str) -> dict[str, Any]:
@@ -145,7 +159,16 @@ def registry_router(subjects: Subjects) -> APIRouter:
     def mode() -> dict[str, str]:
         return {"mode": "READONLY"}
 
+    @router.get("/mode/{subject}")
+    def mode_of(subject: str) -> dict[str, str]:
+        versions_of(subject)
+        return {"mode": "READONLY"}
+
     return router
+
+
+def _cut(found: list[_T], offset: int, limit: int) -> list[_T]:
+    return found[offset : None if limit < 0 else offset + limit]
 
 
 def _version(subject: Subject) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from projections.page import Page, read_page
 _COLUMNS = "queue, since, reason, detail, state, CASE WHEN state = 'closed' THEN resolution END AS resolution"
 
 
-def read_queue(connection: psycopg.Connection[Any], queue: str | None = None, *, limit: int | None = None) -> Page:
+def read_queue(connection: psycopg.Connection[Any], queue: str | None = None, limit: int | None = None) -> Page:
     """Open entries, oldest first: `order_id`, `queue`, `since`, `reason`, `detail`; of the order: `open` units
     (nothing is set aside for them) and `due_by` (null: nothing was promised).
     """

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient, topic_record_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from events.catalogue import LEDGER_TOPICS
@@ -23,9 +24,11 @@ from gateway.api import create_app, reading, run_api
 from processors.projector.span import end_offsets_of, fold_span
 from runtime.errors import Fault
 from runtime.kafka import TopicSpec, create_topics, producer
+from runtime.services import Services
 from runtime.settings import Settings
 from schemas.codec import Codec
 from schemas.contracts import contracts, newest
+from tests.conftest import LedgerEnv, open_world
 from tests.support.chain import BEGINNING, ChainLog
 
 REGISTRY_TYPE = "application/vnd.schemaregistry.v1+json"
@@ -38,10 +41,17 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.fixture
-def api(ledger_env: Any) -> Iterator[httpx.Client]:
+@pytest.fixture(scope="module")
+def world(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LedgerEnv]:
+    """One for all tests: nothing that they ask of the API changes anything."""
+    with open_world(services, tmp_path_factory.mktemp("api")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def api(world: LedgerEnv) -> Iterator[httpx.Client]:
     """A running API over an order with one line, and a SKU."""
-    services = ledger_env.services
+    services = world.services
     create_topics(services, [TopicSpec(services.topic(topic), 1) for topic in LEDGER_TOPICS])
     orders, stock = ChainLog("ledger.orders"), ChainLog("ledger.stock")
     line = {"line_id": "1", "sku": "MUG", "quantity": 2, "unit_price_minor": 450, "attributes": []}
@@ -58,7 +68,7 @@ def api(ledger_env: Any) -> Iterator[httpx.Client]:
             sender.produce(services.topic(log.topic), value=record.value_bytes, key=record.key_bytes)
     assert sender.flush(30) == 0
     fold_span(services, "public", end_offsets_of(services))
-    with serving(ledger_env.settings, services) as client:
+    with serving(world.settings, services) as client:
         yield client
 
 
@@ -101,7 +111,7 @@ def test_what_the_tables_say_is_read_over_http(api: httpx.Client) -> None:
     assert [fact["fact"] for fact in history["facts"]] == ["OrderPlaced", "CommandRefused"]
     rows = api.get("/v1/inventory", params={"sku": "MUG"}).json()["rows"]
     assert [(row["location_id"], row["available"]) for row in rows] == [("WH1", 5)]
-    assert api.get("/v1/inventory", params={"location": "nowhere"}).json() == {"rows": []}
+    assert api.get("/v1/inventory", params={"location": "nowhere"}).json() == {"rows": [], "total": 0}
     figures = api.get("/v1/kpis", params={"from": "2026-11-27", "by": "channel"}).json()
     assert figures["kpis"]["order_processing_hours"]["denominator"] == 0
     assert figures["perfect_order"]["perfect_order_index"]["value"] is None
@@ -128,6 +138,7 @@ def test_what_the_tables_say_is_read_over_http(api: httpx.Client) -> None:
         ("GET", "/v1/inventory?limit=0", 422, "limit: Input should be greater than or equal to 1"),
         ("GET", "/v1/kpis?from=yesterday&by=mood", 422, "from: "),
         ("GET", "/v1/orders/a%00b", 400, "no id has one"),
+        ("GET", "/v1/inventory?skus=MUG", 422, "'skus' of /v1/inventory"),
     ],
 )
 def test_whatever_goes_wrong_is_said_in_one_shape(
@@ -216,13 +227,63 @@ def test_a_registry_client_finds_every_schema_by_the_id_in_a_record(api: httpx.C
 
 def test_the_confluent_client_reads_from_it(api: httpx.Client) -> None:
     client = SchemaRegistryClient({"url": str(api.base_url)})
-    (subject,) = [name for name in client.get_subjects() if name.endswith("facts.StockReserved")]
+    names = client.get_subjects()
+    assert client.get_subjects(offset=1, limit=2) == names[1:3]
+    assert api.get("/subjects", params={"deletedOnly": "true"}).json() == []
+    (subject,) = [name for name in names if name.endswith("facts.StockReserved")]
     found = client.get_latest_version(subject)
-    assert json.loads(client.get_schema(found.schema_id).schema_str)["name"] == "StockReserved"
+    assert json.loads(client.get_schema(found.schema_id, subject_name=subject).schema_str)["name"] == "StockReserved"
+    assert client.get_version(subject, found.version, deleted=True).schema_id == found.schema_id
+    assert found.version in client.get_versions(subject)
+    assert client.lookup_schema(subject, found.schema, normalize_schemas=True, deleted=True).version == found.version
+    assert [one.subject for one in client.get_schema_versions(found.schema_id)] == [subject]
+    assert client.get_mode(subject) == client.get_global_mode() == "READONLY"
+    assert client.get_compatibility(subject) == "FULL_TRANSITIVE"
+    assert "maxId" in api.get(f"/schemas/ids/{found.schema_id}", params={"fetchMaxId": "true"}).json()
+    with pytest.raises(SchemaRegistryError) as refused:
+        client.delete_version(subject, found.version)
+    assert (refused.value.http_status_code, refused.value.error_code) == (405, 405)
 
 
-def test_a_plain_serializer_writes_an_order_without_its_optional_fields(api: httpx.Client, ledger_env: Any) -> None:
-    topic = ledger_env.services.topic("intake.orders")
+@pytest.mark.parametrize("request_line", [b"GET /v1/orders/a b HTTP/1.1", b"GET /v1/\xff HTTP/1.1", b"NONSENSE"])
+def test_what_is_no_http_is_refused_in_the_same_shape(api: httpx.Client, request_line: bytes) -> None:
+    with socket.create_connection((api.base_url.host, int(api.base_url.port or 0))) as connection:
+        connection.sendall(request_line + b"\r\nHost: x\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body).keys() == {"what", "detail", "hint"}
+
+
+def test_a_list_comes_as_csv_and_a_row_a_line_too(api: httpx.Client) -> None:
+    (row,) = api.get("/v1/inventory").json()["rows"]
+    header, line = api.get("/v1/inventory", headers={"Accept": "text/csv"}).text.splitlines()
+    assert dict(zip(header.split(","), line.split(","), strict=True))["on_hand"] == str(row["on_hand"])
+    assert api.get("/v1/inventory.csv", params={"sku": "MUG"}).text.splitlines() == [header, line]
+    assert api.get("/v1/inventory.csv", params={"sku": "NOPE"}).text.splitlines() == [header]
+    lines = api.get("/v1/inventory", headers={"Accept": "application/x-ndjson"}).text.splitlines()
+    assert [json.loads(one) for one in lines] == [row]
+    assert api.get("/v1/inventory", params={"low": "true"}).json() == {"rows": [], "total": 0}
+
+
+def test_a_figure_is_read_alone_and_its_groups_are_cut(api: httpx.Client) -> None:
+    document = api.get("/v1/kpis", params={"figure": "return_rate", "by": "day", "limit": 1}).json()
+    assert list(document["kpis"]) == ["return_rate"]
+    assert document["total"] == len(document["groups"]) == 0
+    assert "perfect_order" not in document
+
+
+def test_head_is_answered_as_get_is_without_the_body(api: httpx.Client) -> None:
+    for address in ("/healthz", "/v1/inventory", "/v1/orders/order%2F1", "/subjects", "/docs", "/docs/swagger-ui.css"):
+        get, head = api.get(address), api.head(address)
+        assert (head.status_code, head.content) == (200, b""), address
+        assert head.headers["content-length"] == get.headers["content-length"]
+        assert head.headers["content-type"] == get.headers["content-type"]
+    assert api.head("/v1/orders/order-9").status_code == 404
+
+
+def test_a_plain_serializer_writes_an_order_without_its_optional_fields(api: httpx.Client, world: LedgerEnv) -> None:
+    topic = world.services.topic("intake.orders")
     line = {"line_id": "1", "sku": "MUG", "quantity": 1, "unit_price_minor": 100}
     order = {
         "order_id": "A-1", "customer_id": "c-1", "currency": "EUR", "lines": [line], "ship_to": {"country": "DE"},

@@ -1,0 +1,76 @@
+"""The figures and what is behind each: the documents that `kpi` prints."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from psycopg_pool import ConnectionPool
+
+from events.spelling import meant
+from gateway.api.parameters import ROWS_MAX, By, FromDay, Limit, ToDay, Word
+from gateway.api.problems import PROBLEMS, ProblemError
+from gateway.api.reading import one_moment
+from projections.kpi.definitions import OPENABLE
+from projections.kpi.opening import behind
+from projections.kpi.reader import kpis
+
+
+def figures_router(pool: ConnectionPool) -> APIRouter:
+    """Routes below /v1/kpis; each answer is of one moment."""
+    router = APIRouter(prefix="/v1/kpis", tags=["read"], responses=PROBLEMS)
+
+    @router.get("")
+    def key_figures(
+        from_: FromDay = None,
+        to: ToDay = None,
+        by: By = None,
+        figure: Annotated[Word | None, Query(description="Only this figure.")] = None,
+        limit: Limit | None = None,
+    ) -> dict[str, Any]:
+        """The six figures with numerator and denominator, and the perfect order; with `by` for each group, too."""
+        _check_days(from_, to)
+        if figure is not None and figure not in OPENABLE:
+            raise _no_such_figure(422, figure)
+        if limit is not None and by is None:
+            raise ProblemError(422, "limit needs by", "without groups there is one of each figure", "leave it out")
+        with one_moment(pool) as database, _sayable("these figures cannot be shown"):
+            return kpis(database, from_=from_, to=to, by=by, figure=figure, limit=limit)
+
+    @router.get("/{name}/orders")
+    def orders_behind(  # noqa: PLR0917 - the parameters of an address have names, not places
+        name: str,
+        from_: FromDay = None,
+        to: ToDay = None,
+        by: By = None,
+        group: Annotated[Word | None, Query(description="Only this group; `by` names the dimension.")] = None,
+        limit: Limit = ROWS_MAX,
+    ) -> dict[str, Any]:
+        """What a figure counted, what spoils it first, and what it left out; `total` is the number of each."""
+        if name not in OPENABLE:
+            raise _no_such_figure(404, name)
+        _check_days(from_, to)
+        with one_moment(pool) as database, _sayable("these rows cannot be shown"):
+            return behind(database, name, from_=from_, to=to, by=by, group=group, limit=limit)
+
+    return router
+
+
+def _check_days(from_: date | None, to: date | None) -> None:
+    if from_ is not None and to is not None and to < from_:
+        raise ProblemError(422, "the days are the wrong way round", f"from {from_} is after to {to}", "exchange them")
+
+
+@contextmanager
+def _sayable(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ProblemError(422, what, str(error), "see docs/kpis.md for what each figure is counted by") from error
+
+
+def _no_such_figure(status: int, name: str) -> ProblemError:
+    near = meant(name, OPENABLE)
+    hint = f"did you mean {near}?" if near else "choose one of them"
+    return ProblemError(status, "no such figure", f"{name!r:.200} is none of {', '.join(OPENABLE)}", hint)

@@ -6,7 +6,7 @@ run_api(Settings(), services, stop)       # http://127.0.0.1:8085/docs
 
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 

@@ -110,9 +110,11 @@ def answer_in_one_shape(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         # The server writes the trace to its log; a client is told no more of it than its kind.
-        return say(
-            request, 500, "this is a fault of ours", type(error).__name__, "the worker's log has the whole of it"
-        )
+        kind = type(error).__name__
+        found = say(request, 500, "this is a fault of ours", kind, "the worker's log has the whole of it")
+        # The server ends the connection: a client that is not told sends its next request into nothing.
+        found.headers["Connection"] = "close"
+        return found
 
 
 def _misfit(error: dict[str, Any]) -> str:

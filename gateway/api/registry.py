@@ -6,6 +6,7 @@ Served at the root, as such clients expect. Ids are the fixed ones of `schemas/i
 """
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, Query, Request
@@ -146,6 +147,11 @@ def registry_router(subjects: Subjects) -> APIRouter:
             raise RegistryError(422, 42205, f"Subject {subject} is in read-only mode: contracts come with the product")
         return {"id": found.contract.schema_id}
 
+    _add_config(router, versions_of)
+    return router
+
+
+def _add_config(router: APIRouter, versions_of: Callable[[str], list[int]]) -> None:
     @router.get("/config")
     def compatibility() -> dict[str, str]:
         return {"compatibilityLevel": COMPATIBILITY}
@@ -163,8 +169,6 @@ def registry_router(subjects: Subjects) -> APIRouter:
     def mode_of(subject: str) -> dict[str, str]:
         versions_of(subject)
         return {"mode": "READONLY"}
-
-    return router
 
 
 def _cut(found: list[_T], offset: int, limit: int) -> list[_T]:

@@ -99,7 +99,7 @@ def list_command(*, limit: Limit = None, as_json: Json = False, as_csv: Csv = Fa
 
 
 def _show_letters(page: Page) -> None:
-    table = grid("source", "reason", "count", "state", "at", "detail", right=("count",))
+    table = grid("source", "reason", "count", "state", "at", "detail", right=("count",), text=("detail",))
     for row in page:
         cells = (row["source"], row["reason"], f"{row['count']:,}", row["state"], row["at"])
         table.add_row(*cells, row["detail"])

@@ -112,7 +112,7 @@ def _sayable() -> Iterator[None]:
 def show_figures(figures: dict[str, Any]) -> None:
     """Print the figures as a table, each with what it was counted from and its ideal range; then the perfect order."""
     group_column = ("group",) if "groups" in figures else ()
-    table = grid(*group_column, "figure", "value", "counted", "ideal", "", right=("value", "counted"))
+    table = grid(*group_column, "figure", "value", "counted", "ideal", "", right=("value", "counted"), text=("value",))
     perfect, otherwise = figures.get("perfect_order", {}), figures.get(LEFT_OTHERWISE.name)
     apart = (otherwise or {}).get("groups", {})
     groups = figures.get("groups", {})
@@ -233,7 +233,7 @@ def _print_behind(document: dict[str, Any], by: By | None) -> None:
     columns = ["id", "at", "counts", "why"]
     if by is not None:
         columns.insert(0, by.value)
-    table = grid(*columns, right=("counts",))
+    table = grid(*columns, right=("counts",), text=("why",))
     for row in document["rows"]:
         table.add_row(*([row["group"]] if by else []), row["id"], row["at"], _counts(row), row["why"])
     for row in document["left_out"]:

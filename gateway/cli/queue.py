@@ -40,7 +40,9 @@ def list_command(
 
 
 def _show_queue(page: Page) -> None:
-    table = grid("since", "queue", "order", "open units", "due by", "reason", "why", right=("open units",))
+    table = grid(
+        "since", "queue", "order", "open units", "due by", "reason", "why", right=("open units",), text=("why",)
+    )
     for row in page:
         units = "" if row["open"] is None else f"{row['open']:,}"
         cells = (row["since"], row["queue"], row["order_id"], units, row["due_by"] or "")

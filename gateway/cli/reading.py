@@ -95,7 +95,9 @@ def _show_order(order: dict[str, Any]) -> None:
         say(f"  promised  {order['promised_by']}{' (dispatch)' if order['promise'] == 'dispatch' else ''}")
     counters = ("ordered", "open", "backordered", "allocated", "shipped", "delivered", "cancelled", "returned")
     waiting = any(line["expected_at"] for line in order["lines"])
-    table = grid("line", "sku", *counters, "locations", *(["expected"] if waiting else []), right=counters)
+    table = grid(
+        "line", "sku", *counters, "locations", *(["expected"] if waiting else []), right=counters, text=("locations",)
+    )
     for line in order["lines"]:
         places = ", ".join(f"{place} {quantity}" for place, quantity in sorted(line["locations"].items()))
         expected = [line["expected_at"] or ""] if waiting else []

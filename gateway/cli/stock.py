@@ -131,7 +131,9 @@ def movements_command(
 
 
 def _show_movements(page: Page) -> None:
-    table = grid("occurred at", "location", "what", *_MOVED, "for", "reason", "document", "by", right=_MOVED)
+    table = grid(
+        "occurred at", "location", "what", *_MOVED, "for", "reason", "document", "by", right=_MOVED, text=("reason",)
+    )
     for row in page:
         table.add_row(
             row["occurred_at"],

@@ -10,12 +10,16 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from runtime.errors import Fault
 
 #: Columns of a table that goes to a file or a pipe: fewer would break ids in two, which no `grep` finds again.
 PIPE_WIDTH_COLUMNS = 160
+
+#: Wider than any table: what is measured is the table, not the terminal.
+_UNBOUNDED = 100_000
 
 # The control characters of ASCII and Latin-1 but the tab, and those that turn the direction of the line.
 _STEERS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -58,17 +62,24 @@ class Grid(Table):
         super().add_row(*map(visible, cells), **options)
 
 
-def grid(*columns: str, right: tuple[str, ...] = ()) -> Grid:
-    """An empty table with these headings; numbers stand to the right."""
+def grid(*columns: str, right: tuple[str, ...] = (), text: tuple[str, ...] = ()) -> Grid:
+    """An empty table with these headings; numbers stand to the right. `text` columns wrap between words where the
+    terminal is narrow; all others stay on one line, so that an id can be copied and found again."""
     table = Grid(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(visible(column), justify="right" if column in right else "left", overflow="fold")
+        table.add_column(
+            visible(column),
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=column not in text,
+        )
     return table
 
 
 def print_grid(table: Grid) -> None:
-    """Print it as wide as the terminal, or as a pipe may be."""
+    """Print it as wide as the terminal, or as a pipe may be; wider where ids would be cut."""
     console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=PIPE_WIDTH_COLUMNS)
-    console.print(table)
+    wanted = console.width if console.is_terminal else PIPE_WIDTH_COLUMNS
+    least = Measurement.get(console, console.options.update(width=_UNBOUNDED), table).minimum
+    # `crop`: rich cuts what is wider than it takes the terminal to be.
+    Console(highlight=False, markup=False, width=max(wanted, least)).print(table, crop=False)

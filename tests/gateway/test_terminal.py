@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import unicodedata
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gateway.cli.terminal import grid, print_json, say, say_fault, visible
+from gateway.cli.terminal import grid, print_grid, print_json, say, say_fault, visible
 from runtime.errors import Fault
 
 
@@ -60,3 +61,18 @@ def test_a_cell_stays_one_row() -> None:
     out = io.StringIO()
     Console(file=out, width=80).print(table)
     assert out.getvalue().splitlines()[1].split() == [r"MUG\n\x1b[2JCUP", "1"]
+
+
+@pytest.mark.parametrize("columns", ["20", "80", "200"])
+def test_an_id_is_never_broken_in_two_and_words_wrap(
+    columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as at a terminal
+    table = grid("order", "units", "why", right=("units",), text=("why",))
+    order, why = "sim-7-2000x10-000358-S2-" + "x" * 60, "nothing of it is left at any location that may send it"
+    table.add_row(order, "1,200", why)
+    print_grid(table)
+    lines = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert lines[1].split()[:2] == [order, "1,200"]
+    assert " ".join(" ".join(line.removeprefix(f"{order}  1,200").split()) for line in lines[1:]) == why

@@ -14,6 +14,7 @@ import typer
 from confluent_kafka import KafkaException
 
 from gateway.cli.checking import register as add_checking
+from gateway.cli.commands import Commands
 from gateway.cli.demo import register as add_demo
 from gateway.cli.interrupt import interruptible
 from gateway.cli.queue import register as add_queue
@@ -30,6 +31,7 @@ from runtime.logging import setup_logging
 
 app = typer.Typer(
     name="order-ledger",
+    cls=Commands,
     help="The ledger of orders: commands in, facts in Kafka, tables in PostgreSQL.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -9,8 +9,9 @@ import psycopg
 import typer
 from confluent_kafka import KafkaException
 
+from gateway.cli.commands import noun
 from gateway.cli.context import fail
-from gateway.cli.listing import Csv, Json, Limit, form_of, noun, print_listing
+from gateway.cli.listing import Csv, Json, Limit, form_of, print_listing
 from gateway.cli.terminal import grid, print_grid, print_json, say, say_missing
 from gateway.dead_letters import LETTER_FIELDS, close, describe, find_message, hexdump, read_letters, retry
 from gateway.doctor import acknowledge, examine, healthy

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperGroup
 
 from gateway.cli.context import LIMIT_MAX, fail
 from gateway.cli.terminal import print_json, say, visible
@@ -79,27 +78,3 @@ def say_more(shown: int, total: int, things: str, limit: int | None = None) -> N
     """Say on stderr that there are more, how many, and how to see them; silent where all are shown."""
     if shown < total:
         say(f"… {shown:,} of {total:,} {things}: --limit {limit or total} shows all, so do --csv and --json", err=True)
-
-
-class _Lists(TyperGroup):
-    """A noun alone lists: `rejections --limit 5` is `rejections list --limit 5`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        others = len(self.commands) > 1
-        asks_for_help = others and args[:1] == ["--help"]
-        if not args or (args[0] not in self.commands and not asks_for_help and (args[0].startswith("-") or not others)):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-
-def noun(app: typer.Typer, name: str, what: str) -> typer.Typer:
-    """A group of commands about one kind of thing, whose `list` may be left out."""
-    group = typer.Typer(cls=_Lists, help=what)
-    # With a callback a single command keeps its name.
-    group.callback()(_stay_a_group)
-    app.add_typer(group, name=name, help=what)
-    return group
-
-
-def _stay_a_group() -> None:
-    pass

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.commands import noun
 from gateway.cli.context import open_database
-from gateway.cli.listing import Csv, Json, Limit, form_of, noun, print_listing
+from gateway.cli.listing import Csv, Json, Limit, form_of, print_listing
 from gateway.cli.terminal import grid, print_grid
 from gateway.listing import nothing
 from projections.kpi.order_cases import read_open_cases

@@ -6,9 +6,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from gateway.cli.commands import noun
 from gateway.cli.context import fail, open_database
 from gateway.cli.figures import register as add_kpi
-from gateway.cli.listing import Csv, Json, Limit, form_of, noun, print_listing
+from gateway.cli.listing import Csv, Json, Limit, form_of, print_listing
 from gateway.cli.stock import add_inventory
 from gateway.cli.terminal import grid, print_grid, print_json, say
 from gateway.listing import nothing

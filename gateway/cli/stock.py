@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
+from gateway.cli.commands import noun
 from gateway.cli.context import fail, open_database
-from gateway.cli.listing import IDS_HINT, Csv, Json, Limit, form_of, noun, print_listing
+from gateway.cli.listing import IDS_HINT, Csv, Json, Limit, form_of, print_listing
 from gateway.cli.terminal import grid, print_grid
 from gateway.listing import nothing
 from projections.inventory.reader import read_expected, read_inventory

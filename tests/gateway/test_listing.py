@@ -260,3 +260,27 @@ def test_a_cell_of_csv_is_one_line_and_cannot_steer_the_terminal(services, run, 
         assert row["sku"] == r'A\n"B",\x1b[2J'
     finally:
         drop_database(services, "listing_steering")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("stock", "No such command 'stock'. --help lists all."),
+        ("inventry", "No such command 'inventry'. Did you mean 'inventory'?"),
+        ("dead-letters lst", "No such command 'lst'. Did you mean 'list'?"),
+        ("inventory --lmit 5", "--limit"),
+        ("--verson", "--version"),
+    ],
+)
+def test_a_wrong_word_is_answered_with_a_near_one(words, says):
+    result = CliRunner().invoke(app, words.split())
+    assert result.exit_code == 2
+    assert says in result.output.replace("`", "'")
+
+
+@pytest.mark.parametrize("words", ["inventory --all", "counts --call", "rejections --chapter x"])
+def test_no_option_is_offered_that_is_another_word(words):
+    result = CliRunner().invoke(app, words.split())
+    assert result.exit_code == 2
+    assert "No such option" in result.output
+    assert "mean" not in result.output.lower() or "--all" in result.output

@@ -194,8 +194,10 @@ class Decision:
         """Give back what came for units that are not wanted any more; what came for units that have left is kept."""
         if not surplus:
             return
-        where = answer.location_id if answer.outcome == "reserved" else ""
-        gone = self._covered(line, answer, surplus)
+        held = answer.outcome == "reserved"
+        where = answer.location_id if held else ""
+        # The place of an order that goes as a whole holds nothing, and the stock stream leaves it for the order to end.
+        gone = self._covered(line, answer, surplus) if held or not self.order.as_a_whole else 0
         if surplus > gone:
             self.add(
                 f.ReservationSurrendered(

@@ -84,3 +84,10 @@ def test_an_answer_of_a_later_round_is_for_other_units() -> None:
         like(f.AllocationAnswered, outcome="covers", quantity=1),
         like(f.OrderAllocated),
     )
+
+
+def test_the_place_in_the_queue_of_an_order_that_goes_as_a_whole_is_the_orders_own_to_end() -> None:
+    """Seed 920090 of the simulation: it was kept for goods that had left, and nobody ever ended it."""
+    whole = place({"1": 2}, allocation="all_or_nothing")
+    story = given(whole, dispatch({"1": 2})).when(waiting(2))
+    story.then(like(f.ReservationSurrendered, quantity=2))

@@ -20,6 +20,7 @@ from unittest.mock import patch
 
 from confluent_kafka import KafkaException, TopicPartition
 
+from processors import slow_paths
 from processors.ledger import database, snapshots, takeover
 from processors.ledger import writer as shell
 from processors.ledger.writer import LedgerWriter
@@ -63,6 +64,7 @@ def shell_in_memory() -> Iterator[None]:
     with (
         patch.object(engine, "log", _Log()),
         patch.object(snapshots, "log", _Log()),
+        patch.object(slow_paths, "log", _Log()),
         patch.multiple(
             shell,
             connect=lambda services, *_, **__: services.database,

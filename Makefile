@@ -27,7 +27,7 @@ test: setup ## run all tests, on a real Kafka and a real PostgreSQL (ARGS="-k na
 
 branches: setup ## set-up and services as root and as a user, in closed and odd folders, without IPv4, … (half an hour; best as root)
 	@.venv/bin/python -m runtime.embedded.jars
-	@exec .venv/bin/python -m pytest -m branches $(ARGS)
+	@exec .venv/bin/python -m pytest -m branches -o faulthandler_timeout=0 $(ARGS)
 
 simulate: setup ## seeds of the whole system in memory, with faults, until one breaks a rule (SEED=1 RUNS=1000)
 	@exec .venv/bin/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") $(if $(RUNS),--runs "$(RUNS)") $(ARGS)

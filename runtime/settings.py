@@ -131,7 +131,7 @@ def _folder(path: Path) -> Path:
         str(whole).encode()
     except UnicodeEncodeError:
         raise ValueError("It is not UTF-8, and Java reads paths as UTF-8. Write another path") from None
-    if whole.exists() and not whole.is_dir():
+    if os.path.exists(whole) and not os.path.isdir(whole):  # noqa: PTH110, PTH112 - pathlib raises below a closed folder
         raise ValueError("It is a file. Write the path of a folder")
     return whole
 
@@ -150,8 +150,8 @@ def _prefix(text: str) -> str:
 
 
 def _file(text: str) -> str:
-    if not Path(text).exists():
-        raise ValueError("There is no such file")
+    if not os.access(text, os.R_OK):
+        raise ValueError("There is no such file, or this account may not read it")
     return text
 
 

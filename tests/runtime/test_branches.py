@@ -169,7 +169,7 @@ def test_a_user_with_a_clone_in_a_closed_folder_of_an_odd_name(folder: Path, acc
         step.chmod(0o755)
     nameless = Machine(
         folder,
-        {"HOME": "/", "ORDER_LEDGER_HOME": str(folder / "nameless")},
+        {"HOME": "/", "ORDER_LEDGER_HOME": str(folder / "nameless"), "ORDER_LEDGER_CACHE": str(cache)},
         program=(str(clone / ".venv/bin/order-ledger"),),
         within=("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"),
     )

@@ -184,6 +184,7 @@ def test_the_port_that_kubernetes_sets_is_told_from_a_wrong_one(environment):
         ("KAFKA_SECURITY_PROTOCOL", "tls", "'plaintext', 'ssl', 'sasl_plaintext' or 'sasl_ssl'"),
         ("KAFKA_SASL_MECHANISM", "MD5", "'SCRAM-SHA-512'"),
         ("KAFKA_SSL_CA_LOCATION", "/no/such.pem", "no such file"),
+        ("KAFKA_SSL_CA_LOCATION", "/" + "a" * 300, "no such file"),
         ("KAFKA_SASL_USERNAME", "me", "ORDER_LEDGER_KAFKA is not"),
         ("SCHEMA_REGISTRY", "registry:8081", "http://host:8081"),
         ("SCHEMA_REGISTRY", "http://registry:99999", "Port out of range"),
@@ -241,6 +242,17 @@ def test_all_that_is_wrong_is_said_at_once(environment):
 def test_a_protection_that_nothing_would_use_is_refused(environment, settings, said):
     environment(ORDER_LEDGER_KAFKA="broker:9093", **{f"ORDER_LEDGER_KAFKA_{k}": v for k, v in settings.items()})
     assert said in wrong()
+
+
+def test_a_folder_that_cannot_be_looked_at_is_left_to_whoever_uses_it(environment, tmp_path, monkeypatch):
+    """Seen to fail: below a folder of root's every command ended in "Permission denied", `status` among them."""
+
+    def closed(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    environment(ORDER_LEDGER_HOME=str(tmp_path / "home"))
+    monkeypatch.setattr(os, "stat", closed)
+    assert Settings().home == tmp_path / "home"
 
 
 def test_values_are_taken_as_people_write_them(environment, tmp_path):

@@ -187,7 +187,7 @@ def test_times_at_the_ends_of_their_bounds_go_through_everything(shop: Shop) -> 
 
 
 def _letters(shop: Shop) -> list[dict[str, Any]]:
-    letters: list[dict[str, Any]] = json.loads(_cli(shop, "dead-letters", "list", "--json"))["dead_letters"]
+    letters: list[dict[str, Any]] = json.loads(_cli(shop, "dead-letters", "list", "--json"))["rows"]
     return letters
 
 

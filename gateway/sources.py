@@ -39,7 +39,7 @@ def open_source(name: str | Path) -> Iterator[BinaryIO]:
     name = str(name)
     if name == STDIN:
         if sys.stdin is None:
-            raise Fault("stdin cannot be read", "it is closed", _NAME_A_FILE)
+            raise Fault("stdin cannot be read", "stdin is closed", _NAME_A_FILE)
         yield _told(sys.stdin.buffer, "stdin")  # it is not ours to close
         return
     try:

@@ -29,11 +29,16 @@ def total(left: Iterable[Ahead]) -> int:
 
 
 def add_ahead(left: tuple[Ahead, ...], new: Ahead) -> tuple[Ahead, ...]:
-    """With units that left later; those that answer to the same rounds are one entry, the oldest round comes first."""
+    """With units that left later; those that answer to the same rounds are one entry.
+
+    The oldest round comes first, and in a round those that an amendment stands apart from: fewer questions are theirs.
+    """
     same = [one for one in left if one[1:] == new[1:]]
     rest = [one for one in left if one[1:] != new[1:]]
     units = total((*same, new))
-    return tuple(sorted((*rest, new._replace(units=units)), key=lambda one: one[1:])) if units else left
+    if not units:
+        return left
+    return tuple(sorted((*rest, new._replace(units=units)), key=lambda one: (one.round, not one.apart, one.apart)))
 
 
 def use_up(left: tuple[Ahead, ...], round_: int, units: int) -> tuple[tuple[Ahead, ...], int]:
@@ -52,3 +57,19 @@ def use_up(left: tuple[Ahead, ...], round_: int, units: int) -> tuple[tuple[Ahea
         if one.units > mine:
             rest.append(one._replace(units=one.units - mine))
     return tuple(rest), found
+
+
+def found(left: tuple[Ahead, ...], round_: int, units: int) -> tuple[Ahead, ...]:
+    """What is still to be found after the SKU has told that so many units of a question of this round have left.
+
+    The SKU may have taken them for another parcel than `use_up` would; it knows, so the units are found all the same.
+    """
+    rest, matched = use_up(left, round_, units)
+    missing = units - matched
+    kept = []
+    for one in rest:
+        mine = min(one.units, missing)
+        missing -= mine
+        if one.units > mine:
+            kept.append(one._replace(units=one.units - mine))
+    return tuple(kept)

@@ -49,13 +49,31 @@ def promise_end(promised_by: str, *, country: str, time_zone: str | None) -> dat
     try:
         if len(promised_by) == len("2026-12-24"):
             zone = _zone(time_zone or ZONE_OF_COUNTRY.get(country, "UTC"))
-            day_after = date.fromisoformat(promised_by) + timedelta(days=1)
+            day_after = _day(promised_by) + timedelta(days=1)
             midnight = datetime(day_after.year, day_after.month, day_after.day, tzinfo=zone)
             return _bounded(midnight.astimezone(UTC) - timedelta(microseconds=1))
-        moment = datetime.fromisoformat(promised_by)
-        return _bounded(_with_offset(moment).astimezone(UTC))
-    except (ValueError, OverflowError) as error:
+        return _bounded(_with_offset(_time(promised_by)).astimezone(UTC))
+    except OverflowError as error:
+        raise UnreadablePromiseError(f"{promised_by!r}: {_NO_DATE}") from error
+    except ValueError as error:
         raise UnreadablePromiseError(f"{promised_by!r}: {error}") from error
+
+
+_NO_DATE = f"a date like 2026-12-24 is wanted, or a time with an offset, in the years {YEAR_MIN} to {YEAR_MAX} in UTC"
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"it is no day of the calendar: {_NO_DATE}") from error
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(_NO_DATE) from error
 
 
 def _zone(name: str) -> zoneinfo.ZoneInfo:

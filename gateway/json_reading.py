@@ -123,7 +123,18 @@ def _reason(text: bytes, said: str) -> str:
         return r"a text holds half of a character: \ud800 to \udfff come in pairs, or the document is cut off"
     if found := re.search(rb"-?\b(?:NaN|Infinity)\b", _TEXT.sub(b'""', text)):
         return f"{found[0].decode()} is no number in JSON"
+    if found := re.search(r"trailing characters \(byte (\d+)\)", said):
+        return _what_follows(text[int(found[1]) - 1 :], int(found[1]))
     return "it ends before it is complete" if "truncated" in said else said.removeprefix("JSON is malformed: ")
+
+
+def _what_follows(rest: bytes, at: int) -> str:
+    """Why a document that is complete is not the end."""
+    if rest.lstrip()[:1] in (b"{", b"["):
+        return f"a second document begins at byte {at}: write one command a line"
+    if rest.lstrip()[:1] == b",":
+        return f"a comma follows the document at byte {at}: commands in a list stand in brackets [ ]"
+    return f"something follows the document at byte {at}"
 
 
 def _may_repeat_names(text: bytes, document: Any) -> bool:

@@ -229,7 +229,8 @@ def publish_lines(
 
             sender.send(command, taken)
     sender.finish()
-    on_sent()
+    if sent:
+        on_sent()
     if wait:
         for outcome in _outcomes(services, connection, sent, timeout_seconds, on_look):
             counts[outcome.outcome] += 1

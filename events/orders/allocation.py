@@ -67,7 +67,9 @@ def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
 def _reserved(decision: Decision, line: Line, answer: c.Answer) -> None:
     waited = sum(wait.quantity for wait in line.waits if wait.attempt == answer.attempt)
     from_backordered = min(answer.quantity, waited)
-    from_open = min(answer.quantity - from_backordered, line.sourcing)
+    # An amendment may have been made before stock had answered it: its units are open, and may not be asked for again.
+    of_amendment = round_of(answer.attempt) == decision.order.amended_round
+    from_open = min(answer.quantity - from_backordered, line.open if of_amendment else line.sourcing)
     allocated = from_backordered + from_open
     if allocated:
         decision.add(

@@ -15,8 +15,10 @@ of which nothing is promised yet (its release_at lies ahead, or it goes as a who
 What comes while stock is being asked is answered as if stock had said yes: only the ledger was not quick enough.
 
     a parcel with the extra units               -> the amendment is made; its units have left
-    another amendment by the same               -> takes its place: what both want is asked for
-    a cancellation of more than there was, too  -> the amendment is made, and what it added is cancelled
+    another amendment                           -> the first is made, and the next is of the order as it is then
+    a cancellation of more than there was       -> the amendment is made, and what it added is cancelled, too
+
+What stock has not given of an amendment that is made so is sought like the units of an order that is placed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,14 +51,9 @@ def amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
         return Refused(code="invalid", what=what, detail="the amendment is empty", hint="name lines or promised_by")
     if len({line.line_id for line in data.lines}) != len(data.lines):
         return decision.repeated_line(what)
-    pending = order.amendment
-    if pending is not None and (pending.by != data.by or order.holds):
-        return Refused(
-            code="conflict",
-            what=what,
-            detail=f"amendment {pending.amendment_id} by the {pending.by} is asked of stock just now",
-            hint="wait for its answer: `order-ledger order` shows it under amendments",
-        )
+    if order.amendment is not None:
+        _make_pending(decision)
+        order = decision.order
     promised_by = None
     if data.promised_by is not None:
         try:
@@ -66,17 +63,10 @@ def amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
     wanted = _wanted(decision, what, data.lines)
     if isinstance(wanted, Refused):
         return wanted
-    if pending is not None:
-        wanted = _still_wanted(order, pending, data.lines) | wanted
-        promised_by = promised_by or pending.promised_by
-        if _targets(wanted) == _targets(pending.lines) and promised_by == pending.promised_by:
-            return already_so(
-                what,
-                f"nothing would change: amendment {pending.amendment_id} asks stock for the same just now",
-                "wait for its answer: `order-ledger order` shows it under amendments",
-            )
-    elif not wanted and not _moves_promise(order, promised_by, data.by):
+    if not wanted and not _moves_promise(order, promised_by, data.by):
         return _nothing_changes(order, what, data)
+    if not wanted and not any(line.wanted for line in order.lines.values()):
+        return already_so(what, "nothing of it is wanted any more, so nobody waits for a promise", "place a new order")
     if data.by == "customer":
         refused = decision.check_unmade(what, {key: -line.extra for key, line in wanted.items() if line.extra < 0})
         if refused is not None:
@@ -100,29 +90,12 @@ def amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
             detail=f"line {queued[0]} stands in a queue where a person decides what becomes of it",
             hint="send ResolveQueued first; fewer units or another promise are accepted",
         )
-    decline(decision, "superseded")
     if grows and _asks_first(order):
         _request(decision, data, wanted, promised_by)
-        return None
-    if wanted or _moves_promise(order, promised_by, data.by):
+    else:
         _apply(decision, data.by, wanted, promised_by, None)
-        decision.source_idle()
+    decision.source_idle()
     return None
-
-
-def _still_wanted(order: Order, pending: Amendment, asked: Sequence[c.AmendedQuantity]) -> dict[str, AmendedLine]:
-    """What the pending amendment wants of lines that the new one does not name."""
-    named = {line.line_id for line in asked}
-    still = {
-        line_id: AmendedLine(order.lines[line_id].ordered, line.ordered, cancelled=order.lines[line_id].cancelled)
-        for line_id, line in pending.lines.items()
-        if line_id not in named
-    }
-    return {line_id: line for line_id, line in still.items() if line.extra}
-
-
-def _targets(lines: Mapping[str, AmendedLine]) -> dict[str, int]:
-    return {line_id: line.ordered for line_id, line in lines.items()}
 
 
 def _wanted(decision: Decision, what: str, lines: Sequence[c.AmendedQuantity]) -> dict[str, AmendedLine] | Refused:
@@ -180,7 +153,9 @@ def _nothing_changes(order: Order, what: str, data: c.AmendOrder) -> Refused:
     return already_so(
         what,
         f"nothing would change: {'; '.join(said)}",
-        "a quantity is what the customer gets in all: shipped units are in it, cancelled ones are not",
+        "a quantity is what the customer gets in all: shipped units are in it, cancelled ones are not"
+        if lines
+        else "send another promised_by",
         at_most=at_most,
     )
 
@@ -383,22 +358,23 @@ def make_as_shipped(decision: Decision, shipped: Mapping[str, int]) -> Mapping[s
 
 
 def make_as_cancelled(decision: Decision, wanted: Mapping[str, int]) -> None:
-    """Make the pending amendment where units that it would add are cancelled, too (`wanted` is empty: all units are).
-
-    What it adds to other lines must be set aside or cancelled with it: nothing of theirs is promised that stock has not
-    given.
-    """
+    """Make the pending amendment where units that it would add are cancelled, too (empty: all units are)."""
     order, amendment = decision.order, decision.order.amendment
-    if amendment is None or not _possible(order, amendment):
+    if amendment is None:
         return
-    beyond = {
-        line_id
-        for line_id, units in wanted.items()
-        if line_id in amendment.lines and units > order.lines[line_id].unshipped
-    }
-    others = [line for line_id, line in amendment.lines.items() if line_id not in beyond]
-    if not wanted or (beyond and not any(line.missing for line in others)):
+    beyond = any(units > order.lines[key].unshipped for key, units in wanted.items() if key in amendment.lines)
+    if (beyond or not wanted) and _possible(order, amendment):
         _make(decision, amendment)
+
+
+def _make_pending(decision: Decision) -> None:
+    """The next amendment is of the order as it will be: the pending one is made, or declined where it cannot be."""
+    order, amendment = decision.order, decision.order.amendment
+    assert amendment is not None
+    if _possible(order, amendment):
+        _make(decision, amendment)
+    else:
+        decline(decision, "shipped")
 
 
 def decline(decision: Decision, reason: str, there: Mapping[str, int] | None = None) -> None:

@@ -5,7 +5,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from events.ahead import Ahead, add_ahead, use_up
+from events.ahead import Ahead, add_ahead, found
 from events.attempts import round_of
 from events.orders import facts as f
 from events.orders.state import AmendedLine, Amendment, Hold, Line, Order, Queued, Return, Shipment, Wait
@@ -176,7 +176,7 @@ def _answered(line: Line, fact: f.AllocationAnswered) -> Line:
     if fact.outcome == "covers":
         return replace(line, covers=_add_hold(line.covers, hold))
     if fact.outcome == "shipped":
-        left, _ = use_up(line.ahead, round_of(fact.attempt), fact.quantity)
+        left = found(line.ahead, round_of(fact.attempt), fact.quantity)
         return replace(line, ahead=left, covers=_less(line.covers, hold))
     excluded = line.excluded
     if fact.outcome == "refused" and fact.location_id not in excluded:

@@ -20,7 +20,7 @@ from projections.kpi.reader import kpis
 from projections.page import Page
 
 #: Groups shown to people with all figures, which are ten rows each.
-GROUPS_SHOWN = 5
+GROUPS_SHOWN = 20
 
 
 class By(StrEnum):

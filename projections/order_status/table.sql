@@ -168,7 +168,7 @@ CREATE TABLE IF NOT EXISTS order_amendments ( -- those that stock was asked for 
     amendment_id text COLLATE "C" NOT NULL,
     status       text,            -- requested, applied, declined
     by           text,            -- customer, seller
-    reason       text,            -- why it was declined: not_enough, lost, cancelled, held, shipped, waiting
+    reason       text,            -- why it was declined: not_enough, lost, cancelled, changed, shipped, waiting
     promised_by  timestamptz,     -- the promise that came with it
     requested_at timestamptz,     -- log time
     answered_at  timestamptz,     -- log time

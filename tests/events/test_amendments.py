@@ -140,40 +140,47 @@ def test_a_unit_set_aside_for_an_amendment_that_is_lost_declines_it() -> None:
     assert [(back.location_id, back.quantity) for back in story.answer[2].releases] == [("WH1", 1)]
 
 
-def test_while_one_amendment_is_asked_of_stock_the_next_takes_its_place_with_all_that_both_want() -> None:
-    story = asked_for_three_more().when(amend({"1": 9}))
-    story.then(like(f.AmendmentDeclined, reason="superseded"), like(f.AmendmentRequested, amendment_id="A2", round=3))
-    assert [(line.line_id, line.ordered_before, line.ordered) for line in story.answer[1].lines] == [
-        ("2", 4, 3),
-        ("1", 2, 9),
-    ]
-    story = asked_for_three_more().when(amend({"2": 1}, promised_by="2026-12-24"))
-    assert story.answer[1].promised_by is not None
-    story.when(answers(extra(3, round_=3)))
-    assert line_of(story.state) == {"ordered": 5, "allocated": 5}
-    assert line_of(story.state, "2") == {"ordered": 1, "allocated": 1}
+@pytest.mark.parametrize("by", ["customer", "seller"])
+def test_while_one_amendment_is_asked_of_stock_the_next_is_of_the_order_as_it_will_be(by: Any) -> None:
+    story = asked_for_three_more().when(amend({"1": 4}, by=by))
+    story.then(
+        like(f.OrderAmended, amendment_id="A1"),
+        like(f.OrderAmended, amendment_id=None, by=by),
+        like(f.SourcingRequested, round=3),
+    )
+    assert line_of(story.state) == {"ordered": 4, "allocated": 2, "open": 2}
+    assert line_of(story.state, "2") == {"ordered": 3, "allocated": 3}
+    story.when(answers(extra(3))).then(
+        like(f.LineAllocated, quantity=2), like(f.ReservationSurrendered), f.OrderAllocated
+    )
 
 
-def test_what_was_set_aside_for_an_amendment_goes_back_when_another_takes_its_place() -> None:
-    story = asked_for_three_more().when(answers(extra(2, location="WH2")), amend({"1": 3}))
-    assert [(back.location_id, back.quantity) for back in story.answer[0].releases] == [("WH2", 2)]
-
-
-def test_an_increase_that_is_taken_back_before_stock_has_answered_leaves_the_order_as_it_was() -> None:
-    story = given(place({"1": 2}), reserved(2), amend({"1": 5})).when(amend({"1": 2}))
-    story.then(like(f.AmendmentDeclined, reason="superseded"))
-    story.when(answers(extra(3))).then(like(f.ReservationSurrendered, quantity=3))
-    assert line_of(story.state) == {"ordered": 2, "allocated": 2}
+def test_two_increases_that_come_at_once_are_both_made() -> None:
+    story = asked_for_three_more().when(answers(extra(2, location="WH2")), amend({"1": 9}))
+    story.then(
+        like(f.OrderAmended, amendment_id="A1"),
+        like(f.LineAllocated, location_id="WH2", quantity=2),
+        like(f.AmendmentRequested, amendment_id="A2", round=3),
+        like(f.SourcingRequested, round=4),
+    )
+    assert [(line.ordered_before, line.ordered) for line in story.answer[2].lines] == [(5, 9)]
 
 
 def test_what_is_being_asked_of_stock_already_is_not_asked_twice() -> None:
     story = given(place({"1": 2}), reserved(2), amend({"1": 5}))
-    story.when(amend({"1": 5})).then_refused("conflict", says="A1")
+    story.when(amend({"1": 5})).then_refused("conflict", at_most=5, says="5 ordered")
+    assert story.state.amendment is not None
 
 
-@pytest.mark.parametrize("another", [amend({"1": 9}, by="seller"), amend({"2": 1}, by="seller")])
-def test_while_the_customer_asks_the_seller_waits(another: c.AmendOrder) -> None:
-    asked_for_three_more().when(another).then_refused("conflict", says="A1")
+def test_a_promise_that_comes_while_units_are_being_asked_for_is_taken() -> None:
+    story = asked_for_three_more().when(amend(promised_by="2026-12-24", by="seller"))
+    story.then(f.OrderAmended, like(f.OrderAmended, by="seller", lines=()), f.SourcingRequested)
+
+
+def test_a_cancelled_order_takes_no_promise() -> None:
+    given(place(), cancel()).when(amend(promised_by="2026-12-24")).then_refused(
+        "conflict", says="nothing of it is wanted"
+    )
 
 
 def test_after_the_answer_the_next_one_is_taken_and_numbered_on() -> None:
@@ -206,10 +213,18 @@ def test_units_that_are_being_asked_for_can_be_cancelled_and_the_rest_of_the_lin
     assert line_of(shipped.state) == {"ordered": 5, "open": 1, "shipped": 2, "cancelled": 2}
 
 
-def test_no_other_line_is_promised_more_by_a_cancellation() -> None:
+def test_what_one_amendment_asks_for_is_made_together_also_by_a_cancellation() -> None:
     story = given(place({"1": 2, "2": 2}), reserved(2), reserved(2, line="2"), amend({"1": 5, "2": 9}))
-    story.when(cancel({"1": 4})).then_refused("limit", at_most=2)
-    story.when(cancel({"1": 2})).then(f.OrderCancelled)
+    story.when(cancel({"1": 4})).then(f.OrderAmended, f.OrderCancelled, f.SourcingRequested)
+    assert line_of(story.state) == {"ordered": 5, "allocated": 1, "cancelled": 4}
+    assert line_of(story.state, "2") == {"ordered": 9, "open": 7, "allocated": 2}
+
+
+def test_a_held_order_takes_fewer_units_also_while_more_are_being_asked_for() -> None:
+    story = given(place({"1": 3}), reserved(3), amend({"1": 5}), hold()).when(amend({"1": 4}))
+    story.then(f.OrderAmended, f.OrderAmended)
+    story.when(answers(extra(2)))
+    assert line_of(story.state) == {"ordered": 4, "allocated": 4}
 
 
 def test_what_is_being_asked_for_when_a_hold_comes_is_kept_when_it_is_answered() -> None:

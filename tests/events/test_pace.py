@@ -43,7 +43,7 @@ def history(random: Random, *, orders: int, plenty: bool) -> Told:
             line = random.choice(sorted(left))
             wanted = {line: max(1, left[line] + random.choice((-1, 1, 2)))}
             if wanted != {line: left[line]}:
-                steps.append(amend(wanted))
+                steps.append(amend(wanted, by=random.choice(("customer", "seller"))))
                 left |= wanted
         for parcel in range(random.choice((0, 1, 1, 1, 2, 3))):
             inside = {line: random.randint(1, units) for line, units in left.items() if units and random.random() < 0.8}

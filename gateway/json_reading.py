@@ -123,8 +123,8 @@ def _reason(text: bytes, said: str) -> str:
         return r"a text holds half of a character: \ud800 to \udfff come in pairs, or the document is cut off"
     if found := re.search(rb"-?\b(?:NaN|Infinity)\b", _TEXT.sub(b'""', text)):
         return f"{found[0].decode()} is no number in JSON"
-    if found := re.search(r"trailing characters \(byte (\d+)\)", said):
-        return _what_follows(text[int(found[1]) - 1 :], int(found[1]))
+    if complete := re.search(r"trailing characters \(byte (\d+)\)", said):
+        return _what_follows(text[int(complete[1]) - 1 :], int(complete[1]))
     return "it ends before it is complete" if "truncated" in said else said.removeprefix("JSON is malformed: ")
 
 

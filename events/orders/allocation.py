@@ -148,10 +148,14 @@ def _offered(decision: Decision, line: Line, answer: c.Answer) -> None:
 
 def _lost(decision: Decision, line: Line, answer: c.Answer) -> None:
     """A hold lapsed, or somebody else let go of it."""
-    held = sum(
-        hold.quantity for hold in line.holds if (hold.attempt, hold.location_id) == (answer.attempt, answer.location_id)
-    )
-    units = min(answer.quantity, held)
+    if not _no_longer_held(decision, line, answer, answer.quantity):
+        _note(decision, line, answer, 0)
+
+
+def _no_longer_held(decision: Decision, line: Line, answer: c.Answer, quantity: int) -> int:
+    """State that up to so many units of the hold that the answer names are gone; the units that there were."""
+    key = (answer.attempt, answer.location_id)
+    units = min(quantity, sum(hold.quantity for hold in line.holds if (hold.attempt, hold.location_id) == key))
     if units:
         decision.add(
             f.LineDeallocated(
@@ -166,8 +170,7 @@ def _lost(decision: Decision, line: Line, answer: c.Answer) -> None:
                 stock_version=answer.stock_version,
             )
         )
-    else:
-        _note(decision, line, answer, 0)
+    return units
 
 
 def _shipped(decision: Decision, line: Line, answer: c.Answer) -> None:
@@ -179,21 +182,7 @@ def _shipped(decision: Decision, line: Line, answer: c.Answer) -> None:
     key = (answer.attempt, answer.location_id)
     covering = sum(cover.quantity for cover in line.covers if (cover.attempt, cover.location_id) == key)
     left = answer.quantity - min(answer.quantity, covering)
-    held = min(left, sum(hold.quantity for hold in line.holds if (hold.attempt, hold.location_id) == key))
-    if held:
-        decision.add(
-            f.LineDeallocated(
-                order_id=decision.order.order_id,
-                line_id=line.line_id,
-                sku=line.sku,
-                location_id=answer.location_id,
-                quantity=held,
-                attempt=answer.attempt,
-                reason="shipped",
-                releases=(),
-                stock_version=answer.stock_version,
-            )
-        )
+    _no_longer_held(decision, line, answer, left)
     if left and not answer.location_id and any(wait.attempt == answer.attempt for wait in line.waits):
         kept = [
             wait._replace(quantity=wait.quantity - left) if wait.attempt == answer.attempt else wait

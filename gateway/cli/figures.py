@@ -19,8 +19,9 @@ from projections.kpi.opening import behind
 from projections.kpi.reader import kpis
 from projections.page import Page
 
-#: Groups shown to people with all figures, which are ten rows each.
+#: Groups shown to people with all figures, which are ten rows each: all channels or carriers, and of days a few.
 GROUPS_SHOWN = 20
+DAYS_SHOWN = 5
 
 
 class By(StrEnum):
@@ -83,7 +84,8 @@ def kpi_command(
         form = form_of(limit, as_json=as_json, as_csv=as_csv)
         _show_behind(form, orders, first, last, by=by, group=group)
         return
-    form = form_of(limit, as_json=as_json, as_csv=as_csv, shown=ROWS_SHOWN if figure else GROUPS_SHOWN)
+    shown = ROWS_SHOWN if figure else DAYS_SHOWN if by is By.day else GROUPS_SHOWN
+    form = form_of(limit, as_json=as_json, as_csv=as_csv, shown=shown)
     with open_database() as connection, _sayable():
         figures = kpis(connection, from_=first, to=last, by=by.value if by else None, figure=figure, limit=form.limit)
     if as_json:

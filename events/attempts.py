@@ -14,7 +14,8 @@ _CONTENT_BITS = 16
 
 
 def attempt_number(round_number: int, part: int, location_id: str, quantity: int) -> int:
-    """The attempt of a part of a plan; the same for the same question only. A wait has no location."""
+    """The attempt of a part of a plan; the same for the same question only. A wait names the locations
+    that it is for, or none."""
     content = int.from_bytes(
         blake2b(f"{location_id}:{quantity}".encode(), digest_size=_CONTENT_BITS // 8).digest(), "big"
     )

@@ -83,7 +83,6 @@ _COMMANDS = (
     CommandType(orders_commands.RejectAllocation, "intake.orders", "order_id"),
     CommandType(orders_commands.QueueOrder, "intake.orders", "order_id", internal=True),
     CommandType(orders_commands.ResolveQueued, "intake.orders", "order_id"),
-    CommandType(orders_commands.DeclineAmendment, "intake.orders", "order_id", internal=True),
     CommandType(orders_commands.CancelOverdueLines, "intake.orders", "order_id", internal=True),
     CommandType(stock_commands.ReceiveStock, "intake.stock", "sku"),
     CommandType(stock_commands.ExpectStock, "intake.stock", "sku"),

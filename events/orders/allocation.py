@@ -34,6 +34,7 @@ def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
             continue
         order = decision.order
         stale = order.as_a_whole and round_of(answer.attempt) < order.sourced_round
+        refused = answer.outcome == "refused" and not stale
         match answer.outcome:
             case "shipped":
                 _shipped(decision, line, answer)
@@ -45,6 +46,11 @@ def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
                 _reserved(decision, line, answer)
             case "refused":
                 _refused(decision, line, answer)
+            case "waiting" if order.as_a_whole and round_of(answer.attempt) == order.amended_round:
+                # Its place in the queue is one of a line, and the order can only wait as a whole.
+                _note(decision, line, answer, min(answer.quantity, line.sourcing))
+                decision.surrender(line, answer, answer.quantity)
+                refused = True
             case "waiting":
                 _waiting(decision, line, answer)
                 promising.waits_anew(decision, data, answer)
@@ -57,7 +63,7 @@ def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
                 _lost(decision, line, answer)
         if decision.order.as_a_whole:
             decision.reopen_orphans()
-            _go_on_as_a_whole(decision, refused=answer.outcome == "refused" and not stale)
+            _go_on_as_a_whole(decision, refused=refused)
         holding.stand_still(decision)
     if not decision.order.as_a_whole:
         decision.source_idle()
@@ -67,9 +73,7 @@ def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
 def _reserved(decision: Decision, line: Line, answer: c.Answer) -> None:
     waited = sum(wait.quantity for wait in line.waits if wait.attempt == answer.attempt)
     from_backordered = min(answer.quantity, waited)
-    # An amendment may have been made before stock had answered it: its units are open, and may not be asked for again.
-    of_amendment = round_of(answer.attempt) == decision.order.amended_round
-    from_open = min(answer.quantity - from_backordered, line.open if of_amendment else line.sourcing)
+    from_open = min(answer.quantity - from_backordered, line.sourcing)
     allocated = from_backordered + from_open
     if allocated:
         decision.add(

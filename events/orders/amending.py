@@ -257,6 +257,8 @@ def take_answer(decision: Decision, line: Line, answer: c.Answer) -> bool:
     if amendment is None or round_of(answer.attempt) != amendment.round or line.line_id not in amendment.lines:
         return False
     asked = amendment.lines[line.line_id]
+    if answer.outcome == "promised":
+        return False  # of a place in a queue that has been given up
     if answer.outcome == "reserved":
         units = min(answer.quantity, asked.missing)
     elif answer.outcome in _LOST:
@@ -288,7 +290,7 @@ def take_answer(decision: Decision, line: Line, answer: c.Answer) -> bool:
             decline(decision, "lost")
     elif asked.missing:
         there = sum(hold.quantity for hold in asked.got) + max(0, answer.available or 0)
-        decline(decision, "not_enough", {line.line_id: there})
+        decline(decision, "not_enough", {line.line_id: there}, answer if answer.outcome == "waiting" else None)
     return True
 
 
@@ -317,7 +319,7 @@ def _possible(order: Order, amendment: Amendment) -> bool:
 
 
 def _make(decision: Decision, amendment: Amendment) -> None:
-    """The order is as was asked for; what is not set aside for it yet is open."""
+    """The order is as was asked for; stock has been asked already for what is not set aside for it yet."""
     _apply(decision, amendment.by, amendment.lines, amendment.promised_by, amendment.amendment_id)
     for line_id, amended in amendment.lines.items():
         for hold in amended.got:
@@ -338,23 +340,18 @@ def _make(decision: Decision, amendment: Amendment) -> None:
 # What comes while stock is being asked
 
 
-def make_as_shipped(decision: Decision, shipped: Mapping[str, int]) -> Mapping[str, int]:
-    """Make the pending amendment where a parcel has units that it would add: they were there, whatever stock answers.
-
-    Returns the units of each line that stock has been asked for and has not answered, empty where nothing was made.
-    """
+def make_as_shipped(decision: Decision, shipped: Mapping[str, int]) -> None:
+    """Make the pending amendment where a parcel has units that it would add: they were there, whatever stock says."""
     order, amendment = decision.order, decision.order.amendment
     if amendment is None or not _possible(order, amendment):
-        return {}
+        return
     extra = {line_id: line.extra for line_id, line in amendment.lines.items()}
-    if not any(
+    if any(
         units > order.lines[key].unshipped and extra.get(key, 0) > 0
         for key, units in shipped.items()
         if key in order.lines
     ):
-        return {}
-    _make(decision, amendment)
-    return {line_id: line.missing for line_id, line in amendment.lines.items()}
+        _make(decision, amendment)
 
 
 def make_as_cancelled(decision: Decision, wanted: Mapping[str, int]) -> None:
@@ -377,10 +374,13 @@ def _make_pending(decision: Decision) -> None:
         decline(decision, "shipped")
 
 
-def decline(decision: Decision, reason: str, there: Mapping[str, int] | None = None) -> None:
+def decline(
+    decision: Decision, reason: str, there: Mapping[str, int] | None = None, waits: c.Answer | None = None
+) -> None:
     """The pending amendment, if there is one, is not made; what was set aside for it is let go.
 
     `there` are extra units of a line that there are; where nothing is said, all that were wanted, as far as is known.
+    `waits` is an answer that put it into a queue: the place is given up.
     """
     order, amendment = decision.order, decision.order.amendment
     if amendment is None:
@@ -396,6 +396,15 @@ def decline(decision: Decision, reason: str, there: Mapping[str, int] | None = N
         for line_id, line in amendment.lines.items()
         for hold in line.got
     )
+    if waits is not None:
+        place = f.Release(
+            line_id=waits.line_id,
+            sku=order.lines[waits.line_id].sku,
+            attempt=waits.attempt,
+            location_id="",
+            quantity=waits.quantity,
+        )
+        releases = (*releases, place)
     decision.add(
         f.AmendmentDeclined(
             order_id=order.order_id,
@@ -420,11 +429,3 @@ def decline(decision: Decision, reason: str, there: Mapping[str, int] | None = N
 def _acceptable(line: AmendedLine, there: int | None) -> int | None:
     """The quantity that would have been accepted: null where it is not known to be less than what was asked."""
     return None if there is None or there >= line.extra else line.ordered_before - line.cancelled + there
-
-
-def answer_short(decision: Decision, data: c.DeclineAmendment) -> None:
-    """Sourcing knows of too little stock for the pending amendment."""
-    amendment = decision.order.amendment
-    if amendment is None or amendment.amendment_id != data.amendment_id:
-        return  # it was answered otherwise, or a plan was made twice
-    decline(decision, "not_enough", {line.line_id: line.available for line in data.lines})

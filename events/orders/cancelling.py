@@ -22,7 +22,6 @@ def cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
     wanted = {line.line_id: line.quantity for line in data.lines}
     if len(wanted) != len(data.lines):
         return decision.repeated_line(what)
-    pending = order.amendment
     amending.make_as_cancelled(decision, wanted)
     order = decision.order
     if not data.lines:
@@ -70,8 +69,6 @@ def cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
             before_allocation=not any(line.holds or line.shipped for line in lines),
         )
     )
-    if pending is not None and order.amendment is None and not order.as_a_whole:
-        decision.source_idle()
     return None
 
 

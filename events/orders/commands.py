@@ -265,21 +265,6 @@ class CancelOverdueLines(Struct, frozen=True, kw_only=True, forbid_unknown_field
     order_id: Id
 
 
-class ExtraAvailable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What there is for a line that more is wanted of."""
-
-    line_id: Id
-    available: Natural
-
-
-class DeclineAmendment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """There is not enough stock for an amendment."""
-
-    order_id: Id
-    amendment_id: Id
-    lines: tuple[ExtraAvailable, ...]
-
-
 OrderCommand = (
     PlaceOrder
     | AmendOrder
@@ -298,7 +283,6 @@ OrderCommand = (
     | RejectAllocation
     | QueueOrder
     | ResolveQueued
-    | DeclineAmendment
     | CancelOverdueLines
     | DeallocateLines
 )

@@ -111,9 +111,6 @@ def _answer(decision: Decision, data: Any) -> Refused | None:
         case c.CancelOverdueLines():
             cancelling.cancel_overdue(decision)
             return None
-        case c.DeclineAmendment():
-            amending.answer_short(decision, data)
-            return None
         case c.RequestReturn():
             return goods.request_return(decision, data)
         case c.RecordReturnTracking():

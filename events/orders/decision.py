@@ -153,9 +153,8 @@ class Decision:
             )
 
     def _idle(self) -> list[Line]:
-        """Lines with units that a location may be sought for; who stands in a queue of people waits for a person."""
-        idle = [line for line in self.order.lines.values() if line.idle]
-        return [line for line in idle if not self.order.in_a_queue(line.line_id)] if self.order.queues else idle
+        """Lines with units that a location may be sought for."""
+        return [line for line in self.order.lines.values() if line.idle and not self.order.stands_still(line.line_id)]
 
     def _request(self, lines: list[Line]) -> None:
         order = self.order

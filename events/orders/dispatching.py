@@ -43,7 +43,7 @@ def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
         return Refused(code="invalid", what=what, detail="it has no lines", hint="name what is in the parcel")
     if len(wanted) != len(data.lines):
         return decision.repeated_line(what)
-    asked = amending.make_as_shipped(decision, wanted)
+    amending.make_as_shipped(decision, wanted)
     order = decision.order
     refused = _more_than_was_ordered(decision, what, wanted)
     if refused is not None:
@@ -51,7 +51,7 @@ def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
     shipped, differing, crossed = [], [], []
     for line_id, quantity in wanted.items():
         line = order.lines[line_id]
-        part, different = _shipped(order, line, quantity, data.location_id, asked.get(line_id, 0))
+        part, different = _shipped(order, line, quantity, data.location_id)
         shipped.append(part)
         differing += different
         if part.from_cancelled + part.from_removed:
@@ -92,8 +92,6 @@ def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
                 lines=tuple(crossed),
             )
         )
-    if asked and not decision.order.as_a_whole:
-        decision.source_idle()
     return None
 
 
@@ -120,13 +118,8 @@ def crossing_case(order_id: str, shipment_id: str) -> str:
     return "crossing-" + blake2b(f"{order_id}\0{shipment_id}".encode(), digest_size=8).hexdigest()
 
 
-def _shipped(
-    order: Order, line: Line, quantity: int, location_id: str, asked: int
-) -> tuple[f.ShippedLine, list[f.DifferingLine]]:
-    """Use up what is held here, then elsewhere, then places in the queue, then open units; the rest was called off.
-
-    `asked` are units of an amendment that was just made: they are not sourced, and stock has been asked for them.
-    """
+def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple[f.ShippedLine, list[f.DifferingLine]]:
+    """Use up what is held here, then elsewhere, then places in the queue, then open units; the rest was called off."""
     consumed: list[Consumed] = []
     left = quantity
 
@@ -148,7 +141,7 @@ def _shipped(
     from_open = min(left, line.open)
     from_cancelled = min(left - from_open, line.cancelled)
     # Nobody looks for idle units, so they leave first: what is being looked for may still be held for others of them.
-    idle = max(0, min(from_open, line.idle) - asked)
+    idle = min(from_open, line.idle)
     ahead = from_open - idle
     part = f.ShippedLine(
         line_id=line.line_id,
@@ -166,7 +159,7 @@ def _shipped(
         ahead_apart=order.amendment.round if ahead and order.amendment else 0,
     )
     # An order that goes as a whole asks line by line: while it may, it has no answer for any of them.
-    asking = order.may_source and not order.in_a_queue(line.line_id)
+    asking = order.may_source_line(line.line_id)
     planned_otherwise: tuple[tuple[int, Planned], ...] = (
         (elsewhere, "elsewhere"),
         (waited, "backordered"),

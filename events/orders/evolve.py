@@ -49,12 +49,9 @@ def evolve(
             answered = _newest(line, fact.stock_version)
             return _with(order, replace(line, waits=waits, told=fact.expected_at, answered=answered))
         case f.BackorderReopened():
-            line = order.lines[fact.line_id]
-            idle, answered = line.idle + fact.quantity, _newest(line, fact.stock_version)
-            order = _with(order, replace(line, waits=(), idle=idle, answered=answered))
-            return order if fact.stock_version is None else _forget_rejections(order, fact.sku)
+            return _reopened(order, fact)
         case f.LineDeallocated():
-            return _with(order, _deallocated(order.lines[fact.line_id], fact))
+            return _searched(_with(order, _deallocated(order.lines[fact.line_id], fact)), fact)
         case f.AllocationAnswered():
             return _with(order, _answered(order.lines[fact.line_id], fact))
         case f.ReservationSurrendered():
@@ -70,11 +67,10 @@ def evolve(
         case f.AmendmentDeclined():
             return replace(order, amendment=None)
         case f.OrderHeld():
-            releasing = (*order.releasing, fact.hold) if fact.stock == "release" else order.releasing
-            return replace(order, holds=(*order.holds, fact.hold), releasing=releasing)
+            return _held(order, fact)
         case f.HoldReleased():
-            releasing = _without(order.releasing, fact.hold)
-            return replace(order, holds=_without(order.holds, fact.hold), releasing=releasing)
+            holds, releasing = _without(order.holds, fact.hold), _without(order.releasing, fact.hold)
+            return replace(order, holds=holds, releasing=releasing, sought=order.sought if holds else ())
         case f.ShipmentDelivered():
             shipment = replace(order.shipments[fact.shipment_id], delivered=True)
             order = replace(order, shipments={**order.shipments, fact.shipment_id: shipment})
@@ -152,8 +148,8 @@ def _asked(order: Order, fact: f.SourcingRequested) -> Order:
 
 def _allocated(order: Order, fact: f.LineAllocated) -> Order:
     line = _take_wait(order.lines[fact.line_id], fact.attempt, fact.from_backordered)
-    # The units of an amendment were asked for apart, so they are not among those that are under way.
-    line = _take_open(line, fact.from_open, under_way_first=round_of(fact.attempt) != order.amended_round)
+    # What was set aside for an amendment before it was made had been asked for apart.
+    line = _take_open(line, fact.from_open, under_way_first=fact.stock_version is not None)
     holds = _add_hold(line.holds, Hold(fact.attempt, fact.location_id, fact.quantity))
     # What such a location gives after all, it has received since.
     rejected_by = tuple(location for location in line.rejected_by if location != fact.location_id)
@@ -168,6 +164,13 @@ def _deallocated(line: Line, fact: f.LineDeallocated) -> Line:
         rejected_by = (*rejected_by, fact.location_id)
     answered = _newest(line, fact.stock_version)
     return replace(line, idle=line.idle + fact.quantity, rejected_by=rejected_by, answered=answered)
+
+
+def _reopened(order: Order, fact: f.BackorderReopened) -> Order:
+    line = order.lines[fact.line_id]
+    idle, answered = line.idle + fact.quantity, _newest(line, fact.stock_version)
+    order = _searched(_with(order, replace(line, waits=(), idle=idle, answered=answered)), fact)
+    return order if fact.stock_version is None else _forget_rejections(order, fact.sku)
 
 
 def _answered(line: Line, fact: f.AllocationAnswered) -> Line:
@@ -237,18 +240,61 @@ def _dispatched(order: Order, fact: f.ShipmentDispatched) -> Order:
 
 
 def _amended(order: Order, fact: f.OrderAmended) -> Order:
+    asked = order.amendment.lines if order.amendment is not None and fact.amendment_id is not None else {}
     for change in fact.lines:
         line = _take(order.lines[change.line_id], change.from_open, change.from_backordered, fact.releases)
         grown = max(0, change.ordered - change.ordered_before)
         removed = max(0, line.removed + change.ordered_before - change.ordered)
-        order = _with(order, replace(line, ordered=change.ordered, idle=line.idle + grown, removed=removed))
+        # Stock has been asked for what it has not set aside yet: that is under way.
+        missing = asked[change.line_id].missing if change.line_id in asked else 0
+        idle, sourcing = line.idle + grown - missing, line.sourcing + missing
+        order = _with(order, replace(line, ordered=change.ordered, idle=idle, sourcing=sourcing, removed=removed))
     if fact.promised_by is not None:
         # A fact from before `due_by` was stated counts where the customer moved the promise.
         counts = fact.due_by or (fact.promised_by if fact.by == "customer" else None)
         order = replace(order, promised_by=fact.promised_by, due_by=counts or order.due_by)
     if order.amendment is not None and fact.amendment_id is not None:
         order = replace(order, amendment=None, amended_round=order.amendment.round)
+        order = _sought_on(order, _open_lines(order))
     return order
+
+
+def _held(order: Order, fact: f.OrderHeld) -> Order:
+    holds, releasing, sought = (*order.holds, fact.hold), order.releasing, order.sought
+    if fact.stock == "release":
+        releasing, sought = (*releasing, fact.hold), ()
+    elif not order.holds and order.released:
+        sought = _open_lines(order)
+    return replace(order, holds=holds, releasing=releasing, sought=sought)
+
+
+def _open_lines(order: Order) -> tuple[str, ...]:
+    return tuple(key for key, line in order.lines.items() if line.open and not order.in_a_queue(key))
+
+
+def _sought_on(order: Order, lines: tuple[str, ...]) -> Order:
+    """Lines whose units would be held by now, had stock been quicker, are sought although a hold is set."""
+    if not order.holds or order.releasing:
+        return order
+    return replace(order, sought=tuple(dict.fromkeys((*order.sought, *lines))))
+
+
+def _searched(order: Order, fact: f.LineDeallocated | f.BackorderReopened) -> Order:
+    """Units are open again: while a hold is set the line stands still, unless stock was too slow only."""
+    match fact.reason:
+        case "shipped":  # of two holds the other one has left
+            return _sought_on(order, (fact.line_id,))
+        case "all_or_nothing" | "offered" | "changed":  # the order begins anew
+            return order
+        case _:
+            return _sought_no_more(order, fact.line_id)
+
+
+def _sought_no_more(order: Order, line_id: str) -> Order:
+    """An order that goes as a whole stands still as a whole."""
+    if not order.sought:
+        return order
+    return replace(order, sought=() if order.as_a_whole else _without(order.sought, line_id))
 
 
 def _amendment_requested(order: Order, fact: f.AmendmentRequested) -> Order:
@@ -295,8 +341,8 @@ def _returned(order: Order, fact: f.ReturnReceived) -> Order:
     return replace(order, returns={**order.returns, fact.return_id: replace(known, received=received)})
 
 
-def _without(holds: tuple[str, ...], gone: str) -> tuple[str, ...]:
-    return tuple(hold for hold in holds if hold != gone)
+def _without(names: tuple[str, ...], gone: str) -> tuple[str, ...]:
+    return tuple(name for name in names if name != gone)
 
 
 def _exchanged(order: Order, fact: f.ExchangeLinesAdded) -> Order:
@@ -312,6 +358,8 @@ def _exchanged(order: Order, fact: f.ExchangeLinesAdded) -> Order:
             exchange_for=fact.return_id,
         )
         order = _with(order, line)
+        if order.as_a_whole:
+            order = _sought_no_more(order, line.line_id)
     known = replace(order.returns[fact.return_id], credit_minor=fact.credit_minor)
     return replace(order, returns={**order.returns, fact.return_id: known})
 
@@ -334,6 +382,7 @@ def _rejected(order: Order, fact: f.AllocationRejected) -> Order:
         rejected_by = tuple(dict.fromkeys((*line.rejected_by, fact.location_id)))
         idle = line.idle + part.quantity
         order = _with(order, replace(line, idle=idle, rejected_by=rejected_by, rejections=part.rejections))
+        order = _sought_no_more(order, part.line_id)
     return order
 
 

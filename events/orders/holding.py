@@ -5,13 +5,17 @@
 
 Queues go by the time of the order, so after its hold it stands where it stood.
 
-What was asked before the hold is kept when it is answered, unless a hold says that stock is to be released.
+Units that stock was being asked for when the hold was set are sought on until they are held or have to wait, and kept,
+unless a hold says that stock is to be released: had stock been quicker, they would have been held before.
 """
+
+from collections.abc import Iterable
 
 from events.envelope import Refused
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
+from events.orders.state import Line
 
 
 def hold(decision: Decision, data: c.HoldOrder) -> Refused | None:
@@ -51,13 +55,17 @@ def stand_still(decision: Decision) -> None:
     if not order.holds:
         return
     decision.leave_queues("hold")
-    lines = decision.order.lines.values()
+    lines = tuple(decision.order.lines.values())
     # What is made for the customer stays, and with it all of an order that goes as a whole.
     stays = order.as_a_whole and any(line.customised and line.holds for line in lines)
     if order.releasing and not stays:
         decision.let_go_of_all("hold")
-    elif order.as_a_whole and any(line.idle for line in lines) and not any(line.sourcing for line in lines):
+    elif order.as_a_whole and not decision.order.sought and _stands(lines):
         decision.let_go_of_all("all_or_nothing")
+
+
+def _stands(lines: Iterable[Line]) -> bool:
+    return any(line.idle for line in lines) and not any(line.sourcing for line in lines)
 
 
 def release_hold(decision: Decision, data: c.ReleaseHold) -> Refused | None:

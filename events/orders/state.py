@@ -170,6 +170,7 @@ class Order(Struct, frozen=True, kw_only=True):
 
     `amendments` were asked of stock so far; the units of the last one that was made came in `amended_round`. Locations
     were last looked for in `sourced_round`. `promise` is what is promised by `due_by`: delivery or dispatch.
+    `sought` are lines that stock was being asked for when a hold was set: they are sought on.
     """
 
     order_id: str
@@ -190,6 +191,7 @@ class Order(Struct, frozen=True, kw_only=True):
     sourced_round: int = 1
     holds: tuple[str, ...] = ()
     releasing: tuple[str, ...] = ()
+    sought: tuple[str, ...] = ()
     amendment: Amendment | None = None
     amendments: int = 0
     amended_round: int | None = None
@@ -214,8 +216,18 @@ class Order(Struct, frozen=True, kw_only=True):
 
     @property
     def may_source(self) -> bool:
-        """Whether locations may be looked for now."""
-        return self.released and not self.holds
+        """Whether locations may be looked for now, be it only for lines that were sought when a hold was set."""
+        return self.released and (not self.holds or bool(self.sought))
+
+    def may_source_line(self, line_id: str) -> bool:
+        """Whether locations may be looked for now for the line."""
+        return self.may_source and not self.stands_still(line_id)
+
+    def stands_still(self, line_id: str) -> bool:
+        """Whether a person is to decide about the line, or it was not being sought when a hold was set."""
+        if self.in_a_queue(line_id):
+            return True
+        return bool(self.holds) and not (self.sought if self.as_a_whole else line_id in self.sought)
 
     def held_until(self, line: Line) -> str | None:
         """The return that has to come before the line may leave."""

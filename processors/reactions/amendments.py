@@ -1,49 +1,70 @@
-"""Stock is asked for the extra units of an amendment: for all of them or, where there are too few, for none.
+"""Stock is asked for the extra units of an amendment: one question to the stream of each SKU.
 
-AmendmentRequested(line 1 from 3 to 5) with 2 at WH1 -> ReserveStock(WH1, 2)
-... and with 1 at WH1                                -> DeclineAmendment(line 1: 1 available)
+AmendmentRequested(line 1 from 3 to 5) with 2 at WH1 -> AwaitStock(2, WH1 first)
+... and with 2 at WH2, which the rules do not allow  -> AwaitStock(2, nowhere)
+
+The stream grants at once what there is at any location that the rules allow, those of the plan first. So it does not
+matter whether the table of stock is behind: only the stream knows that there is too little, and then the order
+declines. What a rule leaves out is asked for as well, to be granted nowhere: so the order has its answer in any case.
 """
 
-from hashlib import blake2b
+from collections.abc import Iterator
 
 from events.attempts import attempt_number
 from events.envelope import Recorded
-from events.orders.commands import DeclineAmendment, ExtraAvailable
 from events.orders.facts import AmendmentRequested
-from events.stock.commands import ReserveStock
+from events.stock.commands import AwaitStock
 from processors.reactions.asked import Asked, named
-from processors.reactions.sourcing import Lookups
-from processors.routing.model import Need, Part, Plan, Wanted
-from processors.routing.route import route
+from processors.reactions.sourcing import WAIT_NUMBER, Lookups, Mode
+from processors.routing.model import Need, Wanted
+from processors.routing.route import Routed, allowed_at, route
 
 ACTOR = "sourcing"
 
+#: The part of a round that asks for what a rule leaves out.
+LEFT_OUT_NUMBER = WAIT_NUMBER - 1
+
 
 def ask_for_amendment(fact: Recorded[AmendmentRequested], lookups: Lookups) -> list[Asked]:
-    """ReserveStock for each part of the plan, or the answer that there is too little."""
-    wanted = fact.data
-    needs = [
-        Need(line.line_id, line.sku, line.ordered - line.ordered_before)
-        for line in wanted.lines
-        if line.ordered > line.ordered_before
+    """AwaitStock for each line that grows; two where a rule leaves out a part of what is in stock."""
+    wanted = _wanted(fact)
+    free = lookups.offered(wanted)
+    world = lookups.world(free.stock, free.places)
+    found = route(wanted, lookups.router, world)
+    only = allowed_at(found, wanted, world)
+    asked = [
+        _await(fact, *question, not_at=free.closed)
+        for need in wanted.needs
+        for question in _questions(found, need, only)
     ]
-    found = _plan(fact, needs, lookups)
-    if found.short:
-        return [_decline(fact, needs, found)]
-    numbers: dict[str, int] = {}
-    asked = []
-    for part in found.parts:
-        numbers[part.line_id] = numbers.get(part.line_id, 0) + 1
-        asked.append(_reserve(fact, part, numbers[part.line_id], unproved=found.gap > 0))
-    return asked
+    return [row._replace(unproved=True) for row in asked] if found.plan.gap else asked
 
 
-def _plan(fact: Recorded[AmendmentRequested], needs: list[Need], lookups: Lookups) -> Plan:
+def _questions(
+    found: Routed, need: Need, only: tuple[str, ...] | None
+) -> Iterator[tuple[int, Need, Mode, tuple[str, ...]]]:
+    """Part of the round, units, mode, and the locations in the order in which they are to give the units."""
+    parts = {part.location_id: part.quantity for part in found.plan.parts if part.line_id == need.line_id}
+    given = sum(parts.values())
+    if only is None and found.left_out and given < need.quantity:
+        if given:
+            yield WAIT_NUMBER, need._replace(quantity=given), "grant_there", tuple(parts)
+        yield LEFT_OUT_NUMBER, need._replace(quantity=need.quantity - given), "grant_there", ()
+    else:
+        places = tuple(dict.fromkeys((*parts, *(only or ()))))
+        yield WAIT_NUMBER, need, "grant" if only is None else "grant_there", places
+
+
+def _wanted(fact: Recorded[AmendmentRequested]) -> Wanted:
     data = fact.data
     known = data.latitude is not None and data.longitude is not None
-    wanted = Wanted(
+    return Wanted(
         order_id=data.order_id,
-        needs=tuple(needs),
+        needs=tuple(
+            Need(line.line_id, line.sku, line.ordered - line.ordered_before)
+            for line in data.lines
+            if line.ordered > line.ordered_before
+        ),
         at=fact.occurred_at,
         channel=data.sales_channel,
         service_level=data.service_level,
@@ -55,41 +76,35 @@ def _plan(fact: Recorded[AmendmentRequested], needs: list[Need], lookups: Lookup
         excluded=tuple((pair.line_id, pair.location_id) for pair in data.excluded),
         held_at=data.held_at,
     )
-    free = lookups.offered(wanted)
-    return route(wanted, lookups.router, lookups.world(free.stock, free.places)).plan
 
 
-def _reserve(fact: Recorded[AmendmentRequested], part: Part, number: int, *, unproved: bool) -> Asked:
+def _await(
+    fact: Recorded[AmendmentRequested],
+    part: int,
+    need: Need,
+    mode: Mode,
+    locations: tuple[str, ...],
+    *,
+    not_at: frozenset[str],
+) -> Asked:
     wanted = fact.data
-    attempt = attempt_number(wanted.round, number, part.location_id, part.quantity)
-    asked = Asked.because(
-        fact,
-        ACTOR,
-        command_id=named(wanted.order_id, part.line_id, attempt),
-        data=ReserveStock(
-            sku=part.sku,
-            location_id=part.location_id,
-            quantity=part.quantity,
-            order_id=wanted.order_id,
-            line_id=part.line_id,
-            attempt=attempt,
-            for_channel=wanted.sales_channel,
-        ),
-    )
-    return asked._replace(unproved=unproved)
-
-
-def _decline(fact: Recorded[AmendmentRequested], needs: list[Need], found: Plan) -> Asked:
-    wanted = fact.data
-    short = {need.line_id: need.quantity for need in found.short}
-    lines = tuple(
-        ExtraAvailable(line_id=need.line_id, available=need.quantity - short.get(need.line_id, 0)) for need in needs
-    )
-    # A plan that is made again may find other numbers; then it is another command, which comes too late.
-    said = blake2b(repr([(line.line_id, line.available) for line in lines]).encode(), digest_size=8).hexdigest()
+    # Made again from other tables, a plan may name other locations. Then it is another question.
+    attempt = attempt_number(wanted.round, part, " ".join(locations), need.quantity)
+    rejected = {pair.location_id for pair in wanted.excluded if pair.line_id == need.line_id}
     return Asked.because(
         fact,
         ACTOR,
-        command_id=named("decline", wanted.order_id, wanted.amendment_id, said),
-        data=DeclineAmendment(order_id=wanted.order_id, amendment_id=wanted.amendment_id, lines=lines),
+        command_id=named(wanted.order_id, need.line_id, attempt),
+        data=AwaitStock(
+            sku=need.sku,
+            quantity=need.quantity,
+            order_id=wanted.order_id,
+            line_id=need.line_id,
+            attempt=attempt,
+            placed_at=wanted.placed_at,
+            mode=mode,
+            for_channel=wanted.sales_channel,
+            locations=locations,
+            not_at=tuple(sorted(rejected | not_at)),
+        ),
     )

@@ -26,7 +26,7 @@ Outcome = Literal["planned", "backorder", "queue"]
 
 class Routed(NamedTuple):
     """A plan and how it came about. `relaxed`: what the fallbacks left away. `left_out`: units in stock that the rule
-    leaves out. `wait_at`: the only locations that missing units may be granted at; None is any.
+    leaves out. `wait_at`: the only locations that missing units may be granted at; None is any, or nothing is missing.
     """
 
     rule: ReadyRule
@@ -60,8 +60,8 @@ def route(wanted: Wanted, router: Router, world: World) -> Routed:
     if left_out:
         outcome = "queue" if rule.last_resort == "queue" else "backorder"
     plan = _hand_out(wanted.needs, posed, solution)
-    wait_at = _wait_at(rule.relaxed(taken), wanted, world, posed, solution) if plan.short else None
-    return Routed(rule, taken, posed, solution, plan, outcome, left_out, wait_at)
+    found = Routed(rule, taken, posed, solution, plan, outcome, left_out, None)
+    return found._replace(wait_at=allowed_at(found, wanted, world)) if plan.short else found
 
 
 def why_left_out(wanted: Wanted, found: Routed) -> tuple[str, str]:
@@ -156,10 +156,14 @@ def _hand_out(needs: Sequence[Need], posed: Posed, solution: Solution) -> Plan:
     return Plan(tuple(parts), tuple(short), solution.gap)
 
 
-def _wait_at(rule: ReadyRule, wanted: Wanted, world: World, posed: Posed, solution: Solution) -> tuple[str, ...] | None:
-    """Where missing units may be granted. Filters that depend on the moment do not count: it will be another one."""
+def allowed_at(found: Routed, wanted: Wanted, world: World) -> tuple[str, ...] | None:
+    """The only locations that units which the plan does not find may be granted at; None is any.
+
+    Filters that depend on the moment do not count: it will be another one.
+    """
+    rule = found.rule.relaxed(found.relaxed)
     limit = rule.parcels_max(wanted.value_minor)
-    used = {*wanted.held_at, *(posed.problem.locations[number] for number in solution.chosen)}
+    used = {*wanted.held_at, *(found.posed.problem.locations[number] for number in found.solution.chosen)}
     if limit is not None and used and len(used) >= limit:
         return tuple(sorted(used))
     filters = rule.filters

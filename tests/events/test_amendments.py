@@ -54,9 +54,16 @@ def asked_for_three_more() -> Story:
     return given(place({"1": 2, "2": 4}), reserved(2), reserved(4, line="2")).when(amend({"1": 5, "2": 3}))
 
 
-def decline(**available: int) -> c.DeclineAmendment:
-    lines = tuple(c.ExtraAvailable(line_id=line[1:], available=units) for line, units in available.items())
-    return c.DeclineAmendment(order_id="o-1", amendment_id="A1", lines=lines)
+def waits(units: int, *, line: str = "1", version: int = 2, round_: int = 2, part: int = 1) -> c.Answer:
+    """The stock stream has too little: so many units of the amendment wait."""
+    return c.Answer(
+        line_id=line,
+        attempt=attempt_number(round_, part, "WH1", units),
+        outcome="waiting",
+        location_id="",
+        quantity=units,
+        stock_version=version,
+    )
 
 
 def test_more_is_asked_of_stock_first_and_nothing_changes_meanwhile() -> None:
@@ -102,19 +109,30 @@ def test_when_any_of_it_is_refused_what_was_got_goes_back_and_the_number_that_th
     assert line_of(story.state, "2") == {"ordered": 4, "allocated": 4}
 
 
-def test_what_the_tables_know_to_be_missing_is_declined_without_asking() -> None:
-    story = asked_for_three_more().when(decline(_1=1))
-    story.then(like(f.AmendmentDeclined, reason="not_enough", releases=()))
-    assert story.answer[0].lines[0].available == 3
+def test_what_would_have_to_wait_is_declined_and_its_place_in_the_queue_given_up() -> None:
+    story = asked_for_three_more().when(answers(extra(1, version=2), waits(2, version=3)))
+    story.then(
+        like(f.AmendmentAnswered, outcome="reserved", quantity=1),
+        like(f.AmendmentAnswered, outcome="waiting", quantity=0),
+        like(f.AmendmentDeclined, reason="not_enough"),
+    )
+    declined = story.answer[2]
+    assert declined.lines[0].available == 3
+    assert [(back.location_id, back.quantity) for back in declined.releases] == [("WH1", 1), ("", 2)]
 
 
-def test_a_decline_that_comes_too_late_changes_nothing() -> None:
-    asked_for_three_more().when(decline(_1=1), decline(_1=0)).then_nothing()
-    asked_for_three_more().when(answers(extra(3)), decline(_1=1)).then_nothing()
+def test_what_is_said_of_a_place_that_is_given_up_changes_nothing() -> None:
+    """The promise of the place comes behind it, and what it is granted meanwhile goes back."""
+    late = waits(3, version=3)
+    promised = replace(late, outcome="promised", expected_at=at("09:00:00"))
+    story = asked_for_three_more().when(answers(waits(3)), answers(promised))
+    story.then_nothing()
+    story.when(answers(extra(3, version=4))).then(like(f.ReservationSurrendered, quantity=3))
+    asked_for_three_more().when(answers(extra(3)), answers(late)).then(like(f.ReservationSurrendered, quantity=3))
 
 
 def test_units_that_come_for_an_amendment_that_was_declined_go_back() -> None:
-    story = asked_for_three_more().when(decline(_1=1), answers(extra(3)))
+    story = asked_for_three_more().when(answers(waits(3)), answers(extra(3, version=3)))
     story.then(like(f.ReservationSurrendered, quantity=3))
 
 
@@ -146,7 +164,6 @@ def test_while_one_amendment_is_asked_of_stock_the_next_is_of_the_order_as_it_wi
     story.then(
         like(f.OrderAmended, amendment_id="A1"),
         like(f.OrderAmended, amendment_id=None, by=by),
-        like(f.SourcingRequested, round=3),
     )
     assert line_of(story.state) == {"ordered": 4, "allocated": 2, "open": 2}
     assert line_of(story.state, "2") == {"ordered": 3, "allocated": 3}
@@ -161,9 +178,10 @@ def test_two_increases_that_come_at_once_are_both_made() -> None:
         like(f.OrderAmended, amendment_id="A1"),
         like(f.LineAllocated, location_id="WH2", quantity=2),
         like(f.AmendmentRequested, amendment_id="A2", round=3),
-        like(f.SourcingRequested, round=4),
     )
     assert [(line.ordered_before, line.ordered) for line in story.answer[2].lines] == [(5, 9)]
+    story.when(answers(waits(1, version=3))).then(like(f.LineBackordered, quantity=1))
+    assert story.state.amendment is not None, "the second is still being asked for"
 
 
 def test_what_is_being_asked_of_stock_already_is_not_asked_twice() -> None:
@@ -174,7 +192,7 @@ def test_what_is_being_asked_of_stock_already_is_not_asked_twice() -> None:
 
 def test_a_promise_that_comes_while_units_are_being_asked_for_is_taken() -> None:
     story = asked_for_three_more().when(amend(promised_by="2026-12-24", by="seller"))
-    story.then(f.OrderAmended, like(f.OrderAmended, by="seller", lines=()), f.SourcingRequested)
+    story.then(f.OrderAmended, like(f.OrderAmended, by="seller", lines=()))
 
 
 def test_a_cancelled_order_takes_no_promise() -> None:
@@ -184,7 +202,7 @@ def test_a_cancelled_order_takes_no_promise() -> None:
 
 
 def test_after_the_answer_the_next_one_is_taken_and_numbered_on() -> None:
-    story = asked_for_three_more().when(decline(_1=0), amend({"1": 3}))
+    story = asked_for_three_more().when(answers(waits(3)), amend({"1": 3}))
     story.then(like(f.AmendmentRequested, amendment_id="A2", round=3))
 
 
@@ -209,13 +227,13 @@ def test_units_that_are_being_asked_for_can_be_cancelled_and_the_rest_of_the_lin
     story.when(cancel({"1": 4})).then(f.OrderAmended, f.OrderCancelled)
     assert line_of(story.state) == {"ordered": 5, "allocated": 1, "cancelled": 4}
     shipped = given(place({"1": 2}), reserved(2), dispatch({"1": 2}), amend({"1": 5}))
-    shipped.when(cancel({"1": 2})).then(f.OrderAmended, f.OrderCancelled, f.SourcingRequested)
+    shipped.when(cancel({"1": 2})).then(f.OrderAmended, f.OrderCancelled)
     assert line_of(shipped.state) == {"ordered": 5, "open": 1, "shipped": 2, "cancelled": 2}
 
 
 def test_what_one_amendment_asks_for_is_made_together_also_by_a_cancellation() -> None:
     story = given(place({"1": 2, "2": 2}), reserved(2), reserved(2, line="2"), amend({"1": 5, "2": 9}))
-    story.when(cancel({"1": 4})).then(f.OrderAmended, f.OrderCancelled, f.SourcingRequested)
+    story.when(cancel({"1": 4})).then(f.OrderAmended, f.OrderCancelled)
     assert line_of(story.state) == {"ordered": 5, "allocated": 1, "cancelled": 4}
     assert line_of(story.state, "2") == {"ordered": 9, "open": 7, "allocated": 2}
 
@@ -255,10 +273,12 @@ def test_a_parcel_with_the_units_that_are_being_asked_for_makes_the_amendment() 
     story.when(answers(extra(2, version=3, part=2))).then(like(f.AllocationAnswered, outcome="covers", quantity=2))
 
 
-def test_units_of_an_amendment_that_a_parcel_leaves_behind_are_sought_like_others() -> None:
+def test_units_of_an_amendment_that_a_parcel_leaves_behind_may_have_to_wait_like_others() -> None:
     story = given(place({"1": 2}), reserved(2), amend({"1": 5})).when(dispatch({"1": 3}))
-    story.then(f.OrderAmended, like(f.ShipmentDispatched), like(f.SourcingRequested, round=3))
+    story.then(f.OrderAmended, f.ShipmentDispatched)
     assert line_of(story.state) == {"ordered": 5, "open": 2, "shipped": 3}
+    waiting_line = given(place({"1": 2}), reserved(2), amend({"1": 5}), dispatch({"1": 3}))
+    waiting_line.when(answers(waits(2))).then(like(f.LineBackordered, quantity=2))
     story.when(answers(extra(3))).then(f.LineAllocated, f.AllocationAnswered, f.OrderAllocated)
     assert line_of(story.state) == {"ordered": 5, "allocated": 2, "shipped": 3}
 
@@ -337,7 +357,7 @@ def test_an_order_that_lost_what_it_had_as_a_whole_is_not_given_more_meanwhile()
 def test_cancelled_units_are_not_in_the_number_that_is_wanted() -> None:
     story = given(place({"1": 10}), reserved(10), cancel({"1": 3})).when(amend({"1": 8}))
     story.then(f.AmendmentRequested)
-    (line,) = story.answer[0].lines
+    (line,) = story.answer[-1].lines
     assert (line.ordered_before, line.ordered, line.cancelled) == (10, 11, 3)
     story.when(answers(extra(1)))
     assert line_of(story.state) == {"ordered": 11, "allocated": 8, "cancelled": 3}
@@ -351,10 +371,12 @@ def test_a_line_that_was_cancelled_whole_is_wanted_again() -> None:
 
 
 def test_the_number_that_would_have_been_accepted_is_one_that_can_be_asked_for() -> None:
-    story = given(place({"1": 10}), reserved(10), cancel({"1": 3})).when(amend({"1": 12}), decline(_1=2))
-    (line,) = story.answer[0].lines
+    story = given(place({"1": 10}), reserved(10), cancel({"1": 3})).when(
+        amend({"1": 12}), answers(extra(2), waits(3, version=3))
+    )
+    (line,) = story.answer[-1].lines
     assert (line.ordered - line.cancelled, line.available) == (12, 9)
-    story.when(amend({"1": 9}), answers(extra(2, round_=3)))
+    story.when(amend({"1": 9}), answers(extra(2, version=4, round_=3)))
     assert line_of(story.state) == {"ordered": 12, "allocated": 9, "cancelled": 3}
 
 

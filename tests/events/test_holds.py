@@ -94,8 +94,34 @@ def test_a_grant_that_crosses_the_hold_goes_back() -> None:
     assert line_of(story.state) == {"ordered": 2, "open": 2}
 
 
-def test_a_refusal_while_held_asks_nobody() -> None:
-    given(place(), hold()).when(answers(answer("refused", 2, version=1))).then(f.AllocationAnswered)
+def test_what_was_being_sought_when_the_hold_came_is_sought_on_elsewhere() -> None:
+    """Had stock been quicker, it would have been held before."""
+    story = given(place(), hold()).when(answers(answer("refused", 2, version=1)))
+    story.then(f.AllocationAnswered, like(f.SourcingRequested, round=2))
+    story.when(reserved(2, version=2, attempt=in_round(2))).then(f.LineAllocated, f.OrderAllocated)
+    story.when(answers(answer("expired", 2, version=3, attempt=in_round(2)))).then(f.LineDeallocated)
+
+
+def test_what_was_being_sought_and_has_to_wait_waits_for_the_end_of_the_hold() -> None:
+    story = given(place(), hold()).when(waiting(2))
+    story.then(f.LineBackordered, like(f.BackorderReopened, reason="hold"))
+    story.when(release_hold()).then(f.HoldReleased, f.SourcingRequested)
+
+
+def test_nothing_is_sought_under_a_hold_that_lets_go_of_stock() -> None:
+    refused = answers(answer("refused", 2, version=1))
+    given(place(), hold(stock="release")).when(refused).then(f.AllocationAnswered)
+    given(place(), hold(), hold("fraud", stock="release")).when(refused).then(f.AllocationAnswered)
+
+
+def test_units_that_come_when_the_hold_is_set_are_not_sought() -> None:
+    """Here: a location that cannot provide what it was to ship. The other line is sought on."""
+    story = given(place({"1": 1, "2": 1}), reserved(1), hold(), answers(answer("refused", 1, version=1, line="2")))
+    story.when(answers(answer("expired", 1, version=2))).then(f.LineDeallocated)
+    story.when(answers(answer("refused", 1, version=2, line="2", attempt=in_round(2)))).then(
+        f.AllocationAnswered, like(f.SourcingRequested, round=3)
+    )
+    assert [line.line_id for line in story.answer[1].lines] == ["2"]
 
 
 def test_a_lost_reservation_of_a_held_order_is_not_sourced_before_the_hold_is_gone() -> None:
@@ -122,7 +148,15 @@ def test_an_order_that_goes_as_a_whole_keeps_no_part_of_it_while_it_is_held() ->
     refused = answers(answer("refused", 1, version=1, line="2"))
     story = given(place({"1": 1, "2": 1}, **WHOLE), reserved(1), refused)  # now it acquires line by line: 1 comes first
     story.when(hold(), reserved(1, version=2, attempt=in_round(2)))
-    story.then(f.LineAllocated, like(f.LineDeallocated, line_id="1", reason="all_or_nothing"))
+    story.then(f.LineAllocated, like(f.SourcingRequested, round=3))  # it was being sought as a whole
+    story.when(waiting(1, line="2", version=2, attempt=in_round(3)))
+    story.then(
+        like(f.LineBackordered, line_id="2"),
+        like(f.LineDeallocated, line_id="1", reason="all_or_nothing"),
+        like(f.LineBackordered, line_id="1"),
+        like(f.BackorderReopened, line_id="1", reason="hold"),
+        like(f.BackorderReopened, line_id="2", reason="hold"),
+    )
     assert [line.open for line in story.state.lines.values()] == [1, 1]
 
 
@@ -184,5 +218,8 @@ def test_an_order_that_goes_as_a_whole_says_what_it_may_have_been_offered_and_do
     assert story.answer[0].open_skus == ("SKU-2",), "line 1 is being asked for"
     # An offer that comes while it is held.
     late = answers(answer("offered", 2, version=1, attempt=in_round(1, 999)))
-    story = given(placed, hold()).when(late)
+    story = given(placed, hold(stock="release")).when(late)
     assert story.answer[-1].outcome == "offered"
+    # It takes the offer where it was being sought when the hold came.
+    story = given(placed, hold()).when(late)
+    assert type(story.answer[-1]) is f.SourcingRequested

@@ -289,8 +289,8 @@ def test_a_line_that_shrinks_to_what_is_held_completes_the_allocation() -> None:
 
 
 def test_a_hold_keeps_an_order_from_being_sourced_until_the_last_one_is_released() -> None:
-    story = given(place({"1": 2}), hold("payment"), hold("fraud"))
-    story.when(answers(answer("refused", 2, version=1))).then(like(f.AllocationAnswered, outcome="refused"))
+    story = given(place({"1": 2}), reserved(2), hold("payment"), hold("fraud"))
+    story.when(answers(answer("expired", 2, version=2))).then(f.LineDeallocated)
     story.when(release_hold("payment")).then(f.HoldReleased)
     story.when(release_hold("fraud")).then(f.HoldReleased, like(f.SourcingRequested, lines=(wanted("1", 2),)))
 

@@ -39,12 +39,18 @@ def history(random: Random, *, orders: int, plenty: bool) -> Told:
         if random.random() < 0.2:
             steps += [hold(), release_hold()]
         left = {line: units for line, (_, units) in lines.items()}
-        for _ in range(random.choice((0, 0, 1, 2)) if plenty else 0):  # what there is not enough of is declined
+        asked = dict(left)  # all that is ever asked for: what is given up again may still be on its way back
+        for _ in range(random.choice((0, 0, 1, 2))):
             line = random.choice(sorted(left))
             wanted = {line: max(1, left[line] + random.choice((-1, 1, 2)))}
             if wanted != {line: left[line]}:
                 steps.append(amend(wanted, by=random.choice(("customer", "seller"))))
+                asked[line] += max(0, wanted[line] - left[line])
                 left |= wanted
+            if random.random() < 0.2:
+                steps += [hold(), release_hold()]
+        if random.random() < 0.15:  # a hold that stays: what was sought before it is found
+            steps.append(hold())
         for parcel in range(random.choice((0, 1, 1, 1, 2, 3))):
             inside = {line: random.randint(1, units) for line, units in left.items() if units and random.random() < 0.8}
             if random.random() < 0.6:
@@ -54,6 +60,7 @@ def history(random: Random, *, orders: int, plenty: bool) -> Told:
             where = random.choice(PLACES)
             for line, units in inside.items():
                 left[line] -= units
+                asked[line] -= units
                 needed[lines[line][0], where] += units
             steps.append(dispatch(inside, shipment=f"p-{parcel}", location=where))
             if random.random() < 0.5:
@@ -61,7 +68,7 @@ def history(random: Random, *, orders: int, plenty: bool) -> Told:
         rest = {line: units for line, units in left.items() if units}
         if rest and random.random() < 0.3:
             steps.append(cancel({line: random.randint(1, units) for line, units in rest.items()}))
-        for line, units in rest.items():
+        for line, units in asked.items():
             needed[lines[line][0], random.choice(PLACES)] += units
         told[order_id] = [_of(order_id, step) for step in steps]
     more = 200 if plenty else 0
@@ -112,7 +119,7 @@ def shuffled(told: Told, seed: int) -> Shop:
 def _open(told: Told, seed: int) -> Shop:
     """With stock in and known; where there is just enough it may be late, or unknown to the reactions: lines wait."""
     shop = Shop(seed)
-    shop.blind = not told.plenty and seed % 3 == 1
+    shop.blind = seed % 3 == 1
     shop.ask(*told.stock)
     if told.plenty or seed % 4:
         shop.run()

@@ -7,8 +7,7 @@ from typing import Any
 from events.attempts import round_of
 from events.envelope import Recorded
 from events.orders import facts as o
-from events.orders.commands import DeclineAmendment
-from events.stock.commands import ReserveStock
+from events.stock.commands import AwaitStock
 from processors.reactions.sourcing import Lookups
 from processors.reactions.wiring import react, skus_to_look_up
 from tests.processors.test_reactions import AT, BERLIN, PLACES, recorded
@@ -33,39 +32,43 @@ def amendment_requested(*lines: tuple[str, int, int], **more: Any) -> Recorded[A
     )
 
 
+def questions(fact: Recorded[Any], lookups: Lookups) -> list[tuple[str, int, str, tuple[str, ...], tuple[str, ...]]]:
+    """SKU, units, mode, locations and those that are out of question, of each question to a stock stream."""
+    asked = [row.data for row in react([fact], lookups)]
+    assert all(isinstance(data, AwaitStock) and round_of(data.attempt) == 4 for data in asked)
+    return [(data.sku, data.quantity, data.mode, data.locations, data.not_at) for data in asked]
+
+
 def test_the_extra_units_of_an_amendment_are_asked_for_and_nothing_else() -> None:
     fact = amendment_requested(("1", 2, 5), ("2", 3, 1))
     assert skus_to_look_up([fact]) == {"SKU-1"}
     stock = {"SKU-1": {"BERLIN": 2, "MUNICH": 1}}
-    asked = react([fact], Lookups(stock, PLACES))
-    assert [(row.data.location_id, row.data.quantity) for row in asked] == [("MUNICH", 1), ("BERLIN", 2)]
-    assert all(isinstance(row.data, ReserveStock) and round_of(row.data.attempt) == 4 for row in asked)
+    assert questions(fact, Lookups(stock, PLACES)) == [("SKU-1", 3, "grant", ("MUNICH", "BERLIN"), ())]
 
 
-def test_an_amendment_that_cannot_be_made_whole_is_declined_with_what_there_is_of_each_line() -> None:
+def test_only_the_stream_of_a_sku_can_say_that_there_is_too_little() -> None:
+    """The table of stock may be behind: what it does not know of may be there."""
     fact = amendment_requested(("1", 2, 5), ("2", 1, 2))
-    stock = {"SKU-1": {"BERLIN": 2}, "SKU-2": {"BERLIN": 9}}
-    (asked,) = react([fact], Lookups(stock, PLACES))
-    assert isinstance(asked.data, DeclineAmendment)
-    assert [(line.line_id, line.available) for line in asked.data.lines] == [("1", 2), ("2", 1)]
+    stock = {"SKU-1": {"BERLIN": 2}}
+    assert questions(fact, Lookups(stock, PLACES)) == [
+        ("SKU-1", 3, "grant", ("BERLIN",), ()),
+        ("SKU-2", 1, "grant", (), ()),
+    ]
 
 
 def test_an_amendment_does_not_ask_a_location_that_has_looked_and_rejected() -> None:
     rejected = (o.Excluded(line_id="1", location_id="BERLIN", rejected=True),)
     fact = amendment_requested(("1", 2, 3), excluded=rejected)
-    (asked,) = react([fact], Lookups({"SKU-1": {"BERLIN": 9, "MUNICH": 1}}, PLACES))
-    assert asked.data.location_id == "MUNICH"
-    (asked,) = react([fact], Lookups({"SKU-1": {"BERLIN": 9}}, PLACES))
-    assert isinstance(asked.data, DeclineAmendment)
+    there = questions(fact, Lookups({"SKU-1": {"BERLIN": 9, "MUNICH": 1}}, PLACES))
+    assert there == [("SKU-1", 1, "grant", ("MUNICH",), ("BERLIN",))]
+    assert questions(fact, Lookups({"SKU-1": {"BERLIN": 9}}, PLACES)) == [("SKU-1", 1, "grant", (), ("BERLIN",))]
 
 
 def test_an_amendment_is_offered_what_its_channel_may_have_where_it_is_served() -> None:
     fact = amendment_requested(("1", 1, 2))
     channel = fact.data.sales_channel
     there = Lookups({"SKU-1": {"BERLIN": 1}}, PLACES)
-    (asked,) = react([fact], there._replace(kept={"SKU-1": {"BERLIN": {f"not-{channel}": 1}}}))
-    assert isinstance(asked.data, ReserveStock)
+    kept = there._replace(kept={"SKU-1": {"BERLIN": {f"not-{channel}": 1}}})
+    assert questions(fact, kept) == [("SKU-1", 1, "grant", ("BERLIN",), ())]
     shut = {**PLACES, "BERLIN": BERLIN._replace(excluded_channels=(channel,))}
-    for closed in (there._replace(kept={"SKU-1": {"BERLIN": {channel: 1}}}), there._replace(places=shut)):
-        (asked,) = react([fact], closed)
-        assert isinstance(asked.data, DeclineAmendment)
+    assert questions(fact, there._replace(places=shut)) == [("SKU-1", 1, "grant", (), ("BERLIN",))]

@@ -62,7 +62,8 @@ def _check_answered(order: Any) -> None:
         called = order.as_a_whole and any(one.waits for one in order.lines.values())
         # Who stands in a queue of people, alone or with the whole order, is not forgotten.
         queued = [entry for entry in order.queues.values() if order.as_a_whole or line.line_id in entry.lines]
-        must(not line.idle or not order.may_source or called or queued, "no_unit_is_forgotten", (order.order_id, line))
+        may = order.may_source_line(line.line_id)
+        must(not line.idle or not may or called or queued, "no_unit_is_forgotten", (order.order_id, line))
     held = [line.line_id for line in order.lines.values() if line.holds]
     waiting = [line.line_id for line in order.lines.values() if line.waits]
     if order.as_a_whole:

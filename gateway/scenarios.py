@@ -78,10 +78,10 @@ class Run:
         self.gauge = Gauge(services, connection)
         self.phases: list[Phase] = []
         self._orders: set[str] = set()
-        self._counted: set[tuple[str, datetime]] = set()
+        self._counted: set[tuple[str, str]] = set()
 
     def scope(self) -> Scope:
-        """The orders and counts that were sent."""
+        """The orders and counts that were sent. What an earlier run has sent just so is of both."""
         return Scope(sorted(self._orders), sorted(self._counted))
 
     def _noted(self, commands: Iterable[Command]) -> Iterator[Command]:
@@ -90,8 +90,8 @@ class Run:
             if command["command"] == "PlaceOrder":
                 self._orders.add(data["order_id"])
             elif command["command"] == "CountStock":
-                at = datetime.fromisoformat(data.get("counted_at") or command["occurred_at"])
-                self._counted.add((f"{data['sku']} at {data['location_id']}", at))
+                # A count that is not named has the id of its command.
+                self._counted.add((f"{data['sku']} at {data['location_id']}", data.get("count_id") or command["id"]))
             yield command
 
     def phase(self, name: str, commands: Iterable[Command], total: int | None = None) -> None:

@@ -57,8 +57,8 @@ def kpi_command(
         typer.Option(
             min=1,
             max=LIMIT_MAX,
-            help="With --by: at most so many groups, of days the last ones. With --orders: so many rows of each list. "
-            "Unset: a screen or two, with --json and --csv all.",
+            help="With --by: at most so many groups, of days the last ones. With --orders: at most so many rows that "
+            "the figure counted, and as many that it left out. Unset: a screen or two, with --json and --csv all.",
         ),
     ] = None,
     as_json: Json = False,
@@ -219,8 +219,15 @@ def _show_behind(
     elif document["rows"] or document["left_out"]:
         _print_behind(document, by)
     say(f"{document['kpi']}: {total['rows']:,} rows counted, {total['left_out']:,} left out", err=True)
-    shown = len(document["rows"]) + len(document["left_out"])
-    say_more(shown, sum(total.values()), "rows", max(total.values()))
+    counted, left_out = len(document["rows"]), len(document["left_out"])
+    if 0 in total.values():
+        say_more(counted + left_out, sum(total.values()), "rows")
+    elif (counted, left_out) != (total["rows"], total["left_out"]):
+        say(
+            f"… {counted:,} of {total['rows']:,} rows counted and {left_out:,} of {total['left_out']:,} left out: "
+            f"--limit is for each of these two lists; --limit {max(total.values())} shows all, so do --csv and --json",
+            err=True,
+        )
 
 
 def _as_rows(document: dict[str, Any]) -> Page:

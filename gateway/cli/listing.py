@@ -74,7 +74,7 @@ def print_csv(page: Page) -> None:
         typer.echo(visible(line[:-1]))
 
 
-def say_more(shown: int, total: int, things: str, limit: int | None = None) -> None:
+def say_more(shown: int, total: int, things: str) -> None:
     """Say on stderr that there are more, how many, and how to see them; silent where all are shown."""
     if shown < total:
-        say(f"… {shown:,} of {total:,} {things}: --limit {limit or total} shows all, so do --csv and --json", err=True)
+        say(f"… {shown:,} of {total:,} {things}: --limit {total} shows all, so do --csv and --json", err=True)

@@ -25,8 +25,8 @@ OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order's id
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("order", epilog="Example: order-ledger order order-1 --json")(order_command)
-    app.command("story", epilog="Example: order-ledger story order-1")(story_command)
+    app.command("order", epilog="Example: order-ledger order A-1001 --json")(order_command)
+    app.command("story", epilog="Example: order-ledger story A-1001")(story_command)
     add_inventory(app)
     add_kpi(app)
     rejections = noun(app, "rejections", "Commands that were understood and refused.")

@@ -46,7 +46,7 @@ _STATUS = {
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("route", epilog="Example: order-ledger route order-1 --explain")(route_command)
+    app.command("route", epilog="Example: order-ledger route A-1001 --explain")(route_command)
     app.command("what-if", epilog="Example: order-ledger what-if --rules peak.toml --from 2026-11-23 --to 2026-11-29")(
         what_if_command
     )

@@ -26,7 +26,7 @@ _MOVED = ("on_hand", "reserved", "damaged", "quality_hold")
 def register(app: typer.Typer) -> None:
     """Add `movements` and `counts` to the application."""
     movements = noun(app, "movements", "Every change of a quantity of a SKU.")
-    movements.command("list", epilog="Example: order-ledger movements list --sku MUG-1 --location WH1")(
+    movements.command("list", epilog="Example: order-ledger movements list --sku MUG-RED --location WH1")(
         movements_command
     )
     counts = noun(app, "counts", "Counts that wait for a person.")

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -99,6 +99,14 @@ class _Owned:
             self.ledger.last_offset = self.next_offset - 1
 
 
+class _Saved(NamedTuple):
+    """What a snapshot holds that the one before it did not: facts (also those that a takeover has read), and the
+    streams that they changed."""
+
+    facts: int
+    streams: int
+
+
 class LedgerWriter:
     """Runs until `stop` is set.
 
@@ -179,15 +187,14 @@ class LedgerWriter:
                     committed_at = now
                 quiet = snapshot_at < arrived_at <= now - QUIET_SECONDS
                 if quiet or now - snapshot_at >= pause or self._unsaved_facts >= UNSAVED_FACTS_MAX:
-                    facts, self._unsaved_facts = self._unsaved_facts, 0
-                    streams = self._snapshot(list(self._owned))
+                    self._unsaved_facts = 0
+                    saved = self._snapshot(list(self._owned))
                     empty_caches()
                     snapshot_at = time.monotonic()
                     took = snapshot_at - now
                     pause = min(SNAPSHOT_SECONDS_MAX, max(SNAPSHOT_SECONDS, took * SNAPSHOT_SHARE))
-                    if facts or streams:  # a ledger at rest has nothing to tell
-                        words = {"facts": facts, "streams": streams, "seconds": round(took, 2)}
-                        log.info("ledger_snapshot", **words, next_in=round(pause))
+                    if saved.facts:  # a ledger that has only answered repeats, or is at rest, has nothing to tell
+                        log.info("ledger_snapshot", **saved._asdict(), seconds=round(took, 2), next_in=round(pause))
                 if messages and self._on_batch is not None:
                     self._on_batch(len(messages))
             self._leave(list(self._owned))
@@ -384,8 +391,8 @@ class LedgerWriter:
             if owned is not None and (p in failed or p.offset != owned.committed):
                 owned.committed = -1
 
-    def _snapshot(self, places: Iterable[tuple[str, int]]) -> int:
-        """Save what has changed, then let go all that is saved: how many streams.
+    def _snapshot(self, places: Iterable[tuple[str, int]]) -> _Saved:
+        """Save what has changed, then let go all that is saved.
 
         All at once: only pieces of memory in which nothing is left are given back, and what goes one by one leaves
         something in each (decision 14).
@@ -402,11 +409,14 @@ class LedgerWriter:
         ]
         forwarded, self._forwarded = self._forwarded, Counter()
         misses, self._misses = self._misses, Counter()
+        facts = streams = 0
         try:
             with connect(self._services, GROUP, autocommit=True) as connection:
                 for topic, owned in ready:
+                    new = owned.next_offset - max(0, owned.ledger.saved_offset)
                     try:
-                        snapshots.save(connection, topic, owned.ledger, owned.next_offset)
+                        streams += snapshots.save(connection, topic, owned.ledger, owned.next_offset)
+                        facts += new
                         if owned.ledger.forgotten_before > owned.forgotten_before:  # once a day
                             owned.forgotten_before = owned.ledger.forgotten_before
                             snapshots.forget(connection, topic, owned.ledger)
@@ -420,9 +430,10 @@ class LedgerWriter:
             log.warning("snapshot_failed", error=str(error))
             self._forwarded.update(forwarded)
             self._misses.update(misses)
-        gone = sum(owned.ledger.let_go() for owned in self._owned.values())
+        for owned in self._owned.values():
+            owned.ledger.let_go()
         failpoints.reach("ledger.after_snapshot")
-        return gone
+        return _Saved(facts, streams)
 
     def _leave(self, places: list[tuple[str, int]]) -> None:
         """Hand over in good order: what was decided is acknowledged, committed and remembered."""

@@ -162,7 +162,7 @@ NOT_PROCESSED: tuple[LiteralString, ...] = ("nothing to ship", "not shipped yet"
 
 ACCURACY: LiteralString = """
     SELECT c.sku || ' at ' || c.location_id AS id, NULL AS order_id, c.counted_at AS at, c.location_id AS location,
-           true AS counted, c.accurate AS good, abs(c.variance) AS off_by, c.counted AS units,
+           c.count_id, true AS counted, c.accurate AS good, abs(c.variance) AS off_by, c.counted AS units,
            CASE WHEN c.accurate THEN 'within tolerance'
                 ELSE 'off by ' || c.variance || ', tolerance ' || c.tolerance END AS why
     FROM kpi_counts AS c"""

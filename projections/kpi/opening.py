@@ -17,24 +17,26 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from events.times import day_after, rfc3339
-from projections.kpi.cases import CONTEXT
+from projections.kpi.cases import ACCURACY, CONTEXT
 from projections.kpi.definitions import COMPONENTS, DIMENSIONS, OPENABLE, Definition, Dimension
 
 #: Digits after the point: a microsecond in hours has ten, nobody acts on more than the sixth.
 DIGITS = 6
 
-IN_RANGE = sql.SQL(
+_IN_RANGE = sql.SQL(
     "WHERE (%(from)s::timestamptz IS NULL OR at >= %(from)s) AND (%(until)s::timestamptz IS NULL OR at < %(until)s)"
-    " AND (%(orders)s::text[] IS NULL OR order_id = ANY(%(orders)s)"
-    " OR (id, at) IN (SELECT * FROM unnest(%(counted)s::text[], %(counted_at)s::timestamptz[])))"
+    " AND (%(orders)s::text[] IS NULL OR {of_scope})"
 )
+_OF_ORDERS = sql.SQL("order_id = ANY(%(orders)s)")
+_OF_COUNTS = sql.SQL("(id, count_id) IN (SELECT * FROM unnest(%(counted)s::text[], %(count_ids)s::text[]))")
 
 
 class Scope(NamedTuple):
-    """Some orders, and some counts of stock as `inventory_accuracy` names its rows: (`sku at location`, when)."""
+    """Some orders, and some counts of stock: (`sku at location`, count_id). Not by their time: two runs count the same
+    places at the same moment, and a count that is ahead of the broker's clock is of another moment than it says."""
 
     orders: Collection[str]
-    counted: Collection[tuple[str, datetime]] = ()
+    counted: Collection[tuple[str, str]] = ()
 
 
 def behind(
@@ -75,7 +77,7 @@ def behind(
                 order=sql.SQL("CASE WHEN counted THEN seconds END DESC" if hours else f"(counted AND {spoils}) DESC"),
                 grp=group_of(definition, by),
                 cases=sql.SQL(definition.cases),
-                where=IN_RANGE,
+                where=in_range(definition),
             ),
             bounds(from_, to) | {"group": group, "limit": limit},
         )
@@ -136,14 +138,19 @@ def interpreted(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Cursor[
         yield cursor
 
 
+def in_range(definition: Definition) -> sql.Composed:
+    """The condition for cases of some days, and of a scope; with the values of `bounds`."""
+    return _IN_RANGE.format(of_scope=_OF_COUNTS if definition.cases == ACCURACY else _OF_ORDERS)
+
+
 def bounds(from_: date | None, to: date | None, scope: Scope | None = None) -> dict[str, Any]:
-    """Values for `IN_RANGE`."""
+    """Values for `in_range`."""
     return {
         "from": _midnight(from_) if from_ else None,
         "until": _midnight(day_after(to)) if to else None,
         "orders": None if scope is None else list(scope.orders),
         "counted": [] if scope is None else [place for place, _ in scope.counted],
-        "counted_at": [] if scope is None else [at for _, at in scope.counted],
+        "count_ids": [] if scope is None else [count_id for _, count_id in scope.counted],
     }
 
 

@@ -29,7 +29,7 @@ from projections.kpi.definitions import (
     Definition,
     Dimension,
 )
-from projections.kpi.opening import IN_RANGE, Scope, bounds, check_dimension, group_of, interpreted, plain
+from projections.kpi.opening import Scope, bounds, check_dimension, group_of, in_range, interpreted, plain
 
 #: Figures that one read makes; the index is made of what the rate counts.
 _READ = (*DEFINITIONS.values(), PERFECT_ORDER_RATE, LEFT_OTHERWISE)
@@ -139,7 +139,7 @@ def _figure_query(definition: Definition, by: Dimension | None) -> sql.Composed:
         left_out=_json_object(counts),
         group=group_of(definition, by),
         cases=sql.SQL(definition.cases),
-        where=IN_RANGE,
+        where=in_range(definition),
         sets=sets,
     )
 

@@ -30,6 +30,7 @@ GUIDES = (
     "README.md",
     "docs/for-channels.md",
     "docs/for-analysts.md",
+    "docs/kpis.md",
     "docs/for-consumers.md",
     "docs/operating.md",
     "docs/routing.md",

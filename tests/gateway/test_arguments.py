@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from gateway.cli import app
 
 
 def refused(home: Path, *arguments: str | bytes, **settings: str) -> str:
@@ -17,6 +23,57 @@ def refused(home: Path, *arguments: str | bytes, **settings: str) -> str:
     assert done.returncode == 1, done
     assert "Traceback" not in done.stderr
     return done.stderr
+
+
+def bounded() -> Iterator[tuple[tuple[str, ...], str, float | None, float | None]]:
+    """Every option of every command that takes numbers between bounds, with these."""
+
+    def walk(group: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, float | None, float | None]]:
+        for name, one in getattr(group, "commands", {}).items():
+            yield from walk(one, (*path, name))
+        for option in group.params:
+            low, high = getattr(option, "min", None), getattr(option, "max", None)
+            if low is not None or high is not None:
+                yield path, option.opts[0], low, high
+
+    return walk(typer.main.get_command(app), ())
+
+
+def test_a_number_beyond_its_bounds_is_answered_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDER_LEDGER_HOME", str(tmp_path))
+    options = list(bounded())
+    assert {"--limit", "--seed", "--orders", "--timeout", "--surge"} <= {option for _, option, *_ in options}
+    for path, option, low, high in options:
+        beyond = ([] if low is None else [low - 1]) + ([] if high is None else [high + 1])
+        for value in (*beyond, "x"):
+            done = CliRunner().invoke(app, [*path, option, str(value)])
+            assert done.exit_code == 1, (path, option, done.output)
+            what, detail, hint = done.stderr.splitlines()
+            assert what == f"{option} cannot be {value}"
+            assert detail.startswith("  detail: it takes a ")
+            assert all(bound is None or f"{bound:,}" in detail for bound in (low, high)), detail
+            assert hint == f"  hint: `order-ledger {' '.join(path)} --help` says more"
+
+
+@pytest.mark.parametrize(
+    ("line", "what", "detail"),
+    [
+        ("inventory --limit 0", "--limit cannot be 0", "it takes a whole number from 1 to "),
+        ("inventory --limit " + "9" * 500, "--limit cannot be 999", "it takes a whole number from 1 to "),
+        ("inventory --limit=", "--limit cannot be empty", "it takes a whole number from 1 to "),
+        ("settle --timeout inf", "--timeout has a value that it does not take", "inf is no number of this kind"),
+        ("kpi --by nope", "--by cannot be nope", "'channel'"),
+        ("kpi --from 28.11.2025", "--from cannot be 28.11.2025", "'%Y-%m-%d'"),
+    ],
+)
+def test_a_value_that_an_option_does_not_take_is_said_in_three_lines(
+    tmp_path: Path, line: str, what: str, detail: str
+) -> None:
+    said = refused(tmp_path, *line.split()).splitlines()
+    assert said[0].startswith(what)
+    assert len(said[0]) < 100
+    assert detail in said[1]
+    assert len(said) == 3
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:

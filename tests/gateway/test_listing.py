@@ -58,6 +58,11 @@ def database(services: Services) -> Iterator[str]:
     with connect(services, "test", database="listing_tests") as connection:
         log = Log(connection, list(PROJECTIONS.values()))
         log.write(*(one for n in range(MANY) for one in _facts(n)))
+        for case in ("r1", "r2", "r3"):
+            at = "2026-11-28T08:00Z"
+            opened = fact("CaseOpened", case, at, topic="late", urgency="low")
+            opened["data"]["channel"] = "web"
+            log.write(opened, fact("CaseResolved", case, at))
     yield conninfo
     drop_database(services, "listing_tests")
 
@@ -242,6 +247,19 @@ def test_the_rows_behind_a_figure_are_cut_and_counted(run):
     assert (len(document["rows"]), document["total"]) == (2, {"rows": MANY, "left_out": 0})
     rows = list(csv.DictReader(io.StringIO(run("kpi --orders on_time_delivery_rate --csv").stdout)))
     assert [row["counted"] for row in rows] == ["true"] * MANY
+
+
+def test_a_limit_is_for_what_a_figure_counted_and_as_much_for_what_it_left_out(run):
+    words = "kpi --orders case_resolution_hours"
+    result = run(words, "--limit", "2")
+    assert len(result.stdout.splitlines()) == 1 + 2 + 2
+    assert (
+        f"… 2 of 3 rows counted and 2 of {MANY} left out: --limit is for each of these two lists; --limit {MANY} shows"
+    ) in result.stderr
+    assert "…" not in run(words, "--limit", str(MANY)).stderr
+    document = json.loads(run(words, "--json", "--limit", "2").stdout)
+    assert [len(document[kind]) for kind in ("rows", "left_out")] == [2, 2]
+    assert "and as many that it left out" in " ".join(run("kpi --help").stdout.split())
 
 
 def test_the_version_is_said(run):

@@ -63,6 +63,9 @@ def test_a_demo_tells_everything_and_a_second_one_changes_nothing(ledger_env: An
             assert figure["denominator"] > 0, name
     assert second["verify"]["equal"]
     assert second["out"]["orders_by_status"] == first["out"]["orders_by_status"]
+    # Counted again, most of them just as before; those that had put a record right are counts of their own.
+    counted = [one["kpi"]["kpis"]["inventory_accuracy"]["denominator"] for one in shown]
+    assert counted[0] == counted[1]
     assert second["verify"]["tables"]["inventory"] == first["verify"]["tables"]["inventory"]
     assert _ours(ledger_env.settings.topic_prefix) == []
 
@@ -106,6 +109,11 @@ def test_a_run_tells_of_its_own_orders_and_says_that_there_are_others(shop: Shop
         < (everything["kpis"]["order_processing_hours"]["left_out"]["not shipped yet"])
     )
     counted = ours["kpis"]["inventory_accuracy"]["denominator"]
-    # Two seasons count the same places at the same moments: such counts are both told of.
-    assert 0 < counted <= everything["kpis"]["inventory_accuracy"]["denominator"]
+    assert 0 < counted == len(scope.counted)
+
+    # Another season counts the same places at the same moment: each run tells of its own counts.
+    other = Run(shop.env.settings, shop.env.services, shop.connection)
+    simulate(other, orders=20, seed=9, surge=1)
+    for one in (run.scope(), other.scope()):
+        assert kpis(shop.connection, scope=one)["kpis"]["inventory_accuracy"]["denominator"] == len(one.counted)
     assert kpis(shop.connection, scope=Scope([]))["kpis"]["inventory_accuracy"]["denominator"] == 0

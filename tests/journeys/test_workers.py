@@ -223,13 +223,17 @@ def test_a_ledger_at_rest_holds_nothing_and_leaves_nothing_to_read(
     monkeypatch.setattr(writer, "QUIET_SECONDS", 0.3)
     monkeypatch.setattr(writer, "SNAPSHOT_SHARE", 1_000_000)  # the last one may have taken long
     cups = [receive(f"cup-{number}", "WH1", 1) for number in range(20)]
-    with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env) as ledger:
+    with open_shop(ledger_env, logs=tmp_path / "logs") as shop, capture_logs() as said, _beside(ledger_env) as ledger:
         for time_sent in (1, 2):  # what is repeated is fetched from the snapshot, and changes nothing
             shop.publish(*cups, wait=False)
             wait_until(lambda time_sent=time_sent: _answered(ledger) == 20 * time_sent)
             wait_until(lambda: _in_memory(ledger) == 0)
             saved = shop.connection.execute("SELECT sum(next_offset) FROM ledger_positions")
             assert saved.fetchall() == [(20,)], "a takeover would have something to read"
+    snapshots = [line for line in said if line["event"] == "ledger_snapshot"]
+    assert sum(line["facts"] for line in snapshots) == 20
+    assert sum(line["streams"] for line in snapshots) == 20
+    assert all(line["facts"] for line in snapshots), "seen: a line of 0 facts when only repeats had come"
 
 
 def test_a_ledger_that_stops_before_a_dead_letter_is_kept_leaves_it_to_the_next_one(

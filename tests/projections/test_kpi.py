@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from projections.kpi.definitions import DEFINITIONS
-from projections.kpi.opening import behind
+from projections.kpi.opening import Scope, behind
 from projections.kpi.reader import kpis
 from tests.projections.fact_rows import (
     REFUSED,
@@ -342,7 +342,9 @@ def test_processing_hours_have_mean_and_percentiles(log, connection):
     assert found["p90"] == pytest.approx(9.3)
 
 
-def counted(sku: str, location: str, variance: int, *, accurate: bool, when: str = NOON) -> Fact:
+def counted(
+    sku: str, location: str, variance: int, *, accurate: bool, when: str = NOON, count_id: str | None = None
+) -> Fact:
     return fact(
         "StockCounted",
         sku,
@@ -354,6 +356,7 @@ def counted(sku: str, location: str, variance: int, *, accurate: bool, when: str
         variance=variance,
         tolerance=1,
         accurate=accurate,
+        count_id=count_id,
     )
 
 
@@ -365,6 +368,18 @@ def test_a_count_that_is_restated_is_one_count_with_what_is_known_now(log, conne
     log.write(fact("CountRestated", "MUG", EVENING, location_id="WH1", variance_before=-3, **known_now))
     found = kpis(connection)["kpis"]["inventory_accuracy"]
     assert (found["value"], found["denominator"], found["units_off"]) == (1.0, 2, 0)
+
+
+def test_counts_of_one_moment_are_told_apart_by_their_ids(log, connection):
+    log.write(
+        counted("MUG", "WH1", 0, accurate=True, count_id="ours"),
+        counted("MUG", "WH1", -3, accurate=False, count_id="theirs"),
+        counted("MUG", "WH2", -3, accurate=False, count_id="ours"),
+    )
+    ours = Scope([], [("MUG at WH1", "ours"), ("MUG at WH1", "refused")])
+    assert figure(connection, "inventory_accuracy", scope=ours) == (1.0, 1, 1)
+    assert figure(connection, "inventory_accuracy", scope=Scope(["MUG"])) == (None, 0, 0)
+    assert figure(connection, "inventory_accuracy") == (pytest.approx(1 / 3, abs=1e-6), 1, 3)
 
 
 def test_inventory_accuracy_counts_counts_not_units(log, connection):

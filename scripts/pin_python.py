@@ -13,6 +13,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PINS = ROOT / "constraints.txt"
 HEADER = """\
 # Written by `make pins`; install with `pip install --require-hashes -r constraints.txt`. Do not edit.
 """
@@ -23,20 +24,20 @@ def main() -> None:
         venv.create(folder, with_pip=True)  # the resolver is no dependency of the project
         python = Path(folder) / "bin" / "python"
         subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], check=True)
-        result = subprocess.run(
+        subprocess.run(
             [
                 *(Path(folder) / "bin" / "uv", "pip", "compile", "pyproject.toml", "--extra", "dev"),
                 *("--universal", "--python-version", "3.11", "--generate-hashes"),
                 *("--no-header", "--no-annotate", "--no-emit-index-url", "--quiet"),
+                *("--output-file", str(PINS)),  # the versions in it are kept, unless they are to be the newest
                 *(["--upgrade"] if "--upgrade" in sys.argv else []),
             ],
             cwd=ROOT,
             check=True,
-            stdout=subprocess.PIPE,
-            text=True,
+            stdout=subprocess.DEVNULL,
         )
-    text = result.stdout
-    (ROOT / "constraints.txt").write_text(HEADER + text)
+    text = PINS.read_text()
+    PINS.write_text(HEADER + text)
     print(f"{text.count('==')} packages pinned in constraints.txt")
 
 

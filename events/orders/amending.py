@@ -1,10 +1,10 @@
 """What an order answers to an amendment: other quantities, another promise.
 
-    amend(line 1 from 3 to 2)   -> OrderAmended, at once; what was held for the unit is let go
-    amend(line 1 from 3 to 5)   -> AmendmentRequested: stock is asked for 2 units more, and nothing changes meanwhile
-    all of it is set aside      -> OrderAmended, LineAllocated
-    any of it is not            -> AmendmentDeclined, with the quantity that would have been accepted
-    amend(line 1 from 3 to 3)   -> Refused: nothing would change
+    amend(line 1 from 3 to 2)    -> OrderAmended, at once; what was held for the unit is let go
+    amend(line 1 from 3 to 5)    -> AmendmentRequested: stock is asked for 2 units more, and nothing changes meanwhile
+    all of it is set aside       -> OrderAmended, LineAllocated
+    any of it would have to wait -> AmendmentDeclined, with the quantity that would have been accepted
+    amend(line 1 from 3 to 3)    -> Refused: nothing would change
 
 A quantity is what the customer gets in all: shipped units are in it, cancelled ones are not. Of 10 ordered and 3
 cancelled, 7 are wanted; amended to 8 the line has 11 ordered, and 8 to ship.
@@ -18,7 +18,8 @@ What comes while stock is being asked is answered as if stock had said yes: only
     another amendment                           -> the first is made, and the next is of the order as it is then
     a cancellation of more than there was       -> the amendment is made, and what it added is cancelled, too
 
-What stock has not given of an amendment that is made so is sought like the units of an order that is placed.
+What stock has not answered of an amendment that is made so is under way: its answer allocates the units, or has them
+wait like those of any order.
 """
 
 from collections.abc import Mapping, Sequence

@@ -24,7 +24,7 @@ class Definition:
     `cases`: one of the queries of `cases`; a ratio has `good` (boolean), an hours figure `seconds` (numeric). `ideal`:
     the range at peak, if the vocabulary names one; `better` says on which side of it is still good. `applies_to`:
     dimensions that a case has one value of. `left_out`: the reasons for which a row is not counted. `extras`: further
-    aggregates over the rows that are counted, by the name they get in JSON.
+    aggregates over the rows that are counted, by the name they get in JSON. `scope`: what names a case of some runs.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Definition:
     cases: LiteralString
     left_out: tuple[LiteralString, ...] = ()
     extras: Mapping[LiteralString, LiteralString] = field(default_factory=dict)
+    scope: Literal["order_id", "count_id"] = "order_id"
 
     @property
     def label(self) -> str:
@@ -104,6 +105,7 @@ _SIX = (
         cases.ACCURACY,
         (),
         {"units_counted": "coalesce(sum(units), 0)", "units_off": "coalesce(sum(off_by), 0)"},
+        "count_id",
     ),
     Definition(
         "on_time_delivery_rate",

@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from events.times import day_after, rfc3339
-from projections.kpi.cases import ACCURACY, CONTEXT
+from projections.kpi.cases import CONTEXT
 from projections.kpi.definitions import COMPONENTS, DIMENSIONS, OPENABLE, Definition, Dimension
 
 #: Digits after the point: a microsecond in hours has ten, nobody acts on more than the sixth.
@@ -27,8 +27,11 @@ _IN_RANGE = sql.SQL(
     "WHERE (%(from)s::timestamptz IS NULL OR at >= %(from)s) AND (%(until)s::timestamptz IS NULL OR at < %(until)s)"
     " AND (%(orders)s::text[] IS NULL OR {of_scope})"
 )
-_OF_ORDERS = sql.SQL("order_id = ANY(%(orders)s)")
-_OF_COUNTS = sql.SQL("(id, count_id) IN (SELECT * FROM unnest(%(counted)s::text[], %(count_ids)s::text[]))")
+#: By what a definition's `scope` names its cases.
+_OF_SCOPE = {
+    "order_id": sql.SQL("order_id = ANY(%(orders)s)"),
+    "count_id": sql.SQL("(id, count_id) IN (SELECT * FROM unnest(%(counted)s::text[], %(count_ids)s::text[]))"),
+}
 
 
 class Scope(NamedTuple):
@@ -140,7 +143,7 @@ def interpreted(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Cursor[
 
 def in_range(definition: Definition) -> sql.Composed:
     """The condition for cases of some days, and of a scope; with the values of `bounds`."""
-    return _IN_RANGE.format(of_scope=_OF_COUNTS if definition.cases == ACCURACY else _OF_ORDERS)
+    return _IN_RANGE.format(of_scope=_OF_SCOPE[definition.scope])
 
 
 def bounds(from_: date | None, to: date | None, scope: Scope | None = None) -> dict[str, Any]:

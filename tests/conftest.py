@@ -14,9 +14,10 @@ import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -27,15 +28,48 @@ from runtime.logging import hush_clients
 from runtime.postgres import drop_database, ensure_database
 from runtime.services import Services, find_services
 from runtime.settings import Settings, default_cache
+from tests.support import lanes
 
 # A law does not become wrong because the machine is busy.
 hypothesis_settings.register_profile("unhurried", deadline=None)
 hypothesis_settings.load_profile("unhurried")
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-durations", action="store_true", help="write tests/durations.csv from this run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """A shell's background job has Ctrl-C ignored, and so would all commands that a test interrupts."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(config, "workerinput"):
+        return
+    config.pluginmanager.register(lanes.Durations(), "durations")
+    if getattr(config.option, "numprocesses", None):
+        config.pluginmanager.register(_SharedServices(), "shared-services")
+
+
+class _SharedServices:
+    """In a run of several processes the first one, which runs no test, keeps the services for all."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._services: Services | None = None
+
+    @pytest.hookimpl
+    def pytest_configure_node(self, node: Any) -> None:
+        if self._services is None:
+            self._services = self._open.enter_context(opened_services())
+        node.workerinput["services"] = asdict(self._services)
+
+    def pytest_unconfigure(self) -> None:
+        self._open.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first: at the end of a run no process waits long for the other."""
+    lanes.sort(items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +81,9 @@ class LedgerEnv:
     env: dict[str, str]  # for child processes: the whole environment, with ORDER_LEDGER_* pointing here
 
 
-@pytest.fixture(scope="session")
-def services() -> Iterator[Services]:
-    """Kafka and PostgreSQL that answer."""
+@contextmanager
+def opened_services() -> Iterator[Services]:
+    """Kafka and PostgreSQL that answer, and are gone at the end."""
     # Not below pytest's own temporary folder: that one is closed to other accounts, and PostgreSQL of root is one.
     folder = Path(tempfile.mkdtemp(prefix="order-ledger-test-"))
     folder.chmod(0o711)
@@ -59,8 +93,7 @@ def services() -> Iterator[Services]:
     embedded = Embedded(settings.home, settings.cache, durable=False)
     embedded.stop_with_me()
     try:
-        found = find_services(settings, allow_testcontainers=True, start=embedded)
-        yield found
+        yield find_services(settings, allow_testcontainers=True, start=embedded)
     finally:
         from runtime.containers import stop_all
 
@@ -68,6 +101,17 @@ def services() -> Iterator[Services]:
         stop_all()
         embedded.destroy()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def services(request: pytest.FixtureRequest) -> Iterator[Services]:
+    """Kafka and PostgreSQL that answer: those of the whole run, also where it has several processes."""
+    shared = getattr(request.config, "workerinput", {}).get("services")
+    if shared is not None:
+        yield Services(**shared)
+        return
+    with opened_services() as found:
+        yield found
 
 
 @pytest.fixture

@@ -18,6 +18,28 @@ from runtime.services import Services
 from runtime.settings import default_cache
 from tests.conftest import LedgerEnv, open_world
 
+HERE = Path(__file__).parent
+
+#: What every run tries, one seed each: a unit sold twice, a process that dies or comes back, a command told again, an
+#: answer that is lost. All other faults, and more seeds, are tried by `make test-all` and `make faults`.
+IN_EVERY_RUN = (
+    "test_oversell.py::test_two_hundred_clients_never_get_the_hundred_and_first_unit",
+    "test_kill.py::test_a_worker_killed_between_any_two_effects_leaves_no_trace",
+    "test_zombie.py::test_a_worker_that_comes_back_from_the_dead_changes_nothing[ledger]",
+    "test_duplicates.py::test_every_command_again_up_to_five_times_changes_nothing",
+    "test_acknowledgements.py::test_late_and_lost_answers_change_nothing",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A fault of real services is a long test, unless it is tried in every run."""
+    for item in items:
+        real = not {"services", "fault_env", "three_nodes"}.isdisjoint(getattr(item, "fixturenames", ()))
+        if real and item.path.parent == HERE and not item.nodeid.endswith(IN_EVERY_RUN):
+            item.add_marker("long")
+
+
 #: `make faults` sets 3: then all faults are tried on three nodes.
 NODES = int(os.environ.get("ORDER_LEDGER_TEST_NODES", "1"))
 

@@ -3,7 +3,9 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test branches simulate faults soak routing recovery year check format pins clean
+# Two processes share Kafka and PostgreSQL; each file of tests stays in one of them, the longest begin (tests/durations.csv).
+LANES := -n 2 --dist loadfile --no-loadscope-reorder
+.PHONY: help setup demo test test-all branches simulate faults soak routing recovery year check format pins clean
 
 # Tools of the environment first; nothing of the caller's Python may leak into it.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -21,9 +23,17 @@ demo: setup ## see it run: services, orders, the story of one, KPIs (DATA=file F
 	@exec .venv/bin/order-ledger demo $(if $(DATA),--data "$(DATA)") $(if $(FROM),--from "$(FROM)") \
 		$(if $(TO),--to "$(TO)") $(if $(ORDERS),--orders "$(ORDERS)") $(if $(SEED),--seed "$(SEED)")
 
-test: setup ## run all tests, on a real Kafka and a real PostgreSQL (ARGS="-k name" passes on)
+test: setup ## run the tests, on a real Kafka and a real PostgreSQL (minutes; ARGS="-k name" passes on)
 	@.venv/bin/python -m runtime.embedded.jars
-	@exec .venv/bin/python -m pytest $(ARGS)
+	@exec .venv/bin/python -m pytest $(LANES) $(ARGS)
+
+test-all: setup ## every test, the simulation with RUNS=10000 seeds, every fault with SEEDS=20, the demo twice (hours)
+	@.venv/bin/python -m runtime.embedded.jars
+	@.venv/bin/python -m pytest $(LANES) -m "not branches" --ignore=tests/faults $(ARGS)
+	@.venv/bin/python -m tests.simulation --seed 1 --runs $(or $(RUNS),10000)
+	@$(MAKE) demo ORDERS=2000 SEED=1
+	@$(MAKE) demo ORDERS=2000 SEED=2
+	@$(MAKE) faults SEEDS=$(or $(SEEDS),20)
 
 branches: setup ## set-up and services as root and as a user, in closed and odd folders, without IPv4, … (half an hour; best as root)
 	@.venv/bin/python -m runtime.embedded.jars
@@ -35,7 +45,7 @@ simulate: setup ## seeds of the whole system in memory, with faults, until one b
 faults: setup ## every fault on three Kafka nodes, SEEDS=20 each from SEED=1 (hours; ARGS="-k zombie"; REPORT=file)
 	@.venv/bin/python -m runtime.embedded.jars
 	@ORDER_LEDGER_TEST_NODES=3 ORDER_LEDGER_TEST_SEEDS=$(or $(SEEDS),20) ORDER_LEDGER_TEST_SEED=$(or $(SEED),1) \
-		ORDER_LEDGER_TEST_REPORT="$(REPORT)" .venv/bin/python -m pytest tests/faults --timeout=7200 -s $(ARGS)
+		ORDER_LEDGER_TEST_REPORT="$(REPORT)" .venv/bin/python -m pytest tests/faults -m "not branches" --timeout=7200 -s $(ARGS)
 
 soak: setup ## load and random faults for MINUTES=30, judged every few minutes (SEED=1 REPORT=file.md)
 	@.venv/bin/python -m tests.faults.soak --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) \

@@ -100,7 +100,8 @@ def line(command: Command, draw: Random, files: list[str]) -> list[str]:
     words = list(command.path)
     for option, values in command.parameters:
         # `run` without a wrong name would run the workers.
-        if option is not None and command.path != ("run",) and draw.random() < 0.5:
+        # Nor does anybody wait a minute for what never comes.
+        if option is not None and option != "--timeout" and command.path != ("run",) and draw.random() < 0.5:
             continue
         if values is not None:
             value = draw.choice(files if values == ("FILE",) else values)
@@ -213,6 +214,7 @@ class _NoWorkers:
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nobody decides here, and nobody waits for it."""
     monkeypatch.setattr(scenarios, "STALL_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(demo, "WORKERS_START_SECONDS", 0.0)
     monkeypatch.setattr(demo, "Workers", _NoWorkers)
     kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield

@@ -20,6 +20,7 @@ from gateway.ndjson import Document, documents
 from gateway.settling import Gauge, wait_decided
 from processors.subjects import codec_for
 from processors.topics import ensure_topics
+from projections.answers.reader import Answer, FirstAnswer, read_answered, read_answers, read_first_answers
 from runtime.errors import Fault
 from runtime.kafka import producer
 from runtime.services import Services
@@ -296,8 +297,8 @@ def _outcomes(
         for row in chunk:
             answer = by_place.get((names[row.topic], row.partition, row.offset))
             if answer is not None:
-                outcome, what, detail, hint = answer
-                yield Outcome(row.line, row.id, "rejected" if outcome == "refused" else "accepted", what, detail, hint)
+                became = "rejected" if answer.outcome == "refused" else "accepted"
+                yield Outcome(row.line, row.id, became, answer.what, answer.detail, answer.hint)
                 continue
             before = first.get((row.channel, row.id))
             if before is None:
@@ -310,39 +311,27 @@ def _outcomes(
                     "see `order-ledger dead-letters list`",
                 )
             else:
-                told = f"its first answer was: {before[0]}" + (f" ({before[1]}: {before[2]})" if before[1] else "")
+                why = f" ({before.what}: {before.detail})" if before.what else ""
+                told = f"its first answer was: {before.outcome}{why}"
                 yield Outcome(row.line, row.id, "duplicate", "this command was answered before", told, "nothing to do")
 
 
 def _answers(
     connection: psycopg.Connection[Any], places: list[tuple[str, int, int]]
-) -> dict[tuple[str, int, int], tuple[str, str, str, str]]:
-    topics, partitions, offsets = [list(column) for column in zip(*places, strict=True)] if places else ([], [], [])
-    rows = connection.execute(
-        "SELECT a.topic, a.partition, a.intake_offset, outcome, coalesce(what, ''), coalesce(detail, ''), "
-        "coalesce(hint, '') FROM answers a JOIN unnest(%s::text[], %s::int[], %s::bigint[]) AS w (topic, partition, "
-        "intake_offset) USING (topic, partition, intake_offset)",
-        (topics, partitions, offsets),
-    ).fetchall()
+) -> dict[tuple[str, int, int], Answer]:
+    rows = read_answers(connection, places)
     connection.rollback()
-    return {row[:3]: row[3:] for row in rows}
+    return {(row.topic, row.partition, row.intake_offset): row for row in rows}
 
 
 def _first_answers(
     connection: psycopg.Connection[Any], ids: list[tuple[str, str]]
-) -> dict[tuple[str, str], tuple[str, str, str]]:
+) -> dict[tuple[str, str], FirstAnswer]:
     if not ids:
         return {}
-    channels, command_ids = zip(*ids, strict=True)
-    rows = connection.execute(
-        "SELECT DISTINCT ON (channel, command_id) channel, command_id, outcome, coalesce(what, ''), "
-        "coalesce(detail, '') "
-        "FROM answers JOIN unnest(%s::text[], %s::text[]) AS w (channel, command_id) USING (channel, command_id) "
-        "ORDER BY channel, command_id, recorded_at, topic, partition, intake_offset",
-        (list(channels), list(command_ids)),
-    ).fetchall()
+    rows = read_first_answers(connection, ids)
     connection.rollback()
-    return {(row[0], row[1]): row[2:] for row in rows}
+    return {(row.channel, row.command_id): row for row in rows}
 
 
 def _streams_answered(connection: psycopg.Connection[Any], commands: list[Parsed]) -> dict[tuple[str, str], str]:
@@ -350,15 +339,11 @@ def _streams_answered(connection: psycopg.Connection[Any], commands: list[Parsed
     if not commands:
         return {}
     try:
-        rows = connection.execute(
-            "SELECT channel, command_id, stream_id FROM answers JOIN unnest(%s::text[], %s::text[]) AS w (channel, "
-            "command_id) USING (channel, command_id)",
-            ([c.channel for c in commands], [c.id for c in commands]),
-        ).fetchall()
+        rows = read_answered(connection, [(one.channel, one.id) for one in commands])
     except psycopg.errors.UndefinedTable:  # no projector has run yet: nothing was answered
         rows = []
     connection.rollback()
-    return {(channel, command_id): stream_id for channel, command_id, stream_id in rows}
+    return {(row.channel, row.command_id): row.stream_id for row in rows}
 
 
 def _chunks(items: Iterator[Item], size: int) -> Iterator[list[Item]]:

@@ -18,17 +18,33 @@ from events.locations.commands import RegisterLocation
 from events.orders.commands import PlaceOrder
 from events.orders.facts import OrderPlaced
 from events.promises import UnreadablePromiseError, promise_end
-from events.times import day_after, weeks_before
+from events.times import day_after
 from events.values import UtcTime
 from gateway.connectors.decimal_marks import DecimalMark
 from gateway.json_reading import BadJsonError, read_json
 from gateway.sources import read_source
-from processors.reactions.lookups import PACE_WEEKS, read_kept, read_load, read_places, read_router
+from processors.reactions.lookups import (
+    read_kept,
+    read_load,
+    read_places,
+    read_router,
+    read_stock,
+    read_weekly,
+)
 from processors.reactions.sourcing import wanted_by
 from processors.routing.book import Router, default_router
 from processors.routing.channels import offered
 from processors.routing.model import Availability, Need, Place, Wanted, World
 from processors.routing.whatif import Past, Totals
+from projections.order_history.reader import read_placed
+from projections.order_status.reader import (
+    read_given_since,
+    read_held,
+    read_line_units,
+    read_parcels_between,
+    read_placed_between,
+    read_totals_between,
+)
 from runtime.errors import Fault
 
 _LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
@@ -128,28 +144,18 @@ def read_now(connection: psycopg.Connection[Any], order_id: str) -> Now | None:
 
     The moment is that of its placing, the stock and the rules are those of now.
     """
-    row = connection.execute(
-        "SELECT data, occurred_at, channel FROM order_history WHERE order_id = %s AND fact = 'OrderPlaced'", [order_id]
-    ).fetchone()
-    if row is None:
+    found = read_placed(connection, [order_id])
+    if not found:
         return None
-    data, at, channel = row
-    lines = connection.execute(
-        "SELECT line_id, sku, ordered - cancelled, ordered - cancelled - shipped FROM order_lines WHERE order_id = %s",
-        [order_id],
-    ).fetchall()
-    again = not any(left for *_, left in lines)
+    data, at, channel = found[0]
+    lines = read_line_units(connection, order_id)
+    again = not any(line.left for line in lines)
     needs = tuple(
         Need(line_id, sku, wanted if again else left)
-        for line_id, sku, wanted, left in sorted(lines)
+        for line_id, sku, wanted, left in lines
         if (wanted if again else left) > 0
     )
-    held = connection.execute(
-        "SELECT l.sku, p.location_id, sum(p.allocated)::bigint FROM order_line_locations AS p"
-        " JOIN order_lines AS l USING (order_id, line_id)"
-        " WHERE p.order_id = %s AND p.allocated > 0 GROUP BY l.sku, p.location_id",
-        [order_id],
-    ).fetchall()
+    held = read_held(connection, order_id)
     wanted = wanted_by(_placed(data), at, channel)._replace(needs=needs)
     skus = sorted({need.sku for need in needs})
     places, free, kept_back = read_free(connection, channel, skus)
@@ -158,9 +164,9 @@ def read_now(connection: psycopg.Connection[Any], order_id: str) -> Now | None:
         stock.setdefault(sku, {})[location_id] = stock.get(sku, {}).get(location_id, 0) + units
     load = read_load(connection, [at])
     waiting = dict(load.waiting)
-    for location_id in {row[1] for row in held}:
+    for location_id in {row.location_id for row in held}:
         waiting[location_id] = waiting.get(location_id, 1) - 1
-    world = World(stock, places, waiting, load.sent, _weekly(connection, at, skus))
+    world = World(stock, places, waiting, load.sent, read_weekly(connection, at.date(), skus))
     return Now(
         wanted,
         world,
@@ -179,36 +185,13 @@ def read_free(
 ) -> tuple[Mapping[str, Place], Availability, dict[str, dict[str, int]]]:
     """All locations, the units of these SKUs that a channel may have, and those that are there and kept from it."""
     places = read_places(connection)
-    there = _stock(connection, skus)
+    there = read_stock(connection, skus)
     free = offered(there, places, read_kept(connection, skus), channel, skus).stock
     kept_back = {
         sku: {place: kept for place, units in held.items() if (kept := units - free.get(sku, {}).get(place, 0))}
         for sku, held in there.items()
     }
     return places, free, {sku: kept for sku, kept in kept_back.items() if kept}
-
-
-def _stock(connection: psycopg.Connection[Any], skus: list[str] | None) -> dict[str, dict[str, int]]:
-    stock: dict[str, dict[str, int]] = {}
-    for sku, location_id, units in connection.execute(
-        "SELECT sku, location_id, available FROM inventory"
-        " WHERE available > 0 AND (%(skus)s::text[] IS NULL OR sku = ANY(%(skus)s))",
-        {"skus": skus},
-    ):
-        stock.setdefault(sku, {})[location_id] = units
-    return stock
-
-
-def _weekly(connection: psycopg.Connection[Any], at: datetime, skus: list[str] | None) -> dict[str, dict[str, float]]:
-    first, last = weeks_before(at.date(), PACE_WEEKS)
-    weekly: dict[str, dict[str, float]] = {}
-    for sku, location_id, units in connection.execute(
-        "SELECT sku, location_id, sum(shipped)::bigint FROM sku_weeks WHERE week >= %(first)s AND week < %(last)s"
-        " AND (%(skus)s::text[] IS NULL OR sku = ANY(%(skus)s)) GROUP BY sku, location_id",
-        {"first": first, "last": last, "skus": skus},
-    ):
-        weekly.setdefault(sku, {})[location_id] = units / PACE_WEEKS
-    return weekly
 
 
 class History(NamedTuple):
@@ -223,31 +206,21 @@ def read_history(connection: psycopg.Connection[Any], first: date, last: date, p
     """The orders placed on these days (UTC). Their pool of stock: what is available now, and what orders placed since
     then hold or were sent.
     """
-    period = {"first": _start(first), "last": _start(day_after(last))}
-    rows = connection.execute(
-        "SELECT h.data, h.occurred_at, h.channel FROM order_status AS s"
-        " JOIN order_history AS h ON h.order_id = s.order_id AND h.fact = 'OrderPlaced'"
-        " WHERE s.placed_at >= %(first)s AND s.placed_at < %(last)s ORDER BY s.placed_at, s.order_id",
-        period,
-    ).fetchall()
+    start, end = _start(first), _start(day_after(last))
+    rows = read_placed(connection, read_placed_between(connection, start, end))
     placed = [(_placed(data), at, channel) for data, at, channel in rows]
     orders = tuple(
         promised(wanted_by(order, at, channel), promise_days) for order, at, channel in placed if order.lines
     )
-    stock = _stock(connection, None)
-    for sku, location_id, units in connection.execute(
-        "SELECT l.sku, p.location_id, sum(p.allocated + p.shipped)::bigint FROM order_status AS s"
-        " JOIN order_line_locations AS p USING (order_id) JOIN order_lines AS l USING (order_id, line_id)"
-        " WHERE s.placed_at >= %(first)s GROUP BY l.sku, p.location_id",
-        period,
-    ):
+    stock = read_stock(connection, None)
+    for sku, location_id, units in read_given_since(connection, start):
         held = stock.setdefault(sku, {})
         held[location_id] = held.get(location_id, 0) + units
     places = read_places(connection)
     whole = frozenset(order.order_id for order, _, _ in placed if order.allocation == "all_or_nothing")
-    past = Past(orders, whole, stock, places, _weekly(connection, _start(first), None), read_kept(connection, None))
+    past = Past(orders, whole, stock, places, read_weekly(connection, first, None), read_kept(connection, None))
     simulated = tuple(name for name in sorted(places) if name.startswith("SIM-"))
-    return History(past, _actual(connection, period, places), simulated)
+    return History(past, _actual(connection, start, end, places), simulated)
 
 
 def promised(wanted: Wanted, days: int | None) -> Wanted:
@@ -261,25 +234,11 @@ def _start(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _actual(connection: psycopg.Connection[Any], period: Mapping[str, Any], places: Mapping[str, Place]) -> Totals:
+def _actual(connection: psycopg.Connection[Any], start: datetime, end: datetime, places: Mapping[str, Place]) -> Totals:
     """What became of the orders: parcels that left, and those that are planned by what is held."""
     totals = Totals()
-    row = connection.execute(
-        "SELECT count(*) FILTER (WHERE ordered > 0), coalesce(sum(ordered), 0)::bigint,"
-        " coalesce(sum(open + backordered), 0)::bigint"
-        " FROM order_status WHERE placed_at >= %(first)s AND placed_at < %(last)s",
-        period,
-    ).fetchone()
-    assert row is not None
-    totals.orders, totals.units, totals.units_without_location = row
-    parcels = connection.execute(
-        "SELECT s.order_id, x.location_id, x.late FROM order_status AS s JOIN ("
-        " SELECT order_id, location_id, on_time IS FALSE AS late FROM order_shipments"
-        " UNION ALL"
-        " SELECT DISTINCT order_id, location_id, false FROM order_line_locations WHERE allocated > 0"
-        ") AS x USING (order_id) WHERE s.placed_at >= %(first)s AND s.placed_at < %(last)s",
-        period,
-    ).fetchall()
+    totals.orders, totals.units, totals.units_without_location = read_totals_between(connection, start, end)
+    parcels = read_parcels_between(connection, start, end)
     of_order = Counter(order_id for order_id, _, _ in parcels)
     totals.parcels = len(parcels)
     totals.split_orders = sum(count > 1 for count in of_order.values())

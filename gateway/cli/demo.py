@@ -150,10 +150,11 @@ def _look(services: Services, done: dict[str, Any], *, seconds: float) -> dict[s
     from processors.verify.check import verify
     from projections.inventory.reader import read_inventory
     from projections.kpi.reader import kpis
+    from projections.order_history.reader import read_telling_order
 
     with connect(services, "demo", autocommit=True) as connection:
         scope = done.pop("scope")
-        order_id = _telling_order(connection, scope.orders)
+        order_id = read_telling_order(connection, scope.orders)
         out = _counts(connection, scope.orders)
         figures = kpis(connection, scope=scope)
         low = read_inventory(connection, low=True)
@@ -180,29 +181,6 @@ def _look(services: Services, done: dict[str, Any], *, seconds: float) -> dict[s
     }
 
 
-def _telling_order(connection: psycopg.Connection[Any], orders: Collection[str]) -> str | None:
-    """One of these orders that much has happened to, but not too much to read.
-
-    Its facts came in the order of their times: a story that goes back and forth is no first story.
-    """
-    row = connection.execute(
-        """
-        SELECT order_id FROM order_status AS o
-        WHERE shipped > 0 AND order_id = ANY(%s) AND NOT EXISTS (
-            SELECT FROM (SELECT occurred_at, lag(occurred_at) OVER (ORDER BY version) AS before
-                         FROM order_history AS h WHERE h.order_id = o.order_id) AS told
-            WHERE occurred_at < before)
-        ORDER BY (returned > 0)::int + (cancelled > 0)::int + (version BETWEEN 8 AND 40)::int
-               + (EXISTS (SELECT FROM order_history AS h
-                          WHERE h.order_id = o.order_id AND fact = 'LineBackordered'))::int
-                 DESC, version, order_id
-        LIMIT 1
-        """,
-        [list(orders)],
-    ).fetchone()
-    return row[0] if row else None
-
-
 def _story(connection: psycopg.Connection[Any], order_id: str) -> str:
     from gateway.story import as_text, tell
     from projections.kpi.order_cases import read_cases_of
@@ -213,29 +191,21 @@ def _story(connection: psycopg.Connection[Any], order_id: str) -> str:
 
 def _counts(connection: psycopg.Connection[Any], orders: Collection[str]) -> dict[str, Any]:
     """What became of these orders, how many others the place holds, and its stock, which is that of all of them."""
-    ours = list(orders)
-    by_status = connection.execute(
-        "SELECT status, count(*) FROM order_status WHERE order_id = ANY(%s) GROUP BY 1 ORDER BY 2 DESC, 1", [ours]
-    ).fetchall()
-    others = connection.execute("SELECT count(*) FROM order_status WHERE NOT order_id = ANY(%s)", [ours]).fetchone()
-    rows = connection.execute(
-        "SELECT count(*), count(DISTINCT sku), coalesce(sum(on_hand), 0), coalesce(sum(reserved), 0) FROM inventory"
-    ).fetchone()
-    refused = connection.execute(
-        "SELECT count(*) FROM answers WHERE outcome = 'refused' AND stream_id = ANY(%s)", [ours]
-    ).fetchone()
-    assert rows is not None
-    assert refused is not None
-    assert others is not None
+    from projections.answers.reader import count_refused
+    from projections.inventory.reader import read_stock_totals
+    from projections.order_status.reader import count_by_status, count_others
+
+    by_status = count_by_status(connection, orders)
+    stock = read_stock_totals(connection)
     return {
-        "orders": sum(count for _, count in by_status),
-        "orders_by_status": dict(by_status),
-        "other_orders": others[0],
-        "inventory_rows": rows[0],
-        "skus": rows[1],
-        "units_on_hand": int(rows[2]),
-        "units_reserved": int(rows[3]),
-        "refused_commands": refused[0],
+        "orders": sum(by_status.values()),
+        "orders_by_status": by_status,
+        "other_orders": count_others(connection, orders),
+        "inventory_rows": stock.places,
+        "skus": stock.skus,
+        "units_on_hand": stock.on_hand,
+        "units_reserved": stock.reserved,
+        "refused_commands": count_refused(connection, orders),
     }
 
 

@@ -15,9 +15,11 @@ from processors.reactions.asked import Asked
 from processors.reactions.positions import Move, Partition
 from processors.reactions.reader import FactDecoder, HoleError, PartitionReading, Position, Values
 from processors.reactions.sourcing import Lookups
-from processors.reactions.timers import LineDue, OrderDue, ReceiptDue, ReservationDue, due
+from processors.reactions.timers import due
 from processors.reactions.wiring import carts_to_look_up, moments_of, react, skus_to_look_up
 from processors.slow_paths import Miss, report
+from projections.inventory.reader import ReceiptDue, ReservationDue
+from projections.order_status.reader import LineDue, OrderDue
 from runtime import failpoints
 from runtime.errors import Fault
 from runtime.logging import log

@@ -16,11 +16,29 @@ from events.routing.rules import RulesError, read_rules
 from events.times import weeks_before
 from processors.reactions.positions import Database
 from processors.reactions.sourcing import Lookups
-from processors.reactions.timers import LineDue, OrderDue, ReceiptDue, ReservationDue
 from processors.routing.book import Router, default_router
 from processors.routing.channels import KeptBack
 from processors.routing.default import IN_FORCE
-from processors.routing.model import Place
+from processors.routing.model import Availability, Place
+from projections.inventory.reader import (
+    ReceiptDue,
+    ReservationDue,
+    read_available,
+    read_closed_channels,
+    read_held_units,
+    read_kept_units,
+    read_receipts_due,
+    read_reservations_due,
+)
+from projections.locations.reader import read_locations
+from projections.order_status.reader import (
+    LineDue,
+    OrderDue,
+    read_lines_due,
+    read_orders_due,
+    read_waiting_parcels,
+)
+from projections.routing.reader import read_dispatched, read_rules_rows, read_shipped
 from runtime.errors import Fault
 
 #: Locations and rules change a few times a day. Shorter asks for them again and again; longer keeps a new location
@@ -36,36 +54,6 @@ PACE_WEEKS = 4
 DUE_ROWS_MAX = 5_000
 
 
-_STOCK = """
-    SELECT sku, location_id, available, NULL::bigint
-    FROM inventory WHERE sku = ANY(%(skus)s) AND available > 0
-"""
-
-_STOCK_AND_PACE = """
-    SELECT i.sku, i.location_id, i.available, p.shipped
-    FROM inventory AS i
-    LEFT JOIN (
-        SELECT sku, location_id, sum(shipped)::bigint AS shipped
-        FROM sku_weeks WHERE sku = ANY(%(skus)s) AND week >= %(first)s AND week < %(last)s
-        GROUP BY sku, location_id
-    ) AS p USING (sku, location_id)
-    WHERE i.sku = ANY(%(skus)s) AND i.available > 0
-"""
-
-_KEPT = """
-    SELECT sku, location_id, channel, CASE WHEN NOT excluded THEN buffer END
-    FROM channel_rules WHERE buffer IS NOT NULL AND (%(skus)s::text[] IS NULL OR sku = ANY(%(skus)s))
-"""
-
-_LOAD = """
-    SELECT location_id, NULL::date, count(DISTINCT order_id)
-    FROM order_line_locations WHERE allocated > 0 GROUP BY location_id
-    UNION ALL
-    SELECT location_id, day, sum(dispatched)::bigint
-    FROM location_days WHERE day = ANY(%(days)s) GROUP BY location_id, day
-"""
-
-
 class Load(NamedTuple):
     """How busy locations are: parcels that are planned and have not left; parcels that left, by day."""
 
@@ -73,46 +61,57 @@ class Load(NamedTuple):
     sent: Mapping[tuple[str, date], int]
 
 
-def _stock_parameters(skus: Collection[str], moments: Collection[datetime]) -> dict[str, Any]:
-    if not moments:
-        return {"skus": list(skus)}
-    # The one in the middle: a clock that lies about one order leads the others of a batch nowhere.
-    first, last = weeks_before(sorted(moments)[len(moments) // 2].date(), PACE_WEEKS)
-    return {"skus": list(skus), "first": first, "last": last}
-
-
 def read_load(connection: psycopg.Connection[Any], moments: Collection[datetime]) -> Load:
     """What waits at each location, and what left there on the days of these moments."""
     # These days and not all between them: one clock that lies would have the whole history read.
-    days = {"days": list({moment.date() for moment in moments})}
-    waiting: dict[str, int] = {}
-    sent: dict[tuple[str, date], int] = {}
-    for location_id, day, parcels in connection.execute(_LOAD, days).fetchall():
-        if day is None:
-            waiting[location_id] = parcels
-        else:
-            sent[location_id, day] = parcels
-    return Load(waiting, sent)
+    sent = read_dispatched(connection, {moment.date() for moment in moments})
+    return Load(dict(read_waiting_parcels(connection)), {(row.location_id, row.day): row.parcels for row in sent})
+
+
+def read_stock(connection: psycopg.Connection[Any], skus: Collection[str] | None) -> dict[str, dict[str, int]]:
+    """Available units of these SKUs (None: of all), by location, where there are any."""
+    stock: dict[str, dict[str, int]] = {}
+    for sku, location_id, units in read_available(connection, skus):
+        stock.setdefault(sku, {})[location_id] = units
+    return stock
+
+
+def read_weekly(
+    connection: psycopg.Connection[Any], day: date, skus: Collection[str] | None
+) -> dict[str, dict[str, float]]:
+    """Units of these SKUs (None: of all) that left each location in a week, on average, before the week of this day."""
+    weekly: dict[str, dict[str, float]] = {}
+    for sku, location_id, units in read_shipped(connection, skus, *weeks_before(day, PACE_WEEKS)):
+        weekly.setdefault(sku, {})[location_id] = units / PACE_WEEKS
+    return weekly
 
 
 def read_kept(connection: psycopg.Connection[Any], skus: Collection[str] | None) -> KeptBack:
     """What is kept back from channels by rules of SKUs (None: all SKUs), where there is any rule."""
     kept: dict[str, dict[str, dict[str, int | None]]] = {}
-    wanted = None if skus is None else list(skus)
-    for sku, location_id, channel, units in connection.execute(_KEPT, {"skus": wanted}):
+    for sku, location_id, channel, units in read_kept_units(connection, skus):
         kept.setdefault(sku, {}).setdefault(location_id, {})[channel] = units
     return kept
 
 
 def read_places(connection: psycopg.Connection[Any]) -> dict[str, Place]:
     """The locations, as they were last registered."""
-    rows = connection.execute(
-        "SELECT o.location_id, o.latitude, o.longitude, o.cost_minor_per_parcel, o.kind, o.country, o.daily_capacity,"
-        " array(SELECT l.channel FROM location_channels AS l"
-        "       WHERE l.location_id = o.location_id AND l.excluded ORDER BY l.channel)"
-        " FROM locations AS o"
-    ).fetchall()
-    return {row[0]: Place(*row)._replace(excluded_channels=tuple(row[-1])) for row in rows}
+    closed: dict[str, list[str]] = {}
+    for location_id, channel in read_closed_channels(connection):
+        closed.setdefault(location_id, []).append(channel)
+    return {
+        row["location_id"]: Place(
+            row["location_id"],
+            row["latitude"],
+            row["longitude"],
+            row["cost_minor_per_parcel"],
+            row["kind"],
+            row["country"],
+            row["daily_capacity"],
+            tuple(closed.get(row["location_id"], ())),
+        )
+        for row in read_locations(connection)
+    }
 
 
 def read_router(connection: psycopg.Connection[Any], known: Router) -> Router:
@@ -120,10 +119,10 @@ def read_router(connection: psycopg.Connection[Any], known: Router) -> Router:
 
     Raises Fault for a text that this build cannot read: written by a newer one.
     """
-    row = connection.execute("SELECT number, text FROM routing_rules WHERE rules_id = %s", [IN_FORCE]).fetchone()
-    if row is None:
+    rows = read_rules_rows(connection, IN_FORCE)
+    if not rows:
         return default_router()
-    number, text = row
+    number, text = rows[0]["number"], rows[0]["text"]
     if known.number == number:
         return known
     try:
@@ -151,47 +150,26 @@ class ProjectionLookups:
         if not skus:
             return Lookups({}, self._places, router=self._router)
         self._refresh()
-        pace = self._router.needs_pace and bool(moments)
         with_load = any(place.daily_capacity is not None for place in self._places.values()) and bool(moments)
 
-        def ask(connection: psycopg.Connection[Any]) -> tuple[list[Any], KeptBack, Load]:
-            stock = connection.execute(_STOCK_AND_PACE if pace else _STOCK, _stock_parameters(skus, moments))
-            rows = stock.fetchall()
+        # The one in the middle: a clock that lies about one order leads the others of a batch nowhere.
+        day = sorted(moments)[len(moments) // 2].date() if moments else None
+
+        def ask(connection: psycopg.Connection[Any]) -> Lookups:
+            stock = read_stock(connection, skus)
             load = read_load(connection, moments) if with_load else Load({}, {})
-            return rows, read_kept(connection, skus), load
+            return Lookups(
+                stock,
+                self._places,
+                read_kept(connection, skus),
+                _held_by(connection, carts) if carts else {},
+                self._router,
+                load.waiting,
+                load.sent,
+                read_weekly(connection, day, stock) if day is not None and self._router.needs_pace else {},
+            )
 
-        rows, kept, load = self._database.run(ask)
-        available: dict[str, dict[str, int]] = {}
-        weekly: dict[str, dict[str, float]] = {}
-        for sku, location_id, units, shipped in rows:
-            available.setdefault(sku, {})[location_id] = units
-            if shipped:
-                weekly.setdefault(sku, {})[location_id] = shipped / PACE_WEEKS
-        return Lookups(
-            available,
-            self._places,
-            kept,
-            self._held_by(carts) if carts else {},
-            self._router,
-            load.waiting,
-            load.sent,
-            weekly,
-        )
-
-    def _held_by(self, carts: Collection[str]) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
-        """Units by cart, SKU and location. What has lapsed since is refused by the stock stream."""
-
-        def ask(connection: psycopg.Connection[Any]) -> list[Any]:
-            return connection.execute(
-                "SELECT order_id, sku, location_id, sum(quantity)::bigint FROM expiring_reservations"
-                " WHERE order_id = ANY(%s) AND quantity > 0 GROUP BY order_id, sku, location_id",
-                [list(carts)],
-            ).fetchall()
-
-        held: dict[str, dict[str, dict[str, int]]] = {}
-        for cart_id, sku, location_id, units in self._database.run(ask):
-            held.setdefault(cart_id, {}).setdefault(sku, {})[location_id] = units
-        return held
+        return self._database.run(ask)
 
     def _refresh(self) -> None:
         if self._clock() < self._places_until:
@@ -206,37 +184,26 @@ class ProjectionLookups:
     def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue], list[LineDue]]:
         """Holds, orders, expected goods and lines whose time has come by `now`, longest overdue first."""
 
-        def ask(connection: psycopg.Connection[Any]) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
-            made = "SELECT to_regclass('expected_receipts') IS NOT NULL AND to_regclass('order_status') IS NOT NULL"
-            if connection.execute(made).fetchone() != (True,):
+        def ask(
+            connection: psycopg.Connection[Any],
+        ) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue], list[LineDue]]:
+            try:
+                with connection.transaction():
+                    return (
+                        read_reservations_due(connection, now, DUE_ROWS_MAX),
+                        read_orders_due(connection, now, DUE_ROWS_MAX),
+                        read_receipts_due(connection, now, DUE_ROWS_MAX),
+                        read_lines_due(connection, now, DUE_ROWS_MAX),
+                    )
+            except psycopg.errors.UndefinedTable:
                 return [], [], [], []  # the projector has not started yet: nothing can be due
-            reservations = connection.execute(
-                "SELECT sku, order_id, line_id, attempt, location_id, quantity, expires_at FROM expiring_reservations"
-                " WHERE quantity > 0 AND expires_at <= %s ORDER BY expires_at LIMIT %s",
-                [now, DUE_ROWS_MAX],
-            ).fetchall()
-            orders = connection.execute(
-                "SELECT order_id, release_at FROM order_status"
-                " WHERE NOT released AND release_at <= %s AND open > 0 ORDER BY release_at LIMIT %s",
-                [now, DUE_ROWS_MAX],
-            ).fetchall()
-            receipts = connection.execute(
-                "SELECT sku, expected_at FROM expected_receipts"
-                " WHERE quantity > 0 AND NOT overdue AND expected_at <= %s ORDER BY expected_at LIMIT %s",
-                [now, DUE_ROWS_MAX],
-            ).fetchall()
-            lines = connection.execute(
-                "SELECT o.order_id, o.version, min(l.cancel_after) FROM order_lines AS l"
-                " JOIN order_status AS o USING (order_id)"
-                " WHERE l.cancel_after <= %s AND l.open + l.backordered > 0 GROUP BY o.order_id ORDER BY 3 LIMIT %s",
-                [now, DUE_ROWS_MAX],
-            ).fetchall()
-            return reservations, orders, receipts, lines
 
-        reservations, orders, receipts, lines = self._database.run(ask)
-        return (
-            [ReservationDue(*row) for row in reservations],
-            [OrderDue(*row) for row in orders],
-            [ReceiptDue(*row) for row in receipts],
-            [LineDue(*row) for row in lines],
-        )
+        return self._database.run(ask)
+
+
+def _held_by(connection: psycopg.Connection[Any], carts: Collection[str]) -> Mapping[str, Availability]:
+    """Units by cart, SKU and location. What has lapsed since is refused by the stock stream."""
+    held: dict[str, dict[str, dict[str, int]]] = {}
+    for cart_id, sku, location_id, units in read_held_units(connection, carts):
+        held.setdefault(cart_id, {}).setdefault(sku, {})[location_id] = units
+    return held

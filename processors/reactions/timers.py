@@ -5,47 +5,14 @@ due([ReservationDue(expires_at=12:00, ...)], [], [], [], now=12:01) -> [ExpireRe
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
 
 from events.orders.commands import CancelOverdueLines, ReleaseOrder
 from events.stock.commands import CheckExpected, ExpireReservation
 from processors.reactions.asked import Asked, named
+from projections.inventory.reader import ReceiptDue, ReservationDue
+from projections.order_status.reader import LineDue, OrderDue
 
 ACTOR = "timers"
-
-
-class ReservationDue(NamedTuple):
-    """A row of table expiring_reservations that still holds `quantity` units."""
-
-    sku: str
-    order_id: str
-    line_id: str
-    attempt: int
-    location_id: str
-    quantity: int
-    expires_at: datetime
-
-
-class OrderDue(NamedTuple):
-    """A row of table order_status that waits for its `release_at`."""
-
-    order_id: str
-    release_at: datetime
-
-
-class ReceiptDue(NamedTuple):
-    """A SKU of which goods were expected at a time, in a row of table expected_receipts that is not overdue yet."""
-
-    sku: str
-    expected_at: datetime
-
-
-class LineDue(NamedTuple):
-    """An order of which a line has units that nothing is held for, and a `cancel_after`, at this version of it."""
-
-    order_id: str
-    version: int
-    cancel_after: datetime
 
 
 def due(

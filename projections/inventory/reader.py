@@ -6,7 +6,9 @@ channel may be shown: available less the buffer, never below zero.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import psycopg
 
@@ -18,6 +20,60 @@ _COLUMNS = (
     " THEN 0 ELSE sellable END AS sellable,"
     " safety_stock, reorder_point, buffer, low_since"
 )
+
+
+class Units(NamedTuple):
+    """Units of a SKU at a location."""
+
+    sku: str
+    location_id: str
+    units: int
+
+
+class KeptUnits(NamedTuple):
+    """Units that a rule keeps back from a channel (`*`: every channel without a rule of its own); None: all."""
+
+    sku: str
+    location_id: str
+    channel: str
+    units: int | None
+
+
+class HeldUnits(NamedTuple):
+    """Units that a reservation with an end holds for an order or a cart."""
+
+    order_id: str
+    sku: str
+    location_id: str
+    units: int
+
+
+class ReservationDue(NamedTuple):
+    """A reservation whose time is over while it still holds `quantity` units."""
+
+    sku: str
+    order_id: str
+    line_id: str
+    attempt: int
+    location_id: str
+    quantity: int
+    expires_at: datetime
+
+
+class ReceiptDue(NamedTuple):
+    """A SKU of which goods were expected by now; nobody has marked them overdue yet."""
+
+    sku: str
+    expected_at: datetime
+
+
+class StockTotals(NamedTuple):
+    """All stock: how many places (SKU and location), how many SKUs, and their units."""
+
+    places: int
+    skus: int
+    on_hand: int
+    reserved: int
 
 
 def read_inventory(
@@ -62,3 +118,74 @@ def read_expected(
         {"sku": sku, "location": location_id, "limit": limit},
         ("expected_at",),
     )
+
+
+def read_available(connection: psycopg.Connection[Any], skus: Collection[str] | None) -> list[Units]:
+    """Available units of these SKUs (None: of all), where there are any."""
+    rows = connection.execute(
+        "SELECT sku, location_id, available FROM inventory"
+        " WHERE available > 0 AND (%(skus)s::text[] IS NULL OR sku = ANY(%(skus)s))",
+        {"skus": _listed(skus)},
+    ).fetchall()
+    return [Units(*row) for row in rows]
+
+
+def read_kept_units(connection: psycopg.Connection[Any], skus: Collection[str] | None) -> list[KeptUnits]:
+    """What rules of these SKUs (None: of all) keep back from channels."""
+    rows = connection.execute(
+        "SELECT sku, location_id, channel, CASE WHEN NOT excluded THEN buffer END FROM channel_rules"
+        " WHERE buffer IS NOT NULL AND (%(skus)s::text[] IS NULL OR sku = ANY(%(skus)s))",
+        {"skus": _listed(skus)},
+    ).fetchall()
+    return [KeptUnits(*row) for row in rows]
+
+
+def read_closed_channels(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
+    """(location_id, channel) of each channel that a location does not serve (`*`: none at all), in this order."""
+    return connection.execute(
+        "SELECT location_id, channel FROM location_channels WHERE excluded ORDER BY location_id, channel"
+    ).fetchall()
+
+
+def read_held_units(connection: psycopg.Connection[Any], orders: Collection[str]) -> list[HeldUnits]:
+    """What reservations with an end hold for these orders or carts."""
+    rows = connection.execute(
+        "SELECT order_id, sku, location_id, sum(quantity)::bigint FROM expiring_reservations"
+        " WHERE order_id = ANY(%s) AND quantity > 0 GROUP BY order_id, sku, location_id",
+        [list(orders)],
+    ).fetchall()
+    return [HeldUnits(*row) for row in rows]
+
+
+def read_reservations_due(connection: psycopg.Connection[Any], now: datetime, limit: int) -> list[ReservationDue]:
+    """Reservations that end by `now` and still hold something, longest overdue first."""
+    rows = connection.execute(
+        "SELECT sku, order_id, line_id, attempt, location_id, quantity, expires_at FROM expiring_reservations"
+        " WHERE quantity > 0 AND expires_at <= %s ORDER BY expires_at LIMIT %s",
+        [now, limit],
+    ).fetchall()
+    return [ReservationDue(*row) for row in rows]
+
+
+def read_receipts_due(connection: psycopg.Connection[Any], now: datetime, limit: int) -> list[ReceiptDue]:
+    """Goods that were expected by `now` and are not marked overdue, longest overdue first."""
+    rows = connection.execute(
+        "SELECT sku, expected_at FROM expected_receipts"
+        " WHERE quantity > 0 AND NOT overdue AND expected_at <= %s ORDER BY expected_at LIMIT %s",
+        [now, limit],
+    ).fetchall()
+    return [ReceiptDue(*row) for row in rows]
+
+
+def read_stock_totals(connection: psycopg.Connection[Any]) -> StockTotals:
+    """All stock, summed."""
+    row = connection.execute(
+        "SELECT count(*), count(DISTINCT sku), coalesce(sum(on_hand), 0)::bigint,"
+        " coalesce(sum(reserved), 0)::bigint FROM inventory"
+    ).fetchone()
+    assert row is not None
+    return StockTotals(*row)
+
+
+def _listed(skus: Collection[str] | None) -> list[str] | None:
+    return None if skus is None else list(skus)

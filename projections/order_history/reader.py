@@ -5,12 +5,22 @@ read_history(connection, "order-1")[0]["fact"]  →  "OrderPlaced"
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.rows import dict_row
 
 from events.times import rfc3339
+
+
+class Placed(NamedTuple):
+    """The OrderPlaced of an order: what it says, when (by the channel's clock), and the channel that sent it."""
+
+    data: dict[str, Any]
+    occurred_at: datetime
+    channel: str
 
 
 def read_history(connection: psycopg.Connection[Any], order_id: str) -> list[dict[str, Any]]:
@@ -29,3 +39,36 @@ def read_history(connection: psycopg.Connection[Any], order_id: str) -> list[dic
         row["occurred_at"] = rfc3339(row["occurred_at"])
         row["recorded_at"] = rfc3339(row["recorded_at"])
     return rows
+
+
+def read_placed(connection: psycopg.Connection[Any], orders: Sequence[str]) -> list[Placed]:
+    """How these orders were placed, in the order in which they are named; unknown ones are left out."""
+    rows = connection.execute(
+        "SELECT data, occurred_at, channel FROM unnest(%s::text[]) WITH ORDINALITY AS w (order_id, place)"
+        " JOIN order_history USING (order_id) WHERE fact = 'OrderPlaced' ORDER BY place",
+        [list(orders)],
+    ).fetchall()
+    return [Placed(*row) for row in rows]
+
+
+def read_telling_order(connection: psycopg.Connection[Any], orders: Collection[str]) -> str | None:
+    """One of these orders that much has happened to, but not too much to read; None where none was shipped.
+
+    Its facts came in the order of their times: a story that goes back and forth is no first story.
+    """
+    row = connection.execute(
+        """
+        SELECT order_id FROM order_status AS o
+        WHERE shipped > 0 AND order_id = ANY(%s) AND NOT EXISTS (
+            SELECT FROM (SELECT occurred_at, lag(occurred_at) OVER (ORDER BY version) AS before
+                         FROM order_history AS h WHERE h.order_id = o.order_id) AS told
+            WHERE occurred_at < before)
+        ORDER BY (returned > 0)::int + (cancelled > 0)::int + (version BETWEEN 8 AND 40)::int
+               + (EXISTS (SELECT FROM order_history AS h
+                          WHERE h.order_id = o.order_id AND fact = 'LineBackordered'))::int
+                 DESC, version, order_id
+        LIMIT 1
+        """,
+        [list(orders)],
+    ).fetchone()
+    return row[0] if row else None

@@ -1,12 +1,13 @@
-"""One order as it is now, read in one statement, hence of one moment.
+"""Orders as they are now. One order is read in one statement, hence of one moment.
 
 read_order(connection, "order-1")["status"]  →  "partially_shipped"
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.rows import dict_row
@@ -76,6 +77,54 @@ FROM order_status AS o
 """
 
 
+class OrderDue(NamedTuple):
+    """An order whose `release_at` has come: units of it are open, and nobody has looked for locations yet."""
+
+    order_id: str
+    release_at: datetime
+
+
+class LineDue(NamedTuple):
+    """An order, at this version, with a line past its `cancel_after` that has units which nothing is held for."""
+
+    order_id: str
+    version: int
+    cancel_after: datetime
+
+
+class LineUnits(NamedTuple):
+    """Units of a line that the customer is to get, and those of them that have not left."""
+
+    line_id: str
+    sku: str
+    wanted: int
+    left: int
+
+
+class UnitsAt(NamedTuple):
+    """Units of a SKU that orders hold at a location, or that left there for them."""
+
+    sku: str
+    location_id: str
+    units: int
+
+
+class OrderTotals(NamedTuple):
+    """How many orders have any units, how many units, and how many of these have no location."""
+
+    orders: int
+    units: int
+    without_location: int
+
+
+class OrderParcel(NamedTuple):
+    """A parcel of an order that left a location or is planned there; `late` only where it came after its promise."""
+
+    order_id: str
+    location_id: str
+    late: bool
+
+
 def read_order(connection: psycopg.Connection[Any], order_id: str) -> dict[str, Any] | None:
     """The order as `order --json` prints it, or null where there is no such order.
 
@@ -112,3 +161,116 @@ def _readable(order: dict[str, Any]) -> dict[str, Any]:
 def _in_words(row: dict[str, Any], times: tuple[str, ...]) -> None:
     for name in times:
         row[name] = rfc3339(row[name])
+
+
+def read_orders_due(connection: psycopg.Connection[Any], now: datetime, limit: int) -> list[OrderDue]:
+    """Orders to be released by `now`, longest overdue first."""
+    rows = connection.execute(
+        "SELECT order_id, release_at FROM order_status"
+        " WHERE NOT released AND release_at <= %s AND open > 0 ORDER BY release_at LIMIT %s",
+        [now, limit],
+    ).fetchall()
+    return [OrderDue(*row) for row in rows]
+
+
+def read_lines_due(connection: psycopg.Connection[Any], now: datetime, limit: int) -> list[LineDue]:
+    """Orders with lines to be cancelled by `now`, longest overdue first."""
+    rows = connection.execute(
+        "SELECT o.order_id, o.version, min(l.cancel_after) FROM order_lines AS l"
+        " JOIN order_status AS o USING (order_id)"
+        " WHERE l.cancel_after <= %s AND l.open + l.backordered > 0 GROUP BY o.order_id ORDER BY 3 LIMIT %s",
+        [now, limit],
+    ).fetchall()
+    return [LineDue(*row) for row in rows]
+
+
+def read_waiting_parcels(connection: psycopg.Connection[Any]) -> list[tuple[str, int]]:
+    """(location_id, parcels): orders of which units are held at a location and have not left, one parcel each."""
+    return connection.execute(
+        "SELECT location_id, count(DISTINCT order_id) FROM order_line_locations WHERE allocated > 0"
+        " GROUP BY location_id"
+    ).fetchall()
+
+
+def read_line_units(connection: psycopg.Connection[Any], order_id: str) -> list[LineUnits]:
+    """The lines of an order by their id, as text."""
+    rows = connection.execute(
+        "SELECT line_id, sku, ordered - cancelled, ordered - cancelled - shipped FROM order_lines"
+        " WHERE order_id = %s ORDER BY line_id",
+        [order_id],
+    ).fetchall()
+    return [LineUnits(*row) for row in rows]
+
+
+def read_held(connection: psycopg.Connection[Any], order_id: str) -> list[UnitsAt]:
+    """What the order holds."""
+    rows = connection.execute(
+        "SELECT l.sku, p.location_id, sum(p.allocated)::bigint FROM order_line_locations AS p"
+        " JOIN order_lines AS l USING (order_id, line_id)"
+        " WHERE p.order_id = %s AND p.allocated > 0 GROUP BY l.sku, p.location_id",
+        [order_id],
+    ).fetchall()
+    return [UnitsAt(*row) for row in rows]
+
+
+def read_placed_between(connection: psycopg.Connection[Any], first: datetime, last: datetime) -> list[str]:
+    """Orders placed from `first` to before `last`, by that time and their id."""
+    rows = connection.execute(
+        "SELECT order_id FROM order_status WHERE placed_at >= %s AND placed_at < %s ORDER BY placed_at, order_id",
+        [first, last],
+    ).fetchall()
+    return [order_id for (order_id,) in rows]
+
+
+def read_given_since(connection: psycopg.Connection[Any], first: datetime) -> list[UnitsAt]:
+    """What orders placed from `first` on hold, and what left for them."""
+    rows = connection.execute(
+        "SELECT l.sku, p.location_id, sum(p.allocated + p.shipped)::bigint FROM order_status AS s"
+        " JOIN order_line_locations AS p USING (order_id) JOIN order_lines AS l USING (order_id, line_id)"
+        " WHERE s.placed_at >= %s GROUP BY l.sku, p.location_id",
+        [first],
+    ).fetchall()
+    return [UnitsAt(*row) for row in rows]
+
+
+def read_totals_between(connection: psycopg.Connection[Any], first: datetime, last: datetime) -> OrderTotals:
+    """Of the orders placed from `first` to before `last`."""
+    row = connection.execute(
+        "SELECT count(*) FILTER (WHERE ordered > 0), coalesce(sum(ordered), 0)::bigint,"
+        " coalesce(sum(open + backordered), 0)::bigint"
+        " FROM order_status WHERE placed_at >= %s AND placed_at < %s",
+        [first, last],
+    ).fetchone()
+    assert row is not None
+    return OrderTotals(*row)
+
+
+def read_parcels_between(connection: psycopg.Connection[Any], first: datetime, last: datetime) -> list[OrderParcel]:
+    """Parcels of the orders placed from `first` to before `last`: that left, and that are planned by what is held."""
+    rows = connection.execute(
+        "SELECT s.order_id, x.location_id, x.late FROM order_status AS s JOIN ("
+        " SELECT order_id, location_id, on_time IS FALSE AS late FROM order_shipments"
+        " UNION ALL"
+        " SELECT DISTINCT order_id, location_id, false FROM order_line_locations WHERE allocated > 0"
+        ") AS x USING (order_id) WHERE s.placed_at >= %s AND s.placed_at < %s",
+        [first, last],
+    ).fetchall()
+    return [OrderParcel(*row) for row in rows]
+
+
+def count_by_status(connection: psycopg.Connection[Any], orders: Collection[str]) -> dict[str, int]:
+    """How many of these orders have each status, the most frequent first."""
+    rows = connection.execute(
+        "SELECT status, count(*) FROM order_status WHERE order_id = ANY(%s) GROUP BY 1 ORDER BY 2 DESC, 1",
+        [list(orders)],
+    ).fetchall()
+    return dict(rows)
+
+
+def count_others(connection: psycopg.Connection[Any], orders: Collection[str]) -> int:
+    """How many orders there are beside these."""
+    row = connection.execute(
+        "SELECT count(*) FROM order_status WHERE NOT order_id = ANY(%s)", [list(orders)]
+    ).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -27,10 +27,12 @@ from processors.reactions.rejections import correct
 from processors.reactions.release import release
 from processors.reactions.sender import encode
 from processors.reactions.sourcing import Lookups, source_again, source_placed
-from processors.reactions.timers import LineDue, OrderDue, ReceiptDue, ReservationDue, due
+from processors.reactions.timers import due
 from processors.reactions.wiring import ALONE, GROUPED, REACTED_TO, react, skus_to_look_up
 from processors.routing.book import Router
 from processors.routing.model import Place
+from projections.inventory.reader import ReceiptDue, ReservationDue
+from projections.order_status.reader import LineDue, OrderDue
 from schemas.codec import Codec
 
 AT = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)

@@ -23,9 +23,10 @@ from processors.reactions.patience import Patience, StoppedWaitingError
 from processors.reactions.positions import Database, Move, Partition, Positions
 from processors.reactions.reader import FactDecoder, HoleError, PartitionReading, Position
 from processors.reactions.sourcing import Lookups
-from processors.reactions.timers import LineDue, OrderDue, ReceiptDue, ReservationDue
 from processors.routing.model import Place
 from processors.slow_paths import Miss
+from projections.inventory.reader import ReceiptDue, ReservationDue
+from projections.order_status.reader import LineDue, OrderDue
 from runtime.errors import Fault
 from schemas.codec import Codec
 from tests.processors.test_reactions import placed

@@ -21,7 +21,6 @@ from processors.reactions.positions import Move
 from processors.reactions.reader import FactDecoder, Position
 from processors.reactions.sender import encode
 from processors.reactions.sourcing import Lookups
-from processors.reactions.timers import LineDue, OrderDue, ReceiptDue, ReservationDue
 from processors.routing.book import Router, default_router
 from processors.routing.default import IN_FORCE
 from processors.routing.model import Place as Location
@@ -29,6 +28,8 @@ from processors.slow_paths import Miss
 from processors.verify.orders import Orders
 from processors.verify.routing import Routing
 from processors.verify.stock import Stocks
+from projections.inventory.reader import ReceiptDue, ReservationDue
+from projections.order_status.reader import LineDue, OrderDue
 from runtime.kafka import murmur2_partition
 from tests.simulation.choices import Dice
 from tests.simulation.failure import Crash

@@ -322,8 +322,11 @@ def _api(crew: Crew) -> Check:
     return Check("api", "ok", f"The API listens on {', '.join(one.address for one in crew.running)}")
 
 
+_PROJECTED = "SELECT topic, partition, next_offset, topic_id FROM follower_positions WHERE follower = 'projector'"
+
+
 def _projector(services: Services, _settings: Settings) -> Iterator[Check]:
-    rows = _rows(services, "SELECT topic, partition, next_offset, topic_id FROM projector_offsets")
+    rows = _rows(services, _PROJECTED)
     if not rows:
         yield Check("projector", "warn", "Nothing was projected yet", "", "`order-ledger run --only projector`")
         return

@@ -81,20 +81,21 @@ class Gauge:
 
     def projected(self) -> Offsets:
         """(full ledger topic, partition) → next offset to project."""
-        return self._positions("SELECT topic, partition, next_offset FROM projector_offsets")
+        return self._positions("projector")
 
     def reacted(self) -> Offsets:
         """(full ledger topic, partition) → next offset to react to."""
-        return self._positions("SELECT topic, partition, min(next_offset) FROM reaction_offsets GROUP BY 1, 2")
+        return self._positions("reactions")
 
-    def _positions(self, query: str) -> Offsets:
+    def _positions(self, follower: str) -> Offsets:
+        query = "SELECT topic, partition, next_offset FROM follower_positions WHERE follower = %s"
         try:
-            rows = self._connection.execute(query).fetchall()
+            rows = self._connection.execute(query, [follower]).fetchall()
         except psycopg.errors.UndefinedTable:  # its owner has not started yet: nothing is done
             self._connection.rollback()
             return {}
         self._connection.rollback()
-        return {(topic if topic in self._ledger else self._services.topic(topic), p): at for topic, p, at in rows}
+        return {(self._services.topic(topic), partition): at for topic, partition, at in rows}
 
     def ends(self) -> Offsets:
         """(full topic, partition) → offset after the last record, of intake and ledger topics."""

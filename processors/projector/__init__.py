@@ -8,11 +8,9 @@ span                                  the same on a span of the log, into a sche
 from processors.projector.projector import Projector, Taken
 from processors.projector.span import end_offsets_of, fold_span
 from processors.projector.worker import run_projector
-from processors.projector.write import Overtaken, Position, Store, drop_tables, ensure_tables
+from processors.projector.write import Store, drop_tables, ensure_tables
 
 __all__ = [
-    "Overtaken",
-    "Position",
     "Projector",
     "Store",
     "Taken",

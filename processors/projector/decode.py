@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from events.catalogue import FACTS, REFUSAL_SCHEMA
+from processors.following.batches import Garbage
 from processors.slow_paths import Miss
 from projections.model import frame_schema, polars_type
 from schemas.codec import FRAME, Codec, UndecodableError
@@ -42,14 +43,6 @@ _TIME_MIN, _TIME_MAX = (
 #: So few rows with a bad one among them are decoded one by one. Smaller: more attempts that fail; larger: more slow
 #: rows.
 _ONE_BY_ONE_ROWS = 64
-
-
-class Garbage(NamedTuple):
-    """A row that is no fact: its number, and why (`reason` is a stable word)."""
-
-    row: int
-    reason: str
-    detail: str
 
 
 class Decoded(NamedTuple):

@@ -4,7 +4,7 @@ and end.
     ends = end_offsets_of(services)
     fold_span(services, "rebuild_7", ends)        # tables of schema rebuild_7 as of these offsets
 
-It keeps its place in that schema's own `projector_offsets`: when it is cut off, calling it again goes on.
+It keeps its place in that schema's own `follower_positions`: when it is cut off, calling it again goes on.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import psycopg
 from confluent_kafka import TopicPartition
 
 from events.catalogue import LEDGER_TOPICS
+from processors.following.consuming import BATCH_RECORDS_MAX, IDLE_SECONDS, read
+from processors.following.patience import Patience, StoppedWaitingError
+from processors.following.positions import Partition, Position
 from processors.projector.projector import Projector
-from processors.projector.worker import BATCH_RECORDS_MAX, IDLE_SECONDS, Stopped, patiently, read
-from processors.projector.write import Partition, Position, Store, ensure_tables
+from processors.projector.write import Store, ensure_tables
 from processors.slow_paths import report
 from processors.subjects import codec_for
 from projections.catalogue import PROJECTIONS
@@ -51,9 +53,10 @@ def fold_span(
 
     Comes out with each partition's next offset: lower than its end where the last decision is cut by it. Facts that do
     not decode are counted in the schema's `skipped_facts`; dead letters are the live projector's business. Raises
-    Stopped when `stop` is set before the end.
+    StoppedWaitingError when `stop` is set before the end.
     """
     stop = stop or threading.Event()
+    patience = Patience(_NAME, stop)
     store = Store(lambda: connect(services, _NAME), schema)
     client = consumer(services, _NAME, auto_offset_reset="error")
     try:
@@ -67,9 +70,9 @@ def fold_span(
         client.assign([TopicPartition(services.topic(topic), number, at) for (topic, number), at in reached.items()])
         while any(reached[one] < offset for one, offset in end.items()):
             if stop.is_set():
-                raise Stopped
+                raise StoppedWaitingError
             records = []
-            for message in read(client, BATCH_RECORDS_MAX, IDLE_SECONDS):
+            for message in read(client, _NAME, BATCH_RECORDS_MAX, IDLE_SECONDS):
                 topic, number, offset = message.topic(), message.partition(), message.offset()
                 assert topic is not None, "a consumed record has a place"
                 assert number is not None, "a consumed record has a place"
@@ -84,7 +87,7 @@ def fold_span(
                 taken = projector.take(records)
             except psycopg.OperationalError:
                 store.close()
-                patiently(lambda: store.positions({}), stop, store.close)
+                patience.until_done("postgres", lambda: store.positions({}), psycopg.OperationalError, store.close)
                 taken = projector.take(())
             report(_NAME, taken.misses)
             next_offsets.update(taken.next_offsets)

@@ -1,6 +1,6 @@
 """Rows and offsets into PostgreSQL, together or not at all.
 
-    UPDATE projector_offsets … WHERE next_offset = what I read from        the fence: a rival that was faster made it
+    UPDATE follower_positions … WHERE next_offset = what I read from        the fence: a rival that was faster made it
     differ INSERT … ON CONFLICT DO UPDATE                                          each table, a row per key
     COMMIT
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import polars as pl
 import psycopg
@@ -20,7 +19,9 @@ from psycopg import sql
 from psycopg.errors import InvalidTableDefinition, UndefinedColumn
 
 from processors import slow_paths
-from processors.projector.accept import ChainState, Skip
+from processors.following import positions
+from processors.following.columns import Skip
+from processors.following.positions import Connection, Move, Partition, Position, Positions
 from processors.slow_paths import Miss
 from projections.model import Projection, Table
 from projections.tables import ddl, unnest, upsert
@@ -34,31 +35,12 @@ COPY_ROWS_MIN = 5_000
 
 READER = "projector"
 
+#: Where builds before `follower_positions` kept how far the tables are.
+_OLD_POSITIONS = "projector_offsets"
+
 #: Any number that nobody else uses as an advisory lock in this database: two processes that start together make tables
 #: in turn.
 _TABLES_LOCK = 0x0DE2_1ED6
-
-Partition = tuple[str, int]
-Connection = psycopg.Connection[tuple[Any, ...]]
-
-
-class Position(NamedTuple):
-    """How far a partition has been folded: the next offset, and the chain up to it."""
-
-    next_offset: int
-    chain: ChainState
-
-
-class Move(NamedTuple):
-    """A partition's step from the offset it was read at to a new position."""
-
-    partition: Partition
-    expected: int
-    position: Position
-
-
-class Overtaken(Exception):
-    """Another process moved a partition on since it was read. Nothing was written; positions must be read again."""
 
 
 def ensure_tables(connection: Connection, projections: Collection[Projection], schema: str = "public") -> None:
@@ -74,6 +56,7 @@ def ensure_tables(connection: Connection, projections: Collection[Projection], s
         try:
             for text in (own, *(ddl(projection) for projection in projections)):
                 connection.execute(text.encode())
+            positions.ensure_table(connection)
             slow_paths.ensure_table(connection)
         except (UndefinedColumn, InvalidTableDefinition) as error:
             raise _of_another_build(str(error).splitlines()[0]) from error
@@ -81,6 +64,9 @@ def ensure_tables(connection: Connection, projections: Collection[Projection], s
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s", [schema]
         ).fetchall()
         there = {(table, column) for table, column in rows}
+        if (_OLD_POSITIONS, "next_offset") in there:
+            # The tables are filled, and nobody would know how far: folded again, every sum in them would double.
+            raise _of_another_build(f"table {_OLD_POSITIONS} says how far they are")
         for projection in projections:
             for table in projection.tables:
                 lacking = [one.name for one in table.columns if (table.name, one.name) not in there]
@@ -91,13 +77,15 @@ def ensure_tables(connection: Connection, projections: Collection[Projection], s
 def drop_tables(connection: Connection, projections: Collection[Projection], schema: str = "public") -> None:
     """Drop all tables of the projector, what depends on them, and how far it was: it then folds the log anew."""
     names = [
-        "projector_offsets",
+        _OLD_POSITIONS,
         "skipped_facts",
         "slow_paths",
         *(table.name for one in projections for table in one.tables),
     ]
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TABLES_LOCK])
+        connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
+        Positions(READER).drop(connection)
         for name in names:
             connection.execute(sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(sql.Identifier(schema, name)))
 
@@ -117,6 +105,7 @@ class Store:
         self._connect = connect
         self._schema = schema
         self._connection: Connection | None = None
+        self._positions = Positions(READER)
 
     def close(self) -> None:
         """Let the connection go; the next use opens another."""
@@ -132,42 +121,19 @@ class Store:
         Raises Fault where a topic is another one than that which was read before.
         """
         connection = self._open()
-        found: dict[Partition, Position] = {}
         with connection.transaction():
-            for (topic, partition), topic_id in sorted(topic_ids.items()):
-                first = (start or {}).get((topic, partition), Position(0, ChainState()))
-                connection.execute(
-                    "INSERT INTO projector_offsets VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                    [topic, partition, first.next_offset, *first.chain, topic_id],
-                )
-                row = connection.execute(
-                    "SELECT next_offset, last_decision, epoch, intake_offset, topic_id FROM projector_offsets"
-                    " WHERE topic = %s AND partition = %s",
-                    [topic, partition],
-                ).fetchone()
-                assert row is not None, "the row was inserted just now"
-                if row[4] != topic_id:
-                    raise Fault(
-                        f"The topic {topic} was made anew",
-                        f"partition {partition} was read up to offset {row[0]} of topic id {row[4]};"
-                        f" now it is {topic_id}",
-                        "bring the old topic back, or begin with an empty database and another topic prefix",
-                    )
-                found[topic, partition] = Position(row[0], ChainState(*row[1:4]))
-        return found
+            return self._positions.place(connection, topic_ids, start)
 
-    def agrees(self, offsets: Mapping[Partition, int]) -> bool:
-        """Whether the table knows all these partitions at just these offsets."""
+    def stored(self, partitions: Collection[Partition]) -> dict[Partition, Position]:
+        """What the table says now of these partitions; nothing of one that has no row any more."""
         connection = self._open()
         with connection.transaction():
-            rows = connection.execute("SELECT topic, partition, next_offset FROM projector_offsets").fetchall()
-        found = {(topic, partition): next_offset for topic, partition, next_offset in rows}
-        return all(found.get(partition) == offset for partition, offset in offsets.items())
+            return self._positions.stored(connection, partitions)
 
     def write(
         self,
         rows: Sequence[tuple[Table, pl.DataFrame]],
-        moves: Sequence[Move],
+        moves: Mapping[Partition, Move],
         skipped: Mapping[Partition, Mapping[str, Skip]],
         misses: Mapping[Miss, int],
     ) -> None:
@@ -178,7 +144,7 @@ class Store:
         try:
             with connection.transaction():
                 failpoints.reach("projector.before_offsets")
-                self._move(connection, moves)
+                self._positions.move_all(connection, moves)
                 for table, frame in rows:
                     failpoints.reach("projector.before_rows")
                     _take_in(connection, table, frame)
@@ -195,21 +161,6 @@ class Store:
         except psycopg.errors.IdleInTransactionSessionTimeout as error:
             raise psycopg.OperationalError(f"we stood still in a transaction: {error}") from error
         failpoints.reach("projector.after_commit")
-
-    def _move(self, connection: Connection, moves: Sequence[Move]) -> None:
-        columns = zip(
-            *((*m.partition, m.expected, m.position.next_offset, *m.position.chain) for m in sorted(moves)), strict=True
-        )
-        moved = connection.execute(
-            "UPDATE projector_offsets AS t SET next_offset = n.next_offset, last_decision = n.last_decision,"
-            " epoch = n.epoch, intake_offset = n.intake_offset FROM unnest(%s::text[], %s::integer[], %s::bigint[],"
-            " %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])"
-            " AS n(topic, partition, expected, next_offset, last_decision, epoch, intake_offset)"
-            " WHERE t.topic = n.topic AND t.partition = n.partition AND t.next_offset = n.expected",
-            [list(column) for column in columns],
-        ).rowcount
-        if moved != len(moves):
-            raise Overtaken(f"{len(moves) - moved} of {len(moves)} partitions were moved on by another process")
 
     def _open(self) -> Connection:
         if self._connection is not None and self._connection.broken:

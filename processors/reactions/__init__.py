@@ -5,7 +5,7 @@ everybody's.
 
     OrderPlaced ──sourcing──► ReserveStock, AwaitStock ──ledger──► StockReserved ──allocation──► RecordAllocation
 
-`wiring.py` says which fact has which reaction. `reader.py` is the reader's rule and the cheap way to it, `engine.py`
-makes commands of a batch, `positions.py` and `lookups.py` talk to PostgreSQL, `sender.py` to Kafka, `app.py` is the
-Faust app and `transport.py` where it is told to read from our positions, `run.py` the process.
+`wiring.py` says which fact has which reaction. `engine.py` makes commands of a batch of facts that
+`processors.following` hands it, `lookups.py` talks to PostgreSQL, `sender.py` to Kafka, `app.py` is the Faust app and
+`transport.py` where it is told to read from our positions, `run.py` the process.
 """

@@ -14,7 +14,7 @@ import psycopg
 
 from events.routing.rules import RulesError, read_rules
 from events.times import weeks_before
-from processors.reactions.positions import Database
+from processors.following.database import Database
 from processors.reactions.sourcing import Lookups
 from processors.routing.book import Router, default_router
 from processors.routing.channels import KeptBack

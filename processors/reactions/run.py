@@ -13,21 +13,27 @@ import signal
 import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+import psycopg
 from aiokafka.errors import IllegalStateError
 from confluent_kafka import KafkaException
 from faust.types import TP
 
 from events.catalogue import LEDGER_TOPICS
+from processors import slow_paths
+from processors.following.database import Database, StoredPositions
+from processors.following.facts import FactDecoder
+from processors.following.follower import Fetched
+from processors.following.patience import Patience, StoppedWaitingError
+from processors.following.positions import Partition, Positions, ensure_table
 from processors.reactions.app import GROUP, reactions_app
-from processors.reactions.engine import Engine, Fetched
+from processors.reactions.engine import NAME, Engine
 from processors.reactions.lookups import ProjectionLookups
-from processors.reactions.patience import Patience, StoppedWaitingError
-from processors.reactions.positions import Database, Partition, Positions
-from processors.reactions.reader import FactDecoder
 from processors.reactions.sender import Sender
 from processors.reactions.transport import ReactionsApp
+from processors.reactions.wiring import REACTED_TO
 from processors.subjects import codec_for
 from runtime.errors import Fault
 from runtime.instance import Instance, hold_instance
@@ -74,15 +80,22 @@ def run_reactions(settings: Settings, services: Services) -> int:
 
 async def _serve(settings: Settings, services: Services, instance: Instance) -> int:
     topics = [services.topic(name) for name in LEDGER_TOPICS]
-    patience = Patience()
-    database = Database(services, "reactions", patience)
+    patience = Patience(NAME)
+    database = Database(services, NAME, patience)
     try:
-        ids = await asyncio.to_thread(topic_ids, services, topics)
+        await asyncio.to_thread(topic_ids, services, topics)
     except KafkaException as error:
         raise Fault("the ledger's topics cannot be read", str(error), "`order-ledger up` makes them") from error
-    positions = Positions(database, ids)
+    rows = Positions(NAME, services.topic_prefix)
+    positions = StoredPositions(database, rows, partial(topic_ids, services))
     codec = codec_for(services.schema_registry, services.topic_prefix)
-    engine = Engine(FactDecoder(codec), positions, ProjectionLookups(database), Sender(services, codec))
+    engine = Engine(
+        FactDecoder(codec, REACTED_TO),
+        positions,
+        ProjectionLookups(database),
+        Sender(services, codec),
+        lambda misses: database.run(lambda connection: slow_paths.add(connection, NAME, misses)),
+    )
     worker = Worker(engine, services.topic(LEDGER_TOPICS[0]), lambda: instance.ready(services.topic_prefix))
     app = reactions_app(services, worker.handle, worker.tick, instance.name)
     worker.app = app
@@ -93,7 +106,7 @@ async def _serve(settings: Settings, services: Services, instance: Instance) -> 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.ended.set)
-    await asyncio.to_thread(positions.create_table)
+    await asyncio.to_thread(database.run, _make_tables)
     worker.beat()
     standing = patience.standing
     standing.placed = True  # Faust's client joins by itself: who has no partitions may wait for some
@@ -120,6 +133,11 @@ async def _serve(settings: Settings, services: Services, instance: Instance) -> 
         return 1
     log.info("reactions_stop", commands_sent=engine.commands_sent)
     return 0
+
+
+def _make_tables(connection: psycopg.Connection[Any]) -> None:
+    ensure_table(connection)
+    slow_paths.ensure_table(connection)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -99,9 +99,9 @@ def _use(connection: psycopg.Connection[Any], schema: str) -> None:
 
 
 def _stored_offsets(connection: psycopg.Connection[Any], services: Services) -> dict[Partition, Mapping[str, Any]]:
-    """Rows of `projector_offsets` by topic (without prefix) and partition."""
+    """How far the projector says that it is, by topic (without prefix) and partition."""
     try:
-        cursor = connection.execute("SELECT * FROM projector_offsets")
+        cursor = connection.execute("SELECT * FROM follower_positions WHERE follower = 'projector'")
     except psycopg.errors.UndefinedTable as error:
         raise Fault(
             "There are no tables to verify",
@@ -151,7 +151,7 @@ def _offsets_difference(
         }
         for column, expected in ours.items():
             if row[column] != expected:
-                return Difference("projector_offsets", partition, column, expected, row[column])
+                return Difference("follower_positions", partition, column, expected, row[column])
     return None
 
 

@@ -45,6 +45,7 @@ WORKERS = ("ledger", "reactions", "projector")
 
 #: What is restored: the whole database, or so much of it. A table of the projector without its offsets cannot be told
 #: from a right one by a worker: `verify` finds it, and that is not tried here.
+_POSITIONS = "follower_positions"
 SCOPES = ("database", "projector", "reactions", "ledger", "ledger_positions", "ledger_streams", "ledger_answers")
 
 
@@ -294,16 +295,22 @@ class Backup:
             return
         tables = self._all_tables()
         snapshot = ["ledger_positions", "ledger_streams", "ledger_answers"]
-        other = {"reaction_offsets", "forwarded_commands", "slow_paths", *snapshot}
+        other = {_POSITIONS, "forwarded_commands", "slow_paths", *snapshot}
         chosen = {
             "projector": [table for table in tables if table not in other],
-            "reactions": ["reaction_offsets"],
+            "reactions": [],
             "ledger": snapshot,
         }.get(scope, [scope])
         connection = self._ground.shop.connection
         with connection.transaction():
             if scope == "projector":  # as its own transactions begin: so neither is the victim of the other
-                connection.execute("LOCK TABLE projector_offsets IN ACCESS EXCLUSIVE MODE")
+                connection.execute("LOCK TABLE follower_positions IN ACCESS EXCLUSIVE MODE")
+            if scope in {"projector", "reactions"}:  # its own positions go with what it wrote
+                connection.execute("DELETE FROM follower_positions WHERE follower = %s", [scope])
+                connection.execute(
+                    "INSERT INTO follower_positions SELECT * FROM backup.follower_positions WHERE follower = %s",
+                    [scope],
+                )
             for table in chosen:
                 columns = self._plain_columns(table)
                 connection.execute(_named("TRUNCATE public.{}", table))

@@ -250,8 +250,8 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(topics: Cli) -> None:
             "CREATE TABLE forwarded_commands (channel text, topic text, count bigint, last_at timestamptz);"
             "INSERT INTO forwarded_commands VALUES ('till', 'intake.orders', 4, now())"
         )
-        connection.execute("UPDATE projector_offsets SET next_offset = 7 WHERE topic = 'ledger.stock'")
-        connection.execute("UPDATE projector_offsets SET topic_id = 'another' WHERE topic = 'ledger.orders'")
+        connection.execute("UPDATE follower_positions SET next_offset = 7 WHERE topic = 'ledger.stock'")
+        connection.execute("UPDATE follower_positions SET topic_id = 'another' WHERE topic = 'ledger.orders'")
     document = topics.json("doctor", status=1)
     found = verdicts(document)
     assert found["dead-letters"] == found["skipped"] == found["forwarded"] == {"warn"}

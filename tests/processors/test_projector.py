@@ -12,8 +12,9 @@ import psycopg
 import pytest
 
 from events.catalogue import DEAD_LETTERS
+from processors.following import consuming
+from processors.following.positions import ChainState, Overtaken, Position, Positions
 from processors.projector import (
-    Overtaken,
     Projector,
     Store,
     drop_tables,
@@ -21,10 +22,8 @@ from processors.projector import (
     ensure_tables,
     fold_span,
     run_projector,
-    worker,
 )
-from processors.projector.accept import ChainState
-from processors.projector.write import COPY_ROWS_MIN, Position
+from processors.projector.write import COPY_ROWS_MIN
 from processors.topics import ensure_topics
 from projections.catalogue import PROJECTIONS
 from projections.model import Projection
@@ -89,7 +88,7 @@ def running(env, **options):
 
 def wait_for(services, log):
     last = log.records[-1].position + 1
-    query = "SELECT 1 FROM projector_offsets WHERE topic = %s AND partition = %s AND next_offset = %s"
+    query = "SELECT 1 FROM follower_positions WHERE topic = %s AND partition = %s AND next_offset = %s"
 
     def there():
         try:
@@ -137,7 +136,7 @@ def test_facts_come_to_the_tables_and_a_restart_goes_on_where_it_was(ledger):
         wait_for(services, third)
     # Stopped inside a decision: the fourth record is the first fact of two.
     assert asked(
-        services, "SELECT next_offset FROM projector_offsets WHERE topic = 'ledger.orders' AND partition = 0"
+        services, "SELECT next_offset FROM follower_positions WHERE topic = 'ledger.orders' AND partition = 0"
     ) == [(4,)]
     send(services, first.records[4:])
     with running(ledger):
@@ -184,7 +183,7 @@ def test_a_fold_that_raises_stops_the_worker_and_nothing_is_stored(ledger):
     bad = Projection("order_history", (ORDER_HISTORY,), broken)
     with pytest.raises(ZeroDivisionError), running(ledger, projections=[bad]) as thread:
         thread.join(30)
-    assert asked(ledger.services, "SELECT max(next_offset) FROM projector_offsets") == [(0,)]
+    assert asked(ledger.services, "SELECT max(next_offset) FROM follower_positions") == [(0,)]
 
 
 def test_connections_that_are_cut_again_and_again_lose_nothing_and_double_nothing(ledger):
@@ -204,10 +203,10 @@ def test_connections_that_are_cut_again_and_again_lose_nothing_and_double_nothin
 
 
 def test_what_a_backlog_left_on_the_connection_is_let_go(ledger, monkeypatch):
-    monkeypatch.setattr(worker, "BACKLOG_RECORDS", 10)
-    monkeypatch.setattr(worker, "LOOK_BACK_SECONDS", 0.1)
+    monkeypatch.setattr(consuming, "BACKLOG_RECORDS", 10)
+    monkeypatch.setattr(consuming, "LOOK_BACK_SECONDS", 0.1)
     let_go = []
-    monkeypatch.setattr(worker, "empty_caches", lambda: let_go.append(True))
+    monkeypatch.setattr(consuming, "empty_caches", lambda: let_go.append(True))
     few, many = orders_log(0), orders_log(1, orders=40)
     send(ledger.services, few.records)
     with running(ledger):
@@ -225,7 +224,7 @@ def test_what_a_backlog_left_on_the_connection_is_let_go(ledger, monkeypatch):
 
 
 def test_caches_are_emptied_when_nothing_comes_any_more(ledger, monkeypatch):
-    monkeypatch.setattr(worker, "LOOK_BACK_SECONDS", 0.1)
+    monkeypatch.setattr(consuming, "LOOK_BACK_SECONDS", 0.1)
     emptied = []
     monkeypatch.setattr(memory, "empty_caches", lambda **_: emptied.append(True))
     log = orders_log(0)
@@ -253,10 +252,11 @@ def test_a_process_that_is_killed_while_it_writes_is_followed_by_one_that_goes_o
     send(services, log.records)
     program = (
         "import threading\n"
+        "from processors.following import consuming\n"
         "from processors.projector import worker\n"
         "from runtime.services import find_services\n"
         "from runtime.settings import Settings\n"
-        "worker.BATCH_RECORDS_MAX = 300\n"
+        "consuming.BATCH_RECORDS_MAX = 300\n"
         "settings = Settings()\n"
         "worker.run_projector(settings, find_services(settings), threading.Event())\n"
     )
@@ -264,7 +264,7 @@ def test_a_process_that_is_killed_while_it_writes_is_followed_by_one_that_goes_o
 
     def begun():
         try:
-            return asked(services, "SELECT 1 FROM projector_offsets WHERE next_offset > 0")
+            return asked(services, "SELECT 1 FROM follower_positions WHERE next_offset > 0")
         except psycopg.errors.UndefinedTable:
             return False
 
@@ -317,6 +317,26 @@ def test_records_of_a_partition_that_was_given_away_are_passed_over(store):
     one.place(TOPIC_ID)
     one.forget(TOPIC_ID.keys())
     assert one.take(orders_log().records).facts == 0
+
+
+def test_tables_that_an_older_build_filled_are_refused_and_not_filled_twice(store, ledger_env):
+    asked_for = "CREATE TABLE projector_offsets (topic text, partition integer, next_offset bigint)"
+    with connect(ledger_env.services, "test") as connection:
+        connection.execute(asked_for)
+        with pytest.raises(Fault, match="another build"):
+            ensure_tables(connection, ALL)
+        drop_tables(connection, ALL)
+        ensure_tables(connection, ALL)
+
+
+def test_tables_are_dropped_with_the_projectors_position_and_no_other(store, ledger_env):
+    projector(store).place(TOPIC_ID)
+    with connect(ledger_env.services, "test") as connection:
+        Positions("reactions").place(connection, TOPIC_ID)
+        drop_tables(connection, ALL)
+    assert asked(ledger_env.services, "SELECT follower, topic FROM follower_positions") == [
+        ("reactions", "ledger.orders")
+    ]
 
 
 def test_a_topic_that_was_made_anew_is_refused(store):

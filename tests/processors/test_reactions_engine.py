@@ -15,14 +15,18 @@ import pytest
 from events.catalogue import FACTS
 from events.chain import digest
 from events.stock.facts import StockOffered, StockReceived
-from processors.reactions import engine as engine_module
+from processors.following import follower as follower_module
+from processors.following.database import Database, StoredPositions
+from processors.following.facts import FactDecoder
+from processors.following.follower import Fetched
+from processors.following.patience import Patience, StoppedWaitingError
+from processors.following.positions import ChainState, Move, Partition, Position, Positions, ensure_table
+from processors.following.reading import HoleError, Reading
 from processors.reactions.app import faust_credentials
 from processors.reactions.asked import Asked
-from processors.reactions.engine import Engine, Fetched
-from processors.reactions.patience import Patience, StoppedWaitingError
-from processors.reactions.positions import Database, Move, Partition, Positions
-from processors.reactions.reader import FactDecoder, HoleError, PartitionReading, Position
+from processors.reactions.engine import Engine
 from processors.reactions.sourcing import Lookups
+from processors.reactions.wiring import REACTED_TO
 from processors.routing.model import Place
 from processors.slow_paths import Miss
 from projections.inventory.reader import ReceiptDue, ReservationDue
@@ -33,7 +37,7 @@ from tests.processors.test_reactions import placed
 
 AT = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)
 CODEC = Codec()
-DECODER = FactDecoder(CODEC)
+DECODER = FactDecoder(CODEC, REACTED_TO)
 STOCK = ("ledger.stock", 3)
 
 
@@ -108,8 +112,8 @@ class World:
         self.positions |= {p: move.after for p, move in moves.items() if p not in overtaken}
         return overtaken
 
-    def count(self, misses: Mapping[Miss, int]) -> None:
-        self.counted.update(misses)
+    def stored(self, partitions: Collection[Partition]) -> dict[Partition, Position]:
+        return {partition: self.positions[partition] for partition in partitions if partition in self.positions}
 
     def read(self, skus: Collection[str], carts: Collection[str], moments: Collection[datetime]) -> Lookups:
         return self.lookups
@@ -124,7 +128,7 @@ class World:
         self.sent += batch
 
     def engine(self) -> Engine:
-        engine = Engine(DECODER, self, self, self)
+        engine = Engine(DECODER, self, self, self, self.counted.update)
         engine.assign([STOCK])
         return engine
 
@@ -138,7 +142,7 @@ def test_commands_are_sent_before_the_position_is_saved() -> None:
     log.decide(offered("o1"))
     assert world.engine().handle([log.fetched()]) == {}
     assert world.steps == ["send 1", "save"]
-    assert world.positions[STOCK] == Position(1, log.last, 0, 0)
+    assert world.positions[STOCK] == Position(1, ChainState(log.last, 0, 0))
 
 
 def test_a_plan_that_is_not_proved_to_be_the_best_is_followed_and_counted() -> None:
@@ -215,7 +219,7 @@ def test_records_that_were_read_before_are_passed_over_and_missing_ones_are_read
 
 
 def test_a_hole_that_stays_stops_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "READ_AGAIN_MAX", 3)
+    monkeypatch.setattr(follower_module, "READ_AGAIN_MAX", 3)
     log, world = Log(), World()
     for number in range(3):
         log.decide(offered(f"o{number}"))
@@ -248,7 +252,7 @@ def test_records_of_a_partition_that_was_taken_away_are_dropped() -> None:
     engine.assign(())
     assert engine.handle([log.fetched()]) == {}
     assert world.sent == []
-    assert engine.reload(STOCK) is None
+    assert engine.next_offsets == {}
 
 
 def test_a_timer_sends_a_command_once_until_it_is_time_to_repeat_it() -> None:
@@ -281,11 +285,11 @@ def test_of_a_fact_that_nobody_reacts_to_only_its_place_in_the_chain_is_kept() -
 
 def test_a_hole_names_what_is_missing() -> None:
     with pytest.raises(HoleError, match="expected offset 5, found 7"):
-        PartitionReading(Position(5), DECODER).read(7, [(7, b"")])
+        Reading(Position(5), DECODER.read).read(7, [(7, b"")])
 
 
 def test_a_service_that_is_away_is_waited_for_and_a_stop_ends_the_wait() -> None:
-    patience = Patience()
+    patience = Patience("test")
     failures = [psycopg.OperationalError("gone"), psycopg.OperationalError("still gone")]
     seen: list[str | None] = []
 
@@ -306,24 +310,26 @@ def test_a_service_that_is_away_is_waited_for_and_a_stop_ends_the_wait() -> None
 
 
 def test_positions_move_on_only_from_where_they_stand(ledger_env: Any) -> None:
-    database = Database(ledger_env.services, "test", Patience())
-    positions = Positions(database, {"ledger.stock": "id-1"})
-    positions.create_table()
-    positions.create_table()
+    database = Database(ledger_env.services, "test", Patience("test"))
+    rows = Positions("reactions")
+    positions = StoredPositions(database, rows, lambda topics: dict.fromkeys(topics, "id-1"))
+    database.run(ensure_table)
+    database.run(ensure_table)
     other = ("ledger.stock", 4)
     assert positions.load([STOCK, other]) == {STOCK: Position(), other: Position()}
-    after = Position(7, -123, 0, 6)
+    after = Position(7, ChainState(-123, 0, 6))
     assert positions.save({STOCK: Move(0, after), other: Move(3, after)}) == {other}
-    assert positions.save({STOCK: Move(0, after)}) == set(), "our own commit, whose answer was lost"
-    assert positions.save({STOCK: Move(0, Position(9, 5, 0, 8))}) == {STOCK}
+    assert positions.save({STOCK: Move(0, Position(9, ChainState(5, 0, 8)))}) == {STOCK}
+    others = StoredPositions(database, Positions("another"), lambda topics: dict.fromkeys(topics, "id-1"))
+    assert others.stored([STOCK]) == {}, "each follower has rows of its own"
     assert positions.load([STOCK, other]) == {STOCK: after, other: Position()}
-    with pytest.raises(Fault, match="not the one"):
-        Positions(database, {"ledger.stock": "id-2"}).load([STOCK])
+    with pytest.raises(Fault, match="made anew"):
+        StoredPositions(database, rows, lambda topics: dict.fromkeys(topics, "id-2")).load([STOCK])
     database.close()
 
 
 def test_a_lost_connection_to_postgres_is_made_again(ledger_env: Any) -> None:
-    database = Database(ledger_env.services, "test", Patience())
+    database = Database(ledger_env.services, "test", Patience("test"))
     mine = database.run(lambda connection: connection.execute("SELECT pg_backend_pid()").fetchone())
     assert mine is not None
     with psycopg.connect(ledger_env.services.postgres) as killer:

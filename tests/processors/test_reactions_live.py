@@ -224,8 +224,8 @@ def settled(services: Any, timeout_seconds: float = PATIENCE_SECONDS) -> None:
     rows: dict[tuple[str, int], int] = {}
     while time.monotonic() < deadline:
         with connect(services, "test") as connection:
-            query = "SELECT topic, partition, next_offset FROM reaction_offsets"
-            rows = {(topic, number): offset for topic, number, offset in connection.execute(query)}
+            query = "SELECT topic, partition, next_offset FROM follower_positions WHERE follower = 'reactions'"
+            rows = {(services.topic(topic), number): offset for topic, number, offset in connection.execute(query)}
         if all(rows.get(place) == end for place, end in ends.items()):
             return
         time.sleep(0.05)

@@ -250,7 +250,7 @@ def test_every_table_of_the_projector_is_what_the_log_says(ledger: Services) -> 
         (f"UPDATE order_history SET actor = 'me' WHERE {first} AND version = 1", "order_history", "actor"),
         ("DELETE FROM order_lines WHERE line_id = '2'", "order_lines", "*"),
         ("UPDATE order_status SET open = open + 1 WHERE order_id = 'ledger.orders-0-0'", "order_status", "open"),
-        ("UPDATE projector_offsets SET intake_offset = 1 WHERE partition = 0", "projector_offsets", "intake_offset"),
+        ("UPDATE follower_positions SET intake_offset = 1 WHERE partition = 0", "follower_positions", "intake_offset"),
     ]:
         assert change(ledger, statement) != 0, statement
         difference = check(ledger).first_difference
@@ -324,7 +324,7 @@ def test_tables_of_another_log_are_no_match_but_a_fault(ledger: Services) -> Non
         check(ledger)
     project(ledger)
     assert check(ledger).equal
-    change(ledger, "UPDATE projector_offsets SET next_offset = 5")
+    change(ledger, "UPDATE follower_positions SET next_offset = 5")
     with pytest.raises(Fault, match="shorter than"):
         check(ledger)
 

@@ -23,10 +23,10 @@ from events.orders import evolve as order_evolve
 from events.stock import decide as stock_decide
 from events.stock import decision as stock_decision
 from events.stock.commands import ExpireReservation
+from processors.following import columns, reading
 from processors.ledger import partition, snapshots, takeover, writer
 from processors.ledger.partition import Answer, PartitionLedger, Stream
-from processors.projector import accept
-from processors.reactions import asked, engine, movements, offers, reader, rejections, release, wiring
+from processors.reactions import asked, engine, movements, offers, rejections, release, wiring
 from processors.reactions.asked import Asked
 from tests.simulation.tables import MemoryStore
 
@@ -299,14 +299,14 @@ PLANTED: Mapping[str, Bug] = {
     ),
     "no_fence": Bug("the projector writes without looking who else did", _no_fence, tables=True),
     "reactions_believe_all": Bug(
-        "reactions take every fact for one that counts", lambda: patch.object(reader, "ChainReader", _Believer)
+        "reactions take every fact for one that counts", lambda: patch.object(reading, "ChainReader", _Believer)
     ),
     "reactions_read_piecemeal": Bug(
-        "reactions do not wait for whole decisions", lambda: patch.object(reader, "ChainReader", _Piecemeal)
+        "reactions do not wait for whole decisions", lambda: patch.object(reading, "ChainReader", _Piecemeal)
     ),
     "projector_believes_all": Bug(
         "the projector takes every fact for one that counts",
-        lambda: patch.object(accept, "ChainReader", _Believer),
+        lambda: patch.object(columns, "ChainReader", _Believer),
         tables=True,
         seed=2,
     ),

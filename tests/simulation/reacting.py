@@ -15,16 +15,16 @@ from typing import Any
 
 from events.catalogue import COMMANDS
 from events.routing.rules import read_rules
+from processors.following.facts import FactDecoder
+from processors.following.follower import Fetched
+from processors.following.positions import Move, Position
 from processors.reactions.asked import Asked
-from processors.reactions.engine import Engine, Fetched
-from processors.reactions.positions import Move
-from processors.reactions.reader import FactDecoder, Position
+from processors.reactions.engine import Engine
 from processors.reactions.sender import encode
 from processors.reactions.sourcing import Lookups
 from processors.routing.book import Router, default_router
 from processors.routing.default import IN_FORCE
 from processors.routing.model import Place as Location
-from processors.slow_paths import Miss
 from processors.verify.orders import Orders
 from processors.verify.routing import Routing
 from processors.verify.stock import Stocks
@@ -152,7 +152,7 @@ class View:
 
 
 class StoredPositions:
-    """What `reaction_offsets` holds. `broken`: the process dies before or after the next save."""
+    """What `follower_positions` holds of the reactions. `broken`: the process dies before or after the next save."""
 
     def __init__(self, truth: Truth) -> None:
         self._truth = truth
@@ -163,25 +163,23 @@ class StoredPositions:
     def load(self, partitions: Collection[Place]) -> dict[Place, Position]:
         return {partition: self.rows.setdefault(partition, Position()) for partition in partitions}
 
+    def stored(self, partitions: Collection[Place]) -> dict[Place, Position]:
+        return {partition: self.rows[partition] for partition in partitions if partition in self.rows}
+
     def save(self, moves: Mapping[Place, Move]) -> set[Place]:
         broken, self.broken = self.broken, None
         if broken == "before":
             raise Crash("before the position was saved")
         overtaken = set()
         for place, move in moves.items():
-            self._truth.check_position("reactions", place, move.after.next_offset, move.after.last_decision)
-            now = self.rows[place]
-            same = (now.next_offset, now.last_decision) == (move.after.next_offset, move.after.last_decision)
-            if now.next_offset == move.before or same:
+            self._truth.check_position("reactions", place, move.after.next_offset, move.after.chain.last)
+            if self.rows[place].next_offset == move.before:
                 self.rows[place] = move.after
             else:
                 overtaken.add(place)
         if broken == "after":
             raise Crash("after the position was saved")
         return overtaken
-
-    def count(self, misses: Mapping[Miss, int]) -> None:
-        """Counted for people only."""
 
 
 class Intake:

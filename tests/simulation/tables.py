@@ -18,9 +18,9 @@ from typing import Any
 import polars as pl
 import psycopg
 
-from processors.projector.accept import ChainState, Skip
+from processors.following.columns import Skip
+from processors.following.positions import Move, Overtaken, Position
 from processors.projector.projector import Projector
-from processors.projector.write import Move, Overtaken, Position
 from processors.slow_paths import Miss
 from processors.verify.books import Books
 from processors.verify.journals import Journal
@@ -50,12 +50,12 @@ class MemoryStore:
         self, topic_ids: Mapping[Place, str], start: Mapping[Place, Position] | None = None
     ) -> dict[Place, Position]:
         del start
-        return {place: self.offsets.setdefault(place, Position(0, ChainState())) for place in topic_ids}
+        return {place: self.offsets.setdefault(place, Position()) for place in topic_ids}
 
     def write(
         self,
         rows: Sequence[tuple[Table, pl.DataFrame]],
-        moves: Sequence[Move],
+        moves: Mapping[Place, Move],
         skipped: Mapping[Place, Mapping[str, Skip]],
         misses: Mapping[Miss, int],
     ) -> None:
@@ -65,17 +65,17 @@ class MemoryStore:
         if dies == "before":
             raise psycopg.OperationalError("the connection was lost before the commit")
         self.fence(moves)
-        for move in moves:
-            self.offsets[move.partition] = move.position
-            self._truth.check_position("projector", move.partition, move.position.next_offset, move.position.chain.last)
+        for place, move in moves.items():
+            self.offsets[place] = move.after
+            self._truth.check_position("projector", place, move.after.next_offset, move.after.chain.last)
         for table, frame in rows:
             self._take_in(table, frame)
         if dies == "after":
             raise psycopg.OperationalError("the connection was lost after the commit")
 
-    def fence(self, moves: Sequence[Move]) -> None:
+    def fence(self, moves: Mapping[Place, Move]) -> None:
         """The compare-and-set of offsets."""
-        late = [move for move in moves if self.offsets[move.partition].next_offset != move.expected]
+        late = [place for place, move in moves.items() if self.offsets[place].next_offset != move.before]
         if late:
             raise Overtaken(f"{len(late)} partitions were moved on")
 

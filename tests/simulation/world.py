@@ -16,9 +16,10 @@ from typing import Any
 
 from events.catalogue import COMMANDS, DEAD_LETTERS, INTAKE_TOPICS, LEDGER_TOPICS
 from gateway.commands import check
+from processors.following.facts import FactDecoder
 from processors.reactions.asked import Asked
-from processors.reactions.reader import FactDecoder
 from processors.reactions.sender import encode
+from processors.reactions.wiring import REACTED_TO
 from runtime.kafka import murmur2_partition
 from tests.simulation.channels import Channels
 from tests.simulation.choices import ASKING, Dice, Move
@@ -41,7 +42,7 @@ CALM_ROUNDS = 3
 WRITERS_MAX = 4
 
 _CODEC = RememberingCodec()
-_DECODER = FactDecoder(_CODEC)
+_DECODER = FactDecoder(_CODEC, REACTED_TO)
 
 
 class World:

@@ -10,7 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from processors.projector.accept import ChainState, accept
+from processors.following.columns import accept
+from processors.following.positions import ChainState
 from processors.projector.decode import Decoder
 from processors.projector.projector import _counted
 from projections.model import SEQUENCE, FactBatch, Projection

@@ -25,30 +25,39 @@ class StoppedWaitingError(Exception):
 
 
 class Patience:
-    """Repeats work until it is done or the process stops; `standing` says meanwhile what is waited for."""
+    """Repeats work until it is done or `stop` is set; `standing` says meanwhile what is waited for."""
 
-    def __init__(self) -> None:
-        self._stop = threading.Event()
+    def __init__(self, worker: str, stop: threading.Event | None = None) -> None:
+        self._worker = worker
+        self._stop = stop or threading.Event()
         self.standing = Standing()
 
     def stop(self) -> None:
         """Wait for nothing any more."""
         self._stop.set()
 
-    def until_done(self, service: str, work: Callable[[], Result], away: Away) -> Result:
-        """What `work` returns. `away` are the exceptions that mean: not now. Raises StoppedWaitingError on `stop`."""
+    def pause(self, seconds: float) -> None:
+        """Let this much time pass. Raises StoppedWaitingError on `stop`."""
+        if self._stop.wait(seconds):
+            raise StoppedWaitingError
+
+    def until_done(
+        self, service: str, work: Callable[[], Result], away: Away, between: Callable[[], None] | None = None
+    ) -> Result:
+        """What `work` returns. `away` are the exceptions that mean: not now; `between` attempts something may be let
+        go. Raises StoppedWaitingError on `stop`.
+        """
         pause_seconds = PAUSE_SECONDS_FIRST
-        try:
+        with self.standing.excused() as wait_for:
             while True:
                 try:
                     return work()
                 except away as error:
-                    self.standing.waiting_for = service
+                    wait_for(service)
                     log.warning(
-                        "reactions_wait", service=service, error=str(error).strip(), pause_seconds=pause_seconds
+                        f"{self._worker}_waits", service=service, error=str(error).strip(), pause_seconds=pause_seconds
                     )
-                    if self._stop.wait(pause_seconds):
-                        raise StoppedWaitingError(service) from error
-                    pause_seconds = min(PAUSE_SECONDS_MAX, pause_seconds * 2)
-        finally:
-            self.standing.waiting_for = None
+                if between is not None:
+                    between()
+                self.pause(pause_seconds)
+                pause_seconds = min(PAUSE_SECONDS_MAX, pause_seconds * 2)

@@ -15,15 +15,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from events.chain import GENESIS, ChainReader, Link
-
-
-class ChainState(NamedTuple):
-    """The last accepted decision of a partition, and where its command stands in the intake."""
-
-    last: int = GENESIS
-    epoch: int = 0
-    intake_offset: int = -1
+from events.chain import ChainReader, Link
+from processors.following.positions import ChainState
 
 
 class Skip(NamedTuple):

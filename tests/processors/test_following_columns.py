@@ -5,7 +5,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from events.chain import ChainReader, Link
-from processors.projector.accept import ChainState, Followed, Skip, accept
+from processors.following.columns import Followed, Skip, accept
+from processors.following.positions import ChainState
 from processors.verify.acceptance import Acceptance
 from processors.verify.facts import Fact
 

@@ -1,0 +1,84 @@
+"""From the bytes of a ledger partition to the facts that count, one by one.
+
+    reading = Reading(Position(next_offset=0), decode)
+    accepted = reading.read(1, [(0, value), (1, value)])
+    reading.position                         # what to store, once what follows from these facts is stored or sent
+
+`decode` tells a record's place in the chain, and the fact in it, or None where the host has no use for it. It reads
+every record to its end, wanted or not: a record that is cut behind its place in the chain counts for nobody else, and a
+reader that accepted it would follow a branch of its own.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, TypeAlias, TypeVar
+
+from events.chain import ChainReader, Link
+from processors.following.positions import ChainState, Position
+from schemas.codec import UndecodableError
+
+Fact = TypeVar("Fact")
+
+Decode: TypeAlias = Callable[[bytes | None], tuple[Link, Fact | None]]
+"""Raises UndecodableError on bytes that are no fact."""
+
+Values = Sequence[tuple[int, bytes | None]]
+"""Records of one partition as (offset, value)."""
+
+
+class HoleError(Exception):
+    """Records came that do not join what was read: `expected` is the offset to read on from, `found` what came."""
+
+    def __init__(self, expected: int, found: int) -> None:
+        super().__init__(f"expected offset {expected}, found {found}")
+        self.expected = expected
+        self.found = found
+
+
+class Reading(Generic[Fact]):
+    """One partition as it is read: the chain's reader, and the offset that comes next. `undecodable` counts by
+    reason.
+    """
+
+    __slots__ = ("_chain", "_decode", "next_offset", "undecodable")
+
+    def __init__(self, start: Position, decode: Decode[Fact]) -> None:
+        self._decode = decode
+        self._chain: ChainReader[Fact | None] = ChainReader(*start.chain)
+        self.next_offset = start.next_offset
+        self.undecodable: Counter[str] = Counter()
+
+    @property
+    def position(self) -> Position:
+        """Where a restart has to read on from: before the first fact of a decision that is not complete yet."""
+        chain = self._chain
+        held_back = chain.resume_position
+        next_offset = self.next_offset if held_back is None else held_back
+        return Position(next_offset, ChainState(chain.last, chain.epoch, chain.intake_offset))
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """Why facts were passed over, counted."""
+        return self._chain.skipped
+
+    def read(self, first_offset: int, values: Values) -> list[Fact]:
+        """Facts that count and that the host wants, in order. `first_offset` is where the values were fetched from.
+
+        What was read before is passed over. Raises HoleError when records between are missing; nothing is read then.
+        """
+        if first_offset > self.next_offset:
+            raise HoleError(self.next_offset, first_offset)
+        decode, chain = self._decode, self._chain
+        found: list[Fact] = []
+        for offset, value in values:
+            if offset < self.next_offset:
+                continue
+            self.next_offset = offset + 1
+            try:
+                link, fact = decode(value)
+            except UndecodableError as error:
+                # The projector reads the same topics and sets such bytes aside as dead letters.
+                self.undecodable[error.reason] += 1
+                continue
+            found += [accepted for accepted in chain.read(link, fact, offset) if accepted is not None]
+        return found

@@ -1,6 +1,11 @@
-"""The contracts as files: `commands/NAME.vN.avsc` and `facts/NAME.vN.avsc`, and the ids they are sent under.
+"""The contracts as files, and the ids they are sent under.
 
-A stored schema is never edited: a change is a new version file with an id of its own in `ids.json`.
+    commands/NAME.vN.avsc    the data of a command, facts/NAME.vN.avsc that of a fact
+    envelope.command.avsc    what stands around the data of every command, envelope.fact.avsc around that of every fact
+    ids.json                 the fixed id of every version
+
+A contract's schema is the envelope with the file's record as the type of `data`. A stored schema is never edited: a
+change is a new version file with an id of its own.
 """
 
 import json
@@ -13,17 +18,20 @@ COMMAND_NAMESPACE = "order_ledger.commands"
 FACT_NAMESPACE = "order_ledger.facts"
 
 _FOLDER = Path(__file__).parent
-_FOLDER_OF_NAMESPACE = {COMMAND_NAMESPACE: "commands", FACT_NAMESPACE: "facts"}
+#: By namespace: the folder of the contracts and the file of their envelope.
+_FILES = {
+    COMMAND_NAMESPACE: ("commands", "envelope.command.avsc"),
+    FACT_NAMESPACE: ("facts", "envelope.fact.avsc"),
+}
 
 
 class Contract(NamedTuple):
-    """One version of one schema. `schema` is the parsed JSON of the file; `schema_id` its fixed id."""
+    """One version of one schema. `schema` is the whole one as parsed JSON; `schema_id` its fixed id."""
 
     full_name: str
     version: int
     schema_id: int
     schema: dict[str, Any]
-    text: str
 
     @property
     def name(self) -> str:
@@ -33,19 +41,30 @@ class Contract(NamedTuple):
     def is_fact(self) -> bool:
         return self.full_name.startswith(FACT_NAMESPACE + ".")
 
+    @property
+    def text(self) -> str:
+        """The whole schema as JSON, for a registry."""
+        return json.dumps(self.schema)
+
 
 @cache
 def contracts() -> tuple[Contract, ...]:
     """All versions of all contracts, by name and version."""
-    ids: Mapping[str, Mapping[str, int]] = json.loads((_FOLDER / "ids.json").read_text(encoding="utf-8"))
+    ids: Mapping[str, Mapping[str, int]] = _read("ids.json")
     found = []
     for full_name, versions in sorted(ids.items()):
         namespace, _, name = full_name.rpartition(".")
+        folder, envelope = _FILES[namespace]
         for version, schema_id in sorted(versions.items(), key=lambda item: int(item[0])):
-            path = _FOLDER / _FOLDER_OF_NAMESPACE[namespace] / f"{name}.v{version}.avsc"
-            text = path.read_text(encoding="utf-8")
-            found.append(Contract(full_name, int(version), schema_id, json.loads(text), text))
+            schema = whole(name, _read(envelope), _read(f"{folder}/{name}.v{version}.avsc"))
+            found.append(Contract(full_name, int(version), schema_id, schema))
     return tuple(found)
+
+
+def whole(name: str, envelope: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """The envelope as the record `name`, with `data` as the type of its last field."""
+    *around, last = envelope["fields"]
+    return {**envelope, "name": name, "doc": data["doc"], "fields": [*around, {**last, "type": data}]}
 
 
 @cache
@@ -55,3 +74,7 @@ def newest(full_name: str) -> Contract:
     if not versions:
         raise KeyError(full_name)
     return versions[-1]
+
+
+def _read(path: str) -> Any:
+    return json.loads((_FOLDER / path).read_text(encoding="utf-8"))

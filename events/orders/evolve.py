@@ -250,9 +250,7 @@ def _amended(order: Order, fact: f.OrderAmended) -> Order:
         idle, sourcing = line.idle + grown - missing, line.sourcing + missing
         order = _with(order, replace(line, ordered=change.ordered, idle=idle, sourcing=sourcing, removed=removed))
     if fact.promised_by is not None:
-        # A fact from before `due_by` was stated counts where the customer moved the promise.
-        counts = fact.due_by or (fact.promised_by if fact.by == "customer" else None)
-        order = replace(order, promised_by=fact.promised_by, due_by=counts or order.due_by)
+        order = replace(order, promised_by=fact.promised_by, due_by=fact.due_by or order.due_by)
     if order.amendment is not None and fact.amendment_id is not None:
         order = replace(order, amendment=None, amended_round=order.amendment.round)
         order = _sought_on(order, _open_lines(order))

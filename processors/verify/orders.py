@@ -298,9 +298,7 @@ class Orders:
         order = self.orders.get(data["order_id"])
         if order is not None:
             order.promised_by = data["promised_by"] or order.promised_by
-            # Facts from before `due_by` was stated: a promise that the customer moved counts.
-            moved = data["promised_by"] if data["by"] == "customer" else None
-            order.due_by = data["due_by"] or moved or order.due_by
+            order.due_by = data["due_by"] or order.due_by
         for line in data["lines"]:
             change = line["ordered"] - line["ordered_before"]
             self.move(

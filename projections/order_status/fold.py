@@ -137,12 +137,7 @@ def _order_deltas(batch: FactBatch, lines: pl.DataFrame, holds: pl.DataFrame) ->
         value_minor=minor("unit_price_minor"),
         charges_minor=pl.col("charges").list.eval(pl.element().struct.field("amount_minor")).list.sum(),
     )
-    amended = batch.facts("OrderAmended").select(
-        "order_id",
-        "promised_by",
-        SEQUENCE,
-        due_by=pl.coalesce("due_by", pl.when(pl.col("by") == "customer").then("promised_by")),
-    )
+    amended = batch.facts("OrderAmended").select("order_id", "promised_by", "due_by", SEQUENCE)
     released = batch.facts("SourcingRequested").select("order_id", SEQUENCE, released=pl.lit(True))
     refunded = batch.facts("RefundIssued").select("order_id", SEQUENCE, refunded_minor="amount_minor")
     # A refusal changes nothing: it moves neither the version that channels decide on, nor the time of the last change.

@@ -127,7 +127,7 @@ def test_a_promise_moved_by_the_seller_moves_what_is_told_but_not_what_is_measur
     later, latest = BEGINNING + timedelta(days=1), BEGINNING + timedelta(days=2)
     (status,) = order(
         order_placed(promised_by=BEGINNING),
-        fact("OrderAmended", order_id="o-1", by="customer", promised_by=later),
+        fact("OrderAmended", order_id="o-1", by="customer", promised_by=later, due_by=later),
         fact("OrderAmended", order_id="o-1", by="seller", promised_by=latest),
     )["order_status"]
     assert (status["promised_by"], status["due_by"]) == (latest, later)

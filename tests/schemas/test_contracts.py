@@ -119,8 +119,9 @@ def test_every_record_and_every_field_says_what_it_means(contract: Contract) -> 
 
 
 @pytest.mark.parametrize("contract", ALL, ids=IDS)
-def test_a_file_holds_the_record_that_its_name_says(contract: Contract) -> None:
+def test_a_file_holds_the_data_of_the_record_that_its_name_says(contract: Contract) -> None:
     assert f"{contract.schema['namespace']}.{contract.schema['name']}" == contract.full_name
+    assert contract.schema["fields"][-1]["type"]["name"] == contract.name + "Data"
 
 
 @pytest.mark.parametrize("full_name", sorted({contract.full_name for contract in ALL}))

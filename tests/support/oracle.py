@@ -29,14 +29,14 @@ STOCK = ("on_hand", "reserved", "damaged", "quality_hold")
 
 def contracts() -> dict[int, tuple[str, Any]]:
     """(short name, schema) by the id that stands in front of a record."""
-    ids = json.loads((SCHEMAS / "ids.json").read_text())
     found = {}
-    for path in SCHEMAS.glob("*/*.avsc"):
-        schema = json.loads(path.read_text())
-        version = path.stem.rpartition(".v")[2]
-        full_name = f"{schema['namespace']}.{schema['name']}"
-        if full_name in ids:
-            found[ids[full_name][version]] = (schema["name"], fastavro.parse_schema(schema))
+    for full_name, versions in json.loads((SCHEMAS / "ids.json").read_text()).items():
+        _, kind, name = full_name.split(".")
+        for version, schema_id in versions.items():
+            schema = json.loads((SCHEMAS / f"envelope.{kind.removesuffix('s')}.avsc").read_text())
+            schema["name"] = name
+            schema["fields"][-1]["type"] = json.loads((SCHEMAS / kind / f"{name}.v{version}.avsc").read_text())
+            found[schema_id] = (name, fastavro.parse_schema(schema))
     return found
 
 

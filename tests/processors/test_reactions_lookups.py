@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from events.routing.rules import read_rules
+from processors.following.database import Database
 from processors.reactions.lookups import ProjectionLookups, read_places, read_router
-from processors.reactions.positions import Database
 from processors.routing.book import Router, default_router
 from processors.routing.default import default_text
 from projections.catalogue import PROJECTIONS

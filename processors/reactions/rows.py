@@ -3,8 +3,9 @@
 REACTIONS = (
     On(OrderHeld, pass_on),                                # a fact, and what to ask for because of it
     On(OrderPlaced, source_placed, needs=wanted_stock),    # ... knowing what the tables say
-    Together({StockReserved, StockAwaited}, allocation),   # facts of a batch that are answered together
+    Together((StockReserved, StockAwaited), allocation),   # facts of a batch that are answered together
 )
+TIMERS = (Timer(read_orders_due, release),)                # rows whose time has come
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence

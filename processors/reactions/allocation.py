@@ -23,8 +23,10 @@ from events.stock.facts import (
     StockOffered,
     StockReleased,
     StockReserved,
+    WaitEnded,
 )
 from processors.reactions.asked import Asked, named
+from processors.reactions.rows import Together
 
 ACTOR = "allocation"
 
@@ -103,3 +105,6 @@ def _record(order_id: str, answers: Sequence[tuple[str, int, AnyRecorded, Answer
         correlation_id=cause.correlation_id,
         causation_id=cause.event_id,
     )
+
+
+REACTIONS = (Together((*_OUTCOMES, WaitEnded), allocation),)

@@ -15,6 +15,7 @@ from events.envelope import Recorded
 from events.orders.facts import AmendmentRequested
 from events.stock.commands import AwaitStock
 from processors.reactions.asked import Asked, named
+from processors.reactions.rows import Needs, On
 from processors.reactions.sourcing import WAIT_NUMBER, Lookups, Mode
 from processors.routing.model import Need, Wanted
 from processors.routing.route import Routed, allowed_at, route
@@ -108,3 +109,10 @@ def _await(
             not_at=tuple(sorted(rejected | not_at)),
         ),
     )
+
+
+def _needs(fact: Recorded[AmendmentRequested]) -> Needs:
+    return Needs(frozenset(need.sku for need in _wanted(fact).needs), moments=(fact.occurred_at,))
+
+
+REACTIONS = (On(AmendmentRequested, ask_for_amendment, _needs),)

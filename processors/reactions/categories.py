@@ -10,6 +10,7 @@ from events.envelope import Recorded
 from events.stock.commands import ApplyCategoryPolicy
 from events.stock.facts import SkuCategorised
 from processors.reactions.asked import Asked, named
+from processors.reactions.rows import On
 
 ACTOR = "categories"
 
@@ -49,3 +50,6 @@ def apply(fact: Recorded[CategoryPolicyApplied]) -> list[Asked]:
             ),
         )
     ]
+
+
+REACTIONS = (On(SkuCategorised, join), On(CategoryPolicyApplied, apply))

@@ -8,6 +8,7 @@ from events.envelope import Recorded
 from events.orders.facts import DispatchCrossed
 from events.values import TEXT_MAX
 from processors.reactions.asked import Asked, named
+from processors.reactions.rows import On
 
 ACTOR = "crossing"
 
@@ -39,3 +40,6 @@ def open_case(fact: Recorded[DispatchCrossed]) -> list[Asked]:
             ),
         )
     ]
+
+
+REACTIONS = (On(DispatchCrossed, open_case),)

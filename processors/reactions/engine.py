@@ -8,19 +8,17 @@ Blocking; runs in a thread of its own, one batch at a time.
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from events.envelope import AnyRecorded
 from processors.following.facts import FactDecoder, Record
 from processors.following.follower import Fetched, Follower, PositionStore
 from processors.following.positions import Partition
 from processors.reactions.asked import Asked
+from processors.reactions.rows import Due
 from processors.reactions.sourcing import Lookups
-from processors.reactions.timers import due
-from processors.reactions.wiring import carts_to_look_up, moments_of, react, skus_to_look_up
+from processors.reactions.wiring import TIMERS, needs_of, react
 from processors.slow_paths import Miss, report
-from projections.inventory.reader import ReceiptDue, ReservationDue
-from projections.order_status.reader import LineDue, OrderDue
 from runtime import failpoints
 
 NAME = "reactions"
@@ -34,7 +32,7 @@ class LookupSource(Protocol):
     """What `ProjectionLookups` is."""
 
     def read(self, skus: Collection[str], carts: Collection[str], moments: Collection[datetime]) -> Lookups: ...
-    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue], list[LineDue]]: ...
+    def due(self, queries: Sequence[Due], now: datetime) -> list[Sequence[Any]]: ...
 
 
 class CommandSender(Protocol):
@@ -101,17 +99,19 @@ class Engine:
         return again
 
     def _look_up(self, facts: Sequence[AnyRecorded]) -> Lookups:
-        return self._lookups.read(skus_to_look_up(facts), carts_to_look_up(facts), moments_of(facts))
+        needs = needs_of(facts)
+        return self._lookups.read(needs.skus, needs.carts, needs.moments)
 
     def ring(self, now: datetime, monotonic_seconds: float) -> int:
         """Send the commands of timers that are due at `now`; how many were sent."""
-        overdue = self._lookups.due(now)
+        overdue = self._lookups.due([timer.query for timer in TIMERS], now)
+        due = [timer.command(row) for timer, rows in zip(TIMERS, overdue, strict=True) for row in rows]
         sent_lately = {
             command_id: at
             for command_id, at in self._timer_sent.items()
             if monotonic_seconds - at < TIMER_REPEAT_SECONDS
         }
-        asked = [row for row in due(*overdue, now) if row.id not in sent_lately]
+        asked = list({row.id: row for row in due if row.id not in sent_lately}.values())
         self._sender.send(asked)
         self._timer_sent = sent_lately | dict.fromkeys((row.id for row in asked), monotonic_seconds)
         return len(asked)

@@ -6,7 +6,7 @@ The tables are a moment behind the log, and so may be the answer: the stock stre
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -15,29 +15,15 @@ import psycopg
 from events.routing.rules import RulesError, read_rules
 from events.times import weeks_before
 from processors.following.database import Database
+from processors.reactions.rows import Due
 from processors.reactions.sourcing import Lookups
 from processors.routing.book import Router, default_router
 from processors.routing.channels import KeptBack
 from processors.routing.default import IN_FORCE
 from processors.routing.model import Availability, Place
-from projections.inventory.reader import (
-    ReceiptDue,
-    ReservationDue,
-    read_available,
-    read_closed_channels,
-    read_held_units,
-    read_kept_units,
-    read_receipts_due,
-    read_reservations_due,
-)
+from projections.inventory.reader import read_available, read_closed_channels, read_held_units, read_kept_units
 from projections.locations.reader import read_locations
-from projections.order_status.reader import (
-    LineDue,
-    OrderDue,
-    read_lines_due,
-    read_orders_due,
-    read_waiting_parcels,
-)
+from projections.order_status.reader import read_waiting_parcels
 from projections.routing.reader import read_dispatched, read_rules_rows, read_shipped
 from runtime.errors import Fault
 
@@ -181,22 +167,15 @@ class ProjectionLookups:
         self._places, self._router = self._database.run(ask)
         self._places_until = self._clock() + PLACES_KEPT_SECONDS
 
-    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue], list[LineDue]]:
-        """Holds, orders, expected goods and lines whose time has come by `now`, longest overdue first."""
+    def due(self, queries: Sequence[Due], now: datetime) -> list[Sequence[Any]]:
+        """What each of these queries says is due by `now`, longest overdue first."""
 
-        def ask(
-            connection: psycopg.Connection[Any],
-        ) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue], list[LineDue]]:
+        def ask(connection: psycopg.Connection[Any]) -> list[Sequence[Any]]:
             try:
                 with connection.transaction():
-                    return (
-                        read_reservations_due(connection, now, DUE_ROWS_MAX),
-                        read_orders_due(connection, now, DUE_ROWS_MAX),
-                        read_receipts_due(connection, now, DUE_ROWS_MAX),
-                        read_lines_due(connection, now, DUE_ROWS_MAX),
-                    )
+                    return [query(connection, now, DUE_ROWS_MAX) for query in queries]
             except psycopg.errors.UndefinedTable:
-                return [], [], [], []  # the projector has not started yet: nothing can be due
+                return [()] * len(queries)  # the projector has not started yet: nothing can be due
 
         return self._database.run(ask)
 

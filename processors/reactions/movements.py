@@ -8,6 +8,7 @@ from events.envelope import Recorded
 from events.orders.facts import ReturnReceived, ShipmentDispatched
 from events.stock.commands import ReturnStock, ShipStock
 from processors.reactions.asked import Asked, named
+from processors.reactions.rows import On
 
 ACTOR = "movements"
 
@@ -60,3 +61,6 @@ def take_back(fact: Recorded[ReturnReceived]) -> list[Asked]:
         )
         for number, line in enumerate(arrived.lines, 1)
     ]
+
+
+REACTIONS = (On(ShipmentDispatched, ship), On(ReturnReceived, take_back))

@@ -18,7 +18,7 @@ from events.orders.facts import (
 )
 from events.stock.commands import ServeQueue
 from processors.reactions.asked import Asked, named
-from processors.reactions.release import release
+from processors.reactions.rows import On
 
 ACTOR = "offers"
 
@@ -29,11 +29,6 @@ def pass_on(fact: AnyRecorded) -> list[Asked]:
         Asked.because(fact, ACTOR, command_id=named("serve", fact.event_id, sku), data=ServeQueue(sku=sku))
         for sku in _given_up(fact.data)
     ]
-
-
-def release_and_pass_on(fact: AnyRecorded) -> list[Asked]:
-    """What the order held is let go of, and what it may have been offered passed on."""
-    return release(fact) + pass_on(fact)
 
 
 def _given_up(data: object) -> list[str]:
@@ -50,3 +45,9 @@ def _given_up(data: object) -> list[str]:
             return sorted({line.sku for line in data.lines})
         case _:
             raise TypeError(f"{type(data).__name__} gives up no offer")
+
+
+REACTIONS = tuple(
+    On(fact, pass_on)
+    for fact in (OrderAmended, OrderCancelled, LineBackordered, AllocationAnswered, OrderHeld, OrderQueued)
+)

@@ -9,6 +9,7 @@ from events.envelope import Recorded
 from events.orders.facts import AllocationRejected
 from events.stock.commands import RejectionReason, RejectStock
 from processors.reactions.asked import Asked, named
+from processors.reactions.rows import On
 
 ACTOR = "rejections"
 
@@ -34,3 +35,6 @@ def correct(fact: Recorded[AllocationRejected]) -> list[Asked]:
         )
         for number, line in enumerate(rejected.lines, 1)
     ]
+
+
+REACTIONS = (On(AllocationRejected, correct),)

@@ -4,8 +4,17 @@ OrderCancelled(releases=[WH1: 2]) -> ReleaseStock(WH1, 2)
 """
 
 from events.envelope import AnyRecorded
+from events.orders.facts import (
+    AmendmentDeclined,
+    BackorderReopened,
+    LineDeallocated,
+    OrderAmended,
+    OrderCancelled,
+    ReservationSurrendered,
+)
 from events.stock.commands import ReleaseStock
 from processors.reactions.asked import Asked, named
+from processors.reactions.rows import On
 
 ACTOR = "release"
 
@@ -32,3 +41,16 @@ def release(fact: AnyRecorded) -> list[Asked]:
         )
         for number, entry in enumerate(fact.data.releases, 1)
     ]
+
+
+REACTIONS = tuple(
+    On(fact, release)
+    for fact in (
+        OrderAmended,
+        AmendmentDeclined,
+        OrderCancelled,
+        BackorderReopened,
+        LineDeallocated,
+        ReservationSurrendered,
+    )
+)

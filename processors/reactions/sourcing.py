@@ -23,6 +23,7 @@ from events.orders.facts import OrderPlaced, SourcingRequested
 from events.stock.commands import AwaitStock, ReserveStock
 from events.values import TEXT_MAX
 from processors.reactions.asked import Asked, named
+from processors.reactions.rows import Needs, On
 from processors.routing.book import Router, default_router
 from processors.routing.channels import NOTHING_KEPT, KeptBack, Offered, offered
 from processors.routing.model import Availability, Coordinates, Need, Place, Plan, Wanted, World
@@ -295,3 +296,14 @@ def _wait(
         )
         for need, attempt in asked
     ]
+
+
+def _needs(fact: Recorded[OrderPlaced] | Recorded[SourcingRequested]) -> Needs:
+    data = fact.data
+    if isinstance(data, OrderPlaced) and not data.sourcing:
+        return Needs()
+    carts = frozenset() if data.cart_id is None else frozenset({data.cart_id})
+    return Needs(frozenset(line.sku for line in data.lines), carts, (fact.occurred_at,))
+
+
+REACTIONS = (On(OrderPlaced, source_placed, _needs), On(SourcingRequested, source_again, _needs))

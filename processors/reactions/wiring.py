@@ -1,121 +1,87 @@
-"""Which fact makes which reaction ask for something. All wiring of the reactions is these three tables.
+"""All reactions in one list: the rows that each file exports, in the order in which they ask.
 
 react(facts, lookups) -> commands, in the order of the facts; grouped answers last
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, TypeAlias
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from events.categories.facts import CategoryPolicyApplied
 from events.envelope import AnyRecorded
-from events.orders.facts import (
-    AllocationAnswered,
-    AllocationRejected,
-    AmendmentDeclined,
-    AmendmentRequested,
-    BackorderReopened,
-    DispatchCrossed,
-    LineBackordered,
-    LineDeallocated,
-    OrderAmended,
-    OrderCancelled,
-    OrderHeld,
-    OrderPlaced,
-    OrderQueued,
-    ReservationSurrendered,
-    ReturnReceived,
-    ShipmentDispatched,
-    SourcingRequested,
-)
 from events.stock.commands import ReserveStock
-from events.stock.facts import (
-    BackorderPromised,
-    ReservationExpired,
-    ReservationRefused,
-    SkuCategorised,
-    StockAwaited,
-    StockOffered,
-    StockReleased,
-    StockReserved,
-    WaitEnded,
+from processors.reactions import (
+    allocation,
+    amendments,
+    categories,
+    crossing,
+    movements,
+    offers,
+    rejections,
+    release,
+    sourcing,
+    timers,
 )
-from processors.reactions.allocation import allocation
-from processors.reactions.amendments import ask_for_amendment
 from processors.reactions.asked import Asked
-from processors.reactions.categories import apply, join
-from processors.reactions.crossing import open_case
-from processors.reactions.movements import ship, take_back
-from processors.reactions.offers import pass_on, release_and_pass_on
-from processors.reactions.rejections import correct
-from processors.reactions.release import release
-from processors.reactions.sourcing import Lookups, source_again, source_placed
+from processors.reactions.rows import Needs, On, Reaction, Timer, Together, all_needs
+from processors.reactions.sourcing import Lookups
 
-Alone: TypeAlias = Callable[[Any], list[Asked]]
-Informed: TypeAlias = Callable[[Any, Lookups], list[Asked]]
-
-#: Needs to know stock and locations.
-INFORMED: Mapping[type[Any], Informed] = {
-    OrderPlaced: source_placed,
-    SourcingRequested: source_again,
-    AmendmentRequested: ask_for_amendment,
-}
-
-#: Needs the fact alone.
-ALONE: Mapping[type[Any], Alone] = {
-    OrderAmended: release_and_pass_on,
-    AmendmentDeclined: release,
-    OrderCancelled: release_and_pass_on,
-    LineBackordered: pass_on,
-    AllocationAnswered: pass_on,
-    OrderHeld: pass_on,
-    OrderQueued: pass_on,
-    BackorderReopened: release,
-    LineDeallocated: release,
-    ReservationSurrendered: release,
-    AllocationRejected: correct,
-    ShipmentDispatched: ship,
-    DispatchCrossed: open_case,
-    ReturnReceived: take_back,
-    SkuCategorised: join,
-    CategoryPolicyApplied: apply,
-}
-
-#: Is brought back to its order, all of a batch together, by the allocation reaction.
-GROUPED = frozenset(
-    {
-        StockReserved,
-        ReservationRefused,
-        StockAwaited,
-        StockOffered,
-        ReservationExpired,
-        StockReleased,
-        BackorderPromised,
-        WaitEnded,
-    }
+REACTIONS: Sequence[Reaction] = (
+    *sourcing.REACTIONS,
+    *amendments.REACTIONS,
+    *release.REACTIONS,
+    *offers.REACTIONS,  # after release: what an order held is free before others are called
+    *rejections.REACTIONS,
+    *movements.REACTIONS,
+    *crossing.REACTIONS,
+    *categories.REACTIONS,
+    *allocation.REACTIONS,
 )
+
+TIMERS: Sequence[Timer] = (*timers.TIMERS,)
+
+
+def _by_fact(rows: Iterable[Reaction]) -> Mapping[type[Any], Sequence[Reaction]]:
+    found: dict[type[Any], list[Reaction]] = defaultdict(list)
+    for row in rows:
+        for fact in (row.fact,) if isinstance(row, On) else row.facts:
+            found[fact].append(row)
+    return found
+
+
+BY_FACT = _by_fact(REACTIONS)
 
 #: What has to be decoded; everything else only moves the position on. LowStockDetected is for people: it asks for
 #: nothing.
-REACTED_TO = frozenset(INFORMED) | frozenset(ALONE) | GROUPED
+REACTED_TO = frozenset(BY_FACT)
+
+
+def needs_of(facts: Iterable[AnyRecorded]) -> Needs:
+    """What the reactions to these facts want to know."""
+    return all_needs(
+        row.needs(fact)
+        for fact in facts
+        for row in BY_FACT.get(type(fact.data), ())
+        if isinstance(row, On) and row.needs is not None
+    )
 
 
 def react(facts: Iterable[AnyRecorded], lookups: Lookups) -> list[Asked]:
     """All commands that these accepted facts ask for. `facts` in log order per partition, partitions in any order."""
     asked: list[Asked] = []
-    answers: list[AnyRecorded] = []
+    together: dict[Together, list[AnyRecorded]] = {row: [] for row in REACTIONS if isinstance(row, Together)}
     left = _own_copy(lookups)
     for fact in facts:
-        kind = type(fact.data)
-        if kind in GROUPED:
-            answers.append(fact)
-        elif kind in ALONE:
-            asked += ALONE[kind](fact)
-        elif kind in INFORMED:
-            informed = INFORMED[kind](fact, left)
-            _take(left, informed)
-            asked += informed
-    asked += allocation(answers)
+        for row in BY_FACT.get(type(fact.data), ()):
+            if isinstance(row, Together):
+                together[row].append(fact)
+            elif row.needs is None:
+                asked += row.react(fact)
+            else:
+                informed = row.react(fact, left)
+                _take(left, informed)
+                asked += informed
+    for row, answers in together.items():
+        asked += row.react(answers)
     return asked
 
 
@@ -147,31 +113,3 @@ def _take(left: Lookups, asked: Iterable[Asked]) -> None:
     for _, location_id in parcels:
         assert isinstance(left.waiting, dict)
         left.waiting[location_id] = left.waiting.get(location_id, 0) + 1
-
-
-def skus_to_look_up(facts: Sequence[AnyRecorded]) -> set[str]:
-    """SKUs whose availability the reactions to these facts want to know."""
-    wanted: set[str] = set()
-    for fact in facts:
-        data = fact.data
-        if type(data) is SourcingRequested or (type(data) is OrderPlaced and data.sourcing):
-            wanted.update(line.sku for line in data.lines)
-        elif type(data) is AmendmentRequested:
-            wanted.update(line.sku for line in data.lines if line.ordered > line.ordered_before)
-    return wanted
-
-
-def carts_to_look_up(facts: Sequence[AnyRecorded]) -> set[str]:
-    """Carts whose units the reactions to these facts may hand over."""
-    wanted: set[str] = set()
-    for fact in facts:
-        data = fact.data
-        asks = type(data) is SourcingRequested or (type(data) is OrderPlaced and data.sourcing)
-        if asks and data.cart_id is not None:
-            wanted.add(data.cart_id)
-    return wanted
-
-
-def moments_of(facts: Sequence[AnyRecorded]) -> list[datetime]:
-    """When the plans are made that these facts ask for: a day's capacity is looked up for that day."""
-    return [fact.occurred_at for fact in facts if type(fact.data) in INFORMED]

@@ -22,13 +22,15 @@ from processors.reactions.allocation import allocation
 from processors.reactions.asked import Asked
 from processors.reactions.crossing import open_case
 from processors.reactions.movements import ship, take_back
-from processors.reactions.offers import release_and_pass_on
+from processors.reactions.offers import pass_on
 from processors.reactions.rejections import correct
 from processors.reactions.release import release
+from processors.reactions.rows import On
 from processors.reactions.sender import encode
 from processors.reactions.sourcing import Lookups, source_again, source_placed
-from processors.reactions.timers import due
-from processors.reactions.wiring import ALONE, GROUPED, REACTED_TO, react, skus_to_look_up
+from processors.reactions.timers import cancel, check, expire
+from processors.reactions.timers import release as release_order
+from processors.reactions.wiring import BY_FACT, REACTED_TO, needs_of, react
 from processors.routing.book import Router
 from processors.routing.model import Place
 from projections.inventory.reader import ReceiptDue, ReservationDue
@@ -244,8 +246,8 @@ def test_what_one_order_of_a_batch_takes_fills_the_location_for_the_next() -> No
 def test_an_order_that_does_not_want_stock_yet_asks_for_nothing() -> None:
     fact = placed(("1", "MUG", 1), sourcing=False)
     assert source_placed(fact, stock(MUG={"BERLIN": 9})) == []
-    assert skus_to_look_up([fact]) == set()
-    assert skus_to_look_up([placed(("1", "MUG", 1), ("2", "CUP", 1))]) == {"MUG", "CUP"}
+    assert needs_of([fact]).skus == set()
+    assert needs_of([placed(("1", "MUG", 1), ("2", "CUP", 1))]).skus == {"MUG", "CUP"}
 
 
 HOLD = {"sku": "MUG", "quantity": 2, "order_id": "o1", "line_id": "1", "attempt": 1001}
@@ -399,16 +401,13 @@ def test_a_shipment_and_a_return_become_movements() -> None:
     ]
 
 
-def test_timers_speak_of_what_is_due_and_say_the_due_time() -> None:
-    rows = [
-        ReservationDue("MUG", "o1", "1", 1, "B", 2, AT),
-        ReservationDue("MUG", "o2", "1", 1, "B", 0, AT),
-        ReservationDue("MUG", "o3", "1", 1, "B", 2, AT + timedelta(seconds=1)),
+def test_timers_say_the_due_time_and_repeat_the_same_id() -> None:
+    asked = [
+        expire(ReservationDue("MUG", "o1", "1", 1, "B", 2, AT)),
+        release_order(OrderDue("o9", AT - timedelta(hours=1))),
+        check(ReceiptDue("MUG", AT)),
+        cancel(LineDue("o8", 5, AT)),
     ]
-    orders = [OrderDue("o9", AT - timedelta(hours=1)), OrderDue("o8", AT + timedelta(hours=1))]
-    receipts = [ReceiptDue("MUG", AT), ReceiptDue("MUG", AT), ReceiptDue("MUG", AT + timedelta(hours=1))]
-    lines = [LineDue("o8", 5, AT), LineDue("o9", 6, AT + timedelta(seconds=1))]
-    asked = due(rows, orders, receipts, lines, AT)
     assert [(row.id, row.occurred_at) for row in asked] == [
         ("expire:o1:1:1:B", AT),
         ("release-order:o9", AT - timedelta(hours=1)),
@@ -422,7 +421,7 @@ def test_timers_speak_of_what_is_due_and_say_the_due_time() -> None:
 def test_every_fact_that_releases_something_is_wired_to_release() -> None:
     for row in FACTS.values():
         if "releases" in row.data.__struct_fields__:
-            assert ALONE.get(row.data) in {release, release_and_pass_on}, row.name
+            assert On(row.data, release) in BY_FACT[row.data], row.name
     known = {row.data for row in FACTS.values()}
     assert known >= REACTED_TO
 
@@ -432,19 +431,18 @@ def test_facts_of_a_batch_are_reacted_to_together_and_others_ask_for_nothing() -
     low = recorded(s.LowStockDetected(sku="MUG", location_id="B", available=0, reorder_point=5))
     asked = react([*offered, low, placed(("1", "MUG", 1))], stock(MUG={"BERLIN": 1}))
     assert [row.name for row in asked] == ["ReserveStock", "RecordAllocation"]
-    assert type(offered[0].data) in GROUPED
+    assert BY_FACT[type(offered[0].data)] == [*allocation_module.REACTIONS]
 
 
 def test_every_command_can_be_encoded_and_read_back_as_the_ledger_reads_it() -> None:
     codec = Codec()
     asked = source_placed(placed(("1", "MUG", 7)), stock(MUG={"BERLIN": 3})) + allocation(answers("o1", ("A", 3)))
-    asked += due(
-        [ReservationDue("MUG", "o1", "1", 1, "B", 2, AT)],
-        [OrderDue("o9", AT)],
-        [ReceiptDue("MUG", AT)],
-        [LineDue("o8", 5, AT)],
-        AT,
-    )
+    asked += [
+        expire(ReservationDue("MUG", "o1", "1", 1, "B", 2, AT)),
+        release_order(OrderDue("o9", AT)),
+        check(ReceiptDue("MUG", AT)),
+        cancel(LineDue("o8", 5, AT)),
+    ]
     for row in asked:
         contract, record = codec.decode(encode(codec, row))
         assert contract.name == row.name
@@ -478,3 +476,8 @@ def test_a_location_that_does_not_serve_the_channel_is_passed_over() -> None:
     held, waits = source_placed(placed(("1", "MUG", 3)), known)
     assert (held.data.location_id, held.data.quantity) == ("BERLIN", 1)
     assert (waits.data.quantity, waits.data.not_at) == (2, ("MUNICH",))
+
+
+def test_a_fact_may_have_several_reactions_and_each_file_exports_its_own() -> None:
+    both = [row.react for row in BY_FACT[o.OrderCancelled] if isinstance(row, On)]
+    assert both == [release, pass_on], "what an order held is free before others are called"

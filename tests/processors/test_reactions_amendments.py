@@ -9,7 +9,7 @@ from events.envelope import Recorded
 from events.orders import facts as o
 from events.stock.commands import AwaitStock
 from processors.reactions.sourcing import Lookups
-from processors.reactions.wiring import react, skus_to_look_up
+from processors.reactions.wiring import needs_of, react
 from tests.processors.test_reactions import AT, BERLIN, PLACES, recorded
 
 
@@ -41,7 +41,7 @@ def questions(fact: Recorded[Any], lookups: Lookups) -> list[tuple[str, int, str
 
 def test_the_extra_units_of_an_amendment_are_asked_for_and_nothing_else() -> None:
     fact = amendment_requested(("1", 2, 5), ("2", 3, 1))
-    assert skus_to_look_up([fact]) == {"SKU-1"}
+    assert needs_of([fact]).skus == {"SKU-1"}
     stock = {"SKU-1": {"BERLIN": 2, "MUNICH": 1}}
     assert questions(fact, Lookups(stock, PLACES)) == [("SKU-1", 3, "grant", ("MUNICH", "BERLIN"), ())]
 

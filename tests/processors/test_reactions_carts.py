@@ -6,7 +6,7 @@ from typing import Any
 
 from events.stock.commands import AwaitStock, ReserveStock
 from processors.reactions.sourcing import Lookups
-from processors.reactions.wiring import carts_to_look_up, react
+from processors.reactions.wiring import needs_of, react
 from tests.processors.test_reactions import AT, PLACES, again, placed, recorded
 
 
@@ -51,8 +51,8 @@ def test_two_orders_of_one_batch_do_not_plan_with_the_same_cart_nor_is_free_stoc
 
 def test_carts_are_looked_up_for_orders_that_want_stock_now() -> None:
     order = placed(("1", "mug", 1))
-    assert carts_to_look_up([order, from_cart(order, "cart-1"), from_cart(again(("1", "mug", 1)), "cart-2")]) == {
+    assert needs_of([order, from_cart(order, "cart-1"), from_cart(again(("1", "mug", 1)), "cart-2")]).carts == {
         "cart-1",
         "cart-2",
     }
-    assert carts_to_look_up([from_cart(placed(("1", "mug", 1), sourcing=False), "cart-1")]) == set()
+    assert needs_of([from_cart(placed(("1", "mug", 1), sourcing=False), "cart-1")]).carts == set()

@@ -25,12 +25,13 @@ from processors.following.reading import HoleError, Reading
 from processors.reactions.app import faust_credentials
 from processors.reactions.asked import Asked
 from processors.reactions.engine import Engine
+from processors.reactions.rows import Due
 from processors.reactions.sourcing import Lookups
 from processors.reactions.wiring import REACTED_TO
 from processors.routing.model import Place
 from processors.slow_paths import Miss
-from projections.inventory.reader import ReceiptDue, ReservationDue
-from projections.order_status.reader import LineDue, OrderDue
+from projections.inventory.reader import ReceiptDue, read_receipts_due
+from projections.order_status.reader import OrderDue, read_orders_due
 from runtime.errors import Fault
 from schemas.codec import Codec
 from tests.processors.test_reactions import placed
@@ -118,8 +119,9 @@ class World:
     def read(self, skus: Collection[str], carts: Collection[str], moments: Collection[datetime]) -> Lookups:
         return self.lookups
 
-    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue], list[LineDue]]:
-        return [], [OrderDue("o1", now)], [], []
+    def due(self, queries: Sequence[Due], now: datetime) -> list[Sequence[Any]]:
+        rows = {read_orders_due: [OrderDue("o1", now)], read_receipts_due: [ReceiptDue("MUG", now)] * 2}
+        return [rows.get(query, []) for query in queries]
 
     def send(self, batch: Sequence[Asked]) -> None:
         if self.broken:
@@ -258,9 +260,9 @@ def test_records_of_a_partition_that_was_taken_away_are_dropped() -> None:
 def test_a_timer_sends_a_command_once_until_it_is_time_to_repeat_it() -> None:
     world = World()
     engine = world.engine()
-    assert engine.ring(AT, 0.0) == 1
+    assert engine.ring(AT, 0.0) == 2
     assert engine.ring(AT + timedelta(seconds=1), 1.0) == 0
-    assert engine.ring(AT + timedelta(seconds=31), 31.0) == 1
+    assert engine.ring(AT + timedelta(seconds=31), 31.0) == 2
 
 
 def test_what_is_cut_behind_its_place_in_the_chain_counts_for_nothing() -> None:

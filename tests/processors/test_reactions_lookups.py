@@ -8,10 +8,11 @@ from typing import Any, cast
 
 import psycopg
 import pytest
+from processors.reactions.positions import Database
 
 from events.routing.rules import read_rules
-from processors.following.database import Database
 from processors.reactions.lookups import ProjectionLookups, read_places, read_router
+from processors.reactions.wiring import TIMERS
 from processors.routing.book import Router, default_router
 from processors.routing.default import default_text
 from projections.catalogue import PROJECTIONS
@@ -47,6 +48,9 @@ class OneConnection:
         return work(self._connection)
 
 
+QUERIES = [timer.query for timer in TIMERS]
+
+
 def lookups(connection: psycopg.Connection[Any]) -> ProjectionLookups:
     return ProjectionLookups(cast("Database", OneConnection(connection)))
 
@@ -57,7 +61,7 @@ def tables(connection: psycopg.Connection[Any]) -> None:
 
 
 def test_nothing_is_due_before_there_are_tables_and_the_connection_stays_usable(connection):
-    assert lookups(connection).due(NOW) == ([], [], [], [])
+    assert lookups(connection).due(QUERIES, NOW) == [(), (), (), ()]
     assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -73,12 +77,12 @@ def test_what_is_due_comes_from_all_four_tables(connection):
     connection.execute(
         "INSERT INTO order_lines (order_id, line_id, cancel_after, open) VALUES ('o2', '1', %s, 1)", [past]
     )
-    assert lookups(connection).due(NOW) == (
+    assert lookups(connection).due(QUERIES, NOW) == [
         [("MUG", "o1", "1", 1, "WH1", 2, past)],
         [("o2", past)],
         [("MUG", past)],
         [("o2", 7, past)],
-    )
+    ]
 
 
 def test_places_carry_the_channels_that_they_do_not_serve(connection):

@@ -150,7 +150,11 @@ class _Piecemeal(ChainReader[Any]):
 
 def _instead(made: Callable[[Any], list[Asked]], other: Callable[[Any], list[Asked]]) -> AbstractContextManager[Any]:
     """Another reaction in the place of one."""
-    return patch.object(wiring, "ALONE", {kind: other if do is made else do for kind, do in wiring.ALONE.items()})
+    rows = {
+        fact: [row._replace(react=other) if row.react is made else row for row in those]
+        for fact, those in wiring.BY_FACT.items()
+    }
+    return patch.object(wiring, "BY_FACT", rows)
 
 
 def _numbered(made: Callable[[Any], list[Asked]]) -> AbstractContextManager[Any]:
@@ -277,11 +281,9 @@ def _keeps_holds_of_shipped() -> AbstractContextManager[Any]:
     return _instead(movements.ship, ship_only)
 
 
-@contextmanager
-def _keeps_offers() -> Iterator[None]:
+def _keeps_offers() -> AbstractContextManager[Any]:
     """As it was: what an order was offered and did not take stayed where it was."""
-    with _instead(offers.pass_on, lambda _: []), _instead(offers.release_and_pass_on, release.release):
-        yield
+    return _instead(offers.pass_on, lambda _: [])
 
 
 PLANTED: Mapping[str, Bug] = {

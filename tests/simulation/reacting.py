@@ -20,6 +20,7 @@ from processors.following.follower import Fetched
 from processors.following.positions import Move, Position
 from processors.reactions.asked import Asked
 from processors.reactions.engine import Engine
+from processors.reactions.rows import Due
 from processors.reactions.sender import encode
 from processors.reactions.sourcing import Lookups
 from processors.routing.book import Router, default_router
@@ -28,8 +29,8 @@ from processors.routing.model import Place as Location
 from processors.verify.orders import Orders
 from processors.verify.routing import Routing
 from processors.verify.stock import Stocks
-from projections.inventory.reader import ReceiptDue, ReservationDue
-from projections.order_status.reader import LineDue, OrderDue
+from projections.inventory.reader import ReceiptDue, ReservationDue, read_receipts_due, read_reservations_due
+from projections.order_status.reader import LineDue, OrderDue, read_lines_due, read_orders_due
 from runtime.kafka import murmur2_partition
 from tests.simulation.choices import Dice
 from tests.simulation.failure import Crash
@@ -109,7 +110,7 @@ class View:
         rows = self._stocks.location_channels.rows.items()
         return tuple(sorted(channel for (place, channel), row in rows if place == location_id and row.excluded))
 
-    def due(self, now: datetime) -> tuple[list[ReservationDue], list[OrderDue], list[ReceiptDue], list[LineDue]]:
+    def due(self, queries: Sequence[Due], now: datetime) -> list[Sequence[Any]]:
         holds = [
             ReservationDue(*key, row.quantity, row.expires_at)
             for key, row in self._stocks.holds.rows.items()
@@ -125,8 +126,14 @@ class View:
             for key, row in self._stocks.expected.rows.items()
             if row.quantity > 0 and not row.overdue and row.expected_at is not None and row.expected_at <= now
         ]
-        overdue = self._overdue_lines()
-        return holds, orders, receipts, [row for row in overdue if row.cancel_after <= now]
+        lines = [row for row in self._overdue_lines() if row.cancel_after <= now]
+        rows: dict[Due, Sequence[Any]] = {
+            read_reservations_due: holds,
+            read_orders_due: orders,
+            read_receipts_due: receipts,
+            read_lines_due: lines,
+        }
+        return [rows[query] for query in queries]
 
     def _overdue_lines(self) -> list[LineDue]:
         times: dict[str, datetime] = {}

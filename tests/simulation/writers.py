@@ -21,10 +21,10 @@ from unittest.mock import patch
 from confluent_kafka import KafkaException, TopicPartition
 
 from processors import slow_paths
+from processors.following import follower
 from processors.ledger import database, snapshots, takeover
 from processors.ledger import writer as shell
 from processors.ledger.writer import LedgerWriter
-from processors.reactions import engine
 from tests.simulation.choices import Dice
 from tests.simulation.failure import Broken, Crash
 from tests.simulation.memory import Broker, Consumer, Database, Place, Producer, RememberingCodec
@@ -62,7 +62,7 @@ class _Log:
 def shell_in_memory() -> Iterator[None]:
     """The writer's shell meets the services in memory instead of the clients' libraries."""
     with (
-        patch.object(engine, "log", _Log()),
+        patch.object(follower, "log", _Log()),
         patch.object(snapshots, "log", _Log()),
         patch.object(slow_paths, "log", _Log()),
         patch.multiple(

@@ -16,6 +16,7 @@ import psycopg
 from confluent_kafka import TopicPartition
 
 from events.catalogue import LEDGER_TOPICS
+from processors.old_log import refuse_old_log
 from processors.projector.projector import Projector
 from processors.projector.worker import BATCH_RECORDS_MAX, IDLE_SECONDS, Stopped, patiently, read
 from processors.projector.write import Partition, Position, Store, ensure_tables
@@ -60,6 +61,7 @@ def fold_span(
         with connect(services, _NAME) as connection:
             ensure_tables(connection, projections, schema)
         codec = codec_for(services.schema_registry, services.topic_prefix)
+        refuse_old_log(services, codec)
         projector = Projector(store, codec, projections, lambda _: None, services.topic_prefix)
         ids = topic_ids(services, {services.topic(topic) for topic, _ in end})
         reached = projector.place({one: ids[services.topic(one[0])] for one in end}, start)

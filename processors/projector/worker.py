@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from events.catalogue import DEAD_LETTERS, LEDGER_TOPICS
 from processors.dead_letters import to_dead_letter
+from processors.old_log import refuse_old_log
 from processors.projector.projector import Projector, Record, SetAside
 from processors.projector.write import Overtaken, Partition, Store, ensure_tables
 from processors.slow_paths import report
@@ -93,6 +94,7 @@ def run_projector(
     try:
         patiently(lambda: _make_tables(services, projections, schema), stop, standing=standing)
         codec = codec_for(services.schema_registry, services.topic_prefix)
+        patiently(lambda: refuse_old_log(services, codec), stop, standing=standing)
 
         def serve() -> None:
             projector = Projector(store, codec, projections, dead_letters(services), services.topic_prefix)

@@ -20,6 +20,7 @@ from confluent_kafka import KafkaException
 from faust.types import TP
 
 from events.catalogue import LEDGER_TOPICS
+from processors.old_log import refuse_old_log
 from processors.reactions.app import GROUP, reactions_app
 from processors.reactions.engine import Engine, Fetched
 from processors.reactions.lookups import ProjectionLookups
@@ -82,6 +83,7 @@ async def _serve(settings: Settings, services: Services, instance: Instance) -> 
         raise Fault("the ledger's topics cannot be read", str(error), "`order-ledger up` makes them") from error
     positions = Positions(database, ids)
     codec = codec_for(services.schema_registry, services.topic_prefix)
+    await asyncio.to_thread(refuse_old_log, services, codec)
     engine = Engine(FactDecoder(codec), positions, ProjectionLookups(database), Sender(services, codec))
     worker = Worker(engine, services.topic(LEDGER_TOPICS[0]), lambda: instance.ready(services.topic_prefix))
     app = reactions_app(services, worker.handle, worker.tick, instance.name)

@@ -8,7 +8,7 @@ What is known about them stands in the headers, so that the original bytes can b
 | header | what |
 |---|---|
 | source_topic, source_partition, source_offset | the place where they were found |
-| reason | a stable word, for counting: no_frame, unknown_schema, bad_avro, trailing_bytes, too_large … |
+| reason | a word that stays, for counting: no_frame, unknown_schema, retired_schema, bad_avro, too_large … |
 | detail | what a person wants to know |
 | at | when they were set aside, RFC 3339 in UTC |
 | original.NAME | a header of the record itself |

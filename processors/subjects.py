@@ -7,8 +7,9 @@ codec = codec_for(None)                       # the fixed ids of schemas/ids.jso
 from collections.abc import Mapping
 
 from events.catalogue import COMMANDS, FACTS, LEDGER_TOPICS, REFUSAL_SCHEMA
+from runtime.errors import Fault
 from schemas.codec import Codec
-from schemas.registry import ConfluentRegistry, Subjects, register
+from schemas.registry import ConfluentRegistry, IncompatibleError, Subjects, register
 
 
 def topics_of_records(prefix: str = "") -> Mapping[str, tuple[str, ...]]:
@@ -20,7 +21,17 @@ def topics_of_records(prefix: str = "") -> Mapping[str, tuple[str, ...]]:
 
 
 def codec_for(registry_url: str | None, prefix: str = "") -> Codec:
-    """A codec with the ids of the registry behind the URL, or with the fixed ids where none is configured."""
+    """A codec with the ids of the registry behind the URL, or with the fixed ids where none is configured.
+
+    Raises Fault where the registry holds other contracts under our subjects.
+    """
     if registry_url is None:
         return Codec()
-    return Codec(register(ConfluentRegistry(registry_url), Subjects(topics_of_records(prefix))))
+    try:
+        return Codec(register(ConfluentRegistry(registry_url), Subjects(topics_of_records(prefix))))
+    except IncompatibleError as error:
+        raise Fault(
+            f"The schema registry refuses the contract of {error.subject}",
+            f"it holds one that does not go with it, as builds from before the contracts were made anew had: {error}",
+            "begin a new ledger under another ORDER_LEDGER_TOPIC_PREFIX, or with an empty registry",
+        ) from error

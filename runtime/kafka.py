@@ -367,6 +367,36 @@ def timestamps(
     return found
 
 
+def first_values(services: Services, names: Iterable[str]) -> dict[tuple[str, int], bytes | None]:
+    """(topic, partition) → value of its first record, where there is one. Raises Fault where Kafka does not send it."""
+    topics = list(names)
+    ends = end_offsets(services, topics)
+    left = {place: first for place, first in start_offsets(services, topics).items() if first < ends[place]}
+    found: dict[tuple[str, int], bytes | None] = {}
+    if not left:
+        return found
+    # 64 kB hold most first batches: the default fetches 1 MB of each partition, for one record.
+    few: dict[str, Any] = {"queued_min_messages": 1, "fetch_message_max_bytes": 65_536}
+    reader = consumer(services, "first-values", enable_partition_eof=True, **few)
+    try:
+        reader.assign([TopicPartition(*place, first) for place, first in left.items()])
+        deadline = time.monotonic() + ADMIN_TIMEOUT_SECONDS
+        while left:
+            for message in reader.consume(10_000, 0.1):
+                place = message.topic() or "", message.partition() or 0
+                error = message.error()
+                if error is None:
+                    found.setdefault(place, message.value())
+                elif error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
+                    continue  # the client tries again by itself
+                left.pop(place, None)
+            if left and time.monotonic() > deadline:
+                raise Fault("Kafka does not send the log", f"still to read: {sorted(left)}", "`order-ledger doctor`")
+    finally:
+        reader.close()
+    return found
+
+
 def _offsets(
     services: Services,
     names: Iterable[str],

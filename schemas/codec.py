@@ -19,10 +19,12 @@ import fastavro
 from fastavro.read import LOGICAL_READERS
 from fastavro.schema import parse_schema
 
-from schemas.contracts import Contract, contracts, newest
+from schemas.contracts import RETIRED_IDS, Contract, contracts, newest
 
 MAGIC = 0
 FRAME = struct.Struct(">bI")
+#: Reason for a record that a build wrote before all contracts were made anew.
+RETIRED = "retired_schema"
 _TIME = "timestamp-micros"
 #: As `timestamp-micros`, read without an error where Python has no such time. A name of our own, because fastavro keeps
 #: readers by name for the whole process.
@@ -41,7 +43,9 @@ LOGICAL_READERS[f"long-{_ANY_TIME}"] = _nearest_time
 
 
 class UndecodableError(ValueError):
-    """The bytes are no record of ours. `reason` is no_frame, unknown_schema, bad_avro or trailing_bytes."""
+    """The bytes are no record of ours. `reason` is no_frame, unknown_schema, retired_schema, bad_avro or
+    trailing_bytes.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -53,6 +57,8 @@ class Codec:
     """Encodes and decodes records; `ids`: (full name, version) → id of a real registry; else the fixed ids."""
 
     def __init__(self, ids: Mapping[tuple[str, int], int] | None = None) -> None:
+        # A real registry gives other ids, and refuses new contracts under the subjects of the old ones.
+        self._retired = RETIRED_IDS if ids is None else range(0)
         self._contract: dict[int, Contract] = {}
         self._reader: dict[int, tuple[Any, Any]] = {}
         self._any_time: dict[int, Any] = {}
@@ -115,7 +121,7 @@ class Codec:
             raise UndecodableError("no_frame", "a record begins with a zero byte and four bytes of schema id")
         schema_id = int.from_bytes(value[1:5], "big")
         if schema_id not in self._contract:
-            raise UndecodableError("unknown_schema", f"schema id {schema_id} is not one of ours")
+            raise self.stranger(schema_id)
         body = io.BytesIO(value)
         try:
             try:
@@ -131,6 +137,16 @@ class Codec:
         if not isinstance(record, dict):
             raise UndecodableError("bad_avro", "the schema is no record")
         return self._contract[schema_id], record
+
+    def stranger(self, schema_id: int) -> UndecodableError:
+        """Why an id that no contract has cannot be read."""
+        if schema_id in self._retired:
+            return UndecodableError(
+                RETIRED,
+                f"schema id {schema_id} is of a build from before the contracts were made anew; "
+                "a sender has to use today's contracts",
+            )
+        return UndecodableError("unknown_schema", f"schema id {schema_id} is not one of ours")
 
     def _read(self, body: io.BytesIO, schema_id: int, writer: Any) -> Any:
         body.seek(FRAME.size)

@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 COMMAND_NAMESPACE = "order_ledger.commands"
 FACT_NAMESPACE = "order_ledger.facts"
 
+#: Ids of contracts from before all of them were made anew. Nothing reads their records, and no id is given again.
+RETIRED_IDS = range(101, 2001)
+
 _FOLDER = Path(__file__).parent
 #: By namespace: the folder of the contracts and the file of their envelope.
 _FILES = {

@@ -8,6 +8,7 @@ Which topics a record stands in is told by the caller: contracts know nothing of
 """
 
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import NamedTuple, Protocol
 
 from schemas.contracts import Contract, contracts
@@ -73,6 +74,14 @@ class RegistryClient(Protocol):
     def register(self, subject: str, schema: str) -> int: ...
 
 
+class IncompatibleError(Exception):
+    """The registry holds a schema under the subject that does not go with the new one."""
+
+    def __init__(self, subject: str, detail: str) -> None:
+        super().__init__(detail)
+        self.subject = subject
+
+
 class ConfluentRegistry:
     """A real registry behind a URL, spoken to by confluent-kafka's client."""
 
@@ -86,10 +95,16 @@ class ConfluentRegistry:
         return self._client.set_compatibility(subject_name=subject, level=level)
 
     def register(self, subject: str, schema: str) -> int:
-        """Id of the schema under the subject; a repeat gives the same id."""
+        """Id of the schema under the subject; a repeat gives the same id. Raises IncompatibleError."""
         from confluent_kafka.schema_registry import Schema
+        from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-        return int(self._client.register_schema(subject, Schema(schema, "AVRO")))
+        try:
+            return int(self._client.register_schema(subject, Schema(schema, "AVRO")))
+        except SchemaRegistryError as error:
+            if error.http_status_code != HTTPStatus.CONFLICT:
+                raise
+            raise IncompatibleError(subject, str(error)) from error
 
 
 def register(client: RegistryClient, subjects: Subjects) -> dict[tuple[str, int], int]:

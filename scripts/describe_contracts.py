@@ -40,6 +40,10 @@ Nothing is without bounds: an id, that of the command too, has at most {ID_LENGT
 is at most {NUMBER_MAX:,}, an order comes to at most {ORDER_VALUE_MAX_MINOR:,} minor units, and a time, wherever
 it stands, lies in the years {YEAR_MIN} to {YEAR_MAX} (UTC). What breaks a bound is refused, in JSON and in Avro alike.
 
+A field marked *personal* may say something about a person: a name, an address, a free text. That person is the
+customer of the order or case, unless the mark names a field: *personal: `actor`* is about whoever acted. The mark
+stands in the contract (`"personal": true`, and the field under `"subject"`). Nothing is encrypted yet.
+
 ## Around every command
 
 As JSON, a command is one object with these fields; an unknown field is refused.
@@ -77,7 +81,7 @@ def render() -> str:
     parts = [HEAD]
     for field in place_order["fields"]:
         optional = "default" in field
-        words = _avro_words(field["type"])
+        words = _avro_words(field["type"]) + _personal(field)
         doc = "See the command." if field["name"] == "data" else field["doc"]
         parts.append(f"| `{field['name']}` | {words}{', optional' if optional else ''} | {doc} |\n")
     for topic in INTAKE_TOPICS:
@@ -91,7 +95,10 @@ def render() -> str:
     parts += [_section(row) for row in COMMANDS.values() if row.internal]
     parts.append(FACT_HEAD)
     envelope = newest(FACTS["OrderPlaced"].schema).schema["fields"][:-1]
-    parts += [f"| `{field['name']}` | {_avro_words(field['type'])} | {field['doc']} |\n" for field in envelope]
+    parts += [
+        f"| `{field['name']}` | {_avro_words(field['type'])}{_personal(field)} | {field['doc']} |\n"
+        for field in envelope
+    ]
     for topic in LEDGER_TOPICS:
         parts.append(f"\n## Facts in `{topic}`\n")
         parts += [_section(row) for row in FACTS.values() if row.topic == topic]
@@ -119,7 +126,7 @@ def _rows(kind: type[Any], record: dict[str, Any], before: str = "") -> Iterator
         described = docs[field.encode_name]
         words, inner, many = _words(field.type)
         path = before + field.encode_name + ("[]" if many else "")
-        yield Row(path, words, not field.required, described["doc"].replace("|", "\\|"))
+        yield Row(path, words + _personal(described), not field.required, described["doc"].replace("|", "\\|"))
         nested = _nested_record(described["type"])
         if inner is not None and nested is not None:
             yield from _rows(inner, nested, path + ".")
@@ -157,6 +164,13 @@ def _limits(note: msgspec.Meta) -> str:
     if note.max_length:
         return f" (at most {note.max_length:,} characters)"
     return ""
+
+
+def _personal(field: dict[str, Any]) -> str:
+    """The mark of a field that may say something about a person; of whom, where that is not the customer."""
+    if not field.get("personal"):
+        return ""
+    return f", *personal: `{field['subject']}`*" if "subject" in field else ", *personal*"
 
 
 def _nested_record(avro: Any) -> dict[str, Any] | None:

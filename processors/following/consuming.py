@@ -66,7 +66,7 @@ class Host(Protocol):
         ...
 
     def begin(self) -> None:
-        """Make what is missing in PostgreSQL. Called again where it was away."""
+        """Make what is missing in PostgreSQL, refuse an old log. Called again where a service was away."""
         ...
 
     def place(self, topic_ids: Mapping[Partition, str]) -> dict[Partition, int]:
@@ -102,7 +102,7 @@ def follow(settings: Settings, services: Services, host: Host, stop: threading.E
     topics = [services.topic(topic) for topic in LEDGER_TOPICS]
     stop_watching = start_watchdog(host.name, patience.standing, services, topics, settings.stall_seconds)
     try:
-        patience.until_done("postgres", host.begin, psycopg.OperationalError, host.let_go)
+        patience.until_done("services", host.begin, (psycopg.OperationalError, KafkaException), host.let_go)
         as_member(lambda: _Loop(services, host, stop, instance, patience).run(), stop)
     except StoppedWaitingError:
         log.info(f"{host.name}_stopped_while_waiting")

@@ -26,6 +26,7 @@ from processors.ledger.database import RETRY_SECONDS, Database
 from processors.ledger.partition import Decided, EncodedFact, Forwarded, Need, Parsed, PartitionLedger, SetAside
 from processors.ledger.snapshots import SnapshotMovedError, Wanted
 from processors.ledger.takeover import Hands, take_over
+from processors.old_log import refuse_old_log
 from processors.slow_paths import Miss, report
 from processors.subjects import codec_for
 from processors.topics import ensure_topics
@@ -146,6 +147,7 @@ class LedgerWriter:
     def run(self) -> None:
         """Decide until stopped; then flush, commit, snapshot and leave."""
         ensure_topics(self._services, self._settings)
+        refuse_old_log(self._services, self._codec)
         self._database.do(snapshots.ensure_tables)
         self._database.do(slow_paths.ensure_table)
         instance = hold_instance(self._settings.home, self._group)

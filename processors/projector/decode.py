@@ -100,8 +100,11 @@ class Decoder:
             contract = self._codec.by_id.get(schema_id)
             if contract is not None and contract.full_name in self._facts:
                 return contract
-            reason = "unknown_schema" if contract is None else "no_fact"
-            detail = f"schema id {schema_id} is {'not one of ours' if contract is None else contract.full_name}"
+            if contract is None:
+                stranger = self._codec.stranger(schema_id)
+                reason, detail = stranger.reason, stranger.detail
+            else:
+                reason, detail = "no_fact", f"schema id {schema_id} is {contract.full_name}"
         garbage.extend(Garbage(row, reason, detail) for row in rows)
         return None
 

@@ -19,6 +19,7 @@ from events.catalogue import LEDGER_TOPICS
 from processors.following.consuming import BATCH_RECORDS_MAX, IDLE_SECONDS, read
 from processors.following.patience import Patience, StoppedWaitingError
 from processors.following.positions import Partition, Position
+from processors.old_log import refuse_old_log
 from processors.projector.projector import Projector
 from processors.projector.write import Store, ensure_tables
 from processors.slow_paths import report
@@ -63,6 +64,7 @@ def fold_span(
         with connect(services, _NAME) as connection:
             ensure_tables(connection, projections, schema)
         codec = codec_for(services.schema_registry, services.topic_prefix)
+        refuse_old_log(services, codec)
         projector = Projector(store, codec, projections, lambda _: None, services.topic_prefix)
         ids = topic_ids(services, {services.topic(topic) for topic, _ in end})
         reached = projector.place({one: ids[services.topic(one[0])] for one in end}, start)

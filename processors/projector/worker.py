@@ -18,6 +18,7 @@ from processors.dead_letters import to_dead_letter
 from processors.following.batches import Record
 from processors.following.consuming import follow
 from processors.following.positions import Partition
+from processors.old_log import refuse_old_log
 from processors.projector.projector import Projector, SetAside
 from processors.projector.write import READER, Store, ensure_tables
 from processors.slow_paths import report
@@ -60,8 +61,10 @@ class _Folding:
         self._projections = projections
         self._schema = schema
         self._store = Store(lambda: connect(services, READER), schema)
-        codec = codec_for(services.schema_registry, services.topic_prefix)
-        self._projector = Projector(self._store, codec, projections, dead_letters(services), services.topic_prefix)
+        self._codec = codec_for(services.schema_registry, services.topic_prefix)
+        self._projector = Projector(
+            self._store, self._codec, projections, dead_letters(services), services.topic_prefix
+        )
 
     @property
     def next_offsets(self) -> dict[Partition, int]:
@@ -70,6 +73,7 @@ class _Folding:
     def begin(self) -> None:
         with connect(self._services, READER) as connection:
             ensure_tables(connection, self._projections, self._schema)
+        refuse_old_log(self._services, self._codec)
 
     def place(self, topic_ids: Mapping[Partition, str]) -> dict[Partition, int]:
         return self._projector.place(topic_ids)

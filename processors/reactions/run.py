@@ -28,6 +28,7 @@ from processors.following.facts import FactDecoder
 from processors.following.follower import Fetched
 from processors.following.patience import Patience, StoppedWaitingError
 from processors.following.positions import Partition, Positions, ensure_table
+from processors.old_log import refuse_old_log
 from processors.reactions.app import GROUP, reactions_app
 from processors.reactions.engine import NAME, Engine
 from processors.reactions.lookups import ProjectionLookups
@@ -89,6 +90,7 @@ async def _serve(settings: Settings, services: Services, instance: Instance) -> 
     rows = Positions(NAME, services.topic_prefix)
     positions = StoredPositions(database, rows, partial(topic_ids, services))
     codec = codec_for(services.schema_registry, services.topic_prefix)
+    await asyncio.to_thread(refuse_old_log, services, codec)
     engine = Engine(
         FactDecoder(codec, REACTED_TO),
         positions,

@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import set_json_loads
 
+from processors.old_log import refuse_old_log
 from processors.verify.acceptance import Acceptance
 from processors.verify.books import Books
 from processors.verify.facts import FactReader
@@ -70,6 +71,7 @@ def verify(services: Services, codec: Codec, *, schema: str = "public", progress
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         _use(connection, schema)
         stored = _stored_offsets(connection, services)
+        refuse_old_log(services, codec)
         ends = {partition: int(row["next_offset"]) for partition, row in stored.items()}
         books, partitions, facts = _fold(services, codec, ends, say)
         reader = FactReader(codec)

@@ -264,6 +264,7 @@ def invalid_utf8(value: bytearray) -> None:
         pytest.param(b"", "no_frame", id="empty"),
         pytest.param(b'{"command": "PlaceOrder"}', "no_frame", id="JSON"),
         pytest.param(b"\0\x7f\xff\xff\xff...", "unknown_schema", id="unknown id"),
+        pytest.param(b"\0\0\0\0\x65" + record(b.place())[5:], "retired_schema", id="of an old build"),
         pytest.param(record(b.place())[:-3], "bad_avro", id="truncated"),
         pytest.param(record(b.place()) + b"!", "trailing_bytes", id="trailing bytes"),
         pytest.param(spoilt(invalid_utf8), "bad_avro", id="invalid UTF-8"),

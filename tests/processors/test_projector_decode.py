@@ -103,6 +103,7 @@ def test_what_stands_beside_a_bad_value_is_counted_as_that():
         (b"{}", "no_frame"),
         (b"\x01\x00\x00\x00\x01rest", "no_frame"),
         (b"\x00\xff\xff\xff\xffrest", "unknown_schema"),
+        (b"\x00\x00\x00\x03\xe9rest", "retired_schema"),
         ("truncated", "bad_avro"),
         ("longer", "trailing_bytes"),
         ("text", "bad_avro"),

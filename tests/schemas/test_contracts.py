@@ -19,7 +19,7 @@ import schemas
 from events.catalogue import COMMANDS, FACTS, REFUSAL_SCHEMA
 from events.envelope import Command, Recorded
 from events.refusal import CommandRefused
-from schemas.contracts import Contract, contracts, newest
+from schemas.contracts import RETIRED_IDS, Contract, contracts, newest
 
 FOLDER = Path(schemas.__file__).parent
 ALL = contracts()
@@ -237,6 +237,7 @@ def test_no_two_contracts_share_an_id() -> None:
     ids = [contract.schema_id for contract in ALL]
     assert len(ids) == len(set(ids))
     assert min(ids) > 0
+    assert not any(schema_id in RETIRED_IDS for schema_id in ids)
 
 
 @pytest.mark.parametrize(

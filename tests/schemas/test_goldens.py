@@ -57,6 +57,7 @@ def test_a_complete_example_leaves_nothing_out_and_a_minimal_one_everything_that
         (lambda value: b"", "no_frame"),
         (lambda value: b"\x01" + value[1:], "no_frame"),
         (lambda value: b"\0\xff\xff\xff\xff" + value[5:], "unknown_schema"),
+        (lambda value: b"\0\0\0\x03\xe9" + value[5:], "retired_schema"),
         (lambda value: value[:-1], "bad_avro"),
         (lambda value: value + b"\0", "trailing_bytes"),
         (lambda value: value[:5] + b"\x01" + value[6:], "bad_avro"),

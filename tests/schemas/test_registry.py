@@ -11,7 +11,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from schemas.codec import Codec
+from processors.subjects import codec_for
+from runtime.errors import Fault
+from schemas.codec import Codec, UndecodableError
 from schemas.contracts import contracts
 from schemas.registry import COMPATIBILITY, ConfluentRegistry, Subjects, register
 
@@ -29,6 +31,7 @@ class SmallRegistry(ThreadingHTTPServer):
         self.ids: dict[str, int] = {}
         self.subjects: dict[str, list[int]] = {}
         self.compatibility: dict[str, str] = {}
+        self.holds_others = False
         self.lock = threading.Lock()
 
     @property
@@ -42,9 +45,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the test says what went wrong."""
 
-    def answer(self, body: object) -> None:
+    def answer(self, body: object, status: int = 200) -> None:
         content = json.dumps(body).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/vnd.schemaregistry.v1+json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -58,6 +61,9 @@ class _Handler(BaseHTTPRequestHandler):
         _, _, subject, versions = unquote(self.path.partition("?")[0]).split("/")
         assert versions == "versions"
         schema = json.dumps(json.loads(self.body()["schema"]), sort_keys=True)
+        if self.server.holds_others:
+            self.answer({"error_code": 409, "message": "READER_FIELD_MISSING_DEFAULT_VALUE"}, 409)
+            return
         with self.server.lock:
             schema_id = self.server.ids.setdefault(schema, 5000 + len(self.server.ids))
             known = self.server.subjects.setdefault(subject, [])
@@ -98,6 +104,22 @@ def test_all_contracts_are_registered_once_and_records_carry_the_ids_of_the_regi
     assert schema_id == ids["order_ledger.facts.CommandRefused", 1] >= 5000
     assert codec.by_id[schema_id].name == "CommandRefused"
     assert data.startswith(b"\x16CancelOrder")
+
+
+def test_what_a_registry_once_numbered_like_an_old_contract_is_not_taken_for_one(registry: SmallRegistry) -> None:
+    codec = Codec(register(ConfluentRegistry(registry.url), Subjects(TOPICS)))
+    with pytest.raises(UndecodableError) as error:
+        codec.decode(b"\0\0\0\x03\xe9...")
+    assert error.value.reason == "unknown_schema"
+
+
+def test_a_registry_that_holds_other_contracts_is_told_with_what_to_do(registry: SmallRegistry) -> None:
+    registry.holds_others = True
+    with pytest.raises(Fault) as refused:
+        codec_for(registry.url, "shop.")
+    assert "shop.intake.orders-order_ledger.commands.AmendOrder" in refused.value.what
+    assert "READER_FIELD_MISSING_DEFAULT_VALUE" in refused.value.detail
+    assert "ORDER_LEDGER_TOPIC_PREFIX" in refused.value.hint
 
 
 def test_a_registry_that_gives_one_schema_two_ids_is_refused() -> None:

@@ -1,18 +1,20 @@
 """How words of the command line become commands: a noun alone lists; for a wrong word only a near one is offered; a
-value that an option does not take is answered as every fault is."""
+value that an option does not take is answered as every fault is. A command's module is imported when it is called."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import typer
-from pydantic import ValidationError
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
-from events.spelling import meant
-from gateway.cli.context import fail
+from gateway.cli.table import COMMANDS, Row
+from gateway.cli.terminal import fail
 
 #: So many letters of a wrong value are shown.
 VALUE_SHOWN_LETTERS = 60
@@ -23,6 +25,8 @@ class Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
+            from events.spelling import meant
+
             near = meant(args[0], self.commands)
             hint = f"Did you mean '{near}'?" if near else "--help lists all."
             ctx.fail(f"No such command '{args[0]}'. {hint}")
@@ -35,6 +39,43 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         with _our_answers():
             return super().invoke(ctx)
+
+
+class _Unread(TyperCommand):
+    """A command of which only the name and the line of help are known yet."""
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(row.name, help=row.help)
+        self.row = row
+
+
+class Root(Commands):
+    """All commands of the table. Each becomes itself when somebody calls it, asks for its help or completes it."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands.update((row.name, _Unread(row)) for row in COMMANDS)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, self._read(command), rest
+
+    def whole(self) -> dict[str, Any]:
+        """All commands as they are: every module is imported."""
+        return {name: self._read(command) for name, command in list(self.commands.items())}
+
+    def _read(self, command: Any) -> Any:
+        if isinstance(command, _Unread):
+            self.commands.update(read(command.row.module))
+            return self.commands[command.row.name]
+        return command
+
+
+def read(module: str) -> dict[str, Any]:
+    """The commands that a module of this folder registers, by name."""
+    part = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode=None)
+    import_module(f"gateway.cli.{module}").register(part)
+    return dict(get_group(part).commands)
 
 
 class Listing(Commands):
@@ -59,6 +100,8 @@ def _our_answers() -> Iterator[None]:
     except Exception as error:
         # Of what the parser offers for an option that there is not (`--at` for `--all`), the one that is near.
         if possibilities := getattr(error, "possibilities", None):
+            from events.spelling import meant
+
             near = meant(str(getattr(error, "option_name", "")), possibilities)
             error.possibilities = [near] if near else None  # type: ignore[attr-defined]
         raise
@@ -74,7 +117,10 @@ def _refuse(error: typer.BadParameter) -> None:
         context = context.parent
     name = next((one for one in getattr(parameter, "opts", ()) if one.startswith("--")), None) or parameter.name
     what, detail = f"{name} has a value that it does not take", error.message.removeprefix("Value error, ").rstrip(".")
-    if isinstance(error.__cause__, ValidationError):  # found by the bounds, and not by a function of ours
+    pydantic = sys.modules.get("pydantic")  # what was never imported found nothing
+    if pydantic is not None and isinstance(
+        error.__cause__, pydantic.ValidationError
+    ):  # found by the bounds, and not by a function of ours
         value = str(error.__cause__.errors()[0]["input"])
         what = f"{name} cannot be {value[:VALUE_SHOWN_LETTERS] or 'empty'}{'…' * (len(value) > VALUE_SHOWN_LETTERS)}"
         numbers = _numbers(parameter)

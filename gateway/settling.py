@@ -15,7 +15,6 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from events.catalogue import INTAKE_TOPICS, LEDGER_TOPICS
-from processors.ledger.writer import GROUP
 from runtime.errors import Fault
 from runtime.kafka import admin, consumer, end_offsets
 from runtime.services import Services
@@ -27,6 +26,8 @@ LOOK_SECONDS_MAX = 1.0
 LOOK_AT_LEAST_RECORDS = 100_000
 #: One request for committed offsets, and how long it is asked again: on a new broker the group's topic takes seconds.
 COMMITTED_SECONDS = 30.0
+#: Workers commit under their own names.
+LEDGER_GROUP = "ledger"
 Offsets = Mapping[tuple[str, int], int]
 
 
@@ -51,7 +52,7 @@ class Gauge:
         self._connection = connection
         self._admin: AdminClient = admin(services)
         # Never subscribes: it only asks what the group has committed.
-        self._committed = consumer(services, GROUP)
+        self._committed = consumer(services, LEDGER_GROUP)
         self._partitions: list[tuple[str, int]] = []
         self._intake = [services.topic(name) for name in INTAKE_TOPICS]
         self._ledger = [services.topic(name) for name in LEDGER_TOPICS]

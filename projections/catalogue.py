@@ -1,18 +1,18 @@
-"""The one list of projections. Adding one: a folder with `fold.py` and `table.sql`, and its line here."""
+"""The one list of projections. Adding one: a folder with `projection.py`, `fold.py` and `table.sql`, and its line here."""
 
 from collections.abc import Mapping
 
-from projections.answers import PROJECTION as ANSWERS
-from projections.inventory import PROJECTION as INVENTORY
-from projections.kpi import PROJECTION as KPI
-from projections.locations import PROJECTION as LOCATIONS
+from projections.answers.projection import PROJECTION as ANSWERS
+from projections.inventory.projection import PROJECTION as INVENTORY
+from projections.kpi.projection import PROJECTION as KPI
+from projections.locations.projection import PROJECTION as LOCATIONS
 from projections.model import Projection
-from projections.order_history import PROJECTION as ORDER_HISTORY
-from projections.order_status import PROJECTION as ORDER_STATUS
-from projections.routing import PROJECTION as ROUTING
-from projections.stock_counts import PROJECTION as STOCK_COUNTS
-from projections.stock_movements import PROJECTION as STOCK_MOVEMENTS
-from projections.work_queue import PROJECTION as WORK_QUEUE
+from projections.order_history.projection import PROJECTION as ORDER_HISTORY
+from projections.order_status.projection import PROJECTION as ORDER_STATUS
+from projections.routing.projection import PROJECTION as ROUTING
+from projections.stock_counts.projection import PROJECTION as STOCK_COUNTS
+from projections.stock_movements.projection import PROJECTION as STOCK_MOVEMENTS
+from projections.work_queue.projection import PROJECTION as WORK_QUEUE
 
 #: By name, in the order in which they are folded and written.
 PROJECTIONS: Mapping[str, Projection] = {

@@ -14,16 +14,31 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-import structlog
+if TYPE_CHECKING:
+    import structlog
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger("order_ledger")
+
+class _Log:
+    """structlog's logger, imported with the first line: most commands of a person log nothing, and it takes 0.15 s."""
+
+    def __getattr__(self, name: str) -> Any:
+        import structlog
+
+        _configure_once()
+        return getattr(structlog.get_logger("order_ledger"), name)
 
 
-#: Without local variables: they hold customers' data, and make a kilobyte of every line.
-_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+log = cast("structlog.stdlib.BoundLogger", _Log())
+
+#: What `setup_logging` asked for, until the first line is written.
+_wanted: Callable[[], logging.Formatter] | None = None
+_formatter: logging.Formatter | None = None
+#: Two threads may write the first line. One that configures may be told of a warning, which is a line, too.
+_configuring = threading.RLock()
 
 
 def setup_logging(level: str = "INFO", *, process: str | None = None, as_json: bool | None = None) -> None:
@@ -32,7 +47,37 @@ def setup_logging(level: str = "INFO", *, process: str | None = None, as_json: b
     `process` names the worker in every line, and what Python would print of warnings and of errors that nobody handles
     becomes lines of the log, too. JSON is chosen where stderr is not a terminal.
     """
+    global _wanted  # noqa: PLW0603 - logging is a thing of the process
     number = logging.getLevelNamesMapping()[level]
+    machine = not sys.stderr.isatty() if as_json is None else as_json
+    _wanted = partial(_configure, number, process, machine=machine)
+    handler = _PatientHandler(sys.stderr)
+    quiet = _Quiet()
+    handler.addFilter(lambda record: not record.name.startswith(_CHATTY) or quiet.filter(record))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(number, logging.WARNING))  # libraries tell of trouble only
+    logging.getLogger("order_ledger").setLevel(number)
+    if process is not None:
+        _configure_once()  # a worker writes its first line at once
+        logging.captureWarnings(True)
+        sys.excepthook = _unhandled
+        threading.excepthook = lambda args: _unhandled(args.exc_type, args.exc_value, args.exc_traceback)
+        sys.unraisablehook = lambda args: _unhandled(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _configure_once() -> None:
+    """Configure structlog as the last `setup_logging` asked; nothing where nobody asked, or it is done."""
+    global _wanted, _formatter  # noqa: PLW0603 - as above
+    with _configuring:
+        wanted, _wanted = _wanted, None
+        if wanted is not None:
+            _formatter = wanted()
+
+
+def _configure(number: int, process: str | None, *, machine: bool) -> logging.Formatter:
+    import structlog
+
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         *([] if process is None else [_named(process)]),
@@ -40,9 +85,10 @@ def setup_logging(level: str = "INFO", *, process: str | None = None, as_json: b
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    machine = not sys.stderr.isatty() if as_json is None else as_json
+    # Without local variables: they hold customers' data, and make a kilobyte of every line.
+    tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     last: list[structlog.typing.Processor] = (
-        [_TRACEBACKS, structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
         if machine
         else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
@@ -52,24 +98,10 @@ def setup_logging(level: str = "INFO", *, process: str | None = None, as_json: b
         wrapper_class=structlog.make_filtering_bound_logger(number),
         cache_logger_on_first_use=True,
     )
-    handler = _PatientHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
-        )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
     )
-    quiet = _Quiet()
-    handler.addFilter(lambda record: not record.name.startswith(_CHATTY) or quiet.filter(record))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(max(number, logging.WARNING))  # libraries tell of trouble only
-    logging.getLogger("order_ledger").setLevel(number)
-    if process is not None:
-        logging.captureWarnings(True)
-        sys.excepthook = _unhandled
-        threading.excepthook = lambda args: _unhandled(args.exc_type, args.exc_value, args.exc_traceback)
-        sys.unraisablehook = lambda args: _unhandled(args.exc_type, args.exc_value, args.exc_traceback)
 
 
 def _named(process: str) -> structlog.typing.Processor:
@@ -95,6 +127,12 @@ class _PatientHandler(logging.StreamHandler[Any]):
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)
         self._lost = 0
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; what makes it is imported with the first one."""
+        _configure_once()
+        self.formatter = _formatter
+        return super().format(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

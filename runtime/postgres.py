@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg_pool import ConnectionPool
 
 from runtime.errors import Fault
 from runtime.services import Services
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
 
 CONNECT_TIMEOUT_SECONDS = 10  # for one attempt: below 3 fails on a busy server, above only delays the retry
 # For a connection of a pool. Longer keeps a reader waiting for a server that is away; shorter turns readers away whom a
@@ -77,6 +79,8 @@ def pool(services: Services, application: str, *, size_max: int = 8) -> Connecti
 
     8: two cores answer no faster with more; fewer make concurrent requests queue behind a slow one.
     """
+    from psycopg_pool import ConnectionPool  # here: the API has one, and no command of a person
+
     return ConnectionPool(
         conninfo(services, application),
         min_size=1,

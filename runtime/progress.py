@@ -10,12 +10,15 @@ What is not known is not said: no rate before a second was measured, no time lef
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 LINE_INTERVAL_SECONDS = 5.0  # in a log file or CI: less makes noise, more looks as if nothing happened
 #: A rate is an average over so long at least: over less, one slow or quick step is most of it.
@@ -129,16 +132,29 @@ class _RichBar(Bar):
         self._shown.update(self._task, completed=max(0, self.done), description=self.title, known=self.known())
 
 
+def _terminal() -> Console | None:
+    """The terminal that stderr is, or that these variables say it is; None where it is none."""
+    said = any(os.environ.get(name) for name in ("FORCE_COLOR", "TTY_COMPATIBLE"))
+    if sys.stderr is None or not (said or sys.stderr.isatty()):
+        return None  # without rich, which takes 0.1 s to import
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return console if console.is_terminal else None
+
+
 @contextlib.contextmanager
 def progress(title: str, total: int | None = None, *, unit: str = "") -> Iterator[Bar]:
     """A bar for one piece of work; `total=None` when nobody knows how much there is."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    console = _terminal()
+    if console is None:
         lines = _Lines(title, total, unit)
         yield lines
         if lines.done:
             lines.line()
         return
+    from rich.progress import BarColumn, Progress, TextColumn
+
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),

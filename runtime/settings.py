@@ -27,7 +27,9 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     SecretStr,
@@ -35,7 +37,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runtime.errors import Fault
 from runtime.failpoints import VARIABLE as FAILPOINTS
@@ -191,13 +192,13 @@ Protocol = Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings; field `kafka_sasl_username` is `ORDER_LEDGER_KAFKA_SASL_USERNAME` in the environment.
 
     Raises Fault for a value that cannot be used and for a name in the environment that is no setting.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
     kafka: Annotated[Text, AfterValidator(_brokers)] | None = Field(
         default=None, description="Bootstrap servers, `host:port,host:port`; unset: embedded"
@@ -229,11 +230,10 @@ class Settings(BaseSettings):
     )
 
     home: Annotated[Path, AfterValidator(_folder)] = Field(
-        default_factory=default_home, validate_default=True, description="Data and logs of the embedded services"
+        default_factory=default_home, description="Data and logs of the embedded services"
     )
     cache: Annotated[Path, AfterValidator(_jars_folder)] = Field(
         default_factory=default_cache,
-        validate_default=True,
         description="Downloads, may be shared by installations",
     )
 
@@ -261,6 +261,10 @@ class Settings(BaseSettings):
         description="A worker that stands still for so long while there is work ends itself",
     )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = "INFO"
+
+    def __init__(self, **values: Any) -> None:
+        """What is given here wins over the environment."""
+        super().__init__(**{**_from(os.environ), **values})
 
     @model_validator(mode="wrap")
     @classmethod
@@ -354,6 +358,15 @@ _PASSED_THROUGH = tuple(
     name for name in Settings.model_fields if name.startswith("kafka_") and name not in _OF_CONSUMERS
 )
 _SECRETS = ("kafka_sasl_password", "kafka_ssl_key_password", "postgres")
+
+
+def _from(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings that an environment has, by field; names are read in any case.
+
+    pydantic-settings does this and more, and takes 0.1 s of every command to import.
+    """
+    spelt = {name.upper(): value for name, value in environment.items()}
+    return {field: spelt[name] for field in Settings.model_fields if (name := _variable(field)) in spelt}
 
 
 def unknown_names(environment: Mapping[str, str]) -> list[str]:

@@ -1,59 +1,35 @@
-"""The command `order-ledger`. One module per kind of work; each adds its commands with `register`."""
+"""The command `order-ledger`. `table.py` lists its commands; the module of a command is imported when it is called."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated
 
-import psycopg
 import typer
-from confluent_kafka import KafkaException
 
-from gateway.cli.checking import register as add_checking
-from gateway.cli.commands import Commands
-from gateway.cli.demo import register as add_demo
 from gateway.cli.interrupt import interruptible
-from gateway.cli.queue import register as add_queue
-from gateway.cli.reading import register as add_reading
-from gateway.cli.routing import register as add_routing
-from gateway.cli.rules import register as add_rules
-from gateway.cli.running import register as add_running
-from gateway.cli.services import register as add_services
-from gateway.cli.stock import register as add_stock
 from gateway.cli.terminal import say, say_fault
-from gateway.cli.writing import register as add_writing
+from gateway.cli.words import Root
 from runtime.errors import Fault
 from runtime.logging import setup_logging
 
 app = typer.Typer(
     name="order-ledger",
-    cls=Commands,
+    cls=Root,
     help="The ledger of orders: commands in, facts in Kafka, tables in PostgreSQL.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for add in (
-    add_services,
-    add_demo,
-    add_writing,
-    add_running,
-    add_reading,
-    add_stock,
-    add_queue,
-    add_rules,
-    add_routing,
-    add_checking,
-):
-    add(app)
 
 
 def _say_version(value: bool) -> None:  # noqa: FBT001 - typer hands it on so
     if value:
+        from importlib.metadata import version
+
         say(f"order-ledger {version('order-ledger')}")
         raise typer.Exit
 
@@ -82,15 +58,6 @@ def main() -> None:
     except Fault as fault:
         say_fault(fault)
         sys.exit(1)
-    except KafkaException as error:
-        hint = "`order-ledger status` shows what runs, `order-ledger doctor` what is wrong"
-        say_fault(Fault("Kafka could not do what was asked", str(error.args[0]), hint))
-        sys.exit(1)
-    except psycopg.Error as error:
-        hint = "`order-ledger status` shows what runs; check ORDER_LEDGER_POSTGRES where it is set"
-        what = "does not answer" if isinstance(error, psycopg.OperationalError) else "could not do what was asked"
-        say_fault(Fault(f"PostgreSQL {what}", str(error).strip(), hint))
-        sys.exit(1)
     except BrokenPipeError:
         # `| head` has seen enough. What is left in the buffer goes nowhere, or Python would say so at the very end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -101,6 +68,28 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        in_words = _of_a_service(error)
+        if in_words is None:
+            raise
+        say_fault(in_words)
+        sys.exit(1)
+
+
+def _of_a_service(error: Exception) -> Fault | None:
+    """What Kafka's or PostgreSQL's client raised, in our words; None for any other error.
+
+    A client that was never imported raised nothing: most commands need one of the two, and `--help` none.
+    """
+    kafka, postgres = sys.modules.get("confluent_kafka"), sys.modules.get("psycopg")
+    if kafka is not None and isinstance(error, kafka.KafkaException):
+        hint = "`order-ledger status` shows what runs, `order-ledger doctor` what is wrong"
+        return Fault("Kafka could not do what was asked", str(error.args[0]), hint)
+    if postgres is not None and isinstance(error, postgres.Error):
+        hint = "`order-ledger status` shows what runs; check ORDER_LEDGER_POSTGRES where it is set"
+        what = "does not answer" if isinstance(error, postgres.OperationalError) else "could not do what was asked"
+        return Fault(f"PostgreSQL {what}", str(error).strip(), hint)
+    return None
 
 
 def _run_and_flush() -> None:

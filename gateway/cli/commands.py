@@ -1,106 +1,82 @@
-"""How words of the command line become commands: a noun alone lists; for a wrong word only a near one is offered; a
-value that an option does not take is answered as every fault is."""
+"""`order-ledger publish`: commands go in, and what became of each comes back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
-from typer.core import TyperGroup
 
-from events.spelling import meant
-from gateway.cli.context import fail
+from gateway.cli.context import StartServices, finite, services_for
+from gateway.cli.terminal import print_json, say, say_missing
+from gateway.sources import open_source
+from gateway.workers import Lookout, undecided
+from runtime.postgres import connect
+from runtime.progress import progress
+from runtime.settings import Settings
 
-#: So many letters of a wrong value are shown.
-VALUE_SHOWN_LETTERS = 60
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
-
-class Commands(TyperGroup):
-    """Offers the command or option that was meant where it is near; typer offers `story` for `stock`."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            near = meant(args[0], self.commands)
-            hint = f"Did you mean '{near}'?" if near else "--help lists all."
-            ctx.fail(f"No such command '{args[0]}'. {hint}")
-        return super().resolve_command(ctx, args)
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        with _our_answers():
-            return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: Any) -> Any:
-        with _our_answers():
-            return super().invoke(ctx)
+#: Rejections shown in words; `--json` has all.
+SHOWN_MAX = 20
 
 
-class Listing(Commands):
-    """`rejections --limit 5` is `rejections list --limit 5`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        others = len(self.commands) > 1
-        asks_for_help = others and args[:1] == ["--help"]
-        if not args or (args[0] not in self.commands and not asks_for_help and (args[0].startswith("-") or not others)):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("publish", epilog="Example: order-ledger publish orders.ndjson --json")(publish_command)
 
 
-@contextmanager
-def _our_answers() -> Iterator[None]:
-    try:
-        yield
-    except typer.BadParameter as error:
-        if type(error) is typer.BadParameter:  # not the ones derived from it: what is missing has no value
-            _refuse(error)
-        raise
-    except Exception as error:
-        # Of what the parser offers for an option that there is not (`--at` for `--all`), the one that is near.
-        if possibilities := getattr(error, "possibilities", None):
-            near = meant(str(getattr(error, "option_name", "")), possibilities)
-            error.possibilities = [near] if near else None  # type: ignore[attr-defined]
-        raise
+def publish_command(
+    file: Annotated[
+        str, typer.Argument(help="NDJSON, one command per line: a file (.gz and .zst too), a pipe, or - for stdin.")
+    ],
+    *,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Return when Kafka has the commands, decided or not.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(min=0, callback=finite, help="Seconds to wait for the decisions.")] = 120.0,
+    start: StartServices = False,
+    as_json: Json = False,
+) -> None:
+    """Publish commands and tell what became of each: accepted, duplicate, rejected (and why) or dead."""
+    from gateway.ndjson import lines
+    from gateway.publishing import NotTaken, Undecided, publish_lines
 
-
-def _refuse(error: typer.BadParameter) -> None:
-    """Say which value is not taken, what is, and where to read of it; exit status 1."""
-    parameter: Any = error.param
-    context: Any = error.ctx
-    words: list[str] = []
-    while context is not None and context.parent is not None:
-        words.insert(0, context.info_name)
-        context = context.parent
-    name = next((one for one in getattr(parameter, "opts", ()) if one.startswith("--")), None) or parameter.name
-    what, detail = f"{name} has a value that it does not take", error.message.removeprefix("Value error, ").rstrip(".")
-    if isinstance(error.__cause__, ValidationError):  # found by the bounds, and not by a function of ours
-        value = str(error.__cause__.errors()[0]["input"])
-        what = f"{name} cannot be {value[:VALUE_SHOWN_LETTERS] or 'empty'}{'…' * (len(value) > VALUE_SHOWN_LETTERS)}"
-        numbers = _numbers(parameter)
-        detail = detail if numbers is None else f"it takes {numbers}"
-    fail(what, detail, f"`{' '.join(['order-ledger', *words])} --help` says more")
-
-
-def _numbers(parameter: Any) -> str | None:
-    """`a whole number from 1 to 1,000`; None for an option that takes something else, or any number."""
-    low, high = getattr(parameter, "min", None), getattr(parameter, "max", None)
-    if low is None and high is None:
-        return None
-    kind = "a number" if parameter.type_descriptor.annotation is float else "a whole number"
-    if high is None:
-        return f"{kind} of {low:,} or more"
-    return f"{kind} up to {high:,}" if low is None else f"{kind} from {low:,} to {high:,}"
-
-
-def noun(app: typer.Typer, name: str, what: str) -> typer.Typer:
-    """A group of commands about one kind of thing, whose `list` may be left out."""
-    group = typer.Typer(cls=Listing, help=what)
-    # With a callback a single command keeps its name.
-    group.callback()(_stay_a_group)
-    app.add_typer(group, name=name, help=what)
-    return group
-
-
-def _stay_a_group() -> None:
-    pass
+    with open_source(file) as source:
+        settings = Settings()
+        services = services_for(settings, start=start)
+        lookout = Lookout(services, settings, say_missing)
+        try:
+            with connect(services, "publish") as connection, progress("publishing", None, unit="lines") as bar:
+                lookout.look()
+                report = publish_lines(
+                    settings,
+                    services,
+                    connection,
+                    lines(source),
+                    wait=not no_wait,
+                    timeout_seconds=timeout,
+                    on_line=bar.advance,
+                    on_sent=lambda: bar.begin(
+                        "Kafka has all of them" + ("" if no_wait else "; waiting for the decisions")
+                    ),
+                    on_look=lookout.look,
+                )
+        except Undecided as fault:
+            raise undecided(fault, lookout.missing) from fault
+        except NotTaken as fault:
+            if as_json:
+                print_json({"not_taken": fault.ids})
+            raise
+    document = report.as_dict()
+    if as_json:
+        print_json(document)
+    else:
+        say("  ".join(f"{kind} {document[kind]}" for kind in report.kinds))
+        for row in report.outcomes[:SHOWN_MAX]:
+            say(f"line {row.line} ({row.id or 'no id'}) {row.outcome}: {row.what}")
+            say(f"  detail: {row.detail}", f"  hint: {row.hint}")
+        if len(report.outcomes) > SHOWN_MAX:
+            say(f"… and {len(report.outcomes) - SHOWN_MAX} more; --json lists all")
+        say(*report.notes, err=True)
+    if report.broken is not None:
+        raise report.broken

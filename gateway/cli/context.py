@@ -10,12 +10,12 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import psycopg
 import typer
 
-from gateway.cli.terminal import say_fault
+from gateway.cli.terminal import fail
 from runtime.errors import Fault
 from runtime.postgres import connect
 from runtime.progress import progress
@@ -31,12 +31,6 @@ SEED_MAX = 2**63 - 1
 _APPLICATION = "cli"
 
 StartServices = Annotated[bool, typer.Option("--up", help="Start Kafka and PostgreSQL first, where they do not run.")]
-
-
-def fail(what: str, detail: str = "", hint: str = "") -> NoReturn:
-    """Say on stderr what happened, the detail and what to do; exit status 1."""
-    say_fault(Fault(what, detail, hint))
-    raise typer.Exit(1)
 
 
 def finite(value: float) -> float:

@@ -12,11 +12,12 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
-from gateway.cli.checking import shown_by
 from gateway.cli.context import days
+from gateway.cli.imports import Decimal
 from gateway.cli.interrupt import by_interrupt
+from gateway.cli.season import Orders, Seed
 from gateway.cli.terminal import print_json, say
-from gateway.cli.writing import Decimal, Orders, Seed
+from gateway.cli.verification import shown_by
 from gateway.connectors.decimal_marks import DecimalMark
 from runtime.instance import living
 from runtime.logging import hush_clients
@@ -129,7 +130,8 @@ def _go(
     seed: int,
     decimal: DecimalMark | None,
 ) -> dict[str, Any]:
-    from gateway.cli.writing import run_import, run_simulation
+    from gateway.cli.imports import run_import
+    from gateway.cli.season import run_simulation
 
     if data is None:
         return {
@@ -210,7 +212,7 @@ def _counts(connection: psycopg.Connection[Any], orders: Collection[str]) -> dic
 
 
 def _tell(shown: dict[str, Any]) -> None:
-    from gateway.cli.figures import show_figures
+    from gateway.cli.kpis import show_figures
 
     done, out = shown["in"], shown["out"]
     _title(f"What went in: {done['source']}")

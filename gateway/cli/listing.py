@@ -14,8 +14,8 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from gateway.cli.context import LIMIT_MAX, fail
-from gateway.cli.terminal import print_json, say, visible
+from gateway.cli.context import LIMIT_MAX
+from gateway.cli.terminal import fail, print_json, say, visible
 from gateway.listing import csv_lines
 from projections.page import Page
 

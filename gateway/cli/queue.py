@@ -1,4 +1,4 @@
-"""`order-ledger queue | cases`: orders that a person is to decide about, and cases that are open."""
+"""`order-ledger queue`: orders that a person is to decide about."""
 
 from __future__ import annotations
 
@@ -6,24 +6,19 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.commands import noun
 from gateway.cli.context import open_database
 from gateway.cli.listing import Csv, Json, Limit, form_of, print_listing
 from gateway.cli.terminal import grid, print_grid
+from gateway.cli.words import noun
 from gateway.listing import nothing
-from projections.kpi.order_cases import read_open_cases
 from projections.page import Page
 from projections.work_queue.reader import read_queue
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
+    """Add the command to the application."""
     queue = noun(app, "queue", "Orders that a person is to decide about.")
     queue.command("list", epilog="Example: order-ledger queue list --queue rejections --json")(list_command)
-    cases = noun(app, "cases", "Service cases that are open.")
-    cases.command("list", epilog="Example: order-ledger cases list --topic dispatch_crossed_cancellation --json")(
-        cases_command
-    )
 
 
 def list_command(
@@ -48,26 +43,4 @@ def _show_queue(page: Page) -> None:
         units = "" if row["open"] is None else f"{row['open']:,}"
         cells = (row["since"], row["queue"], row["order_id"], units, row["due_by"] or "")
         table.add_row(*cells, row["reason"] or "", row["detail"] or "")
-    print_grid(table)
-
-
-def cases_command(
-    *,
-    topic: Annotated[str | None, typer.Option(help="Only about this.")] = None,
-    limit: Limit = None,
-    as_json: Json = False,
-    as_csv: Csv = False,
-) -> None:
-    """List service cases that are open, oldest first; ResolveCase ends one."""
-    form = form_of(limit, as_json=as_json, as_csv=as_csv)
-    with open_database() as connection:
-        page = read_open_cases(connection, topic, limit=form.limit)
-    print_listing(form, page, nothing("open cases", topic=topic), _show_cases)
-
-
-def _show_cases(page: Page) -> None:
-    table = grid("opened at", "case", "order", "topic", "urgency", "opened by")
-    for row in page:
-        cells = (row["opened_at"], row["case_id"], row["order_id"] or "", row["topic"] or "", row["urgency"] or "")
-        table.add_row(*cells, row["channel"] or "")
     print_grid(table)

@@ -9,10 +9,10 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from gateway.cli.context import SEED_MAX, days, fail, open_database
+from gateway.cli.context import SEED_MAX, days, open_database
+from gateway.cli.imports import Decimal
 from gateway.cli.rules import read_file
-from gateway.cli.terminal import grid, print_grid, print_json, say
-from gateway.cli.writing import Decimal
+from gateway.cli.terminal import fail, grid, print_grid, print_json, say
 from gateway.routing import (
     History,
     Now,

@@ -15,8 +15,8 @@ import typer
 from events.routing.commands import RULES_TEXT_MAX
 from events.routing.language import RuleBook
 from events.routing.rules import RulesError, groups_of, read_rules
-from gateway.cli.context import StartServices, fail, finite, open_database, services_for
-from gateway.cli.terminal import print_json, say, say_missing
+from gateway.cli.context import StartServices, finite, open_database, services_for
+from gateway.cli.terminal import fail, print_json, say, say_missing
 from gateway.sources import read_source
 from gateway.workers import Lookout, undecided
 from processors.routing.default import IN_FORCE, default_text

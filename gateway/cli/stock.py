@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
-from gateway.cli.commands import noun
-from gateway.cli.context import fail, open_database
+from gateway.cli.context import open_database
 from gateway.cli.listing import IDS_HINT, Csv, Json, Limit, form_of, print_listing
-from gateway.cli.terminal import grid, print_grid
+from gateway.cli.terminal import fail, grid, print_grid
+from gateway.cli.words import noun
 from gateway.listing import nothing
 from projections.inventory.reader import read_expected, read_inventory
 from projections.page import Page
@@ -24,19 +24,15 @@ _MOVED = ("on_hand", "reserved", "damaged", "quality_hold")
 
 
 def register(app: typer.Typer) -> None:
-    """Add `movements` and `counts` to the application."""
+    """Add the commands to the application."""
+    inventory = noun(app, "inventory", "Stock of each SKU at each location.")
+    inventory.command("list", epilog="Example: order-ledger inventory list --low --location WH1")(inventory_command)
     movements = noun(app, "movements", "Every change of a quantity of a SKU.")
     movements.command("list", epilog="Example: order-ledger movements list --sku MUG-RED --location WH1")(
         movements_command
     )
     counts = noun(app, "counts", "Counts that wait for a person.")
     counts.command("list", epilog="Example: order-ledger counts list --all --json")(counts_command)
-
-
-def add_inventory(app: typer.Typer) -> None:
-    """Add `inventory` to the application."""
-    inventory = noun(app, "inventory", "Stock of each SKU at each location.")
-    inventory.command("list", epilog="Example: order-ledger inventory list --low --location WH1")(inventory_command)
 
 
 def inventory_command(

@@ -22,8 +22,6 @@ from typing import Any, NamedTuple, Self, get_args, get_type_hints
 
 import openpyxl
 import pytest
-import typer
-import typer.main
 
 from gateway import cli, scenarios
 from gateway.cli import demo
@@ -32,6 +30,7 @@ from processors.topics import ensure_topics
 from projections.catalogue import PROJECTIONS
 from runtime.postgres import connect
 from tests.conftest import LedgerEnv
+from tests.gateway.every_command import every_command
 from tests.gateway.online_retail_builders import SALE, cancellation, frame, row
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples").iterdir())
@@ -66,22 +65,9 @@ class Command(NamedTuple):
 def commands() -> Iterator[Command]:
     """Every command of the application, with what its parameters take."""
 
-    def walk(group: Any, described: Any, path: tuple[str, ...]) -> Iterator[Command]:
-        for one in described.registered_commands:
-            hints = get_type_hints(one.callback)
-            yield Command(
-                (*path, one.name),
-                tuple(
-                    parameter(found, hints[found.name])
-                    for found in group.commands[one.name].params
-                    if found.name in hints
-                ),
-            )
-        for one in described.registered_groups:
-            name = one.name if isinstance(one.name, str) else one.typer_instance.info.name
-            yield from walk(group.commands[name], one.typer_instance, (*path, name))
-
-    yield from walk(typer.main.get_command(cli.app), cli.app, ())
+    for path, one in every_command():
+        hints = get_type_hints(one.callback)
+        yield Command(path, tuple(parameter(found, hints[found.name]) for found in one.params if found.name in hints))
 
 
 def parameter(found: Any, hint: Any) -> tuple[str | None, tuple[str, ...] | None]:

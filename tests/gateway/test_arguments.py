@@ -7,13 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer.main
 from typer.testing import CliRunner
 
 from gateway.cli import app
+from tests.gateway.every_command import every_command
 
 
 def refused(home: Path, *arguments: str | bytes, **settings: str) -> str:
@@ -28,15 +27,11 @@ def refused(home: Path, *arguments: str | bytes, **settings: str) -> str:
 def bounded() -> Iterator[tuple[tuple[str, ...], str, float | None, float | None]]:
     """Every option of every command that takes numbers between bounds, with these."""
 
-    def walk(group: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, float | None, float | None]]:
-        for name, one in getattr(group, "commands", {}).items():
-            yield from walk(one, (*path, name))
-        for option in group.params:
+    for path, one in every_command():
+        for option in one.params:
             low, high = getattr(option, "min", None), getattr(option, "max", None)
             if low is not None or high is not None:
                 yield path, option.opts[0], low, high
-
-    return walk(typer.main.get_command(app), ())
 
 
 def test_a_number_beyond_its_bounds_is_answered_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

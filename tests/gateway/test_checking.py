@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import typer
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from typer.testing import CliRunner
 
 from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS, LEDGER_TOPICS
-from gateway.cli.checking import register, shown_by
+from gateway.cli import app
+from gateway.cli.verification import shown_by
 from gateway.dead_letters import hexdump, read_letters
 from processors import slow_paths
 from processors.dead_letters import Place, to_dead_letter
@@ -33,11 +33,9 @@ class Cli:
 
     def __init__(self, env: Any) -> None:
         self.services = env.services
-        self.app = typer.Typer()
-        register(self.app)
 
     def run(self, *arguments: str) -> Any:
-        return CliRunner().invoke(self.app, list(arguments))
+        return CliRunner().invoke(app, list(arguments))
 
     def json(self, *arguments: str, status: int = 0) -> Any:
         result = self.run(*arguments, "--json")
@@ -335,8 +333,6 @@ def test_the_doctor_speaks_when_nothing_answers(monkeypatch: pytest.MonkeyPatch,
     for name in ("KAFKA", "POSTGRES"):
         monkeypatch.delenv(f"ORDER_LEDGER_{name}", raising=False)
     monkeypatch.setenv("ORDER_LEDGER_HOME", str(tmp_path / "home"))
-    app = typer.Typer()
-    register(app)
     result = CliRunner().invoke(app, ["doctor", "--json"])
     assert result.exit_code == 1
     assert verdicts(json.loads(result.stdout))["kafka"] == {"fail"}

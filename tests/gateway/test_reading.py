@@ -7,25 +7,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
-from gateway.cli.reading import register
-from projections.answers import PROJECTION as ANSWERS
-from projections.inventory import PROJECTION as INVENTORY
-from projections.kpi import PROJECTION as KPI
+from gateway.cli import app
+from projections.answers.projection import PROJECTION as ANSWERS
+from projections.inventory.projection import PROJECTION as INVENTORY
 from projections.kpi.definitions import DEFINITIONS
-from projections.order_history import PROJECTION as ORDER_HISTORY
-from projections.order_status import PROJECTION as ORDER_STATUS
-from projections.work_queue import PROJECTION as WORK_QUEUE
+from projections.kpi.projection import PROJECTION as KPI
+from projections.order_history.projection import PROJECTION as ORDER_HISTORY
+from projections.order_status.projection import PROJECTION as ORDER_STATUS
+from projections.work_queue.projection import PROJECTION as WORK_QUEUE
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services
 from tests.projections.fact_rows import REFUSED, Log, delivered, dispatched, fact, placed
 
 NOON = "2026-11-27T12:00:00Z"
-
-app = typer.Typer(rich_markup_mode=None)
-register(app)
 
 
 @pytest.fixture(scope="module")

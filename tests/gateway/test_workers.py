@@ -96,7 +96,7 @@ def test_who_publishes_settles_or_looks_is_told_that_nobody_works(
     ensure_topics(ledger_env.services, ledger_env.settings)
     said: list[float] = []
     started = time.monotonic()
-    monkeypatch.setattr("gateway.cli.writing.say_missing", lambda _: said.append(time.monotonic() - started))
+    monkeypatch.setattr("gateway.cli.commands.say_missing", lambda _: said.append(time.monotonic() - started))
     published = CliRunner().invoke(app, ["publish", str(file), "--timeout", "1"])
     assert len(said) == 1
     fault = published.exception

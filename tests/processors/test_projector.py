@@ -27,7 +27,7 @@ from processors.projector.write import COPY_ROWS_MIN
 from processors.topics import ensure_topics
 from projections.catalogue import PROJECTIONS
 from projections.model import Projection
-from projections.order_history import ORDER_HISTORY
+from projections.order_history.projection import ORDER_HISTORY
 from runtime import memory
 from runtime.errors import Fault
 from runtime.kafka import consumer, producer

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections.kpi import PROJECTION
+from projections.kpi.projection import PROJECTION
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services
 from tests.projections.fact_rows import Log

@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections.kpi import PROJECTION
 from projections.kpi.definitions import OPENABLE, PERFECT_ORDER_INDEX
 from projections.kpi.opening import behind
+from projections.kpi.projection import PROJECTION
 from projections.kpi.reader import kpis
 from runtime.postgres import connect
 from runtime.services import Services

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from events.values import Charge
-from projections.order_status import PROJECTION
+from projections.order_status.projection import PROJECTION
 from tests.support.chain import BEGINNING, ChainLog
 from tests.support.facts import consumed, fact, order_placed, refused
 from tests.support.folding import rows

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from events.locations.facts import LocationRegistered
-from projections.answers import PROJECTION as ANSWERS
-from projections.inventory import PROJECTION as INVENTORY
-from projections.locations import PROJECTION as LOCATIONS
-from projections.order_history import PROJECTION as ORDER_HISTORY
+from projections.answers.projection import PROJECTION as ANSWERS
+from projections.inventory.projection import PROJECTION as INVENTORY
+from projections.locations.projection import PROJECTION as LOCATIONS
+from projections.order_history.projection import PROJECTION as ORDER_HISTORY
 from tests.support.chain import BEGINNING, ChainLog
 from tests.support.facts import consumed, fact, order_placed, refused, stock_received
 from tests.support.folding import rows

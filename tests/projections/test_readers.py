@@ -8,17 +8,17 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections.answers import PROJECTION as ANSWERS
+from projections.answers.projection import PROJECTION as ANSWERS
 from projections.answers.reader import read_rejections
-from projections.inventory import PROJECTION as INVENTORY
+from projections.inventory.projection import PROJECTION as INVENTORY
 from projections.inventory.reader import read_expected, read_inventory
-from projections.locations import PROJECTION as LOCATIONS
+from projections.locations.projection import PROJECTION as LOCATIONS
 from projections.locations.reader import read_locations
-from projections.order_history import PROJECTION as ORDER_HISTORY
+from projections.order_history.projection import PROJECTION as ORDER_HISTORY
 from projections.order_history.reader import read_history
-from projections.order_status import PROJECTION as ORDER_STATUS
+from projections.order_status.projection import PROJECTION as ORDER_STATUS
 from projections.order_status.reader import read_order
-from projections.work_queue import PROJECTION as WORK_QUEUE
+from projections.work_queue.projection import PROJECTION as WORK_QUEUE
 from projections.work_queue.reader import read_queue, read_queues_of
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services

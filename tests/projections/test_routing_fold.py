@@ -1,6 +1,6 @@
 """What the router looks up: rules, parcels per day, units per week."""
 
-from projections.routing import PROJECTION
+from projections.routing.projection import PROJECTION
 from tests.support.chain import BEGINNING, ChainLog
 from tests.support.facts import fact
 from tests.support.folding import rows

@@ -8,11 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections.inventory import PROJECTION as INVENTORY
+from projections.inventory.projection import PROJECTION as INVENTORY
 from projections.inventory.reader import read_inventory
-from projections.stock_counts import PROJECTION as STOCK_COUNTS
+from projections.stock_counts.projection import PROJECTION as STOCK_COUNTS
 from projections.stock_counts.reader import read_counts
-from projections.stock_movements import PROJECTION as STOCK_MOVEMENTS
+from projections.stock_movements.projection import PROJECTION as STOCK_MOVEMENTS
 from projections.stock_movements.reader import read_movements, read_stock_as_of
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services

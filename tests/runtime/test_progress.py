@@ -95,7 +95,7 @@ def test_another_piece_of_work_counts_other_things_and_anew():
 def test_a_bar_on_a_terminal_says_the_same(monkeypatch):
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=120, color_system=None)
-    monkeypatch.setattr(runtime.progress, "Console", lambda **_: terminal)
+    monkeypatch.setattr(runtime.progress, "_terminal", lambda: terminal)
     with progress("settling", 628, unit="records") as bar:
         bar.reach(-114)
         bar.reach(700)

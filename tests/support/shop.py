@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.cli.running import start_worker
+from gateway.cli.workers import start_worker
 from gateway.orders import order_document
 from gateway.publishing import Report, publish_lines
 from gateway.settling import Gauge, settle

@@ -16,8 +16,8 @@ import psycopg
 import typer
 from confluent_kafka import KafkaException
 
-from gateway.cli.context import StartServices, fail, finite, services_for
-from gateway.cli.terminal import print_json, say, say_missing
+from gateway.cli.context import StartServices, finite, services_for
+from gateway.cli.terminal import fail, print_json, say, say_missing
 from gateway.workers import WORKERS, Lookout, start_command
 from runtime.compiled import uncompiled
 from runtime.errors import Fault

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from events.spelling import meant
-from gateway.cli.context import LIMIT_MAX, days, fail, open_database
+from gateway.cli.context import LIMIT_MAX, days, open_database
 from gateway.cli.listing import ROWS_SHOWN, Csv, Form, Json, form_of, print_csv, say_more
-from gateway.cli.terminal import grid, print_grid, print_json, say
+from gateway.cli.terminal import fail, grid, print_grid, print_json, say
 from projections.kpi.definitions import LEFT_OTHERWISE, OPENABLE, PERFECT_ORDER_INDEX, PERFECT_ORDER_RATE
 from projections.kpi.opening import behind
 from projections.kpi.reader import kpis

@@ -1,4 +1,4 @@
-"""`order-ledger order | story | kpi | rejections`: what the tables say. Data goes to stdout."""
+"""`order-ledger order | story`: an order as it is, and what happened to it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,12 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from gateway.cli.commands import noun
-from gateway.cli.context import fail, open_database
-from gateway.cli.figures import register as add_kpi
-from gateway.cli.listing import Csv, Json, Limit, form_of, print_listing
-from gateway.cli.stock import add_inventory
-from gateway.cli.terminal import grid, print_grid, print_json, say
-from gateway.listing import nothing
+from gateway.cli.context import open_database
+from gateway.cli.listing import Json
+from gateway.cli.terminal import fail, grid, print_grid, print_json, say
 from gateway.orders import order_document
-from gateway.story import as_lines, tell
-from projections.answers.reader import read_rejections
 from projections.kpi.order_cases import read_cases_of
 from projections.order_history.reader import read_history
-from projections.page import Page
 
 OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order's id, as its channel gave it.")]
 
@@ -27,10 +20,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("order", epilog="Example: order-ledger order A-1001 --json")(order_command)
     app.command("story", epilog="Example: order-ledger story A-1001")(story_command)
-    add_inventory(app)
-    add_kpi(app)
-    rejections = noun(app, "rejections", "Commands that were understood and refused.")
-    rejections.command("list", epilog="Example: order-ledger rejections list --limit 10 --json")(rejections_command)
 
 
 def order_command(order_id: OrderId, *, as_json: Json = False) -> None:
@@ -47,6 +36,8 @@ def order_command(order_id: OrderId, *, as_json: Json = False) -> None:
 
 def story_command(order_id: OrderId, *, as_json: Json = False) -> None:
     """Tell what happened to an order, as it happened, refused commands and service cases included."""
+    from gateway.story import as_lines, tell  # here: `order` needs no sentences
+
     with open_database() as connection:
         history = read_history(connection, order_id)
         cases = read_cases_of(connection, order_id)
@@ -58,26 +49,6 @@ def story_command(order_id: OrderId, *, as_json: Json = False) -> None:
         print_json({"order_id": order_id, "days": days, "facts": history})
     else:
         say(f"Order {order_id}", "", *as_lines(chapters))
-
-
-def rejections_command(
-    *,
-    channel: Annotated[str | None, typer.Option(help="Only commands of this channel.")] = None,
-    limit: Limit = None,
-    as_json: Json = False,
-    as_csv: Csv = False,
-) -> None:
-    """List refused commands, newest first: what, why, and what to do about it."""
-    form = form_of(limit, as_json=as_json, as_csv=as_csv)
-    with open_database() as connection:
-        page = read_rejections(connection, channel=channel, limit=form.limit)
-    print_listing(form, page, nothing("refused commands", channel=channel), _show_rejections)
-
-
-def _show_rejections(page: Page) -> None:
-    for row in page:
-        say(f"{row['recorded_at']}  {row['channel']}/{row['id']}  {row['command']} of {row['stream_id']}")
-        say(f"  {row['what']}", f"    detail: {row['detail']}", f"    hint: {row['hint']}")
 
 
 def _no_such_order(order_id: str) -> NoReturn:

@@ -1,0 +1,48 @@
+"""Tables for people: columns that line up, drawn by rich."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from gateway.cli.terminal import visible
+
+#: Columns of a table that goes to a file or a pipe: fewer would break ids in two, which no `grep` finds again.
+PIPE_WIDTH_COLUMNS = 160
+
+#: Wider than any table: what is measured is the table, not the terminal.
+_UNBOUNDED = 100_000
+
+
+class Grid(Table):
+    """A table whose cells are text."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        """One more row; what would steer the terminal is written out."""
+        super().add_row(*map(visible, cells), **options)
+
+
+def empty_grid(columns: Sequence[str], right: Sequence[str], text: Sequence[str]) -> Grid:
+    """A table with these headings; see `terminal.grid`."""
+    table = Grid(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(
+            visible(column),
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=column not in text,
+        )
+    return table
+
+
+def draw(table: Grid) -> None:
+    """Print the table; see `terminal.print_grid`."""
+    console = Console(highlight=False, markup=False)
+    wanted = console.width if console.is_terminal else PIPE_WIDTH_COLUMNS
+    least = Measurement.get(console, console.options.update(width=_UNBOUNDED), table).minimum
+    # `crop`: rich cuts what is wider than it takes the terminal to be.
+    Console(highlight=False, markup=False, width=max(wanted, least)).print(table, crop=False)

@@ -1,0 +1,5 @@
+"""The six figures that the product is bought for: base rows per order, parcel, count and case, summed when read."""
+
+from projections.kpi.fold import PROJECTION
+
+__all__ = ["PROJECTION"]

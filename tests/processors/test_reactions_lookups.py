@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import psycopg
 import pytest
-from processors.reactions.positions import Database
 
 from events.routing.rules import read_rules
+from processors.following.database import Database
 from processors.reactions.lookups import ProjectionLookups, read_places, read_router
 from processors.reactions.wiring import TIMERS
 from processors.routing.book import Router, default_router

@@ -20,6 +20,8 @@ from processors.following.facts import FactDecoder
 from processors.reactions.asked import Asked
 from processors.reactions.sender import encode
 from processors.reactions.wiring import REACTED_TO
+from projections.inventory.reader import read_receipts_due, read_reservations_due
+from projections.order_status.reader import read_lines_due
 from runtime.kafka import murmur2_partition
 from tests.simulation.channels import Channels
 from tests.simulation.choices import ASKING, Dice, Move
@@ -479,7 +481,9 @@ class World:
             self.view.project(place, 1_000_000)
 
     def _open_timers(self) -> bool:
-        holds, _orders, receipts, lines = self.view.due(self.clock.now)
+        holds, receipts, lines = self.view.due(
+            [read_reservations_due, read_receipts_due, read_lines_due], self.clock.now
+        )
         return bool(holds or receipts or lines)
 
     def _write_all(self, dice: Dice) -> int:

@@ -1,4 +1,4 @@
-"""The one list of projections. Adding one: a folder with `projection.py`, `fold.py` and `table.sql`, and its line here."""
+"""The one list of projections. Adding one: a folder with `projection.py`, `fold.py`, `table.sql`, and its line here."""
 
 from collections.abc import Mapping
 

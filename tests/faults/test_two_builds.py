@@ -26,7 +26,7 @@ OTHER = "other-build"
 def test_readers_of_two_builds_follow_the_same_branch(fault_env: Any, tmp_path: Path) -> None:
     """Pass: equal to the oracle and to `verify`; both wrote, the loser took over; `doctor` and `verify` say where.
 
-    Seen to fail: with a projector that counts every fact (`ok=True` in projector/accept.py) it never settled: the
+    Seen to fail: with a projector that counts every fact (`ok=True` in following/columns.py) it never settled: the
     projector had ended with "duplicate key value violates unique constraint answers_pkey".
     """
     with open_ground(fault_env, tmp_path, *WORKERS) as ground:

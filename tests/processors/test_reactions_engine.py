@@ -120,7 +120,7 @@ class World:
         return self.lookups
 
     def due(self, queries: Sequence[Due], now: datetime) -> list[Sequence[Any]]:
-        rows = {read_orders_due: [OrderDue("o1", now)], read_receipts_due: [ReceiptDue("MUG", now)] * 2}
+        rows = {read_orders_due: [OrderDue("o1", AT)], read_receipts_due: [ReceiptDue("MUG", AT)] * 2}
         return [rows.get(query, []) for query in queries]
 
     def send(self, batch: Sequence[Asked]) -> None:

@@ -59,12 +59,12 @@ def main() -> None:
         say_fault(fault)
         sys.exit(1)
     except BrokenPipeError:
-        # `| head` has seen enough. What is left in the buffer goes nowhere, or Python would say so at the very end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_what_cannot_be_written()  # `| head` has seen enough
         sys.exit(1)
     except OSError as error:
         hint = "check the path, the rights on it, and the space on its disk"
         say_fault(Fault("the operating system refused a file", str(error), hint))
+        _leave_what_cannot_be_written()
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -100,6 +100,14 @@ def _run_and_flush() -> None:
         if sys.stdout is not None:
             sys.stdout.flush()
         raise
+
+
+def _leave_what_cannot_be_written() -> None:
+    """Drop what stdout does not take. Python would try again at its very end, print a traceback and exit with 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse_what_is_no_text(arguments: Sequence[str]) -> None:

@@ -101,6 +101,26 @@ def test_what_the_operating_system_refuses_is_said(tmp_path: Path, shell: str, s
     assert "Exception ignored" not in done.stderr
 
 
+def test_what_cannot_be_written_is_not_tried_again_at_the_end(tmp_path: Path) -> None:
+    """Seen: exit status 120 and a traceback, where part of the output was still to be written when a write failed."""
+    program = (
+        "import gateway.cli\n"
+        "def command():\n"
+        "    print('a line that waits in the buffer')\n"
+        "    raise OSError(28, 'No space left on device')\n"
+        "gateway.cli.app = command\n"
+        "gateway.cli.main()\n"
+    )
+    env = {**os.environ, "ORDER_LEDGER_HOME": str(tmp_path)}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=env
+        )
+    assert done.returncode == 1, done
+    assert "Exception ignored" not in done.stderr
+    assert "No space left on device" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("shell", "status"),
     [

@@ -49,6 +49,7 @@ class Recorded(Struct, Generic[Data], frozen=True, kw_only=True):
 
     event_id: str
     stream_id: str
+    stream_kind: str
     version: int
     decision: int
     follows: int

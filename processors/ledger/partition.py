@@ -390,7 +390,12 @@ class PartitionLedger:
         facts, state = answer
         if not facts:
             return Repeated()
-        about: dict[str, Any] = {"stream_id": stream_id, "body_digest": body_digest, "offset": offset}
+        about: dict[str, Any] = {
+            "stream_id": stream_id,
+            "stream_kind": kind.kind,
+            "body_digest": body_digest,
+            "offset": offset,
+        }
         try:
             encoded = self._state(facts, command, **about)
         except _TooLargeError as error:
@@ -400,7 +405,14 @@ class PartitionLedger:
         return Decided(encoded)
 
     def _state(
-        self, facts: Sequence[Any], command: Command[Any], *, stream_id: str, body_digest: int, offset: int
+        self,
+        facts: Sequence[Any],
+        command: Command[Any],
+        *,
+        stream_id: str,
+        stream_kind: str,
+        body_digest: int,
+        offset: int,
     ) -> list[EncodedFact]:
         stream = self.streams[stream_id]
         encode_data = self._codec.encode_data
@@ -411,6 +423,7 @@ class PartitionLedger:
         decision = digest(self.follows, self.epoch, offset, parts)
         envelope: dict[str, Any] = {
             "stream_id": stream_id,
+            "stream_kind": stream_kind,
             "decision": decision,
             "follows": self.follows,
             "count": len(facts),

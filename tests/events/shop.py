@@ -12,7 +12,7 @@ from collections import defaultdict, deque
 from random import Random
 from typing import Any
 
-from events.catalogue import COMMANDS, LEDGER_OF_INTAKE
+from events.catalogue import COMMANDS, FACTS, LEDGER_OF_INTAKE
 from events.envelope import INTERNAL_CHANNEL, Command, Recorded, Refused
 from events.orders.state import Order
 from events.stock.rules import resolved
@@ -96,6 +96,7 @@ class Shop:
         return Recorded(
             event_id=f"{key[1]}.{self.versions[key]}",
             stream_id=key[1],
+            stream_kind=FACTS[type(fact).__name__].kind,
             version=self.versions[key],
             decision=1,
             follows=0,

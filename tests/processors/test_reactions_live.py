@@ -76,6 +76,7 @@ class LedgerWriter:
             envelope = {
                 "event_id": f"{kind.topic}:{key}:{version}",
                 "stream_id": key,
+                "stream_kind": kind.kind,
                 "version": version,
                 "decision": decision,
                 "follows": follows,

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from events.catalogue import INTAKE_TOPICS, LEDGER_OF_INTAKE, LEDGER_TOPICS
+from events.catalogue import COMMANDS, FACTS, INTAKE_TOPICS, LEDGER_OF_INTAKE, LEDGER_TOPICS
 from events.chain import ChainReader, Link
 from events.envelope import INTERNAL_CHANNEL
 from processors.ledger.partition import Decided, Forwarded, Parsed, PartitionLedger, SetAside
@@ -212,6 +212,8 @@ class Truth:
         stream = (topic, record["stream_id"])
         self._versions[stream] += 1
         must(record["version"] == self._versions[stream], "versions_have_no_gap", record)
+        told = COMMANDS[record["data"]["command"]] if name == "CommandRefused" else FACTS[name]
+        must(record["stream_kind"] == told.kind, "a_fact_says_the_kind_of_its_stream", record)
         if name not in ("CommandRefused", "ReservationRefused"):
             self._changed_at[stream] = record["version"]
         # Not by event_id, in which the stream's version is: a command decided twice would have two of them.

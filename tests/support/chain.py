@@ -113,6 +113,7 @@ class ChainLog:
             envelope: dict[str, Any] = {
                 "event_id": f"{self.topic}/{self.partition}/{self.intake_offset}/{index}",
                 "stream_id": stream_id,
+                "stream_kind": self._kind(name),
                 "version": version,
                 "decision": decision,
                 "follows": self.last,
@@ -134,6 +135,12 @@ class ChainLog:
             values.append(CODEC.encode_around(name, envelope, data))
         self.last = decision
         return values
+
+    def _kind(self, full_name: str) -> str:
+        """The kind of stream that a fact stands in; a refusal stands in any."""
+        name = full_name.rpartition(".")[2]
+        of_topic = {"ledger.orders": "order", "ledger.stock": "stock", "ledger.service": "case"}
+        return FACTS[name].kind if name in FACTS else of_topic[self.topic]
 
     def append(self, values: list[bytes] | list[bytes | None], key: bytes | None = None) -> list[FactRecord]:
         """Put bytes at the end of the log, whatever they are; their records."""

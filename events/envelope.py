@@ -5,7 +5,7 @@ its place in the chain (`decision`, `follows`, `index`, `count`) is what readers
 """
 
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -32,6 +32,19 @@ class Command(Struct, Generic[Data], frozen=True, kw_only=True):
     expected_version: Quantity | None = None
     correlation_id: Id | None = None
     causation_id: Id | None = None
+
+
+class About(NamedTuple):
+    """What `evolve` may know of a fact's envelope."""
+
+    channel: str
+    occurred_at: datetime
+    recorded_at: datetime
+
+    @classmethod
+    def of(cls, command: Command[Any]) -> "About":
+        """The envelope that the facts of a command will have."""
+        return cls(command.channel, command.occurred_at, command.recorded_at)
 
 
 class Refused(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from events.envelope import Command, Refused
+from events.envelope import About, Command, Refused
 from events.locations import commands as c
 from events.locations import facts as f
 from events.refusal import CommandRefused, already_so
@@ -47,7 +47,7 @@ def decide(location: Location | None, command: Command[c.LocationCommand]) -> Se
         daily_capacity=data.daily_capacity,
         cost_minor_per_parcel=data.cost_minor_per_parcel,
     )
-    if evolve(location, registered) == location:
+    if _registered(location, registered) == location:
         return already_so(
             f"location {data.location_id} was not registered", f"it is registered as {data.name} ({data.kind}) already"
         )
@@ -72,12 +72,16 @@ def _set_policy(location: Location | None, data: c.SetLocationPolicy) -> Sequenc
     return (f.LocationPolicySet(location_id=data.location_id, excluded_channels=excluded, served_again=again),)
 
 
-def evolve(location: Location | None, fact: f.LocationFact | CommandRefused) -> Location | None:
+def evolve(location: Location | None, fact: f.LocationFact | CommandRefused, _: About) -> Location | None:
     """The location after the fact."""
     if isinstance(fact, CommandRefused):
         return location
     if isinstance(fact, f.LocationPolicySet):
         return None if location is None else replace(location, excluded_channels=fact.excluded_channels)
+    return _registered(location, fact)
+
+
+def _registered(location: Location | None, fact: f.LocationRegistered) -> Location:
     return Location(
         location_id=fact.location_id,
         name=fact.name,

@@ -278,11 +278,11 @@ OrderCommand = (
     | WithdrawReturn
     | ReceiveReturn
     | IssueRefund
+    | DeallocateLines
     | RecordAllocation
     | ReleaseOrder
     | RejectAllocation
     | QueueOrder
     | ResolveQueued
     | CancelOverdueLines
-    | DeallocateLines
 )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from events.envelope import Command, Refused
+from events.envelope import About, Command, Refused
 from events.refusal import CommandRefused, already_so
 from events.routing import commands as c
 from events.routing import facts as f
@@ -36,7 +36,7 @@ def decide(state: RoutingRules | None, command: Command[c.RoutingCommand]) -> Se
     return (f.RoutingRulesSet(rules_id=data.rules_id, number=number, name=book.name, text=data.text),)
 
 
-def evolve(state: RoutingRules | None, fact: f.RoutingFact | CommandRefused) -> RoutingRules | None:
+def evolve(state: RoutingRules | None, fact: f.RoutingFact | CommandRefused, _: About) -> RoutingRules | None:
     """The rules after the fact."""
     if isinstance(fact, CommandRefused):
         return state

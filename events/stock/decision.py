@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from events.envelope import Command
+from events.envelope import About, Command
 from events.stock import facts as f
 from events.stock.evolve import evolve
 from events.stock.lapsing import lapsed
@@ -21,13 +21,12 @@ class Decision:
         self.stock = stock
         self.command = command
         self.facts: list[f.StockFact] = []
+        self._about = About.of(command)
 
     def add(self, fact: f.StockFact) -> None:
         """State one more fact, and what it says of counts that have found its movement already."""
         before = self.stock.levels
-        self.stock = evolve(
-            self.stock, fact, occurred_at=self.command.occurred_at, recorded_at=self.command.recorded_at
-        )
+        self.stock = evolve(self.stock, fact, self._about)
         self.facts.append(fact)
         if isinstance(fact, f.StockReserved):  # the most frequent one, and it moves nothing
             return

@@ -188,10 +188,8 @@ def test_what_another_channel_got_wrong_makes_no_version_stale(topic: str, owner
     if owner == "one that read the log":
         intake = taken_over(intake)
     elif owner == "one with a snapshot":
-        (stream_id,) = intake.ledger.streams
-        version = intake.ledger.streams[stream_id].version
-        stream = snapshots.restored(intake.ledger, version, snapshots.stored(intake.ledger, stream_id))
-        intake.ledger.hold(stream_id, stream)
+        ((key, stream),) = intake.ledger.streams.items()
+        intake.ledger.hold(key, snapshots.restored(key, stream.version, snapshots.stored(stream)))
     intake.send(record(_NEXT[topic], "decided-on-version-1", channel="service", expected_version=1))
     assert intake.last()[0] != "CommandRefused"
     assert intake.last()[1]["version"] == len(versions) + 1

@@ -68,7 +68,7 @@ class ChainLog:
         self.last = last
         self.intake_offset = -1
         self.records: list[FactRecord] = []
-        self._versions: dict[str, int] = {}
+        self._versions: dict[tuple[str, str], int] = {}
 
     def decide(
         self,
@@ -109,11 +109,12 @@ class ChainLog:
         decision = digest(self.last, 0, self.intake_offset, encoded)
         values = []
         for index, (name, data) in enumerate(encoded, start=1):
-            version = self._versions[stream_id] = self._versions.get(stream_id, 0) + 1
+            stream = (self._kind(name), stream_id)
+            version = self._versions[stream] = self._versions.get(stream, 0) + 1
             envelope: dict[str, Any] = {
                 "event_id": f"{self.topic}/{self.partition}/{self.intake_offset}/{index}",
                 "stream_id": stream_id,
-                "stream_kind": self._kind(name),
+                "stream_kind": stream[0],
                 "version": version,
                 "decision": decision,
                 "follows": self.last,

@@ -15,8 +15,8 @@ from gateway.api.parameters import ROWS_MAX, Limit, OrderId, Word
 from gateway.api.problems import PROBLEMS, ProblemError
 from gateway.listing import csv_lines
 from gateway.orders import order_document
+from projections.cases.reader import read_open_cases
 from projections.inventory.reader import read_inventory
-from projections.kpi.order_cases import read_open_cases
 from projections.order_history.reader import read_history
 from projections.page import Page
 from projections.work_queue.reader import read_queue

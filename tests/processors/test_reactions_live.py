@@ -37,6 +37,10 @@ from runtime.logging import setup_logging
 from runtime.services import find_services
 from runtime.settings import Settings
 from processors.reactions.run import run_reactions
+from projections.catalogue import PROJECTIONS
+from projections.tables import ddl
+from projections.catalogue import PROJECTIONS
+from projections.tables import ddl
 setup_logging("INFO", process="reactions")
 settings = Settings()
 sys.exit(run_reactions(settings, find_services(settings)))
@@ -153,7 +157,7 @@ def ledger(ledger_env: Any) -> LedgerWriter:
     create_topics(services, [TopicSpec(services.topic(name), PARTITIONS) for name in names])
     with connect(services, "test") as connection:
         for name in ("inventory", "locations", "order_status", "routing"):
-            connection.execute((ROOT / "projections" / name / "table.sql").read_text(encoding="utf-8"))
+            connection.execute(ddl(PROJECTIONS[name]).encode())
         connection.execute("INSERT INTO inventory (sku, location_id, on_hand) VALUES ('MUG', 'WH1', 1000000)")
         connection.execute("INSERT INTO locations (location_id, latitude, longitude) VALUES ('WH1', 52.5, 13.4)")
     return LedgerWriter(services)

@@ -22,7 +22,8 @@ from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[a
 
 from events.catalogue import LEDGER_TOPICS
 from gateway.dead_letters import read_letters
-from gateway.workers import READS, UNKNOWN, Crew, look, start_command
+from gateway.workers import READS, UNKNOWN, Crew, look, start_command, wanted
+from processors.effects.outbox import OPEN_CALLS
 from processors.slow_paths import EXPECTED
 from processors.topics import topic_specs
 from runtime.compiled import uncompiled
@@ -41,6 +42,8 @@ DISK_WARN_BYTES = 5_000_000_000
 #: What has not happened again for so long is history. Shorter forgets a sender that comes once a week; longer warns for
 #: as long of one that was mended.
 WARN_DAYS = 7
+#: A call that waits for longer has a receiver that a person should look at. Shorter warns of each restart of it.
+LATE_CALL = timedelta(minutes=15)
 #: Settings of a topic that must be as they were made: the others only cost or save disk.
 _FIXED_CONFIG = ("cleanup.policy", "retention.ms", "retention.bytes", "message.timestamp.type")
 
@@ -348,6 +351,26 @@ def _projector(services: Services, _settings: Settings) -> Iterator[Check]:
         yield Check("projector", "ok", f"The tables are {behind:,} facts behind the log")
 
 
+def _effects(services: Services, settings: Settings) -> Iterator[Check]:
+    """Nothing where nobody is to be called."""
+    if "effects" not in wanted(settings):
+        return
+    rows = _rows(services, OPEN_CALLS)
+    if not rows:
+        yield Check("effects", "ok", "No call waits for its receiver")
+    for row in rows:
+        error = f"; the last error: {row['error']}" if row["error"] else ""
+        what, detail = f"{row['count']:,} calls of {row['effect']}", f"the oldest of {_minute(row['oldest'])}{error}"
+        if row["dead"]:
+            hint = "docs/effects.md says how to make them again, once the receiver is well"
+            yield Check("effects", "warn", f"{what} are dead", detail, hint)
+        elif datetime.now(UTC) - row["oldest"] > LATE_CALL:
+            hint = "is the receiver up? `SELECT * FROM v_effect_calls` shows each call"
+            yield Check("effects", "warn", f"{what} wait", detail, hint)
+        else:
+            yield Check("effects", "ok", f"{what} wait", detail)
+
+
 def _skipped(services: Services, _settings: Settings) -> Iterator[Check]:
     rows = _rows(
         services,
@@ -470,6 +493,7 @@ _Look = Callable[[Services, Settings], Iterator[Check]]
 _OF_KAFKA: Mapping[str, _Look] = {"topics": _topics, "workers": _workers, "dead-letters": _dead_letters}
 _OF_POSTGRES: Mapping[str, _Look] = {
     "projector": _projector,
+    "effects": _effects,
     "skipped": _skipped,
     "slow-paths": _slow_paths,
     "forwarded": _forwarded,

@@ -29,9 +29,18 @@ READS: Mapping[str, Sequence[str]] = {
     "ledger": INTAKE_TOPICS,
     "reactions": LEDGER_TOPICS,
     "projector": LEDGER_TOPICS,
+    "effects": LEDGER_TOPICS,
     "api": (),
 }
 WORKERS = tuple(READS)
+#: Without one of these a command gets no answer, or none of it is seen.
+_NEEDED = ("ledger", "reactions", "projector")
+
+
+def wanted(settings: Settings) -> tuple[str, ...]:
+    """The kinds that these settings have work for: effects only where somebody is to be called."""
+    return tuple(name for name in WORKERS if name != "effects" or settings.webhook_url is not None)
+
 
 #: How long the broker is asked, and one question of it. Longer keeps a person waiting for the news that nobody works; a
 #: broker that takes longer has troubles of its own, of which another message tells.
@@ -73,7 +82,7 @@ def look(
     client = admin(services) if client is None else client  # an AdminClient is false: it has a length, which is 0
     here = living(settings.home)
     alive, owner = {one.name for one in here}, owner_of(settings.home)
-    groups = {services.group(name): name for name, topics in READS.items() if topics}
+    groups = {services.group(name): name for name in wanted(settings) if READS[name]}
     described = _described(client, list(groups), answer_seconds)
     crews = {}
     for full_name, name in groups.items():
@@ -81,7 +90,7 @@ def look(
         partitions = sum(len(member.assignment.topic_partitions) for member in members if member.assignment is not None)
         crews[name] = Crew(name, len(members), partitions)
     found = []
-    for name in WORKERS:
+    for name in wanted(settings):
         running = tuple(
             one for one in here if one.worker == name and one.ledger == services.topic_prefix and one.ready_at
         )
@@ -111,13 +120,12 @@ def _dead(instance: str | None, owner: str | None, alive: Iterable[str]) -> bool
 
 def missing(crews: Iterable[Crew]) -> list[str]:
     """The workers without which a command gets no answer, or no effect, and of which none lives."""
-    return [crew.name for crew in crews if READS[crew.name] and not crew.processes]
+    return [crew.name for crew in crews if crew.name in _NEEDED and not crew.processes]
 
 
 def start_command(names: Sequence[str]) -> str:
     """The command that starts these."""
-    needed = [name for name, topics in READS.items() if topics]
-    return "order-ledger run" if set(names) >= set(needed) else f"order-ledger run --only {','.join(names)}"
+    return "order-ledger run" if set(names) >= set(_NEEDED) else f"order-ledger run --only {','.join(names)}"
 
 
 def named(names: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaException
 
 from gateway.cli.context import StartServices, finite, services_for
 from gateway.cli.terminal import fail, print_json, say, say_missing
-from gateway.workers import WORKERS, Lookout, start_command
+from gateway.workers import WORKERS, Lookout, start_command, wanted
 from runtime.compiled import uncompiled
 from runtime.errors import Fault
 from runtime.instance import living
@@ -50,7 +50,13 @@ _GIVES_BACK = {
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
 }
 #: More of a worker's environment.
-ENVIRONMENT = {"ledger": _GIVES_BACK, "reactions": _GIVES_BACK, "projector": _GIVES_BACK, "api": {}}
+ENVIRONMENT = {
+    "ledger": _GIVES_BACK,
+    "reactions": _GIVES_BACK,
+    "projector": _GIVES_BACK,
+    "effects": _GIVES_BACK,
+    "api": {},
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +67,12 @@ def register(app: typer.Typer) -> None:
 
 def run_command(
     only: Annotated[
-        str, typer.Option("--only", help=f"Workers to run, by comma: {', '.join(WORKERS)}. A name may stand twice.")
+        str,
+        typer.Option(
+            "--only",
+            show_default="all that are configured",
+            help=f"Workers to run, by comma: {', '.join(WORKERS)}. A name may stand twice.",
+        ),
     ] = ",".join(WORKERS),
     *,
     start: StartServices = False,
@@ -78,6 +89,8 @@ def run_command(
     if len(names) == 1:
         begin_again_in(ENVIRONMENT[names[0]])
     settings = Settings()
+    if only == ",".join(WORKERS):
+        names = list(wanted(settings))
     setup_logging(settings.log_level, process=names[0] if len(names) == 1 else "run")
     with faults_in_the_log():
         services = services_for(settings, start=start)
@@ -202,6 +215,12 @@ def work(name: str, settings: Settings, services: Services) -> int:
 
         ensure_topics(services, settings)
         run_projector(settings, services, stop)
+    elif name == "effects":
+        from processors.effects.worker import run_effects
+        from processors.topics import ensure_topics
+
+        ensure_topics(services, settings)
+        run_effects(settings, services, stop)
     else:
         from gateway.api.app import run_api
         from processors.topics import ensure_topics

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import gateway.cli.context
 import gateway.workers
 from gateway.cli import app
-from gateway.workers import Crew, Lookout, look, missing, start_command
+from gateway.workers import Crew, Lookout, look, missing, start_command, wanted
 from processors.topics import ensure_topics
 from runtime.errors import Fault
 from runtime.instance import hold_instance
@@ -53,6 +53,16 @@ def test_a_member_whose_process_is_gone_counts_no_more_though_its_broker_does_no
         assert look(services, settings)[0].processes == 0
     finally:
         member.close()
+
+
+def test_effects_are_a_worker_only_where_somebody_is_to_be_called(ledger_env: Any) -> None:
+    settings, services = ledger_env.settings, ledger_env.services
+    assert wanted(settings) == ("ledger", "reactions", "projector", "api")
+    told = settings.model_copy(update={"webhook_url": "http://shop.example/"})
+    assert "effects" in wanted(told)
+    found = look(services, told, answer_seconds=30)
+    assert [crew.name for crew in found] == list(wanted(told))
+    assert "effects" not in missing(found), "a ledger answers without it"
 
 
 def test_the_command_that_starts_what_is_missing_starts_no_more_than_that() -> None:

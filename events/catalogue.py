@@ -30,17 +30,6 @@ DEAD_LETTERS = "dead-letters"
 LEDGER_OF_INTAKE: Mapping[str, str] = dict(zip(INTAKE_TOPICS, LEDGER_TOPICS, strict=True))
 
 
-#: The kind of stream that a key names; it stands in every fact. Streams of two kinds may have one id.
-_KIND_OF_KEY: Mapping[str, str] = {
-    "order_id": "order",
-    "sku": "stock",
-    "case_id": "case",
-    "location_id": "location",
-    "rules_id": "routing",
-    "category_id": "category",
-}
-
-
 class CommandType(NamedTuple):
     """A command: its class, the kind of its stream, the topic it is sent to, the field that is its key. Only reactions
     send internal ones."""
@@ -54,11 +43,6 @@ class CommandType(NamedTuple):
     @property
     def name(self) -> str:
         return self.data.__name__
-
-    @property
-    def kind(self) -> str:
-        """Kind of its stream."""
-        return _KIND_OF_KEY[self.key]
 
     @property
     def schema(self) -> str:
@@ -77,11 +61,6 @@ class FactType(NamedTuple):
     @property
     def name(self) -> str:
         return self.data.__name__
-
-    @property
-    def kind(self) -> str:
-        """Kind of its stream."""
-        return _KIND_OF_KEY[self.key]
 
     @property
     def schema(self) -> str:

@@ -10,7 +10,7 @@ back in `exchanging`; here is the rest.
 """
 
 from collections.abc import Sequence
-from typing import Any, assert_never
+from typing import assert_never
 
 from events.envelope import About, Command, Refused
 from events.orders import (
@@ -88,7 +88,7 @@ def conclude(
     return decision.facts, decision.order
 
 
-def _answer(decision: Decision, data: Any) -> Refused | None:
+def _answer(decision: Decision, data: c.PlacedOrderCommand) -> Refused | None:
     match data:
         case c.RecordAllocation():
             return allocation.record(decision, data)

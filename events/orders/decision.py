@@ -1,7 +1,7 @@
 """A decision about an order while it is made: the facts so far and the order as they leave it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from events.ahead import use_up
 from events.attempts import round_of
@@ -26,7 +26,7 @@ class Decision:
 
     __slots__ = ("_about", "command", "facts", "order")
 
-    def __init__(self, order: Order, command: Command[Any]) -> None:
+    def __init__(self, order: Order, command: Command[c.OrderCommand]) -> None:
         self.order = order
         self.command = command
         self.facts: list[f.OrderFact] = []

@@ -22,6 +22,8 @@ from events.chain import GENESIS, digest
 from events.orders.facts import OrderPlaced, PlacedLine
 from events.stock.facts import StockReceived, StockReserved
 from events.values import ShipTo
+from projections.catalogue import PROJECTIONS
+from projections.tables import ddl
 from runtime.kafka import TopicSpec, consumer, create_topics, end_offsets, murmur2_partition, producer
 from runtime.postgres import connect
 from schemas.codec import Codec
@@ -37,10 +39,6 @@ from runtime.logging import setup_logging
 from runtime.services import find_services
 from runtime.settings import Settings
 from processors.reactions.run import run_reactions
-from projections.catalogue import PROJECTIONS
-from projections.tables import ddl
-from projections.catalogue import PROJECTIONS
-from projections.tables import ddl
 setup_logging("INFO", process="reactions")
 settings = Settings()
 sys.exit(run_reactions(settings, find_services(settings)))

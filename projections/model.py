@@ -63,8 +63,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as its fold sees it, and what it means. How it is stored stands in the `table.sql` of
-    its folder; a folder without one gets plain tables.
+    """A table as its fold sees it, and what it means. How it is stored stands in the `table.sql` of its folder; a folder
+    without one gets plain tables.
 
     `derived`: the generated columns of `table.sql`, by name, with what they mean. `public`: whether people read it,
     through the view `v_NAME`.
@@ -105,8 +105,8 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """A folder of `projections/`: its tables (created by its `table.sql`), their one fold, and what people read: a view
-    for each public table, and `more_views`.
+    """A folder of `projections/`: its tables, their one fold, and what people read: a view for each public table, and
+    `more_views`.
     """
 
     name: str

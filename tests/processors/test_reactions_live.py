@@ -39,10 +39,6 @@ from runtime.logging import setup_logging
 from runtime.services import find_services
 from runtime.settings import Settings
 from processors.reactions.run import run_reactions
-from projections.catalogue import PROJECTIONS
-from projections.tables import ddl
-from projections.catalogue import PROJECTIONS
-from projections.tables import ddl
 setup_logging("INFO", process="reactions")
 settings = Settings()
 sys.exit(run_reactions(settings, find_services(settings)))

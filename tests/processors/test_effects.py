@@ -43,6 +43,7 @@ def fact(order_id: str = "o-1", version: int = 1) -> Recorded[OrderHeld]:
     return Recorded(
         event_id=f"{order_id}-{version}",
         stream_id=order_id,
+        stream_kind="order",
         version=version,
         decision=1,
         follows=0,

@@ -82,7 +82,7 @@ class Facts:
                 expected_at = data["expected_at"]
                 data = {**data, "left": quantity, "overdue": overdue}
             case "TransferDiffered":
-                data, quantity, overdue = {**data, "missing": quantity}, 0, False
+                data, quantity, expected_at, overdue = {**data, "missing": quantity}, 0, None, False
             case "ReceiptOverdue" if expected_at is None:
                 return {}
             case "ReceiptOverdue":

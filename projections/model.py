@@ -63,8 +63,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as its fold sees it, and what it means. How it is stored stands in `table.sql` of its folder; a folder
-    without one gets plain tables.
+    """A table as its fold sees it, and what it means. How it is stored stands in the `table.sql` of its folder; a
+    folder without one gets plain tables.
 
     `derived`: the generated columns of `table.sql`, by name, with what they mean. `public`: whether people read it,
     through the view `v_NAME`.

@@ -408,7 +408,9 @@ def test_tables_have_the_columns_that_folds_write_to(store, ledger_env):
             assert set(real) - set(written) <= {"incoming"}, table.name
 
 
-@pytest.mark.parametrize("older", ["ALTER TABLE order_status DROP due_by CASCADE", "ALTER TABLE inventory DROP buffer CASCADE"])
+@pytest.mark.parametrize(
+    "older", ["ALTER TABLE order_status DROP due_by CASCADE", "ALTER TABLE inventory DROP buffer CASCADE"]
+)
 def test_tables_of_another_build_are_not_written_to_and_can_be_made_anew(store, ledger_env, older):
     log = ChainLog()
     log.decide("o-1", order_placed("o-1"))

@@ -236,7 +236,7 @@ def test_every_table_of_the_projector_is_what_the_log_says(ledger: Services) -> 
             "kpi_counts",
             "*",
         ),
-        ("ALTER TABLE locations DROP COLUMN country", "locations", "country"),
+        ("ALTER TABLE locations DROP COLUMN country CASCADE", "locations", "country"),
         ("ALTER TABLE locations ADD COLUMN colour text", "locations", "colour"),
         ("UPDATE answers SET outcome = 'accepted' WHERE outcome = 'refused'", "answers", "outcome"),
         ("UPDATE inventory SET safety_stock = 1 + coalesce(safety_stock, 0)", "inventory", "safety_stock"),

@@ -69,12 +69,12 @@ def ensure_tables(connection: Connection) -> None:
     connection.execute((Path(__file__).parent / "table.sql").read_text(encoding="utf-8").encode())
 
 
-def begin(connection: Connection, ends: Iterable[tuple[str, int, int]]) -> dict[tuple[str, int], int]:
-    """Offsets (topic, partition, end) before which facts are history: `ends` where no row says otherwise."""
+def begin(connection: Connection, ends: Iterable[tuple[str, str, int, int]]) -> dict[tuple[str, str, int], int]:
+    """(effect, topic, partition) → offset before which facts are history: that of `ends` where no row is yet."""
     with connection.cursor() as cursor:
-        cursor.executemany("INSERT INTO effect_beginnings VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", list(ends))
-    rows = connection.execute("SELECT topic, partition, begin_offset FROM effect_beginnings").fetchall()
-    return {(topic, partition): offset for topic, partition, offset in rows}
+        cursor.executemany("INSERT INTO effect_beginnings VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING", list(ends))
+    rows = connection.execute("SELECT effect, topic, partition, begin_offset FROM effect_beginnings").fetchall()
+    return {(effect, topic, partition): offset for effect, topic, partition, offset in rows}
 
 
 def put(connection: Connection, rows: Sequence[Row]) -> None:

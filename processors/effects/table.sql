@@ -25,12 +25,13 @@ CREATE INDEX IF NOT EXISTS effect_calls_due ON effect_calls (next_at)
 CREATE INDEX IF NOT EXISTS effect_calls_open ON effect_calls (effect, topic, stream_id, number)
     WHERE status IN ('waiting', 'answered');
 
--- Where a partition stood when effects were first started: what was recorded before is history, and calls nobody.
+-- Where a partition stood when an effect was first started: what was recorded before is history, and calls nobody.
 CREATE TABLE IF NOT EXISTS effect_beginnings (
+    effect       text COLLATE "C" NOT NULL,
     topic        text COLLATE "C" NOT NULL,
     partition    integer NOT NULL,
     begin_offset bigint NOT NULL,
-    PRIMARY KEY (topic, partition)
+    PRIMARY KEY (effect, topic, partition)
 );
 
 CREATE OR REPLACE VIEW v_effect_calls AS

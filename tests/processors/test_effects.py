@@ -345,6 +345,22 @@ def test_a_receiver_that_is_gone_or_never_answers_ends_in_dead_calls_that_can_be
 
 
 @pytest.mark.usefixtures("_quick")
+def test_a_receiver_that_is_down_is_not_called_by_all_streams_at_once(
+    ledger_env: Any, connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calling, "DELAYS_SECONDS", (0.05,) * 50)
+    monkeypatch.setattr(calling, "BRAKE_SECONDS_MAX", 1.0)
+    put(connection, *(row(f"o-{number}", 1) for number in range(500)))
+    with receiver() as hook, calling_to(ledger_env, hook, []):
+        hook.answer = 503
+        wait_until(lambda: hook.heard)
+        time.sleep(2)
+        assert len(hook.heard) <= 3 * calling.CALLS_TOGETHER_MAX
+        hook.answer = 204
+        wait_until(lambda: {state for state, _ in states(connection).values()} == {"delivered"})
+
+
+@pytest.mark.usefixtures("_quick")
 def test_an_answer_becomes_a_command_and_one_that_was_not_sent_is_sent_without_a_second_call(
     ledger_env: Any, connection: Any
 ) -> None:

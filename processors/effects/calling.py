@@ -10,6 +10,7 @@ A receiver that hangs holds one of CALLS_TOGETHER_MAX places for TIMEOUT_SECONDS
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import ssl
 import threading
@@ -81,7 +82,9 @@ class Caller:
     def wake(self) -> None:
         """Calls were written: look at once. From any thread."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._something.set)
+            # A loop that has ended has said why; the rows are there for the next one.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._something.set)
 
     async def run(self) -> None:
         """Call until the stop. Raises what must not be passed over, such as Kafka that takes nothing."""

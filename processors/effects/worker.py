@@ -172,6 +172,6 @@ class _Writing:
             for effect, address in (self._effects[name] for name in live):
                 if kind.data in address.facts:
                     body = effect.make_call(fact).body
-                    stream = (kind.topic, fact.stream_id, fact.version)
+                    stream = (fact.stream_kind, fact.stream_id, fact.version)
                     rows.append(Row(effect.name, fact.event_id, *stream, kind.data.__name__, body))
         return rows

@@ -47,6 +47,7 @@ def fact(order_id: str = "o-1", version: int = 1) -> Recorded[OrderHeld]:
     return Recorded(
         event_id=f"{order_id}-{version}",
         stream_id=order_id,
+        stream_kind="order",
         version=version,
         decision=1,
         follows=0,
@@ -66,7 +67,7 @@ def fact(order_id: str = "o-1", version: int = 1) -> Recorded[OrderHeld]:
 
 def row(order_id: str = "o-1", version: int = 1, effect: str = "webhook") -> Row:
     made = fact(order_id, version)
-    return Row(effect, made.event_id, "ledger.orders", order_id, version, "OrderHeld", make_call(made).body)
+    return Row(effect, made.event_id, "order", order_id, version, "OrderHeld", make_call(made).body)
 
 
 def from_the_page() -> Any:

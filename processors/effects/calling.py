@@ -10,6 +10,7 @@ A receiver that hangs holds one of CALLS_TOGETHER_MAX places for TIMEOUT_SECONDS
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import ssl
 import threading
@@ -44,6 +45,9 @@ TIMEOUT_SECONDS = 15.0
 CLAIM_SECONDS_MORE = 10.0
 #: Calls under way at once. Fewer lets a few receivers' streams that hang hold up all; more is a burst on a receiver.
 CALLS_TOGETHER_MAX = 16
+#: After failures without a success between them, an effect's calls rest: twice as long each time. Without it, thousands
+#: of streams would try a receiver that is down at once; longer delays its first calls when it is back.
+BRAKE_SECONDS_MIN, BRAKE_SECONDS_MAX = 0.05, 5.0
 #: Of an answer so much is kept; the rest is not read.
 RESPONSE_BYTES_MAX = 65_536
 #: How often to look for calls that another process wrote, or whose pause is over. Shorter is a query more.
@@ -72,11 +76,15 @@ class Caller:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._something = asyncio.Event()
         self._asking: set[asyncio.Task[Answer]] = set()
+        self._failures = dict.fromkeys(effects, 0)
+        self._rests_until = dict.fromkeys(effects, 0.0)
 
     def wake(self) -> None:
         """Calls were written: look at once. From any thread."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._something.set)
+            # A loop that has ended has said why; the rows are there for the next one.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._something.set)
 
     async def run(self) -> None:
         """Call until the stop. Raises what must not be passed over, such as Kafka that takes nothing."""
@@ -96,7 +104,9 @@ class Caller:
 
     async def _claim(self, count: int) -> list[Claimed]:
         seconds = TIMEOUT_SECONDS + CLAIM_SECONDS_MORE
-        names = list(self._effects)
+        names = [name for name, until in self._rests_until.items() if until <= time.monotonic()]
+        if not names:
+            return []
         return await self._work(lambda connection: outbox.claim(connection, names, count, seconds))
 
     async def _wait(self, under_way: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
@@ -146,10 +156,14 @@ class Caller:
             async with self._one_at_a_time:
                 await asyncio.to_thread(self._send, [command])
             failpoints.reach("effects.sent")
+        self._failures[one.effect] = 0
         await self._work(lambda connection: outbox.deliver(connection, one, kept))
         log.debug("effect_delivered", effect=one.effect, event_id=one.event_id, attempts=one.attempts)
 
     async def _failed(self, effect: Effect, one: Claimed, answer: Answer) -> None:
+        self._failures[effect.name] += 1
+        rest = min(BRAKE_SECONDS_MAX, BRAKE_SECONDS_MIN * 2.0 ** min(20, self._failures[effect.name]))
+        self._rests_until[effect.name] = time.monotonic() + rest
         dead = answer.status == GONE or one.attempts > len(DELAYS_SECONDS)
         told = {"effect": effect.name, "event_id": one.event_id, "attempts": one.attempts, "error": answer.error}
         if dead:

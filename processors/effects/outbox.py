@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
     effect: str
     event_id: str
-    topic: str
+    stream_kind: str
     stream_id: str
     version: int
     fact: str
@@ -46,7 +46,7 @@ class Claimed(NamedTuple):
     number: int
     effect: str
     event_id: str
-    topic: str
+    stream_kind: str
     stream_id: str
     body: str
     status: str
@@ -69,12 +69,12 @@ def ensure_tables(connection: Connection) -> None:
     connection.execute((Path(__file__).parent / "table.sql").read_text(encoding="utf-8").encode())
 
 
-def begin(connection: Connection, ends: Iterable[tuple[str, int, int]]) -> dict[tuple[str, int], int]:
-    """Offsets (topic, partition, end) before which facts are history: `ends` where no row says otherwise."""
+def begin(connection: Connection, ends: Iterable[tuple[str, str, int, int]]) -> dict[tuple[str, str, int], int]:
+    """(effect, topic, partition) → offset before which facts are history: that of `ends` where no row is yet."""
     with connection.cursor() as cursor:
-        cursor.executemany("INSERT INTO effect_beginnings VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", list(ends))
-    rows = connection.execute("SELECT topic, partition, begin_offset FROM effect_beginnings").fetchall()
-    return {(topic, partition): offset for topic, partition, offset in rows}
+        cursor.executemany("INSERT INTO effect_beginnings VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING", list(ends))
+    rows = connection.execute("SELECT effect, topic, partition, begin_offset FROM effect_beginnings").fetchall()
+    return {(effect, topic, partition): offset for effect, topic, partition, offset in rows}
 
 
 def put(connection: Connection, rows: Sequence[Row]) -> None:
@@ -83,14 +83,14 @@ def put(connection: Connection, rows: Sequence[Row]) -> None:
         return
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ORDER_LOCK])
     connection.execute(
-        "INSERT INTO effect_calls (effect, event_id, topic, stream_id, version, fact, body)"
-        " SELECT effect, event_id, topic, stream_id, version, fact, body FROM unnest(%s::text[], %s::text[],"
+        "INSERT INTO effect_calls (effect, event_id, stream_kind, stream_id, version, fact, body)"
+        " SELECT effect, event_id, stream_kind, stream_id, version, fact, body FROM unnest(%s::text[], %s::text[],"
         " %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[]) WITH ORDINALITY"
-        " AS n (effect, event_id, topic, stream_id, version, fact, body, place)"
+        " AS n (effect, event_id, stream_kind, stream_id, version, fact, body, place)"
         " ORDER BY place ON CONFLICT (effect, event_id) DO NOTHING",
         [list(column) for column in zip(*rows, strict=True)],
     )
-    _give_time(connection, {(row.effect, row.topic, row.stream_id) for row in rows})
+    _give_time(connection, {(row.effect, row.stream_kind, row.stream_id) for row in rows})
 
 
 def claim(connection: Connection, effects: Sequence[str], limit: int, seconds: float) -> list[Claimed]:
@@ -100,8 +100,8 @@ def claim(connection: Connection, effects: Sequence[str], limit: int, seconds: f
         " next_at = now() + make_interval(secs => %s)"
         " FROM (SELECT number FROM effect_calls WHERE status IN ('waiting', 'answered') AND next_at <= now()"
         "       AND effect = ANY(%s) ORDER BY next_at, number LIMIT %s FOR UPDATE SKIP LOCKED) AS due"
-        " WHERE t.number = due.number RETURNING t.number, t.effect, t.event_id, t.topic, t.stream_id, t.body, t.status,"
-        " t.attempts, t.response_status, t.response",
+        " WHERE t.number = due.number RETURNING t.number, t.effect, t.event_id, t.stream_kind, t.stream_id, t.body,"
+        " t.status, t.attempts, t.response_status, t.response",
         [seconds, list(effects), limit],
     )
     return [Claimed(*row) for row in rows]
@@ -136,7 +136,7 @@ def _close(connection: Connection, one: Claimed, status: str, answer: Answer) ->
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ORDER_LOCK])
     done = _set(connection, one, "status = %s, next_at = NULL, closed_at = now()", answer, status)
     if done:
-        _give_time(connection, {(one.effect, one.topic, one.stream_id)})
+        _give_time(connection, {(one.effect, one.stream_kind, one.stream_id)})
     return done
 
 
@@ -157,9 +157,9 @@ def _give_time(connection: Connection, streams: Collection[tuple[str, str, str]]
     """The oldest open call of each of these streams may be made, if it has no time yet."""
     connection.execute(
         "UPDATE effect_calls AS t SET next_at = now() FROM (SELECT (SELECT c.number FROM effect_calls AS c"
-        "   WHERE c.effect = s.effect AND c.topic = s.topic AND c.stream_id = s.stream_id"
+        "   WHERE c.effect = s.effect AND c.stream_kind = s.stream_kind AND c.stream_id = s.stream_id"
         "   AND c.status IN ('waiting', 'answered') ORDER BY c.number LIMIT 1) AS number"
-        "  FROM unnest(%s::text[], %s::text[], %s::text[]) AS s (effect, topic, stream_id)) AS oldest"
+        "  FROM unnest(%s::text[], %s::text[], %s::text[]) AS s (effect, stream_kind, stream_id)) AS oldest"
         " WHERE t.number = oldest.number AND t.next_at IS NULL",
         [list(column) for column in zip(*streams, strict=True)],
     )

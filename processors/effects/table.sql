@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS effect_calls (
     number          bigint GENERATED ALWAYS AS IDENTITY UNIQUE, -- the order in which calls of a stream are made
     effect          text COLLATE "C" NOT NULL,     -- webhook, …
     event_id        text COLLATE "C" NOT NULL,     -- of the fact: the idempotency key
-    topic           text COLLATE "C" NOT NULL,     -- of the ledger, without prefix; with stream_id it names the stream
+    stream_kind     text COLLATE "C" NOT NULL,     -- of the fact's stream; with stream_id it names the stream
     stream_id       text COLLATE "C" NOT NULL,
     version         bigint NOT NULL,               -- of the fact in its stream
     fact            text COLLATE "C" NOT NULL,     -- its name
@@ -22,18 +22,19 @@ CREATE TABLE IF NOT EXISTS effect_calls (
 );
 CREATE INDEX IF NOT EXISTS effect_calls_due ON effect_calls (next_at)
     WHERE status IN ('waiting', 'answered') AND next_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS effect_calls_open ON effect_calls (effect, topic, stream_id, number)
+CREATE INDEX IF NOT EXISTS effect_calls_open ON effect_calls (effect, stream_kind, stream_id, number)
     WHERE status IN ('waiting', 'answered');
 
--- Where a partition stood when effects were first started: what was recorded before is history, and calls nobody.
+-- Where a partition stood when an effect was first started: what was recorded before is history, and calls nobody.
 CREATE TABLE IF NOT EXISTS effect_beginnings (
+    effect       text COLLATE "C" NOT NULL,
     topic        text COLLATE "C" NOT NULL,
     partition    integer NOT NULL,
     begin_offset bigint NOT NULL,
-    PRIMARY KEY (topic, partition)
+    PRIMARY KEY (effect, topic, partition)
 );
 
 CREATE OR REPLACE VIEW v_effect_calls AS
-SELECT effect, fact, stream_id, version, status, attempts, next_at, made_at, asked_at, closed_at, response_status, response, error,
+SELECT effect, fact, stream_kind, stream_id, version, status, attempts, next_at, made_at, asked_at, closed_at, response_status, response, error,
        event_id
 FROM effect_calls;

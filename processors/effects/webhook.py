@@ -35,6 +35,7 @@ def make_call(fact: AnyRecorded) -> Call:
         "type": type(fact.data).__name__,
         "timestamp": fact.occurred_at,
         "id": fact.event_id,
+        "stream_kind": fact.stream_kind,
         "stream_id": fact.stream_id,
         "version": fact.version,
         "recorded_at": fact.recorded_at,

@@ -2,7 +2,7 @@
 
     run_effects(settings, services, stop)      # returns when `stop` is set; raises when it must not go on
 
-Facts that were in the log before effects were first started call nobody.
+Facts that were in the log before an effect was first started call nobody.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class _Writing:
         self._caller = caller
         self._positions = Positions(NAME)
         self._ids: Mapping[Partition, str] = {}
-        self._begins: Mapping[Partition, int] = {}
+        self._begins: Mapping[tuple[str, str, int], int] = {}
         wanted = {fact for _, address in effects.values() for fact in address.facts}
         self._decoder = FactDecoder(codec_for(services.schema_registry, services.topic_prefix), wanted)
         stored = StoredPositions(database, self._positions, self._topic_ids)
@@ -112,13 +112,12 @@ class _Writing:
     def take(self, records: Sequence[Message]) -> Mapping[Partition, int]:
         rows: list[Row] = []
         touched: set[Partition] = set()
-        for fetched, history in self._fetched(records):
+        for fetched, live in self._fetched(records):
             read = self._follower.read([fetched])
             if read.again:
                 raise Overtaken("records are missing; all partitions are read again from their positions")
             touched |= set(read.touched)
-            if not history:
-                rows += self._rows([self._decoder.as_fact(record) for record in read.facts])
+            rows += self._rows([self._decoder.as_fact(record) for record in read.facts], live)
         moves = self._follower.moves(touched)
 
         def write(connection: outbox.Connection) -> None:
@@ -145,36 +144,34 @@ class _Writing:
     def _topic_ids(self, topics: Any) -> dict[str, str]:
         return {topic: topic_id for (topic, _), topic_id in self._ids.items() if topic in topics}
 
-    def _beginnings(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+    def _beginnings(self, partitions: Collection[Partition]) -> Mapping[tuple[str, str, int], int]:
         """Asked before the first record is read: what is on the log by then is history."""
         known = self._database.run(lambda connection: outbox.begin(connection, ()))
-        missing = [one for one in partitions if one not in known]
+        missing = [(name, *one) for one in partitions for name in self._effects if (name, *one) not in known]
         if not missing:
             return known
-        ends = end_offsets(self._services, {self._services.topic(topic) for topic, _ in missing})
-        rows = [(topic, number, ends[self._services.topic(topic), number]) for topic, number in missing]
+        ends = end_offsets(self._services, {self._services.topic(topic) for _, topic, _ in missing})
+        rows = [(name, topic, number, ends[self._services.topic(topic), number]) for name, topic, number in missing]
         return self._database.run(lambda connection: outbox.begin(connection, rows))
 
-    def _fetched(self, records: Sequence[Message]) -> list[tuple[Fetched, bool]]:
-        """Records by partition, and whether they are history: a batch may hold both."""
-        by_place: dict[tuple[Partition, bool], list[tuple[int, bytes | None]]] = defaultdict(list)
+    def _fetched(self, records: Sequence[Message]) -> list[tuple[Fetched, Collection[str]]]:
+        """Records by partition, and the effects that they are no history to: a batch may hold both."""
+        by_place: dict[tuple[Partition, tuple[str, ...]], list[tuple[int, bytes | None]]] = defaultdict(list)
         for record in records:
             partition = (str(record.topic()).removeprefix(self._services.topic_prefix), int(record.partition() or 0))
             offset = int(record.offset() or 0)
-            history = offset < self._begins.get(partition, 0)
+            live = tuple(name for name in self._effects if offset >= self._begins.get((name, *partition), 0))
             value: Any = record.value()
-            by_place[partition, history].append((offset, value))
-        return [
-            (Fetched(*partition, values[0][0], values), history) for (partition, history), values in by_place.items()
-        ]
+            by_place[partition, live].append((offset, value))
+        return [(Fetched(*partition, values[0][0], values), live) for (partition, live), values in by_place.items()]
 
-    def _rows(self, facts: Sequence[AnyRecorded]) -> list[Row]:
+    def _rows(self, facts: Sequence[AnyRecorded], live: Collection[str]) -> list[Row]:
         rows = []
         for fact in facts:
             kind = FACTS[type(fact.data).__name__]
-            for effect, address in self._effects.values():
+            for effect, address in (self._effects[name] for name in live):
                 if kind.data in address.facts:
                     body = effect.make_call(fact).body
-                    stream = (kind.topic, fact.stream_id, fact.version)
+                    stream = (fact.stream_kind, fact.stream_id, fact.version)
                     rows.append(Row(effect.name, fact.event_id, *stream, kind.data.__name__, body))
         return rows

@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.docs.examples import ROOT, applied, files, run
+
 PAGE = ROOT / "docs" / "adding-a-projection.md"
-ROOMS = ("schemas", "events", "projections", "processors", "gateway", "runtime", "tests", "scripts", "docs")
 #: Aim of the page: more files than this, and adding a projection is work.
 FILES_MAX = 6
-
-
-def patches() -> list[str]:
-    return re.findall(r"^```diff\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-
-
-def run(tree: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PYTHONPATH": str(tree)}
-    return subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tree as it is, with the example."""
-    tree = tmp_path_factory.mktemp("tree")
-    for room in ROOMS:
-        shutil.copytree(ROOT / room, tree / room, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tree)
-    for patch in patches():
-        done = subprocess.run(
-            ["git", "apply", "--verbose", "-"], cwd=tree, input=patch, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-    return tree
+    return applied(PAGE, tmp_path_factory.mktemp("tree"))
 
 
 def test_the_example_is_as_small_as_the_page_says() -> None:
-    files = re.findall(r"^\+\+\+ b/(.+)$", "".join(patches()), re.MULTILINE)
-    assert len(files) == len(set(files)) == FILES_MAX
+    touched = files(PAGE)
+    assert len(touched) == len(set(touched)) == FILES_MAX
 
 
 def test_the_example_keeps_the_laws_and_its_own_test(tree: Path) -> None:

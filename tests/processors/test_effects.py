@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
 import threading
 import time
@@ -19,7 +20,7 @@ from events.envelope import Recorded
 from events.orders.commands import HoldOrder
 from events.orders.facts import OrderHeld
 from gateway.doctor import _effects
-from processors.effects import calling, outbox
+from processors.effects import calling, outbox, worker
 from processors.effects.calling import Caller
 from processors.effects.outbox import Answer, Row, claim
 from processors.effects.rows import Call, Effect
@@ -27,9 +28,12 @@ from processors.effects.webhook import EFFECT, FACTS_OF_ORDERS, address, make_ca
 from processors.effects.wiring import EFFECTS, configured
 from processors.following.database import Database
 from processors.following.patience import Patience
+from processors.following.positions import Overtaken
 from processors.reactions.asked import Asked
 from runtime.errors import Fault
 from runtime.postgres import connect
+from tests.support.chain import ChainLog
+from tests.support.facts import order_placed
 from tests.support.receiver import Receiver, receiver
 from tests.support.waiting import wait_until
 
@@ -63,7 +67,7 @@ def fact(order_id: str = "o-1", version: int = 1) -> Recorded[OrderHeld]:
 
 def row(order_id: str = "o-1", version: int = 1, effect: str = "webhook") -> Row:
     made = fact(order_id, version)
-    return Row(effect, made.event_id, "ledger.orders", order_id, version, "OrderHeld", make_call(made).body)
+    return Row(effect, made.event_id, "order", order_id, version, "OrderHeld", make_call(made).body)
 
 
 def from_the_page() -> Any:
@@ -197,6 +201,50 @@ def test_a_row_is_not_left_without_a_time_by_a_close_at_the_same_moment(ledger_e
     assert due(connection) == ["a-2"]
 
 
+class Deaf:
+    """Stands for the loop that calls."""
+
+    def wake(self) -> None: ...
+
+
+def written(connection: Any) -> list[tuple[str, str]]:
+    return sorted(connection.execute("SELECT effect, stream_id FROM effect_calls").fetchall())
+
+
+def test_what_was_there_before_an_effect_was_started_is_history_to_it_also_in_a_replay(
+    ledger_env: Any, connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = ChainLog("ledger.orders", 0)
+    for number in range(4):
+        log.decide(f"o-{number}", order_placed(f"o-{number}"))
+    services, place = ledger_env.services, ("ledger.orders", 0)
+    services = dataclasses.replace(services, topic_prefix="")
+    hook = configured(webhook_settings(ledger_env, "http://x/"))["webhook"]
+    database = Database(services, "test writing", Patience("test"))
+
+    def writing(effects: Any, end: int) -> Any:
+        monkeypatch.setattr(worker, "end_offsets", lambda *_: {place: end})
+        host = worker._Writing(services, effects, database, Deaf())  # type: ignore[arg-type]
+        host.begin()
+        assert host.place({place: "id"}) == {place: 0 if end == 1 else 3}
+        return host
+
+    first = writing({"webhook": hook}, end=1)
+    assert first.take(log.records[:3]) == {place: 3}
+    assert written(connection) == [("webhook", "o-1"), ("webhook", "o-2")]
+    assert first.agrees()
+
+    both = writing({"webhook": hook, "label": (hook[0]._replace(name="label"), hook[1])}, end=3)
+    connection.execute("UPDATE follower_positions SET next_offset = 0, last_decision = 0, intake_offset = -1")
+    assert not both.agrees()
+    with pytest.raises(Overtaken):
+        both.take(log.records[3:])
+    assert both.place({place: "id"}) == {place: 0}
+    both.take(log.records)
+    assert written(connection) == [("label", "o-3"), ("webhook", "o-1"), ("webhook", "o-2"), ("webhook", "o-3")]
+    database.close()
+
+
 ASKED = Asked("hold:o-1", HoldOrder(order_id="o-1", hold="fraud"), "label", AT, None, None)
 
 
@@ -295,6 +343,22 @@ def test_a_receiver_that_is_gone_or_never_answers_ends_in_dead_calls_that_can_be
     assert list(_effects(ledger_env.services, ledger_env.settings)) == [], "nothing where nobody is to be called"
     shown = connection.execute("SELECT fact, status, response_status FROM v_effect_calls").fetchall()
     assert set(shown) == {("OrderHeld", "delivered", 204)}
+
+
+@pytest.mark.usefixtures("_quick")
+def test_a_receiver_that_is_down_is_not_called_by_all_streams_at_once(
+    ledger_env: Any, connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calling, "DELAYS_SECONDS", (0.05,) * 50)
+    monkeypatch.setattr(calling, "BRAKE_SECONDS_MAX", 1.0)
+    put(connection, *(row(f"o-{number}", 1) for number in range(500)))
+    with receiver() as hook, calling_to(ledger_env, hook, []):
+        hook.answer = 503
+        wait_until(lambda: hook.heard)
+        time.sleep(2)
+        assert len(hook.heard) <= 3 * calling.CALLS_TOGETHER_MAX
+        hook.answer = 204
+        wait_until(lambda: {state for state, _ in states(connection).values()} == {"delivered"})
 
 
 @pytest.mark.usefixtures("_quick")

@@ -12,7 +12,7 @@ from gateway.cli.context import StartServices, days, services_for
 from gateway.cli.season import NOT_SHOWN, Json, Seed
 from gateway.cli.terminal import print_json, say, say_missing
 from gateway.connectors.decimal_marks import DecimalMark
-from gateway.workers import Lookout
+from gateway.operating.workers import Lookout
 from runtime.postgres import connect
 from runtime.services import Services
 from runtime.settings import Settings
@@ -71,7 +71,7 @@ def run_import(
     patience_seconds: float = 0.0,
 ) -> dict[str, Any]:
     """The import with running workers; used by `demo` too. The account, with the phases of the run and its scope."""
-    from gateway.scenarios import Run, import_online_retail
+    from gateway.sending.scenarios import Run, import_online_retail
 
     lookout = Lookout(services, settings, say_missing, patience_seconds=patience_seconds)
     with connect(services, "import") as connection:

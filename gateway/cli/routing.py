@@ -13,7 +13,7 @@ from gateway.cli.context import SEED_MAX, days, open_database
 from gateway.cli.imports import Decimal
 from gateway.cli.rules import read_file
 from gateway.cli.terminal import fail, grid, print_grid, print_json, say
-from gateway.routing import (
+from gateway.reading.routing import (
     History,
     Now,
     read_history,

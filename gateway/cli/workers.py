@@ -18,7 +18,7 @@ from confluent_kafka import KafkaException
 
 from gateway.cli.context import StartServices, finite, services_for
 from gateway.cli.terminal import fail, print_json, say, say_missing
-from gateway.workers import WORKERS, Lookout, start_command
+from gateway.operating.workers import WORKERS, Lookout, start_command
 from runtime.compiled import uncompiled
 from runtime.errors import Fault
 from runtime.instance import living
@@ -218,7 +218,7 @@ def settle_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
     """Return when nothing is in flight any more: all decided, reacted to, in the tables. Exit status 1 on time-out."""
-    from gateway.settling import Flight, Gauge, settle
+    from gateway.operating.settling import Flight, Gauge, settle
     from processors.topics import ensure_topics
 
     settings = Settings()

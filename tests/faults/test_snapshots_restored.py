@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from gateway.commands import check
+from gateway.sending.commands import check
 from processors.ledger import snapshots
 from processors.ledger.partition import Decided, PartitionLedger
 from processors.subjects import codec_for

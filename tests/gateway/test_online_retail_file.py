@@ -14,10 +14,10 @@ import polars as pl
 import pytest
 
 from gateway.connectors.decimal_marks import DecimalMark
-from gateway.connectors.online_retail import Mapping, map_rows, read_file
-from gateway.connectors.online_retail_file import csv_frame
+from gateway.connectors.online_retail.file import csv_frame
+from gateway.connectors.online_retail.mapping import Mapping, map_rows, read_file
 from gateway.connectors.unreadable import UnreadableSource
-from gateway.scenarios import import_online_retail
+from gateway.sending.scenarios import import_online_retail
 from runtime.errors import Fault
 from tests.gateway.online_retail_builders import (
     HEADERS,

@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 import gateway.cli.context
-import gateway.workers
+import gateway.operating.workers
 from gateway.cli import app
-from gateway.workers import Crew, Lookout, look, missing, start_command
+from gateway.operating.workers import Crew, Lookout, look, missing, start_command
 from processors.topics import ensure_topics
 from runtime.errors import Fault
 from runtime.instance import hold_instance
@@ -65,7 +65,7 @@ def test_who_waits_is_told_once_of_each_change(monkeypatch: pytest.MonkeyPatch, 
     clock, said = Clock(), []
     lookout = Lookout(ledger_env.services, ledger_env.settings, lambda news: said.append(str(news)), clock=clock)
     for crews in (NOBODY, NOBODY, ALL_BUT_ONE, EVERYBODY, EVERYBODY, NOBODY):
-        monkeypatch.setattr(gateway.workers, "look", lambda *_, crews=crews: crews)
+        monkeypatch.setattr(gateway.operating.workers, "look", lambda *_, crews=crews: crews)
         lookout.look()
         clock.now += 1.0
     assert [news.splitlines()[0] for news in said] == [

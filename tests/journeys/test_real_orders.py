@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.connectors.online_retail import peak_slice, read_file
-from gateway.scenarios import Run, import_online_retail
+from gateway.connectors.online_retail.mapping import peak_slice, read_file
+from gateway.sending.scenarios import Run, import_online_retail
 from tests.gateway.online_retail_oracle import sale_lines
 from tests.support.shop import Shop
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import psycopg
 
 from gateway import season
-from gateway.connectors import online_retail as retail
-from gateway.connectors import online_retail_stock as retail_stock
 from gateway.connectors.decimal_marks import DecimalMark
-from gateway.publishing import send_all
-from gateway.settling import Flight, Gauge, settle
-from gateway.workers import Lookout, undecided
+from gateway.connectors.online_retail import mapping as retail
+from gateway.connectors.online_retail import stock as retail_stock
+from gateway.operating.settling import Flight, Gauge, settle
+from gateway.operating.workers import Lookout, undecided
+from gateway.sending.publishing import send_all
 from processors.topics import ensure_topics
 from projections.inventory.reader import read_inventory
 from projections.kpi.opening import Scope

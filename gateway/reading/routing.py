@@ -21,8 +21,8 @@ from events.promises import UnreadablePromiseError, promise_end
 from events.times import day_after
 from events.values import UtcTime
 from gateway.connectors.decimal_marks import DecimalMark
-from gateway.json_reading import BadJsonError, read_json
-from gateway.sources import read_source
+from gateway.sending.json_reading import BadJsonError, read_json
+from gateway.sending.sources import read_source
 from processors.reactions.lookups import (
     read_kept,
     read_load,
@@ -260,8 +260,8 @@ def retail_history(
     decimal: DecimalMark | None = None,
 ) -> History:
     """The orders of an Online Retail file with the simulated stock that `import online-retail` sends around them."""
-    from gateway.connectors.online_retail import map_rows, read_file
-    from gateway.connectors.online_retail_stock import late_deliveries, opening_stock
+    from gateway.connectors.online_retail.mapping import map_rows, read_file
+    from gateway.connectors.online_retail.stock import late_deliveries, opening_stock
 
     mapping = map_rows(read_file(file), from_=first, to=last, decimal=decimal)
     stock: dict[str, dict[str, int]] = {}

@@ -21,8 +21,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined] # exported, yet not in its __all__
 
 from events.catalogue import LEDGER_TOPICS
-from gateway.dead_letters import read_letters
-from gateway.workers import READS, UNKNOWN, Crew, look, start_command
+from gateway.operating.dead_letters import read_letters
+from gateway.operating.workers import READS, UNKNOWN, Crew, look, start_command
 from processors.slow_paths import EXPECTED
 from processors.topics import topic_specs
 from runtime.compiled import uncompiled
@@ -173,7 +173,7 @@ def _dependencies() -> Iterator[Check]:
             "dependencies",
             "warn",
             "order-ledger is not installed in this environment",
-            f"it runs from {Path(__file__).parents[1]}",
+            f"it runs from {Path(__file__).parents[2]}",
             "`make setup` installs it with everything it needs",
         )
         return

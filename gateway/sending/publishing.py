@@ -15,9 +15,9 @@ import psycopg
 from confluent_kafka import KafkaError, Message, Producer
 
 from events.catalogue import LEDGER_OF_INTAKE
-from gateway.commands import BadCommandError, Parsed, check, parse
-from gateway.ndjson import Document, documents
-from gateway.settling import Gauge, wait_decided
+from gateway.operating.settling import Gauge, wait_decided
+from gateway.sending.commands import BadCommandError, Parsed, check, parse
+from gateway.sending.ndjson import Document, documents
 from processors.subjects import codec_for
 from processors.topics import ensure_topics
 from projections.answers.reader import Answer, FirstAnswer, read_answered, read_answers, read_first_answers

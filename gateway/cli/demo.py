@@ -19,6 +19,7 @@ from gateway.cli.season import Orders, Seed
 from gateway.cli.terminal import print_json, say
 from gateway.cli.verification import shown_by
 from gateway.connectors.decimal_marks import DecimalMark
+from gateway.operating.workers import wanted
 from runtime.instance import living
 from runtime.logging import hush_clients
 from runtime.postgres import connect
@@ -27,8 +28,6 @@ from runtime.progress import progress
 from runtime.services import Services, down, status, up
 from runtime.settings import Settings
 
-#: What the workers of a demo run; the API too when it stays up.
-DEMO_WORKERS = ("ledger", "reactions", "projector")
 #: The season of a demo without data: large enough for all six figures, done in well under two minutes on two cores.
 DEMO_ORDERS = 2_000
 DEMO_SEED = 7
@@ -79,7 +78,8 @@ def demo_command(
         logs.mkdir(parents=True, exist_ok=True)
         with Workers() as workers:
             # One child that supervises the workers: one that ends by itself is started again, as in production.
-            names = (*DEMO_WORKERS, *(("api",) if serve else ()))
+            # The API too, when it stays up.
+            names = [row.name for row in wanted(settings) if row.needed or serve]
             workers.start("workers", ["run", "--only", ",".join(names)], log=logs / "workers.log")
             ready, began = time.monotonic(), datetime.now(UTC).replace(microsecond=0)
             done = _go(settings, services, data, first, last, orders=orders, seed=seed, decimal=decimal)

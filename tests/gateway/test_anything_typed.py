@@ -26,7 +26,7 @@ import pytest
 from gateway import cli
 from gateway.cli import demo
 from gateway.sending import scenarios
-from processors.projector import ensure_tables
+from processors.projector.write import ensure_tables
 from processors.topics import ensure_topics
 from projections.catalogue import PROJECTIONS
 from runtime.postgres import connect

@@ -20,7 +20,8 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from events.catalogue import LEDGER_TOPICS
-from gateway.api import create_app, queue, run_api
+from gateway.api import queue
+from gateway.api.app import create_app, run_api
 from processors.projector.span import end_offsets_of, fold_span
 from runtime.errors import Fault
 from runtime.kafka import TopicSpec, create_topics, producer

@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 import gateway.cli.context
 import gateway.operating.workers
 from gateway.cli import app
-from gateway.operating.workers import Crew, Lookout, look, missing, start_command
+from gateway.operating.doctor import examine
+from gateway.operating.workers import WORKERS, Crew, Lookout, look, missing, start_command
 from processors.topics import ensure_topics
+from processors.worker import Worker, resolve
 from runtime.errors import Fault
 from runtime.instance import hold_instance
 from runtime.kafka import consumer
@@ -190,3 +192,32 @@ def _with_files(arguments: tuple[str, ...], folder: Path) -> list[str]:
     (folder / "rules.toml").write_text(default_text())
     names = {"FILE": str(folder / "some.ndjson"), "RULES": str(folder / "rules.toml")}
     return [names.get(one, one) for one in arguments]
+
+
+def test_a_row_of_the_table_names_what_runs_and_what_is_checked() -> None:
+    for name, row in WORKERS.items():
+        assert name == row.name
+        assert callable(resolve(row.run))
+        assert row.checks is None or callable(resolve(row.checks))
+
+
+def test_a_new_worker_is_one_row(monkeypatch: pytest.MonkeyPatch, ledger_env: Any) -> None:
+    """Listed, looked for in its group, and missed or not as its row says."""
+    _configure(ledger_env, monkeypatch)
+    ensure_topics(ledger_env.services, ledger_env.settings)
+    wants = {"yes": True}
+    row = Worker("notices", run="tests:run", reads=("ledger.orders",), needed=False, wanted=lambda _: wants["yes"])
+    monkeypatch.setitem(WORKERS, "notices", row)  # type: ignore[arg-type]  # a table that nobody else changes
+    crews = look(ledger_env.services, ledger_env.settings, answer_seconds=30)
+    assert [crew.name for crew in crews] == ["ledger", "reactions", "projector", "api", "notices"]
+    assert "notices" not in missing(crews)
+    assert any("No worker runs: notices" in check.what for check in examine(ledger_env.settings))
+    wants["yes"] = False
+    assert "notices" not in {crew.name for crew in look(ledger_env.services, ledger_env.settings)}
+
+
+def test_every_folder_that_has_a_worker_is_in_the_table() -> None:
+    root = Path(__file__).parents[2]
+    folders = {file.parent for room in ("processors", "gateway") for file in (root / room).glob("*/__init__.py")}
+    with_rows = {folder for folder in folders if "WORKER = Worker(" in (folder / "__init__.py").read_text()}
+    assert len(with_rows) == len(WORKERS) >= 4

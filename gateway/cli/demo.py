@@ -18,7 +18,9 @@ from gateway.cli.interrupt import by_interrupt
 from gateway.cli.season import Orders, Seed
 from gateway.cli.terminal import print_json, say
 from gateway.cli.verification import shown_by
+from gateway.connectors.connector import Request
 from gateway.connectors.decimal_marks import DecimalMark
+from gateway.connectors.table import connector_of
 from gateway.operating.workers import wanted
 from runtime.instance import living
 from runtime.logging import hush_clients
@@ -140,10 +142,8 @@ def _go(
                 settings, services, orders=orders, seed=seed, surge=10.0, patience_seconds=WORKERS_START_SECONDS
             ),
         }
-    patience = WORKERS_START_SECONDS
-    done = run_import(
-        settings, services, data, from_, to, seed=seed, peak=True, decimal=decimal, patience_seconds=patience
-    )
+    request = Request(data, from_, to, seed, peak=True, decimal=decimal)
+    done = run_import(settings, services, connector_of(data), request, patience_seconds=WORKERS_START_SECONDS)
     return {"source": f"{data.name} (real orders)", **done}
 
 

@@ -5,7 +5,7 @@ its place in the chain (`decision`, `follows`, `index`, `count`) is what readers
 """
 
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -34,6 +34,19 @@ class Command(Struct, Generic[Data], frozen=True, kw_only=True):
     causation_id: Id | None = None
 
 
+class About(NamedTuple):
+    """What `evolve` may know of a fact's envelope."""
+
+    channel: str
+    occurred_at: datetime
+    recorded_at: datetime
+
+    @classmethod
+    def of(cls, command: Command[Any]) -> "About":
+        """The envelope that the facts of a command will have."""
+        return cls(command.channel, command.occurred_at, command.recorded_at)
+
+
 class Refused(Struct, frozen=True, kw_only=True):
     """A decider's no: a value, not an exception. `at_most` is the number that would have been accepted."""
 
@@ -49,6 +62,7 @@ class Recorded(Struct, Generic[Data], frozen=True, kw_only=True):
 
     event_id: str
     stream_id: str
+    stream_kind: str
     version: int
     decision: int
     follows: int

@@ -1,8 +1,9 @@
-"""The one list of projections. Adding one: a folder with `projection.py`, `fold.py`, `table.sql`, and its line here."""
+"""The one list of projections. Adding one: a folder whose `projection.py` has `PROJECTION`, and its line here."""
 
 from collections.abc import Mapping
 
 from projections.answers.projection import PROJECTION as ANSWERS
+from projections.cases.projection import PROJECTION as CASES
 from projections.inventory.projection import PROJECTION as INVENTORY
 from projections.kpi.projection import PROJECTION as KPI
 from projections.locations.projection import PROJECTION as LOCATIONS
@@ -25,6 +26,7 @@ PROJECTIONS: Mapping[str, Projection] = {
         STOCK_COUNTS,
         ANSWERS,
         LOCATIONS,
+        CASES,
         KPI,
         ROUTING,
         WORK_QUEUE,

@@ -5,7 +5,8 @@
         return {"sku_demand": placed.select("sku", units="quantity")}
 
     PROJECTION = Projection("sku_demand", (Table("sku_demand", (
-        Column("sku", "text", "key"), Column("units", "bigint", "sum"))),), fold)
+        Column("sku", "text", "key", "the SKU"), Column("units", "bigint", "sum", "units that were ordered")),
+        "What customers asked for"),), fold)
 
 A fold sees a whole batch, one frame for each fact. It returns, for each table, deltas: several rows may have the same
 key, a column that is left out (or null) changes nothing. The engine reduces the deltas per key by each column's `merge`
@@ -14,6 +15,7 @@ and writes them with the offsets in one transaction; so fold(a + b) must equal f
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -49,16 +51,23 @@ Deltas = Mapping[str, pl.DataFrame]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: `sql_type` as PostgreSQL names it (`bigint`, `text`, `timestamptz` …) and how deltas come into it."""
+    """A column: its type as PostgreSQL names it (`bigint`, `text`, `timestamptz` …), how deltas come into it, and what
+    it means to whoever reads it.
+    """
 
     name: str
     sql_type: str
     merge: Merge
+    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as its fold sees it. Generated columns, views and indexes stand in `table.sql` alone.
+    """A table as its fold sees it, and what it means. How it is stored stands in the `table.sql` of its folder; a folder
+    without one gets plain tables.
+
+    `derived`: the generated columns of `table.sql`, by name, with what they mean. `public`: whether people read it,
+    through the view `v_NAME`.
 
     `insert_only`: a key never comes twice, so rows are copied straight in. `born_with`: the column that a row begins
     with (`placed_at` of an order): deltas for a key that has no row yet and do not bring it are dropped; so a refused
@@ -68,6 +77,9 @@ class Table:
 
     name: str
     columns: tuple[Column, ...]
+    meaning: str
+    derived: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    public: bool = True
     insert_only: bool = False
     born_with: str | None = None
     unique: str | None = None
@@ -78,12 +90,39 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """What people read: columns by name with what they mean, in the order of the query's.
+
+    A view is a promise, a table is not: a rebuild, or a table that is split, re-points the view. Our own readers stand
+    beside the fold and change with the tables, so they read the tables.
+    """
+
+    name: str
+    meaning: str
+    columns: Mapping[str, str]
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
 class Projection:
-    """A folder of `projections/`: its tables (created by its `table.sql`) and their one fold."""
+    """A folder of `projections/`: its tables, their one fold, and what people read: a view for each public table, and
+    `more_views`.
+    """
 
     name: str
     tables: tuple[Table, ...]
     fold: Callable[[FactBatch], Deltas]
+    more_views: tuple[View, ...] = ()
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        return (*(_view_of(table) for table in self.tables if table.public), *self.more_views)
+
+
+def _view_of(table: Table) -> View:
+    columns = {column.name: column.meaning for column in table.columns} | dict(table.derived)
+    listed = ", ".join(f'"{name}"' for name in columns)
+    return View(f"v_{table.name}", table.meaning, columns, f'SELECT {listed} FROM "{table.name}"')
 
 
 @dataclass(frozen=True, slots=True)

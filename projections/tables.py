@@ -11,11 +11,12 @@ any size.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
 
-from projections.model import SEQUENCE, Column, Deltas, FactBatch, Projection, Table
+from projections.model import SEQUENCE, Column, Deltas, FactBatch, Projection, Table, View
 
 _POLARS_OF_SQL: Mapping[str, pl.DataType] = {
     "text": pl.String(),
@@ -101,8 +102,50 @@ def unnest(table: Table) -> str:
 
 
 def ddl(projection: Projection) -> str:
-    """The text of the projection's `table.sql`: statements that may be run again."""
-    return (Path(__file__).parent / projection.name / "table.sql").read_text(encoding="utf-8")
+    """The projection's `table.sql` (or plain tables where it has none), then its views with their comments: statements
+    that may be run again.
+    """
+    own = Path(__file__).parent / projection.name / "table.sql"
+    tables = [own.read_text(encoding="utf-8")] if own.exists() else [_plain(table) for table in projection.tables]
+    return "\n".join((*tables, *(_view(view) for view in projection.views)))
+
+
+def _plain(table: Table) -> str:
+    """A table with its key and no other index; what is added up is never null."""
+    if table.derived or table.unique:
+        raise ValueError(f"{table.name} has generated columns or an index of its own: it needs a table.sql")
+    columns = []
+    for column in table.columns:
+        # COLLATE "C" compares by bytes: keys are looked up and sorted, never read out by language.
+        text = ' COLLATE "C"' if column.merge == "key" and column.sql_type == "text" else ""
+        rule = {"key": " NOT NULL", "sum": " NOT NULL DEFAULT 0"}.get(column.merge, "")
+        columns.append(f"{_quoted(column.name)} {column.sql_type}{text}{rule}")
+    key = ", ".join(map(_quoted, table.key))
+    return f"CREATE TABLE IF NOT EXISTS {_quoted(table.name)} ({', '.join(columns)}, PRIMARY KEY ({key}));"
+
+
+def _view(view: View) -> str:
+    # Replaced and not dropped: what was granted on a view stays, and so does what others built on it.
+    named = ", ".join(map(_quoted, view.columns))
+    name = _quoted(view.name)
+    made = "\n".join(
+        (
+            f"CREATE OR REPLACE VIEW {name} ({named}) AS {view.query};",
+            f"COMMENT ON VIEW {name} IS {_literal(view.meaning)};",
+            *(f"COMMENT ON COLUMN {name}.{_quoted(one)} IS {_literal(text)};" for one, text in view.columns.items()),
+        )
+    )
+    # To replace a view, PostgreSQL waits for everybody who reads it, and whoever comes later waits, too: a projector
+    # that starts must not stand behind a report that runs for an hour. So a view carries a digest of its own text, as
+    # the comment on the rule that makes it a view, and is left alone where that is the same.
+    digest = sha256(made.encode()).hexdigest()
+    return (
+        "DO $view$ BEGIN\n"
+        f"IF NOT EXISTS (SELECT FROM pg_rewrite WHERE ev_class = to_regclass({_literal(name)})"
+        f" AND obj_description(oid, 'pg_rewrite') = {_literal(digest)}) THEN\n"
+        f'{made}\nCOMMENT ON RULE "_RETURN" ON {name} IS {_literal(digest)};\n'
+        "END IF; END $view$;"
+    )
 
 
 def _columns(table: Table, deltas: pl.DataFrame, *, ordered: bool) -> list[pl.Expr]:
@@ -173,3 +216,7 @@ def _taken_in(column: Column) -> str:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -13,6 +13,7 @@ an embedded Kafka with one copy of everything, and nobody would notice before th
 
 from __future__ import annotations
 
+import base64
 import difflib
 import hashlib
 import ipaddress
@@ -43,6 +44,7 @@ from runtime.failpoints import VARIABLE as FAILPOINTS
 
 PREFIX = "ORDER_LEDGER_"
 PORT_MAX = 65_535
+WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - what a secret begins with
 EPOCH_MAX = 2**31 - 1  # far more than anybody makes topics anew; the contracts and tables hold 64 bits
 
 #: What Kubernetes sets in each container for each Service of its namespace, here one called order-ledger, or
@@ -117,6 +119,21 @@ def _url(text: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or (parts.port or 1) > PORT_MAX:
         raise ValueError("Write a URL: http://host:8081 or https://host:8081")
     return text
+
+
+def _webhook_secret(secret: SecretStr) -> SecretStr:
+    """`whsec_` and Base64 of 24 to 64 bytes, as the Standard Webhooks specification writes a secret."""
+    text = secret.get_secret_value()
+    try:
+        key = base64.b64decode(text.removeprefix(WEBHOOK_SECRET_PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if not text.startswith(WEBHOOK_SECRET_PREFIX) or not 24 <= len(key) <= 64:
+        raise ValueError(
+            f"A secret is {WEBHOOK_SECRET_PREFIX} and Base64 of 24 to 64 random bytes (the value is not shown)."
+            f' Make one: echo "{WEBHOOK_SECRET_PREFIX}$(openssl rand -base64 32)"'
+        )
+    return secret
 
 
 def _folder(path: Path) -> Path:
@@ -244,6 +261,16 @@ class Settings(BaseModel):
         default=8085, ge=0, le=PORT_MAX, description="Port to listen on; 0 takes any free one"
     )
 
+    webhook_url: Annotated[Text, AfterValidator(_url)] | None = Field(
+        default=None, description="Where facts are sent as they happen; unset: nowhere"
+    )
+    webhook_secret: Annotated[Secret, AfterValidator(_webhook_secret)] | None = Field(
+        default=None, description="Signs what is sent: `whsec_` and Base64 of 24 to 64 bytes"
+    )
+    webhook_facts: Text | None = Field(
+        default=None, description="Names of the facts that are sent, by comma; unset: all facts of orders"
+    )
+
     partitions: int = Field(
         default=12, ge=1, le=10_000, description="Partitions of each topic; fixed when topics are made"
     )
@@ -287,7 +314,7 @@ class Settings(BaseModel):
 
     def _without_effect(self) -> list[str]:
         """Settings that nothing would read: somebody believes that they protect a connection."""
-        problems = []
+        problems = self._half_a_webhook()
         given = [name for name in _PASSED_THROUGH if getattr(self, name) is not None]
         if self.kafka is None:
             problems += [f"{_variable(name)} is set, but {_variable('kafka')} is not" for name in given]
@@ -315,6 +342,17 @@ class Settings(BaseModel):
                 if getattr(self, name) is None
             ]
         return problems
+
+    def _half_a_webhook(self) -> list[str]:
+        names = ["webhook_secret", "webhook_facts"]
+        if self.webhook_url is not None:
+            needed = self.webhook_secret is None
+            return [f"{_variable('webhook_secret')} is not set. {_variable('webhook_url')} needs it"] if needed else []
+        return [
+            f"{_variable(name)} is set, but {_variable('webhook_url')} is not"
+            for name in names
+            if getattr(self, name) is not None
+        ]
 
     def kafka_client_config(self) -> dict[str, str]:
         """librdkafka properties of the configured cluster: address and security; empty when none is configured."""
@@ -357,7 +395,7 @@ _OF_CONSUMERS = ("kafka_group_protocol", "kafka_session_timeout_seconds")
 _PASSED_THROUGH = tuple(
     name for name in Settings.model_fields if name.startswith("kafka_") and name not in _OF_CONSUMERS
 )
-_SECRETS = ("kafka_sasl_password", "kafka_ssl_key_password", "postgres")
+_SECRETS = ("kafka_sasl_password", "kafka_ssl_key_password", "postgres", "webhook_secret")
 
 
 def _from(environment: Mapping[str, str]) -> dict[str, str]:

@@ -103,7 +103,7 @@ def render() -> str:
         parts.append(f"\n## Facts in `{topic}`\n")
         parts += [_section(row) for row in FACTS.values() if row.topic == topic]
     parts.append("\n## The fact in all three topics\n")
-    parts.append(_section(FactType(CommandRefused, "the topic of the command's answer", "stream_id")))
+    parts.append(_section(FactType(CommandRefused, "the command's", "the topic of the command's answer", "stream_id")))
     return "".join(parts)
 
 

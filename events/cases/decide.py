@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from events.cases import commands as c
 from events.cases import facts as f
-from events.envelope import Command, Refused
+from events.envelope import About, Command, Refused
 from events.refusal import CommandRefused, already_so
 
 
@@ -80,7 +80,7 @@ def decide(case: Case | None, command: Command[c.CaseCommand]) -> Sequence[f.Cas
             assert_never(data)
 
 
-def evolve(case: Case | None, fact: f.CaseFact | CommandRefused) -> Case | None:
+def evolve(case: Case | None, fact: f.CaseFact | CommandRefused, _: About) -> Case | None:
     """The case after the fact."""
     if isinstance(fact, f.CaseOpened):
         return Case(case_id=fact.case_id)

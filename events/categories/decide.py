@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from events.categories import commands as c
 from events.categories import facts as f
-from events.envelope import Command, Refused
+from events.envelope import About, Command, Refused
 from events.refusal import CommandRefused, already_so
 from events.values import Buffer, CategoryRules
 
@@ -99,7 +99,7 @@ def _applied(category: Category, sku: str) -> f.CategoryPolicyApplied:
     )
 
 
-def evolve(category: Category | None, fact: f.CategoryFact | CommandRefused) -> Category | None:
+def evolve(category: Category | None, fact: f.CategoryFact | CommandRefused, _: About) -> Category | None:
     """The category after the fact."""
     if isinstance(fact, CommandRefused):
         return category

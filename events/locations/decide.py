@@ -1,11 +1,12 @@
 """A location: registering it otherwise replaces what was said before; which channels it serves is said apart."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from events.envelope import Command, Refused
+from events.envelope import About, Command, Refused
 from events.locations import commands as c
 from events.locations import facts as f
 from events.refusal import CommandRefused, already_so
@@ -28,8 +29,16 @@ class Location(Struct, frozen=True, kw_only=True):
 def decide(location: Location | None, command: Command[c.LocationCommand]) -> Sequence[f.LocationFact] | Refused:
     """The one fact of a registration or a policy; refused where only one of the two coordinates is given."""
     data = command.data
-    if isinstance(data, c.SetLocationPolicy):
-        return _set_policy(location, data)
+    match data:
+        case c.RegisterLocation():
+            return _register(location, data)
+        case c.SetLocationPolicy():
+            return _set_policy(location, data)
+        case _:
+            assert_never(data)
+
+
+def _register(location: Location | None, data: c.RegisterLocation) -> Sequence[f.LocationFact] | Refused:
     if (data.latitude is None) != (data.longitude is None):
         return Refused(
             code="invalid",
@@ -47,7 +56,7 @@ def decide(location: Location | None, command: Command[c.LocationCommand]) -> Se
         daily_capacity=data.daily_capacity,
         cost_minor_per_parcel=data.cost_minor_per_parcel,
     )
-    if evolve(location, registered) == location:
+    if _registered(location, registered) == location:
         return already_so(
             f"location {data.location_id} was not registered", f"it is registered as {data.name} ({data.kind}) already"
         )
@@ -72,12 +81,20 @@ def _set_policy(location: Location | None, data: c.SetLocationPolicy) -> Sequenc
     return (f.LocationPolicySet(location_id=data.location_id, excluded_channels=excluded, served_again=again),)
 
 
-def evolve(location: Location | None, fact: f.LocationFact | CommandRefused) -> Location | None:
+def evolve(location: Location | None, fact: f.LocationFact | CommandRefused, _: About) -> Location | None:
     """The location after the fact."""
-    if isinstance(fact, CommandRefused):
-        return location
-    if isinstance(fact, f.LocationPolicySet):
-        return None if location is None else replace(location, excluded_channels=fact.excluded_channels)
+    match fact:
+        case CommandRefused():
+            return location
+        case f.LocationRegistered():
+            return _registered(location, fact)
+        case f.LocationPolicySet():
+            return None if location is None else replace(location, excluded_channels=fact.excluded_channels)
+        case _:
+            assert_never(fact)
+
+
+def _registered(location: Location | None, fact: f.LocationRegistered) -> Location:
     return Location(
         location_id=fact.location_id,
         name=fact.name,

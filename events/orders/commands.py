@@ -265,9 +265,9 @@ class CancelOverdueLines(Struct, frozen=True, kw_only=True, forbid_unknown_field
     order_id: Id
 
 
-OrderCommand = (
-    PlaceOrder
-    | AmendOrder
+#: What can be asked of an order that there is.
+PlacedOrderCommand = (
+    AmendOrder
     | CancelOrder
     | HoldOrder
     | ReleaseHold
@@ -278,11 +278,13 @@ OrderCommand = (
     | WithdrawReturn
     | ReceiveReturn
     | IssueRefund
+    | DeallocateLines
     | RecordAllocation
     | ReleaseOrder
     | RejectAllocation
     | QueueOrder
     | ResolveQueued
     | CancelOverdueLines
-    | DeallocateLines
 )
+
+OrderCommand = PlaceOrder | PlacedOrderCommand

@@ -10,9 +10,9 @@ back in `exchanging`; here is the rest.
 """
 
 from collections.abc import Sequence
-from typing import Any, assert_never
+from typing import assert_never
 
-from events.envelope import Command, Refused
+from events.envelope import About, Command, Refused
 from events.orders import (
     allocation,
     amending,
@@ -59,7 +59,7 @@ def conclude(
         placed = placing.place(order, data, command)
         if isinstance(placed, Refused):
             return placed
-        return (placed,), evolve(None, placed, channel=command.channel, occurred_at=command.occurred_at)
+        return (placed,), evolve(None, placed, About.of(command))
     if order is None:
         return Refused(
             code="unknown",
@@ -88,7 +88,7 @@ def conclude(
     return decision.facts, decision.order
 
 
-def _answer(decision: Decision, data: Any) -> Refused | None:
+def _answer(decision: Decision, data: c.PlacedOrderCommand) -> Refused | None:
     match data:
         case c.RecordAllocation():
             return allocation.record(decision, data)

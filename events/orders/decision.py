@@ -1,11 +1,11 @@
 """A decision about an order while it is made: the facts so far and the order as they leave it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from events.ahead import use_up
 from events.attempts import round_of
-from events.envelope import Command, Refused
+from events.envelope import About, Command, Refused
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.evolve import evolve
@@ -24,16 +24,17 @@ class Taken(NamedTuple):
 class Decision:
     """Collects facts; `order` is always the state after the last of them."""
 
-    __slots__ = ("command", "facts", "order")
+    __slots__ = ("_about", "command", "facts", "order")
 
-    def __init__(self, order: Order, command: Command[Any]) -> None:
+    def __init__(self, order: Order, command: Command[c.OrderCommand]) -> None:
         self.order = order
         self.command = command
         self.facts: list[f.OrderFact] = []
+        self._about = About.of(command)
 
     def add(self, fact: f.OrderFact) -> None:
         """State one more fact."""
-        order = evolve(self.order, fact, channel=self.command.channel, occurred_at=self.command.occurred_at)
+        order = evolve(self.order, fact, self._about)
         assert order is not None
         self.order = order
         self.facts.append(fact)

@@ -1,23 +1,21 @@
 """What an order becomes through a fact. Total over all facts of an order; the past is never refused."""
 
-from datetime import datetime
 from typing import assert_never
 
 from msgspec.structs import replace
 
 from events.ahead import Ahead, add_ahead, found
 from events.attempts import round_of
+from events.envelope import About
 from events.orders import facts as f
 from events.orders.state import AmendedLine, Amendment, Hold, Line, Order, Queued, Return, Shipment, Wait
 from events.refusal import CommandRefused
 
 
-def evolve(
-    order: Order | None, fact: f.OrderFact | CommandRefused, *, channel: str, occurred_at: datetime
-) -> Order | None:
-    """The order after the fact. `channel` and `occurred_at` are the envelope's; only placing needs them."""
+def evolve(order: Order | None, fact: f.OrderFact | CommandRefused, about: About) -> Order | None:
+    """The order after the fact. Only placing needs the envelope."""
     if isinstance(fact, f.OrderPlaced):
-        return _placed(fact, channel, occurred_at)
+        return _placed(fact, about)
     if isinstance(fact, CommandRefused):
         return order
     if order is None:
@@ -101,7 +99,7 @@ def evolve(
             assert_never(fact)
 
 
-def _placed(fact: f.OrderPlaced, channel: str, occurred_at: datetime) -> Order:
+def _placed(fact: f.OrderPlaced, about: About) -> Order:
     lines = {
         line.line_id: Line(
             line_id=line.line_id,
@@ -119,8 +117,8 @@ def _placed(fact: f.OrderPlaced, channel: str, occurred_at: datetime) -> Order:
     return Order(
         order_id=fact.order_id,
         currency=fact.currency,
-        channel=channel,
-        placed_at=occurred_at,
+        channel=about.channel,
+        placed_at=about.occurred_at,
         allocation=fact.allocation,
         country=fact.ship_to.country,
         time_zone=fact.ship_to.time_zone,

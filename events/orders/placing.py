@@ -1,7 +1,6 @@
 """How an order begins."""
 
 from datetime import datetime
-from typing import Any
 
 from events.envelope import Command, Refused
 from events.orders import commands as c
@@ -13,7 +12,7 @@ from events.times import rfc3339
 from events.values import ORDER_VALUE_MAX_MINOR, Attribute
 
 
-def place(order: Order | None, data: c.PlaceOrder, command: Command[Any]) -> f.OrderPlaced | Refused:
+def place(order: Order | None, data: c.PlaceOrder, command: Command[c.OrderCommand]) -> f.OrderPlaced | Refused:
     """The order as it begins, once and for all."""
     what = f"order {data.order_id} was not placed"
     if order is not None:

@@ -1,10 +1,11 @@
 """Routing rules: each text that can be read becomes the next version; one that cannot changes nothing."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from msgspec import Struct
 
-from events.envelope import Command, Refused
+from events.envelope import About, Command, Refused
 from events.refusal import CommandRefused, already_so
 from events.routing import commands as c
 from events.routing import facts as f
@@ -22,6 +23,14 @@ class RoutingRules(Struct, frozen=True, kw_only=True):
 def decide(state: RoutingRules | None, command: Command[c.RoutingCommand]) -> Sequence[f.RoutingFact] | Refused:
     """The next version; refused with the place in the text where it is wrong."""
     data = command.data
+    match data:
+        case c.SetRoutingRules():
+            return _set(state, data)
+        case _:
+            assert_never(data)
+
+
+def _set(state: RoutingRules | None, data: c.SetRoutingRules) -> Sequence[f.RoutingFact] | Refused:
     try:
         book = read_rules(data.text)
     except RulesError as error:
@@ -36,8 +45,12 @@ def decide(state: RoutingRules | None, command: Command[c.RoutingCommand]) -> Se
     return (f.RoutingRulesSet(rules_id=data.rules_id, number=number, name=book.name, text=data.text),)
 
 
-def evolve(state: RoutingRules | None, fact: f.RoutingFact | CommandRefused) -> RoutingRules | None:
+def evolve(state: RoutingRules | None, fact: f.RoutingFact | CommandRefused, _: About) -> RoutingRules | None:
     """The rules after the fact."""
-    if isinstance(fact, CommandRefused):
-        return state
-    return RoutingRules(rules_id=fact.rules_id, number=fact.number, text=fact.text)
+    match fact:
+        case CommandRefused():
+            return state
+        case f.RoutingRulesSet():
+            return RoutingRules(rules_id=fact.rules_id, number=fact.number, text=fact.text)
+        case _:
+            assert_never(fact)

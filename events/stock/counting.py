@@ -9,7 +9,6 @@ Where the planner wants it, a count that differs by much is not believed at once
 """
 
 from datetime import datetime
-from typing import Any
 
 from events.envelope import Command, Refused
 from events.stock import commands as c
@@ -159,7 +158,7 @@ def approve(decision: Decision, data: c.ApproveCount) -> Refused | None:
     return None
 
 
-def _asked(level: Level, data: c.CountStock, command: Command[Any], counted_at: datetime) -> CountAsked:
+def _asked(level: Level, data: c.CountStock, command: Command[c.StockCommand], counted_at: datetime) -> CountAsked:
     expected = level.on_hand - sum(move.delta for move in level.moves if move.occurred_at > counted_at)
     asked = CountAsked(
         count_id=data.count_id or command.id,

@@ -1,9 +1,9 @@
 """A decision about a SKU while it is made: the facts so far, the stock as they leave it, and who is served from it."""
 
 from collections.abc import Collection
-from typing import Any
 
-from events.envelope import Command
+from events.envelope import About, Command
+from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.evolve import evolve
 from events.stock.lapsing import lapsed
@@ -14,20 +14,19 @@ from events.stock.state import NOTHING, Attempt, Stock, Waiting, turn
 class Decision:
     """Collects facts; `stock` is always the state after the last of them."""
 
-    def __init__(self, stock: Stock, command: Command[Any]) -> None:
+    def __init__(self, stock: Stock, command: Command[c.StockCommand]) -> None:
         self.before = stock
         self._served = stock
         self._lapses = 0
         self.stock = stock
         self.command = command
         self.facts: list[f.StockFact] = []
+        self._about = About.of(command)
 
     def add(self, fact: f.StockFact) -> None:
         """State one more fact, and what it says of counts that have found its movement already."""
         before = self.stock.levels
-        self.stock = evolve(
-            self.stock, fact, occurred_at=self.command.occurred_at, recorded_at=self.command.recorded_at
-        )
+        self.stock = evolve(self.stock, fact, self._about)
         self.facts.append(fact)
         if isinstance(fact, f.StockReserved):  # the most frequent one, and it moves nothing
             return

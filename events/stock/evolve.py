@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from events.ahead import Ahead, add_ahead, use_up
 from events.attempts import round_of
+from events.envelope import About
 from events.refusal import CommandRefused
 from events.stock import facts as f
 from events.stock.expected import NOTHING_EXPECTED, Expected, Source, Transfer, expect, next_due
@@ -42,17 +43,17 @@ from events.values import CategoryRules
 SECONDS_PER_DAY = 86_400
 
 
-def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: datetime, recorded_at: datetime) -> Stock:
-    """The SKU after the fact; the times are those of its envelope."""
+def evolve(stock: Stock, fact: f.StockFact | CommandRefused, about: About) -> Stock:
+    """The SKU after the fact."""
     if isinstance(fact, f.StockReserved):  # the most frequent one, and it moves nothing
         return _reserved(stock, fact)
-    when = moment(occurred_at, recorded_at)
+    when = moment(about.occurred_at, about.recorded_at)
     match fact:
         case f.StockShipped():
             for part in fact.consumed:
                 attempt = Attempt(fact.order_id, fact.line_id, part.attempt)
                 stock = _unhold(stock, attempt, part.location_id, part.quantity)
-            stock = _left_ahead(stock, fact, recorded_at) if fact.ahead else stock
+            stock = _left_ahead(stock, fact, about.recorded_at) if fact.ahead else stock
             return _move(stock, fact.location_id, -fact.quantity, when, reserved=-fact.from_reserved)
         case f.ReservationRefused():
             return _heard_of(stock, Attempt(fact.order_id, fact.line_id, fact.attempt))
@@ -106,7 +107,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, *, occurred_at: dat
             return _change(stock, fact.location_id, reserved=-fact.quantity)
         case f.ReleaseTombstoned():
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
-            return _heard_of(_buried(stock, attempt, recorded_at), attempt)
+            return _heard_of(_buried(stock, attempt, about.recorded_at), attempt)
         case f.StockRejected():
             return _rejected(stock, fact, when)
         case f.StockReturned():

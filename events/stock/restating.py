@@ -6,15 +6,14 @@
 So the record, and by how much each count differed from it, are the same in whatever order things are told.
 """
 
-from typing import Any
-
 from events.envelope import Command
+from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.state import CountApplied, Level, Moment, moment
 
 
 def restated(
-    fact: f.StockFact, command: Command[Any], location_id: str, before: Level, after: Level
+    fact: f.StockFact, command: Command[c.StockCommand], location_id: str, before: Level, after: Level
 ) -> f.CountRestated | None:
     """What the fact, which made `after` of `before`, changes about a count; None where it moved nothing or moved it
     after all counts.

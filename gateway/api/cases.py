@@ -8,7 +8,7 @@ from psycopg_pool import ConnectionPool
 
 from gateway.api.parameters import ROWS_MAX, Limit, Word
 from gateway.api.tables import as_wanted, listing, one_moment, reading
-from projections.kpi.order_cases import read_open_cases
+from projections.cases.reader import read_open_cases
 
 
 def router(pool: ConnectionPool) -> APIRouter:

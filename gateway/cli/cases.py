@@ -11,7 +11,7 @@ from gateway.cli.listing import Csv, Json, Limit, form_of, print_listing
 from gateway.cli.terminal import grid, print_grid
 from gateway.cli.words import noun
 from gateway.reading.listing import nothing
-from projections.kpi.order_cases import read_open_cases
+from projections.cases.reader import read_open_cases
 from projections.page import Page
 
 

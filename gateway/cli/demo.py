@@ -185,7 +185,7 @@ def _look(services: Services, done: dict[str, Any], *, seconds: float) -> dict[s
 
 def _story(connection: psycopg.Connection[Any], order_id: str) -> str:
     from gateway.story import as_text, tell
-    from projections.kpi.order_cases import read_cases_of
+    from projections.cases.reader import read_cases_of
     from projections.order_history.reader import read_history
 
     return as_text(tell(read_history(connection, order_id), read_cases_of(connection, order_id)))

@@ -10,7 +10,7 @@ from gateway.cli.context import open_database
 from gateway.cli.listing import Json
 from gateway.cli.terminal import fail, grid, print_grid, print_json, say
 from gateway.reading.orders import order_document
-from projections.kpi.order_cases import read_cases_of
+from projections.cases.reader import read_cases_of
 from projections.order_history.reader import read_history
 
 OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order's id, as its channel gave it.")]

@@ -48,7 +48,12 @@ def register(app: typer.Typer) -> None:
 
 def run_command(
     only: Annotated[
-        str, typer.Option("--only", help=f"Workers to run, by comma: {', '.join(WORKERS)}. A name may stand twice.")
+        str,
+        typer.Option(
+            "--only",
+            show_default="all that are configured",
+            help=f"Workers to run, by comma: {', '.join(WORKERS)}. A name may stand twice.",
+        ),
     ] = ",".join(WORKERS),
     *,
     start: StartServices = False,

@@ -17,6 +17,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from gateway.api import WORKER as API
+from processors.effects import WORKER as EFFECTS
 from processors.ledger import WORKER as LEDGER
 from processors.projector import WORKER as PROJECTOR
 from processors.reactions import WORKER as REACTIONS
@@ -28,7 +29,7 @@ from runtime.services import Services
 from runtime.settings import Settings
 
 #: The kinds of workers, in the order in which they are started. A new one is a row here, which its folder exports.
-WORKERS: Mapping[str, Worker] = {row.name: row for row in (LEDGER, REACTIONS, PROJECTOR, API)}
+WORKERS: Mapping[str, Worker] = {row.name: row for row in (LEDGER, REACTIONS, PROJECTOR, EFFECTS, API)}
 
 
 def wanted(settings: Settings) -> list[Worker]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from projections.kpi.order_cases import read_cases_of
+from projections.cases.reader import read_cases_of
 from projections.order_status.reader import read_order
 from projections.work_queue.reader import read_queues_of
 

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from events.catalogue import COMMANDS, FACTS, LEDGER_OF_INTAKE, REFUSAL_SCHEMA, CommandType
+from events.catalogue import COMMANDS, FACTS, LEDGER_OF_INTAKE, REFUSAL_SCHEMA, STREAMS, CommandType
 from events.chain import GENESIS, digest
-from events.envelope import INTERNAL_CHANNEL, Command, Refused
+from events.envelope import INTERNAL_CHANNEL, About, Command, Refused
 from events.form import flaws, has_bounded_times, in_words, is_bounded
 from events.refusal import CommandRefused
 from events.stock.facts import ReservationRefused
-from events.streams import STREAMS, About
+from events.streams import StreamKey
 from events.values import ID_LENGTH_MAX, Id, UtcTime
 from runtime.kafka import murmur2_partition
 from schemas.codec import Codec, UndecodableError
@@ -80,12 +80,12 @@ class Forwarded(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """A record that is a command of this topic, before anything is decided. `stream_id`, `channel` and `command_id` are
+    """A record that is a command of this topic, before anything is decided. `stream`, `channel` and `command_id` are
     those of its answer: as they were sent, or made readable where nothing could be stored under them."""
 
     kind: CommandType
     envelope: dict[str, Any]
-    stream_id: str
+    stream: StreamKey
     channel: str
     command_id: str
     command: int
@@ -127,12 +127,12 @@ _NOTHING: Mapping[int, Sequence[Answer]] = {}
 class Need(NamedTuple):
     """What has to be fetched from the snapshot before a record is decided; None where it is here."""
 
-    stream_id: str | None
+    stream: StreamKey | None
     command: int | None
 
 
 class Stream:
-    """One stream as its writer holds it: its state and two versions of it.
+    """One stream as its writer holds it: its kind, its state and two versions of it.
 
     `version` numbers its facts without gaps. `state_version` is that of the newest fact that is no refusal: a refusal
     changes nothing, so it makes nobody's `expected_version` stale.
@@ -141,10 +141,12 @@ class Stream:
     (a SKU) has none: its answers are kept beside it, by the ledger.
     """
 
-    __slots__ = ("answered", "state", "state_version", "version")
+    __slots__ = ("answered", "kind", "state", "state_version", "version")
 
-    def __init__(self, state: Any) -> None:
-        self.state = state
+    def __init__(self, key: StreamKey) -> None:
+        """A stream of which nothing is known: it has no fact yet."""
+        self.kind = STREAMS[key.kind]
+        self.state: Any = self.kind.begin(key.id)
         self.version = 0
         self.state_version = 0
         self.answered: dict[int, int] = {}
@@ -169,41 +171,36 @@ class PartitionLedger:
         self.follows = GENESIS
         self.next_intake = 0
         self.log_time = _EPOCH
-        self.streams: dict[str, Stream] = {}
+        self.streams: dict[StreamKey, Stream] = {}
         self.saved_offset = -1
         self.last_offset = -1
-        self.changed: set[str] = set()
+        self.changed: set[StreamKey] = set()
         self.answers: dict[int, Answer] = {}
         self._looked_up = _NOTHING
         self._codec = codec
-        self._kind = STREAMS[self.ledger_topic]
 
-    def stream(self, stream_id: str) -> Stream:
+    def stream(self, key: StreamKey) -> Stream:
         """The stream, begun where there is none yet."""
-        stream = self.streams.get(stream_id)
+        stream = self.streams.get(key)
         if stream is None:
             if self.saved_offset >= 0:
-                raise NotFetchedError(f"{self.ledger_topic}/{self.partition}: {stream_id}")
-            stream = self.begin(stream_id)
-            self.hold(stream_id, stream)
+                raise NotFetchedError(f"{self.ledger_topic}/{self.partition}: {key}")
+            stream = Stream(key)
+            self.hold(key, stream)
         return stream
 
-    def begin(self, stream_id: str) -> Stream:
-        """A stream of which nothing is known: it has no fact yet."""
-        return Stream(self._kind.begin(stream_id))
-
-    def hold(self, stream_id: str, stream: Stream) -> None:
+    def hold(self, key: StreamKey, stream: Stream) -> None:
         """Put a stream into memory that is not there."""
-        self.streams[stream_id] = stream
+        self.streams[key] = stream
 
     def needs(self, what: "Parsed | SetAside") -> Need | None:
         """What has to be fetched before this is decided; None where all is here that is needed."""
         if self.saved_offset < 0 or isinstance(what, SetAside):
             return None
-        command = None if self._kind.ids_kept_days is None else what.command
-        if what.stream_id in self.streams:
+        command = None if STREAMS[what.stream.kind].ids_kept_days is None else what.command
+        if what.stream in self.streams:
             return None if command is None else Need(None, command)
-        return Need(what.stream_id, command) if self._at_home(what.stream_id) else None
+        return Need(what.stream, command) if self._at_home(what.stream) else None
 
     def look_up(self, answers: Mapping[int, Sequence[Answer]]) -> None:
         """What the snapshot holds of each command that will be asked for; none where it holds nothing."""
@@ -218,19 +215,21 @@ class PartitionLedger:
 
     @property
     def forgotten_before(self) -> int:
-        """Answers of days before this one count no more."""
-        kept_days = self._kind.ids_kept_days
-        return 0 if kept_days is None else _day(self.log_time) - kept_days
+        """Answers of days before this one count no more, whichever kind of stream has given them."""
+        kinds = (row for row in STREAMS.values() if f"ledger.{row.topic}" == self.ledger_topic)
+        kept_days = max((row.ids_kept_days or 0 for row in kinds), default=0)
+        return _day(self.log_time) - kept_days if kept_days else 0
 
     def _remember(self, stream: Stream, answer: Answer) -> None:
-        if self._kind.ids_kept_days is None:
+        if stream.kind.ids_kept_days is None:
             stream.answered.setdefault(answer.key, answer.body)
         else:
             self.answers[answer.key] = answer
 
     def _known(self, stream: Stream, command: int, body: int) -> bool | None:
         """True where the command was answered before, False where its id was another one's, None where it is new."""
-        if self._kind.ids_kept_days is None:
+        kept_days = stream.kind.ids_kept_days
+        if kept_days is None:
             known = stream.answered.get(command)
             if known == body or command ^ body in stream.answered:
                 return True
@@ -239,21 +238,21 @@ class PartitionLedger:
             raise NotFetchedError(f"{self.ledger_topic}/{self.partition}: an answer to {command}")
         answers = {answer.key: answer for answer in self._looked_up.get(command, ())}
         answers |= {key: self.answers[key] for key in (command, command ^ body) if key in self.answers}
-        first_day = self.forgotten_before
+        first_day = _day(self.log_time) - kept_days
         found = {key: answer for key, answer in answers.items() if answer.day >= first_day}
         first = found.get(command)
         if command ^ body in found or (first is not None and (first.body == body or first.day == FOR_GOOD)):
             return True
         return None if first is None else False
 
-    def _at_home(self, stream_id: str) -> bool:
-        return murmur2_partition(stream_id.encode(), self.partitions) == self.partition
+    def _at_home(self, stream: StreamKey) -> bool:
+        return murmur2_partition(stream.id.encode(), self.partitions) == self.partition
 
     def let_go(self) -> int:
         """Let the streams go that the snapshot holds as they are: what is asked for is fetched again. How many went."""
         if self.saved_offset < 0:
             return 0
-        kept = {stream_id: stream for stream_id, stream in self.streams.items() if stream_id in self.changed}
+        kept = {key: stream for key, stream in self.streams.items() if key in self.changed}
         gone = len(self.streams) - len(kept)
         self.streams = kept
         return gone
@@ -266,30 +265,30 @@ class PartitionLedger:
         elif record["epoch"] > self.epoch:
             raise ValueError(f"the log is in epoch {record['epoch']}, this writer in {self.epoch}")
         self.log_time = max(self.log_time, record["recorded_at"])
-        stream = self.stream(record["stream_id"])
+        key = StreamKey.of(record)
+        stream = self.stream(key)
         if record["version"] <= stream.version:
             return
         if record["version"] != stream.version + 1:
             raise ValueError(
-                f"stream {record['stream_id']} goes from version {stream.version} to {record['version']}: "
-                "facts are missing"
+                f"{key.kind} {key.id} goes from version {stream.version} to {record['version']}: facts are missing"
             )
         fact = msgspec.convert(record["data"], _FACT_CLASSES[name])
         about = About(record["channel"], record["occurred_at"], record["recorded_at"])
-        stream.state = self._kind.evolve(stream.state, fact, about)
+        stream.state = stream.kind.evolve(stream.state, fact, about)
         stream.version = record["version"]
         if not isinstance(fact, _REFUSALS):
             stream.state_version = stream.version
         self._remember(
             stream,
             Answer(
-                _command_key(record["stream_id"], record["channel"], record["command_id"]),
+                _command_key(key, record["channel"], record["command_id"]),
                 record["command_digest"],
                 FOR_GOOD if record["channel"] == INTERNAL_CHANNEL else _day(record["recorded_at"]),
                 reuse=isinstance(fact, CommandRefused) and fact.code == REUSED,
             ),
         )
-        self.changed.add(record["stream_id"])
+        self.changed.add(key)
 
     def decide(self, offset: int, timestamp_ms: int, _key: bytes | None, value: bytes | None) -> Outcome:
         """What becomes of the record at `offset`; `timestamp_ms` is the broker's time. Raises only for a fault of ours.
@@ -307,9 +306,9 @@ class PartitionLedger:
         kind = None if contract.is_fact else COMMANDS.get(contract.name)
         if kind is None or kind.topic != self.intake_topic:
             return SetAside("wrong_topic", f"{contract.full_name} does not belong on {self.intake_topic}")
-        stream_id, channel, command_id = record["data"][kind.key], record["channel"], record["id"]
-        names = _readable(stream_id), _readable(channel), _readable(command_id)
-        return Parsed(kind, record, *names, _command_key(*names))
+        stream = StreamKey(kind.kind, _readable(record["data"][kind.key]))
+        channel, command_id = _readable(record["channel"]), _readable(record["id"])
+        return Parsed(kind, record, stream, channel, command_id, _command_key(stream, channel, command_id))
 
     def answer(self, offset: int, timestamp_ms: int, what: Parsed | SetAside) -> Outcome:
         """As `decide`, for a record that was parsed before, so that its stream could be fetched."""
@@ -317,11 +316,11 @@ class PartitionLedger:
         self.log_time = max(self.log_time, _EPOCH + timedelta(milliseconds=timestamp_ms))
         if isinstance(what, SetAside):
             return what
-        kind, envelope, stream_id, channel, command_id, command_key = what
+        kind, envelope, key, channel, command_id, command_key = what
         # A stream that is held here is at home.
-        if stream_id not in self.streams and not self._at_home(stream_id):
-            home = murmur2_partition(stream_id.encode(), self.partitions)
-            return Forwarded(home, stream_id.encode(), channel)
+        if key not in self.streams and not self._at_home(key):
+            home = murmur2_partition(key.id.encode(), self.partitions)
+            return Forwarded(home, key.id.encode(), channel)
         data: Any = None
         try:
             data = msgspec.convert(envelope["data"], kind.data)
@@ -345,7 +344,7 @@ class PartitionLedger:
         well_formed = well_formed and all(getattr(command, name) == envelope[name] for name in _AROUND)
         invalid = None if well_formed else _invalid(kind, envelope)
         body_digest = _digest(kind.name.encode() + b"\0" + body)
-        stream = self.stream(stream_id)
+        stream = self.stream(key)
         known = self._known(stream, command_key, body_digest)
         if known:
             return Repeated()
@@ -370,13 +369,12 @@ class PartitionLedger:
             answer = Refused(
                 code="stale",
                 what=f"{kind.name} {command_id} was refused",
-                detail=f"expected_version is {command.expected_version}, {stream_id} has version "
-                f"{stream.state_version}",
+                detail=f"expected_version is {command.expected_version}, {key.id} has version {stream.state_version}",
                 hint="read the current state, decide again, send a new id",
                 at_most=stream.state_version,
             )
         else:
-            answer = self._kind.conclude(stream.state, command)
+            answer = stream.kind.conclude(stream.state, command)
         if isinstance(answer, Refused):
             refused = CommandRefused(
                 command=kind.name,
@@ -390,7 +388,7 @@ class PartitionLedger:
         facts, state = answer
         if not facts:
             return Repeated()
-        about: dict[str, Any] = {"stream_id": stream_id, "body_digest": body_digest, "offset": offset}
+        about: dict[str, Any] = {"key": key, "body_digest": body_digest, "offset": offset}
         try:
             encoded = self._state(facts, command, **about)
         except _TooLargeError as error:
@@ -400,9 +398,9 @@ class PartitionLedger:
         return Decided(encoded)
 
     def _state(
-        self, facts: Sequence[Any], command: Command[Any], *, stream_id: str, body_digest: int, offset: int
+        self, facts: Sequence[Any], command: Command[Any], *, key: StreamKey, body_digest: int, offset: int
     ) -> list[EncodedFact]:
-        stream = self.streams[stream_id]
+        stream = self.streams[key]
         encode_data = self._codec.encode_data
         parts = [
             (schema, encode_data(schema, msgspec.to_builtins(fact, builtin_types=(datetime,))))
@@ -410,7 +408,8 @@ class PartitionLedger:
         ]
         decision = digest(self.follows, self.epoch, offset, parts)
         envelope: dict[str, Any] = {
-            "stream_id": stream_id,
+            "stream_id": key.id,
+            "stream_kind": key.kind,
             "decision": decision,
             "follows": self.follows,
             "count": len(facts),
@@ -428,7 +427,7 @@ class PartitionLedger:
         # The version, too: a SKU forgets the ids of channels after 30 days, and a repeat after that is another event.
         named = f"{command.channel}\0{command.id}\0{body_digest}\0{stream.version}"
         event = blake2b(named.encode(), digest_size=15).hexdigest()
-        key = stream_id.encode()
+        record_key = key.id.encode()
         encoded = []
         for index, (schema, part) in enumerate(parts, start=1):
             envelope["event_id"] = f"{event}{index:04x}"
@@ -437,7 +436,7 @@ class PartitionLedger:
             value = self._codec.encode_around(schema, envelope, part)
             if len(value) > FACT_BYTES_MAX:
                 raise _TooLargeError(len(value))
-            encoded.append(EncodedFact(key, value))
+            encoded.append(EncodedFact(record_key, value))
         # Nothing above changed the stream: a rule that raises leaves everything as it was.
         changes = [number for number, fact in enumerate(facts, start=1) if not isinstance(fact, _REFUSALS)]
         if changes:
@@ -446,13 +445,13 @@ class PartitionLedger:
         self._remember(
             stream,
             Answer(
-                _command_key(stream_id, command.channel, command.id),
+                _command_key(key, command.channel, command.id),
                 body_digest,
                 FOR_GOOD if command.channel == INTERNAL_CHANNEL else _day(command.recorded_at),
                 reuse=isinstance(facts[0], CommandRefused) and facts[0].code == REUSED,
             ),
         )
-        self.changed.add(stream_id)
+        self.changed.add(key)
         self.follows = decision
         return encoded
 
@@ -512,8 +511,8 @@ def _readable_or_none(text: str | None) -> str | None:
     return None if text is None else _readable(text)
 
 
-def _command_key(stream_id: str, channel: str, command_id: str) -> int:
-    return _digest(f"{stream_id}\0{channel}\0{command_id}".encode())
+def _command_key(stream: StreamKey, channel: str, command_id: str) -> int:
+    return _digest(f"{stream.kind}\0{stream.id}\0{channel}\0{command_id}".encode())
 
 
 def _digest(text: bytes) -> int:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 import psycopg
 
-from events.streams import STREAMS
+from events.streams import StreamKey
 from processors.ledger.partition import FOR_GOOD, Answer, PartitionLedger, Stream
 from runtime.logging import log
 
@@ -32,11 +32,11 @@ CREATE TABLE IF NOT EXISTS ledger_positions (
     epoch bigint NOT NULL, next_intake bigint NOT NULL, log_time timestamptz NOT NULL,
     PRIMARY KEY (topic, partition));
 CREATE TABLE IF NOT EXISTS ledger_streams (
-    topic text NOT NULL, partition integer NOT NULL, stream_id text NOT NULL, version bigint NOT NULL,
-    state bytea NOT NULL, PRIMARY KEY (topic, partition, stream_id));
+    topic text NOT NULL, partition integer NOT NULL, kind text NOT NULL, stream_id text NOT NULL,
+    version bigint NOT NULL, state bytea NOT NULL, PRIMARY KEY (topic, partition, kind, stream_id));
 CREATE TABLE IF NOT EXISTS ledger_answers (
     topic text NOT NULL, partition integer NOT NULL,
-    command bigint NOT NULL,     -- digest of stream, channel and id
+    command bigint NOT NULL,     -- digest of kind and id of the stream, channel and id of the command
     reused_by bigint NOT NULL,   -- 0, or the digest of another body that came with the id and was refused for it
     body bigint NOT NULL,        -- digest of the body that was answered
     day integer NOT NULL,        -- of log time
@@ -45,19 +45,27 @@ CREATE TABLE IF NOT EXISTS forwarded_commands (
     channel text NOT NULL, topic text NOT NULL, count bigint NOT NULL, last_at timestamptz NOT NULL,
     PRIMARY KEY (channel, topic));
 """
+# A table from before streams had a kind cannot hold them. Without it the snapshot does not fit, and the log is read.
+_DROP_WITHOUT_KIND = """
+DO $$ BEGIN
+    IF to_regclass('ledger_streams') IS NOT NULL AND NOT EXISTS (
+        SELECT FROM pg_attribute WHERE attrelid = to_regclass('ledger_streams') AND attname = 'kind')
+    THEN DROP TABLE ledger_streams; END IF;
+END $$
+"""
 # Any number does, as long as all ledger writers use the same: two of them must not create the tables at once.
 _LOCK = 0x6C6564676572
 
 
 #: The rows that speak for all of a partition: their version, and their body, is the ledger offset that the table
-#: reaches. No stream has an empty name, and no command's digest is 0.
-_NO_STREAM = ""
+#: reaches. No kind and no stream has an empty name, and no command's digest is 0.
+_NO_STREAM = StreamKey("", "")
 _NO_COMMAND = 0
 
 #: How streams are stored, and what their states hold. It stands as the state of the row of no stream, so whoever saves
 #: says how. Raise it whenever a state holds something that an older build did not store: with a default in its place,
 #: rules would decide on what is not so.
-FORMAT = b"2"
+FORMAT = b"3"
 
 
 class SnapshotMovedError(Exception):
@@ -94,6 +102,7 @@ _unpack = msgspec.msgpack.Decoder(StoredStream).decode
 def ensure_tables(connection: psycopg.Connection[Any]) -> None:
     """Create what is missing; safe when several writers start at once."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    connection.execute(_DROP_WITHOUT_KIND)
     connection.execute(_TABLES)
 
 
@@ -120,7 +129,7 @@ def load(connection: psycopg.Connection[Any], full_topic: str, ledger: Partition
             hint="was a table restored by itself? nothing to do: the partition is read from its beginning",
         )
         return None
-    place = (full_topic, ledger.partition, _NO_STREAM)
+    place = (full_topic, ledger.partition, *_NO_STREAM)
     _, stored_as = _streams(connection, [Wanted(full_topic, ledger, [_NO_STREAM], [])])[place]
     if stored_as != FORMAT:
         log.info(
@@ -144,7 +153,7 @@ class Wanted(NamedTuple):
 
     topic: str
     ledger: PartitionLedger
-    streams: Collection[str]
+    streams: Collection[StreamKey]
     commands: Collection[int]
 
 
@@ -164,25 +173,25 @@ def fetch(connection: psycopg.Connection[Any], wanted: Sequence[Wanted]) -> None
         answers = _answers(connection, wanted) if any(one.commands for one in wanted) else {}
     for one in wanted:
         place = (one.topic, one.ledger.partition)
-        for stream_id in one.streams:
-            row = streams.get((*place, stream_id))
-            one.ledger.hold(stream_id, one.ledger.begin(stream_id) if row is None else restored(one.ledger, *row))
+        for key in one.streams:
+            row = streams.get((*place, *key))
+            one.ledger.hold(key, Stream(key) if row is None else restored(key, *row))
         one.ledger.look_up({command: answers.get((*place, command), ()) for command in one.commands})
 
 
 def _streams(
     connection: psycopg.Connection[Any], wanted: Sequence[Wanted]
-) -> dict[tuple[str, int, str], tuple[int, bytes]]:
+) -> dict[tuple[str, int, str, str], tuple[int, bytes]]:
     """Version and bytes of the streams that are there."""
-    asked = [(one.topic, one.ledger.partition, stream_id) for one in wanted for stream_id in one.streams]
+    asked = [(one.topic, one.ledger.partition, *key) for one in wanted for key in one.streams]
     with connection.cursor(binary=True) as cursor:
         cursor.execute(
-            "SELECT s.topic, s.partition, s.stream_id, s.version, s.state "
-            "FROM unnest(%s::text[], %s::integer[], %s::text[]) AS w (topic, partition, stream_id) "
-            "JOIN ledger_streams AS s USING (topic, partition, stream_id)",
+            "SELECT s.topic, s.partition, s.kind, s.stream_id, s.version, s.state "
+            "FROM unnest(%s::text[], %s::integer[], %s::text[], %s::text[]) AS w (topic, partition, kind, stream_id) "
+            "JOIN ledger_streams AS s USING (topic, partition, kind, stream_id)",
             [list(column) for column in zip(*asked, strict=True)],
         )
-        return {(topic, partition, stream_id): (v, state) for topic, partition, stream_id, v, state in cursor}
+        return {(topic, partition, kind, name): (v, state) for topic, partition, kind, name, v, state in cursor}
 
 
 def _answers(connection: psycopg.Connection[Any], wanted: Sequence[Wanted]) -> dict[tuple[str, int, int], list[Answer]]:
@@ -217,16 +226,16 @@ def save(connection: psycopg.Connection[Any], full_topic: str, ledger: Partition
         elif (reaches := _reaches(connection, [place])[place]) != (ledger.saved_offset, ledger.saved_offset):
             raise SnapshotMovedError(ledger, reaches)
         cursor.executemany(
-            "INSERT INTO ledger_streams (topic, partition, stream_id, version, state) VALUES (%s, %s, %s, %s, %s) "
-            "ON CONFLICT (topic, partition, stream_id) "
+            "INSERT INTO ledger_streams (topic, partition, kind, stream_id, version, state) "
+            "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (topic, partition, kind, stream_id) "
             "DO UPDATE SET version = excluded.version, state = excluded.state",
             # One after the other: all of them at once as bytes is as much again as there is in memory.
             chain(
                 (
-                    (*place, stream_id, ledger.streams[stream_id].version, stored(ledger, stream_id))
-                    for stream_id in sorted(ledger.changed)
+                    (*place, *key, ledger.streams[key].version, stored(ledger.streams[key]))
+                    for key in sorted(ledger.changed)
                 ),
-                [(*place, _NO_STREAM, next_offset, FORMAT)],
+                [(*place, *_NO_STREAM, next_offset, FORMAT)],
             ),
         )
         answers = [*ledger.answers.values(), Answer(_NO_COMMAND, next_offset, FOR_GOOD, reuse=False)]
@@ -280,10 +289,11 @@ def _reaches(
     for topic, partition, streams, answers in connection.execute(
         "SELECT w.topic, w.partition, coalesce(s.version, -1), coalesce(a.body, -1) "
         "FROM unnest(%s::text[], %s::integer[]) AS w (topic, partition) "
-        "LEFT JOIN ledger_streams AS s ON (s.topic, s.partition, s.stream_id) = (w.topic, w.partition, %s) "
+        "LEFT JOIN ledger_streams AS s "
+        "ON (s.topic, s.partition, s.kind, s.stream_id) = (w.topic, w.partition, %s, %s) "
         "LEFT JOIN ledger_answers AS a "
         "ON (a.topic, a.partition, a.command, a.reused_by) = (w.topic, w.partition, %s, 0)",
-        ([topic for topic, _ in places], [number for _, number in places], _NO_STREAM, _NO_COMMAND),
+        ([topic for topic, _ in places], [number for _, number in places], *_NO_STREAM, _NO_COMMAND),
     ):
         found[topic, partition] = (streams, answers)
     return found
@@ -300,17 +310,17 @@ def count_forwarded(connection: psycopg.Connection[Any], counts: Iterable[tuple[
         )
 
 
-def stored(ledger: PartitionLedger, stream_id: str) -> bytes:
-    """A stream of the ledger as it stands in the snapshot."""
-    stream = ledger.streams[stream_id]
-    state = STREAMS[ledger.ledger_topic].encode(stream.state)
+def stored(stream: Stream) -> bytes:
+    """A stream as it stands in the snapshot."""
+    state = stream.kind.encode(stream.state)
     return _pack(StoredStream(state, list(stream.answered.items()), stream.state_version))
 
 
-def restored(ledger: PartitionLedger, version: int, state: bytes) -> Stream:
+def restored(key: StreamKey, version: int, state: bytes) -> Stream:
     """The stream that was stored like this."""
     found = _unpack(state)
-    stream = Stream(STREAMS[ledger.ledger_topic].decode(found.state))
+    stream = Stream(key)
+    stream.state = stream.kind.decode(found.state)
     stream.version = version
     stream.state_version = found.state_version
     stream.answered = dict(found.answered)

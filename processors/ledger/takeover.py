@@ -16,6 +16,7 @@ import psycopg
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from events.chain import ChainReader, Link
+from events.streams import StreamKey
 from processors.ledger import snapshots
 from processors.ledger.partition import Need, PartitionLedger
 from processors.slow_paths import Miss
@@ -176,8 +177,8 @@ def _fold(accepted: Sequence[tuple[PartitionLedger, str, dict[str, Any]]], hands
     """Facts into the ledgers' states, once those that stand in a snapshot were fetched."""
     needs: dict[int, tuple[PartitionLedger, list[Need]]] = {}
     for ledger, _, record in accepted:
-        if ledger.saved_offset >= 0 and record["stream_id"] not in ledger.streams:
-            needs.setdefault(id(ledger), (ledger, []))[1].append(Need(record["stream_id"], None))
+        if ledger.saved_offset >= 0 and (key := StreamKey.of(record)) not in ledger.streams:
+            needs.setdefault(id(ledger), (ledger, []))[1].append(Need(key, None))
     if needs:
         hands.fetch(list(needs.values()))
     for ledger, name, record in accepted:

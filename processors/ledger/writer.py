@@ -271,7 +271,7 @@ class LedgerWriter:
             Wanted(
                 self._services.topic(ledger.ledger_topic),
                 ledger,
-                {need.stream_id for need in all_of_it if need.stream_id is not None},
+                {need.stream for need in all_of_it if need.stream is not None},
                 {need.command for need in all_of_it if need.command is not None},
             )
             for ledger, all_of_it in needs

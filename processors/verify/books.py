@@ -1,7 +1,10 @@
 """All that the log says, as rows of every table: each accepted fact is taken once and goes to whom it concerns."""
 
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Protocol
 
+from processors.verify.cases import Cases
 from processors.verify.facts import Fact, Handler
 from processors.verify.journals import Answering, Fetch, answers, history
 from processors.verify.kpi import Kpis
@@ -15,6 +18,16 @@ from processors.verify.stock import Stocks
 _REFUSAL = "CommandRefused"
 
 
+class Part(Protocol):
+    """Some tables, and what facts do to them."""
+
+    @property
+    def tables(self) -> tuple[Expected, ...]: ...
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]: ...
+
+
 class Books:
     """The independent fold of all projections."""
 
@@ -25,12 +38,18 @@ class Books:
         self._answers = answers()
         self._answering = Answering()
         self._movements = movements()
-        self._counts = Counts()
         self._stocks = Stocks()
         self._routing = Routing()
-        self._queues = Queues()
         self._handlers: dict[str, list[Handler]] = defaultdict(list)
-        self._parts = (self._orders, self._stocks, self._kpis, self._routing, self._queues, self._counts)
+        self._parts: tuple[Part, ...] = (
+            self._orders,
+            self._stocks,
+            self._kpis,
+            self._routing,
+            Queues(),
+            Counts(),
+            Cases(),
+        )
         for part in self._parts:
             for name, handler in part.handlers.items():
                 self._handlers[name].append(handler)

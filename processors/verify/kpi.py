@@ -1,4 +1,4 @@
-"""The rows that the KPIs are counted from: orders, promises, holds, parcels, complaints, counts, cases, how far the log
+"""The rows that the KPIs are counted from: orders, promises, holds, parcels, complaints, counts, how far the log
 is.
 """
 
@@ -75,19 +75,6 @@ class KpiCount(Row):
 
 
 @dataclass(slots=True)
-class KpiCase(Row):
-    order_id: str | None = None
-    channel: str | None = None
-    topic: str | None = None
-    urgency: str | None = None
-    opened_at: datetime | None = None
-    resolved_at: datetime | None = None
-    resolved_version: int | None = None
-    reopened_version: int | None = None
-    reopened: int = 0
-
-
-@dataclass(slots=True)
 class Watermark(Row):
     as_of: datetime | None = None
 
@@ -102,13 +89,12 @@ class Kpis:
         self.parcels = Table("kpi_parcels", ("order_id", "shipment_id"), KpiParcel)
         self.complaints = Table("kpi_complaints", ("order_id", "said_in", "said_id", "reason_code"), KpiComplaint)
         self.counts = Table("kpi_counts", ("sku", "location_id", "counted_at", "count_id"), KpiCount)
-        self.cases = Table("kpi_cases", ("case_id",), KpiCase)
         self.watermarks = Table("kpi_watermarks", ("topic", "partition"), Watermark)
 
     @property
     def tables(self) -> tuple[Expected, ...]:
         return (
-            self.orders, self.promises, self.holds, self.parcels, self.complaints, self.counts, self.cases,
+            self.orders, self.promises, self.holds, self.parcels, self.complaints, self.counts,
             self.watermarks,
         )  # fmt: skip
 
@@ -133,8 +119,6 @@ class Kpis:
             "StockCounted": self.counted,
             "CountRestated": self.counted,
             "CaseOpened": self.case_opened,
-            "CaseResolved": self.case_resolved,
-            "CaseReopened": self.case_reopened,
         }
 
     def seen(self, topic: str, partition: int, fact: Mapping[str, Any]) -> None:
@@ -279,21 +263,7 @@ class Kpis:
             setattr(row, name, data[name])
 
     def case_opened(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        row = self.cases.row(data["case_id"])
-        for name in ("order_id", "channel", "topic", "urgency"):
-            setattr(row, name, data[name])
-        row.opened_at = fact["occurred_at"]
         self.complained(fact, data["order_id"], "case", data["case_id"], data["reason_code"])
-
-    def case_resolved(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        row = self.cases.row(data["case_id"])
-        row.resolved_at = fact["occurred_at"]
-        row.resolved_version = fact["version"]
-
-    def case_reopened(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        row = self.cases.row(data["case_id"])
-        row.reopened_version = fact["version"]
-        row.reopened += 1
 
 
 def _due(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -2,21 +2,21 @@
 -- own: its answer is the first one's. An id that comes again with another body does get one, a refusal.
 
 CREATE TABLE IF NOT EXISTS answers (
-    topic         text COLLATE "C" NOT NULL,     -- of the ledger, without prefix
-    partition     integer NOT NULL,              -- the same in intake and ledger
-    epoch         bigint NOT NULL,               -- generation of the intake topics
-    intake_offset bigint NOT NULL,               -- of the command
+    topic         text COLLATE "C" NOT NULL,
+    partition     integer NOT NULL,
+    epoch         bigint NOT NULL,
+    intake_offset bigint NOT NULL,
     channel       text COLLATE "C" NOT NULL,
     command_id    text COLLATE "C" NOT NULL,
     stream_id     text,
-    outcome       text NOT NULL,                 -- accepted, refused
-    fact          text,                          -- the first fact of the decision
-    command       text,                          -- type of the command, where it was refused
-    code          text,                          -- stable word for the reason
+    outcome       text NOT NULL,
+    fact          text,
+    command       text,
+    code          text,
     what          text,
     detail        text,
     hint          text,
-    at_most       bigint,                        -- what would have been accepted, where a number says it
+    at_most       bigint,
     recorded_at   timestamptz,
     PRIMARY KEY (topic, partition, epoch, intake_offset)
 );

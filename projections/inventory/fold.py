@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from projections.model import SEQUENCE, FactBatch
+from projections.stock_changes import CHANGES
 
 _KEY = ("sku", "location_id", SEQUENCE)
 _q = pl.col("quantity")
@@ -30,63 +31,28 @@ def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
 
 
 def _inventory(batch: FactBatch) -> pl.DataFrame:
-    def units_if(*dispositions: str) -> pl.Expr:
-        return pl.when(pl.col("disposition").is_in(dispositions)).then("quantity").otherwise(0)
-
-    def corrected_if(reason: str) -> pl.Expr:
-        return pl.when(pl.col("reason") == reason).then("corrected").otherwise(0)
-
-    def units_from(part: str) -> pl.Expr:
-        return pl.when(pl.col("taken_from") == part).then("quantity").otherwise(0)
-
-    moved, rejected = batch.facts("StockMoved"), batch.facts("StockRejected")
     started = batch.facts("TransferStarted")
     largest_buffer = pl.col("buffers").list.eval(pl.element().struct.field("quantity")).list.max().fill_null(0)
+    changed = [
+        batch.facts(name).select("sku", SEQUENCE, location_id=change.location, **change.quantities())
+        for name, changes in CHANGES.items()
+        if name in batch.frames
+        for change in changes
+    ]
     return pl.concat(
         [
-            batch.facts("StockReceived").select(*_KEY, on_hand=_q),
+            *changed,
             batch.facts("StockExpected").select(*_KEY, incoming=_q - pl.col("quantity_before")),
-            started.select("sku", SEQUENCE, location_id="from_location_id", on_hand=-_q),
             started.select("sku", SEQUENCE, location_id="to_location_id", incoming=_q),
-            batch.facts("TransferReceived").select(*_KEY, "damaged", on_hand=_q, incoming=-_q),
+            batch.facts("TransferReceived").select(*_KEY, incoming=-_q),
             batch.facts("TransferDiffered").select(
                 "sku", SEQUENCE, location_id="to_location_id", incoming=-pl.col("missing")
-            ),
-            batch.facts("StockAdjusted").select(*_KEY, on_hand="quantity_delta"),
-            moved.select("sku", SEQUENCE, location_id="from_location_id", on_hand=-_q),
-            moved.select("sku", SEQUENCE, location_id="to_location_id", on_hand=_q),
-            batch.facts("StockCounted").select(*_KEY, on_hand="variance"),
-            batch.facts("CountRestated").select(*_KEY, on_hand=pl.col("variance") - pl.col("variance_before")),
-            batch.facts("StockMarkedDamaged").select(*_KEY, damaged=_q),
-            batch.facts("StockHeld").select(*_KEY, quality_hold=_q),
-            batch.facts("QualityHoldReleased").select(
-                *_KEY, on_hand=-units_if("dispose"), damaged=units_if("damaged"), quality_hold=-_q
-            ),
-            batch.facts("StockDisposed").select(
-                *_KEY, on_hand=-_q, damaged=-units_from("damaged"), quality_hold=-units_from("quality_hold")
             ),
             batch.facts("StockPolicySet").select(*_KEY, "safety_stock", "reorder_point", buffer=largest_buffer),
             batch.facts("SellingRulesResolved").select(
                 *_KEY,
                 buffer=pl.col("rules").list.eval(pl.element().struct.field("buffer")).list.max().fill_null(0),
                 excluded=pl.col("rules").list.eval(pl.element().struct.field("excluded")).list.any(),
-            ),
-            batch.facts("StockReserved").select(*_KEY, reserved=_q),
-            batch.facts("StockReleased").select(*_KEY, reserved=-_q),
-            batch.facts("ReservationExpired").select(*_KEY, reserved=-_q),
-            batch.facts("StockShipped").select(*_KEY, on_hand=-_q, reserved=-pl.col("from_reserved")),
-            rejected.select(
-                *_KEY,
-                on_hand=-corrected_if("not_in_stock"),
-                damaged=corrected_if("damaged"),
-                quality_hold=corrected_if("mismatch"),
-                reserved=-pl.col("from_reserved"),
-            ),
-            batch.facts("StockReturned").select(
-                *_KEY,
-                on_hand=units_if("restock", "damaged", "inspect"),
-                damaged=units_if("damaged"),
-                quality_hold=units_if("inspect"),
             ),
             batch.facts("LowStockDetected").select(*_KEY, low_detected_at="meta_recorded_at"),
         ],

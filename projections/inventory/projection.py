@@ -3,37 +3,46 @@ expire, and goods on their way.
 """
 
 from projections.inventory.fold import fold
+from projections.inventory.views import CHANNEL_SELLABLE, INVENTORY_TOTALS
 from projections.model import Column, Projection, Table
 
 INVENTORY = Table(
     "inventory",
     (
-        Column("sku", "text", "key"),
-        Column("location_id", "text", "key"),
-        Column("on_hand", "bigint", "sum"),
-        Column("reserved", "bigint", "sum"),
-        Column("damaged", "bigint", "sum"),
-        Column("quality_hold", "bigint", "sum"),
-        Column("incoming", "bigint", "sum"),
-        Column("safety_stock", "bigint", "last"),
-        Column("reorder_point", "bigint", "last"),
-        Column("buffer", "bigint", "last"),
-        Column("excluded", "boolean", "last"),
-        Column("low_detected_at", "timestamptz", "last"),
+        Column("sku", "text", "key", "the SKU"),
+        Column("location_id", "text", "key", "the location"),
+        Column("on_hand", "bigint", "sum", "units that are there"),
+        Column("reserved", "bigint", "sum", "of these, held for orders"),
+        Column("damaged", "bigint", "sum", "of these, damaged"),
+        Column("quality_hold", "bigint", "sum", "of these, came back and are being inspected"),
+        Column("incoming", "bigint", "sum", "units on their way here; not part of on_hand, and not available"),
+        Column("safety_stock", "bigint", "last", "units that the planner sets apart, as far as there are any"),
+        Column("reorder_point", "bigint", "last", "stock is low at or below so many available units"),
+        Column("buffer", "bigint", "last", "the largest number of units kept back from any channel"),
+        Column("excluded", "boolean", "last", "whether any channel may sell none of it"),
+        Column("low_detected_at", "timestamptz", "last", "log time of the newest LowStockDetected"),
     ),
+    "Stock per SKU and location: on_hand = available + reserved + safety + damaged + quality_hold",
+    derived={
+        "safety": "units set apart now",
+        "available": "units that can be promised; below zero when more is held than there is",
+        "sellable": "what the strictest rule leaves to every channel (v_channel_sellable has it for each channel)",
+        "low_since": "since when stock is low; null when there is enough",
+    },
 )
 
 EXPIRING_RESERVATIONS = Table(
     "expiring_reservations",
     (
-        Column("sku", "text", "key"),
-        Column("order_id", "text", "key"),
-        Column("line_id", "text", "key"),
-        Column("attempt", "bigint", "key"),
-        Column("location_id", "text", "key"),
-        Column("quantity", "bigint", "sum"),
-        Column("expires_at", "timestamptz", "last"),
+        Column("sku", "text", "key", "the SKU"),
+        Column("order_id", "text", "key", "the order or the cart"),
+        Column("line_id", "text", "key", "the line of the order"),
+        Column("attempt", "bigint", "key", "number of the attempt to reserve"),
+        Column("location_id", "text", "key", "the location"),
+        Column("quantity", "bigint", "sum", "units still held; 0 when it is over"),
+        Column("expires_at", "timestamptz", "last", "when the reservation ends"),
     ),
+    "Reservations with an end: of carts, and of orders with an expiry",
     born_with="expires_at",
     unique="sku, order_id, line_id, attempt, md5(location_id)",
 )
@@ -42,56 +51,62 @@ EXPIRING_RESERVATIONS = Table(
 EXPECTED_RECEIPTS = Table(
     "expected_receipts",
     (
-        Column("sku", "text", "key"),
-        Column("source", "text", "key"),
-        Column("reference", "text", "key"),
-        Column("location_id", "text", "key"),
-        Column("quantity", "bigint", "replace"),
-        Column("expected_at", "timestamptz", "replace"),
-        Column("overdue", "boolean", "replace"),
+        Column("sku", "text", "key", "the SKU"),
+        Column("source", "text", "key", "purchase_order or transfer"),
+        Column("reference", "text", "key", "its number"),
+        Column("location_id", "text", "key", "where the goods are to arrive"),
+        Column("quantity", "bigint", "replace", "units still on their way; 0 when it is over"),
+        Column("expected_at", "timestamptz", "replace", "when; null where nobody said"),
+        Column("overdue", "boolean", "replace", "whether that time has passed without them"),
     ),
+    "Goods on their way",
 )
 
 #: Each rule is a whole row.
 CHANNEL_RULES = Table(
     "channel_rules",
     (
-        Column("sku", "text", "key"),
-        Column("location_id", "text", "key"),
-        Column("channel", "text", "key"),
-        Column("buffer", "bigint", "replace"),
-        Column("excluded", "boolean", "replace"),
+        Column("sku", "text", "key", "the SKU"),
+        Column("location_id", "text", "key", "the location"),
+        Column("channel", "text", "key", "the channel; * is every channel without a row of its own"),
+        Column("buffer", "bigint", "replace", "units kept back from it; null where no rule names it any more"),
+        Column("excluded", "boolean", "replace", "whether it may sell none"),
     ),
+    "What rules keep back from channels; of several rules the most specific has won",
 )
 
 LOCATION_CHANNELS = Table(
     "location_channels",
     (
-        Column("location_id", "text", "key"),
-        Column("channel", "text", "key"),
-        Column("excluded", "boolean", "replace"),
+        Column("location_id", "text", "key", "the location"),
+        Column("channel", "text", "key", "the channel; * is every channel"),
+        Column("excluded", "boolean", "replace", "whether the location does not serve it"),
     ),
+    "Which channels a location does not serve, whatever the SKU",
 )
 
 TRANSFERS = Table(
     "transfers",
     (
-        Column("sku", "text", "key"),
-        Column("transfer_id", "text", "key"),
-        Column("from_location_id", "text", "last"),
-        Column("to_location_id", "text", "last"),
-        Column("started_at", "timestamptz", "last"),
-        Column("sent", "bigint", "sum"),
-        Column("received", "bigint", "sum"),
-        Column("damaged", "bigint", "sum"),
-        Column("missing", "bigint", "sum"),
+        Column("sku", "text", "key", "the SKU"),
+        Column("transfer_id", "text", "key", "number of the transfer"),
+        Column("from_location_id", "text", "last", "where they left"),
+        Column("to_location_id", "text", "last", "where they go"),
+        Column("started_at", "timestamptz", "last", "when they left, by the channel's clock"),
+        Column("sent", "bigint", "sum", "units that left"),
+        Column("received", "bigint", "sum", "units that arrived, damaged ones included"),
+        Column("damaged", "bigint", "sum", "of these, damaged"),
+        Column("missing", "bigint", "sum", "units that the transfer was closed without: somebody should look for them"),
     ),
+    "Units from one location to another; a number that is used again adds up",
+    derived={"on_their_way": "units that have neither arrived nor are missing"},
 )
 
 PROJECTION = Projection(
     "inventory",
     (INVENTORY, EXPIRING_RESERVATIONS, EXPECTED_RECEIPTS, TRANSFERS, CHANNEL_RULES, LOCATION_CHANNELS),
     fold,
+    (INVENTORY_TOTALS, CHANNEL_SELLABLE),
 )
 
 __all__ = ["PROJECTION"]

@@ -230,16 +230,15 @@ LEFT_OTHERWISE: LiteralString = f"""
     FROM parcels AS o"""
 
 CASES: LiteralString = """
-    SELECT c.case_id AS id, c.order_id, CASE WHEN s.resolved THEN c.resolved_at ELSE c.opened_at END AS at, c.channel,
-           s.resolved AS counted, c.reopened,
+    SELECT c.case_id AS id, c.order_id,
+           CASE WHEN c.state = 'resolved' THEN c.resolved_at ELSE c.opened_at END AS at, c.channel,
+           c.state = 'resolved' AS counted, c.reopened,
            extract(epoch FROM greatest(c.resolved_at - c.opened_at, interval '0')) AS seconds,
-           CASE WHEN NOT s.resolved AND c.reopened > 0 THEN 'reopened, not resolved again yet'
-                WHEN NOT s.resolved THEN 'not resolved yet'
+           CASE WHEN c.state = 'open' AND c.reopened > 0 THEN 'reopened, not resolved again yet'
+                WHEN c.state = 'open' THEN 'not resolved yet'
                 WHEN c.reopened > 0 THEN 'reopened ' || c.reopened || ' times: to its last resolution'
                 ELSE 'opened to resolved' END AS why
-    FROM kpi_cases AS c
-    CROSS JOIN LATERAL (
-        SELECT coalesce(c.resolved_version > coalesce(c.reopened_version, 0), false) AS resolved) AS s"""
+    FROM cases AS c"""
 NOT_RESOLVED: tuple[LiteralString, ...] = ("not resolved yet", "reopened, not resolved again yet")
 
 RETURNS: LiteralString = f"""

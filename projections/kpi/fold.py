@@ -1,5 +1,5 @@
-"""KPI base rows: what the figures are made of, one row per order, parcel, count, case, complaint, and change of hold or
-promise.
+"""KPI base rows: what the figures are made of, one row per order, parcel, count, complaint, and change of hold or
+promise. Cases have a projection of their own (`projections/cases/`), which the figures read as well.
 
     OrderPlaced (2 units), ShipmentDispatched (2 units)
         → kpi_orders: ordered 2, shipped 2, first_shipped_at = when it left
@@ -30,115 +30,108 @@ CUSTOMER_HOLD = "customer"
 ORDERS = Table(
     "kpi_orders",
     (
-        Column("order_id", "text", "key"),
-        Column("channel", "text", "first"),
-        Column("country", "text", "first"),
-        Column("region", "text", "first"),
-        Column("placed_at", "timestamptz", "first"),
-        Column("release_at", "timestamptz", "first"),
-        Column("promised_by", "timestamptz", "first"),
-        Column("promise", "text", "first"),
-        Column("ordered", "bigint", "sum"),
-        Column("cancelled", "bigint", "sum"),
-        Column("removed_by_seller", "bigint", "sum"),
-        Column("removed_by_customer", "bigint", "sum"),
-        Column("shipped", "bigint", "sum"),
-        Column("delivered", "bigint", "sum"),
-        Column("inferred", "bigint", "sum"),
-        Column("inferred_at", "timestamptz", "max"),
-        Column("returned", "bigint", "sum"),
-        Column("crossed", "bigint", "sum"),
-        Column("first_shipped_at", "timestamptz", "min"),
+        Column("order_id", "text", "key", "the order"),
+        Column("channel", "text", "first", "the channel that placed it"),
+        Column("country", "text", "first", "country that it goes to, ISO 3166-1 alpha-2"),
+        Column("region", "text", "first", "region that it goes to"),
+        Column("placed_at", "timestamptz", "first", "when the order was placed, by the channel's clock"),
+        Column("release_at", "timestamptz", "first", "not to be allocated before this time"),
+        Column("promised_by", "timestamptz", "first", "the promise as placed (v_kpi_promises has later ones)"),
+        Column("promise", "text", "first", "what is promised by then: delivery or dispatch"),
+        Column("ordered", "bigint", "sum", "units asked for and not amended away"),
+        Column("cancelled", "bigint", "sum", "units cancelled"),
+        Column("removed_by_seller", "bigint", "sum", "units that the seller cancelled or amended away"),
+        Column("removed_by_customer", "bigint", "sum", "units that the customer cancelled or amended away"),
+        Column("shipped", "bigint", "sum", "units that left"),
+        Column("delivered", "bigint", "sum", "units that arrived"),
+        Column(
+            "inferred", "bigint", "sum", "of the delivered units, those that came back without a scan of their arrival"
+        ),
+        Column("inferred_at", "timestamptz", "max", "when the last of these came back"),
+        Column("returned", "bigint", "sum", "units that came back"),
+        Column("crossed", "bigint", "sum", "parcels with units that had been called off"),
+        Column("first_shipped_at", "timestamptz", "min", "when the first parcel left"),
     ),
+    "Base rows of the KPIs: orders, without lines that were added in exchange",
 )
 
 PROMISES = Table(
     "kpi_promises",
     (
-        Column("order_id", "text", "key"),
-        Column("amendment", "text", "key"),
-        Column("version", "bigint", "max"),
-        Column("moved_at", "timestamptz", "min"),
-        Column("by_seller", "boolean", "last"),
-        Column("due_by", "timestamptz", "last"),
+        Column("order_id", "text", "key", "the order"),
+        Column("amendment", "text", "key", "the amendment's id, or the version of one that was made at once"),
+        Column("version", "bigint", "max", "version of the order that made it"),
+        Column("moved_at", "timestamptz", "min", "when it was asked for"),
+        Column("by_seller", "boolean", "last", "whether the seller moved it"),
+        Column("due_by", "timestamptz", "last", "what is promised from here on; null where it was not made (yet)"),
     ),
+    "Base rows of the KPIs: promises that replaced the one given when the order was placed",
 )
 
 HOLDS = Table(
     "kpi_holds",
     (
-        Column("order_id", "text", "key"),
-        Column("version", "bigint", "key"),
-        Column("changed_at", "timestamptz", "first"),
-        Column("held", "boolean", "first"),
+        Column("order_id", "text", "key", "the order"),
+        Column("version", "bigint", "key", "version of the order"),
+        Column("changed_at", "timestamptz", "first", "when it changed"),
+        Column("held", "boolean", "first", "true: on the customer's hold from here on"),
     ),
+    "Base rows of the KPIs: changes of the customer's own hold",
     insert_only=True,
 )
 
 PARCELS = Table(
     "kpi_parcels",
     (
-        Column("order_id", "text", "key"),
-        Column("shipment_id", "text", "key"),
-        Column("location_id", "text", "first"),
-        Column("carrier", "text", "first"),
-        Column("units", "bigint", "sum"),
-        Column("dispatched_at", "timestamptz", "first"),
-        Column("differed", "bigint", "sum"),
-        Column("lost_at", "timestamptz", "max"),
-        Column("sent_back_at", "timestamptz", "max"),
-        Column("delivered_at", "timestamptz", "first"),
+        Column("order_id", "text", "key", "the order"),
+        Column("shipment_id", "text", "key", "the parcel"),
+        Column("location_id", "text", "first", "where it left"),
+        Column("carrier", "text", "first", "the carrier"),
+        Column("units", "bigint", "sum", "units in it"),
+        Column("dispatched_at", "timestamptz", "first", "when it left"),
+        Column("differed", "bigint", "sum", "1 where it left otherwise than planned"),
+        Column("lost_at", "timestamptz", "max", "the last time that the carrier called it lost"),
+        Column("sent_back_at", "timestamptz", "max", "the last time that it was returned to sender"),
+        Column("delivered_at", "timestamptz", "first", "when it arrived"),
     ),
+    "Base rows of the KPIs: parcels",
 )
 
 COMPLAINTS = Table(
     "kpi_complaints",
     (
-        Column("order_id", "text", "key"),
-        Column("said_in", "text", "key"),
-        Column("said_id", "text", "key"),
-        Column("reason_code", "text", "key"),
-        Column("said_at", "timestamptz", "min"),
+        Column("order_id", "text", "key", "the order"),
+        Column("said_in", "text", "key", "return or case"),
+        Column("said_id", "text", "key", "the return of that order, or the case"),
+        Column("reason_code", "text", "key", "the code"),
+        Column("said_at", "timestamptz", "min", "when it was said first"),
     ),
+    "Base rows of the KPIs: what customers said of their orders, by code",
 )
 
 COUNTS = Table(
     "kpi_counts",
     (
-        Column("sku", "text", "key"),
-        Column("location_id", "text", "key"),
-        Column("counted_at", "timestamptz", "key"),
-        Column("count_id", "text", "key"),
-        Column("counted", "bigint", "last"),
-        Column("variance", "bigint", "last"),
-        Column("tolerance", "bigint", "last"),
-        Column("accurate", "boolean", "last"),
+        Column("sku", "text", "key", "the SKU"),
+        Column("location_id", "text", "key", "the location"),
+        Column("counted_at", "timestamptz", "key", "when it was counted"),
+        Column("count_id", "text", "key", "the count; empty where it had no name"),
+        Column("counted", "bigint", "last", "units that were counted"),
+        Column("variance", "bigint", "last", "units more (or less) than were expected"),
+        Column("tolerance", "bigint", "last", "units by which it may differ and be accurate"),
+        Column("accurate", "boolean", "last", "whether it was accurate"),
     ),
-)
-
-CASES = Table(
-    "kpi_cases",
-    (
-        Column("case_id", "text", "key"),
-        Column("order_id", "text", "first"),
-        Column("channel", "text", "first"),
-        Column("topic", "text", "first"),
-        Column("urgency", "text", "first"),
-        Column("opened_at", "timestamptz", "first"),
-        Column("resolved_at", "timestamptz", "last"),
-        Column("resolved_version", "bigint", "max"),
-        Column("reopened_version", "bigint", "max"),
-        Column("reopened", "bigint", "sum"),
-    ),
+    "Base rows of the KPIs: counts of stock",
 )
 
 WATERMARKS = Table(
     "kpi_watermarks",
     (
-        Column("topic", "text", "key"),
-        Column("partition", "integer", "key"),
-        Column("as_of", "timestamptz", "max"),
+        Column("topic", "text", "key", "topic of the ledger, without prefix"),
+        Column("partition", "integer", "key", "its partition"),
+        Column("as_of", "timestamptz", "max", "the moment, by the earlier of the channel's and the broker's clock"),
     ),
+    "How far the log is: the latest moment of a fact that is no refusal, per partition",
 )
 
 
@@ -151,7 +144,6 @@ def fold(batch: FactBatch) -> Deltas:
         PARCELS.name: _parcels(batch),
         COMPLAINTS.name: _complaints(batch),
         COUNTS.name: _counts(batch),
-        CASES.name: _cases(batch),
         WATERMARKS.name: _watermarks(batch),
     }
 
@@ -309,20 +301,6 @@ def _counts(batch: FactBatch) -> pl.DataFrame:
     )
 
 
-def _cases(batch: FactBatch) -> pl.DataFrame:
-    """Resolved or reopened last? Versions tell when read, so the fold needs no state."""
-    opened = batch.facts("CaseOpened").select(
-        "case_id", SEQUENCE, "order_id", "channel", "topic", "urgency", opened_at="meta_occurred_at"
-    )
-    resolved = batch.facts("CaseResolved").select(
-        "case_id", SEQUENCE, resolved_at="meta_occurred_at", resolved_version="meta_version"
-    )
-    reopened = batch.facts("CaseReopened").select(
-        "case_id", SEQUENCE, reopened_version="meta_version", reopened=pl.lit(1, pl.Int64)
-    )
-    return _together(opened, resolved, reopened)
-
-
 def _watermarks(batch: FactBatch) -> pl.DataFrame:
     """A refusal moves no figure: what a channel got wrong must not make orders late that were not due before."""
     seen = [
@@ -372,4 +350,4 @@ def _together(*frames: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(several, how="diagonal")
 
 
-PROJECTION = Projection("kpi", (ORDERS, PROMISES, HOLDS, PARCELS, COMPLAINTS, COUNTS, CASES, WATERMARKS), fold)
+PROJECTION = Projection("kpi", (ORDERS, PROMISES, HOLDS, PARCELS, COMPLAINTS, COUNTS, WATERMARKS), fold)

@@ -6,18 +6,21 @@ from projections.order_history.fold import fold
 ORDER_HISTORY = Table(
     "order_history",
     (
-        Column("order_id", "text", "key"),
-        Column("version", "bigint", "key"),
-        Column("fact", "text", "last"),
-        Column("occurred_at", "timestamptz", "last"),
-        Column("recorded_at", "timestamptz", "last"),
-        Column("command_id", "text", "last"),
-        Column("channel", "text", "last"),
-        Column("actor", "text", "last"),
-        Column("event_id", "text", "last"),
-        Column("correlation_id", "text", "last"),
-        Column("data", "jsonb", "last"),
+        Column("order_id", "text", "key", "the order"),
+        Column("version", "bigint", "key", "number of the fact in the order's stream, from 1, without gaps"),
+        Column("fact", "text", "last", "its type, for example OrderPlaced"),
+        Column("occurred_at", "timestamptz", "last", "when it happened, by the channel's clock"),
+        Column("recorded_at", "timestamptz", "last", "log time: when the broker took the command"),
+        Column("command_id", "text", "last", "the command that led to it"),
+        Column(
+            "channel", "text", "last", "the channel that sent the command; order-ledger for the product's own reactions"
+        ),
+        Column("actor", "text", "last", "the person or program that sent it, if told"),
+        Column("event_id", "text", "last", "the fact's own id"),
+        Column("correlation_id", "text", "last", "what belongs together: the id of the first command"),
+        Column("data", "jsonb", "last", "what the fact says, as its contract has it"),
     ),
+    "Every fact of an order, refusals included; rows are only added",
     insert_only=True,
 )
 

@@ -3,33 +3,33 @@
 
 CREATE TABLE IF NOT EXISTS order_status (
     order_id       text COLLATE "C" PRIMARY KEY,
-    version        bigint,                        -- of the newest fact that is no refusal: what expected_version is compared with
-    channel        text,                          -- that placed it
+    version        bigint,
+    channel        text,
     customer_id    text,
-    currency       text,                          -- ISO 4217, of all amounts
-    placed_at      timestamptz,                   -- by the channel's clock
-    promised_by    timestamptz,                   -- the promise as it is now
-    promise        text,                          -- what is promised by then: delivery, dispatch
-    due_by         timestamptz,                   -- the promise that delivery is measured by: the first, or as the customer moved it
-    country        text,                          -- where it goes
+    currency       text,
+    placed_at      timestamptz,
+    promised_by    timestamptz,
+    promise        text,
+    due_by         timestamptz,
+    country        text,
     region         text,
-    service_level  text,                          -- standard, express, same_day
-    allocation     text,                          -- ship_available, all_or_nothing
-    release_at     timestamptz,                   -- not to be allocated before
-    released       boolean,                       -- whether locations were ever looked for
-    open           bigint NOT NULL DEFAULT 0,     -- units: ordered = open + backordered + allocated + shipped + cancelled
-    backordered    bigint NOT NULL DEFAULT 0,     -- wait for stock
-    allocated      bigint NOT NULL DEFAULT 0,     -- held at a location
+    service_level  text,
+    allocation     text,
+    release_at     timestamptz,
+    released       boolean,
+    open           bigint NOT NULL DEFAULT 0,
+    backordered    bigint NOT NULL DEFAULT 0,
+    allocated      bigint NOT NULL DEFAULT 0,
     shipped        bigint NOT NULL DEFAULT 0,
     cancelled      bigint NOT NULL DEFAULT 0,
-    ordered        bigint NOT NULL DEFAULT 0,     -- everything that was ever asked for and not amended away
-    delivered      bigint NOT NULL DEFAULT 0,     -- of those shipped
-    returned       bigint NOT NULL DEFAULT 0,     -- of those delivered
-    value_minor    bigint NOT NULL DEFAULT 0,     -- of the lines as placed, without charges (as it is now: order_lines)
-    charges_minor  bigint NOT NULL DEFAULT 0,     -- postage, fees, discounts, as placed
+    ordered        bigint NOT NULL DEFAULT 0,
+    delivered      bigint NOT NULL DEFAULT 0,
+    returned       bigint NOT NULL DEFAULT 0,
+    value_minor    bigint NOT NULL DEFAULT 0,
+    charges_minor  bigint NOT NULL DEFAULT 0,
     refunded_minor bigint NOT NULL DEFAULT 0,
     active_holds   bigint NOT NULL DEFAULT 0,
-    updated_at     timestamptz,                   -- log time of the newest fact that changed it
+    updated_at     timestamptz,
     status         text GENERATED ALWAYS AS (
         CASE
             WHEN ordered > 0 AND cancelled = ordered THEN 'cancelled'
@@ -57,8 +57,8 @@ CREATE INDEX IF NOT EXISTS order_status_release_at ON order_status (release_at) 
 
 CREATE TABLE IF NOT EXISTS order_holds (
     order_id text COLLATE "C" NOT NULL,
-    hold     text COLLATE "C" NOT NULL,     -- payment, fraud, address, stock, customer, other
-    active   bigint NOT NULL DEFAULT 0,     -- 1 while it holds, 0 when it is over
+    hold     text COLLATE "C" NOT NULL,
+    active   bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (order_id, hold)
 );
 
@@ -67,9 +67,9 @@ CREATE TABLE IF NOT EXISTS order_lines (
     line_id          text COLLATE "C" NOT NULL,
     sku              text,
     unit_price_minor bigint,
-    cancel_after     timestamptz,                   -- what nothing is held for by then is cancelled
-    customised       boolean,                       -- made for this customer
-    open             bigint NOT NULL DEFAULT 0,     -- as in order_status, of this line
+    cancel_after     timestamptz,
+    customised       boolean,
+    open             bigint NOT NULL DEFAULT 0,
     backordered      bigint NOT NULL DEFAULT 0,
     allocated        bigint NOT NULL DEFAULT 0,
     shipped          bigint NOT NULL DEFAULT 0,
@@ -77,14 +77,14 @@ CREATE TABLE IF NOT EXISTS order_lines (
     ordered          bigint NOT NULL DEFAULT 0,
     delivered        bigint NOT NULL DEFAULT 0,
     returned         bigint NOT NULL DEFAULT 0,
-    promised         boolean,                       -- whether the customer was last told a time for units that wait
-    told_expected_at timestamptz,                   -- the newest time that was told
-    expected_at      timestamptz GENERATED ALWAYS AS ( -- when units that wait now are expected, as was told
+    promised         boolean,
+    told_expected_at timestamptz,
+    expected_at      timestamptz GENERATED ALWAYS AS (
         CASE WHEN promised AND backordered > 0 THEN told_expected_at END
     ) STORED,
-    exchange_for     text,                          -- the return that the line was added in exchange for
-    awaits_return    boolean,                       -- until all that was announced of it has come
-    held_until       text GENERATED ALWAYS AS (     -- the return that has to come before its units may leave
+    exchange_for     text,
+    awaits_return    boolean,
+    held_until       text GENERATED ALWAYS AS (
         CASE WHEN awaits_return AND open + backordered + allocated > 0 THEN exchange_for END
     ) STORED,
     PRIMARY KEY (order_id, line_id)
@@ -97,8 +97,8 @@ CREATE TABLE IF NOT EXISTS order_line_locations (
     order_id    text COLLATE "C" NOT NULL,
     line_id     text COLLATE "C" NOT NULL,
     location_id text COLLATE "C" NOT NULL,
-    allocated   bigint NOT NULL DEFAULT 0,     -- units held there
-    shipped     bigint NOT NULL DEFAULT 0,     -- units that left there
+    allocated   bigint NOT NULL DEFAULT 0,
+    shipped     bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (order_id, line_id, location_id)
 ) WITH (fillfactor = 80);
 
@@ -109,17 +109,17 @@ ON order_line_locations (location_id, order_id) WHERE allocated > 0;
 CREATE TABLE IF NOT EXISTS order_shipments (
     order_id        text COLLATE "C" NOT NULL,
     shipment_id     text COLLATE "C" NOT NULL,
-    location_id     text,            -- where it left
+    location_id     text,
     carrier         text,
     service         text,
     tracking_number text,
-    scan            text,            -- the carrier's newest word, in log order; dispatched before the first
-    expected_at     timestamptz,     -- delivery, as the carrier expects it
+    scan            text,
+    expected_at     timestamptz,
     dispatched_at   timestamptz,
     delivered_at    timestamptz,
-    due_by          timestamptz,     -- the promise it was measured by when it was delivered
-    on_time         boolean,         -- null without a promise
-    status          text GENERATED ALWAYS AS ( -- a scan that comes late does not take a delivery back
+    due_by          timestamptz,
+    on_time         boolean,
+    status          text GENERATED ALWAYS AS (
         CASE WHEN delivered_at IS NOT NULL THEN 'delivered' ELSE scan END
     ) STORED,
     PRIMARY KEY (order_id, shipment_id)
@@ -137,13 +137,13 @@ CREATE TABLE IF NOT EXISTS order_shipment_lines (
 CREATE TABLE IF NOT EXISTS order_returns (
     order_id     text COLLATE "C" NOT NULL,
     return_id    text COLLATE "C" NOT NULL,
-    rma          text,            -- the number that the customer writes on the parcel
-    resolution   text,            -- refund, exchange; null for goods that came unannounced
-    scan         text,            -- requested, the carrier's newest word, received, withdrawn
-    announced    boolean,         -- false where goods came back that nobody had announced
+    rma          text,
+    resolution   text,
+    scan         text,
+    announced    boolean,
     requested_at timestamptz,
-    received_at  timestamptz,     -- of the newest parcel
-    location_id  text,            -- where it was opened
+    received_at  timestamptz,
+    location_id  text,
     status       text GENERATED ALWAYS AS (
         CASE WHEN received_at IS NOT NULL THEN 'received' ELSE scan END
     ) STORED,
@@ -155,23 +155,23 @@ CREATE TABLE IF NOT EXISTS order_return_lines (
     return_id   text COLLATE "C" NOT NULL,
     line_id     text COLLATE "C" NOT NULL,
     sku         text,
-    quantity    bigint NOT NULL DEFAULT 0,     -- units announced
-    received    bigint NOT NULL DEFAULT 0,     -- units that came
-    disposition text,                          -- restock, damaged, dispose, inspect: the newest
-    reason      text,                          -- as the customer gave it
-    reason_code text,                          -- size, changed_mind, wrong_item, missing, damaged, …
+    quantity    bigint NOT NULL DEFAULT 0,
+    received    bigint NOT NULL DEFAULT 0,
+    disposition text,
+    reason      text,
+    reason_code text,
     PRIMARY KEY (order_id, return_id, line_id)
 );
 
-CREATE TABLE IF NOT EXISTS order_amendments ( -- those that stock was asked for first: more than was ordered
+CREATE TABLE IF NOT EXISTS order_amendments (
     order_id     text COLLATE "C" NOT NULL,
     amendment_id text COLLATE "C" NOT NULL,
-    status       text,            -- requested, applied, declined
-    by           text,            -- customer, seller
-    reason       text,            -- why it was declined: not_enough, lost, cancelled, changed, shipped, waiting
-    promised_by  timestamptz,     -- the promise that came with it
-    requested_at timestamptz,     -- log time
-    answered_at  timestamptz,     -- log time
+    status       text,
+    by           text,
+    reason       text,
+    promised_by  timestamptz,
+    requested_at timestamptz,
+    answered_at  timestamptz,
     PRIMARY KEY (order_id, amendment_id)
 );
 
@@ -180,8 +180,8 @@ CREATE TABLE IF NOT EXISTS order_amendment_lines (
     amendment_id   text COLLATE "C" NOT NULL,
     line_id        text COLLATE "C" NOT NULL,
     sku            text,
-    ordered_before bigint,          -- units that the customer was to get in all, cancelled ones not in it
-    ordered        bigint,          -- units that were asked for
-    available      bigint,          -- units that would have been accepted; null where it is not known to be fewer
+    ordered_before bigint,
+    ordered        bigint,
+    available      bigint,
     PRIMARY KEY (order_id, amendment_id, line_id)
 );

@@ -1,157 +1,212 @@
-"""The tables of `order_status`; what their columns mean stands in `table.sql`."""
+"""The tables of `order_status`."""
 
 from projections.model import Column, Table
 
 #: Units of a line, each in one of these, and how far the shipped ones came. `ordered` is the sum of the first five.
-COUNTERS = ("open", "backordered", "allocated", "shipped", "cancelled", "ordered", "delivered", "returned")
+COUNTERS = {
+    "open": "units that nothing is held for; ordered = open + backordered + allocated + shipped + cancelled",
+    "backordered": "units that wait for stock",
+    "allocated": "units held at a location",
+    "shipped": "units that left",
+    "cancelled": "units that were cancelled",
+    "ordered": "units that were ever asked for and not amended away",
+    "delivered": "of the shipped units, those that arrived",
+    "returned": "of the delivered units, those that came back",
+}
 
-_COUNTER_COLUMNS = tuple(Column(name, "bigint", "sum") for name in COUNTERS)
+_COUNTER_COLUMNS = tuple(Column(name, "bigint", "sum", meaning) for name, meaning in COUNTERS.items())
 
 ORDER_STATUS = Table(
     "order_status",
     (
-        Column("order_id", "text", "key"),
-        Column("version", "bigint", "max"),
-        Column("channel", "text", "last"),
-        Column("customer_id", "text", "last"),
-        Column("currency", "text", "last"),
-        Column("placed_at", "timestamptz", "last"),
-        Column("promised_by", "timestamptz", "last"),
-        Column("promise", "text", "last"),
-        Column("due_by", "timestamptz", "last"),
-        Column("country", "text", "last"),
-        Column("region", "text", "last"),
-        Column("service_level", "text", "last"),
-        Column("allocation", "text", "last"),
-        Column("release_at", "timestamptz", "last"),
-        Column("released", "boolean", "last"),
+        Column("order_id", "text", "key", "the order"),
+        Column(
+            "version",
+            "bigint",
+            "max",
+            "number of the newest fact that is no refusal: expected_version is compared with it",
+        ),
+        Column("channel", "text", "last", "the channel that placed it"),
+        Column("customer_id", "text", "last", "the customer, as the channel names them"),
+        Column("currency", "text", "last", "currency of all amounts, ISO 4217"),
+        Column("placed_at", "timestamptz", "last", "when the order was placed, by the channel's clock"),
+        Column("promised_by", "timestamptz", "last", "the promise as it is now"),
+        Column("promise", "text", "last", "what is promised by then: delivery or dispatch"),
+        Column(
+            "due_by",
+            "timestamptz",
+            "last",
+            "the promise that delivery is measured by: the first one, or as the customer moved it",
+        ),
+        Column("country", "text", "last", "country that it goes to, ISO 3166-1 alpha-2"),
+        Column("region", "text", "last", "region that it goes to"),
+        Column("service_level", "text", "last", "standard, express or same_day"),
+        Column("allocation", "text", "last", "ship_available or all_or_nothing"),
+        Column("release_at", "timestamptz", "last", "the order is not allocated before this time"),
+        Column("released", "boolean", "last", "whether locations were ever looked for"),
         *_COUNTER_COLUMNS,
-        Column("value_minor", "bigint", "sum"),
-        Column("charges_minor", "bigint", "sum"),
-        Column("refunded_minor", "bigint", "sum"),
-        Column("active_holds", "bigint", "sum"),
-        Column("updated_at", "timestamptz", "max"),
+        Column(
+            "value_minor",
+            "bigint",
+            "sum",
+            "value of the lines as placed, without charges, in minor units (v_order_lines has it as it is now)",
+        ),
+        Column("charges_minor", "bigint", "sum", "postage, fees and discounts as placed, in minor units"),
+        Column("refunded_minor", "bigint", "sum", "refunded so far, in minor units"),
+        Column("active_holds", "bigint", "sum", "how many holds are active"),
+        Column("updated_at", "timestamptz", "max", "log time of the newest fact that changed it"),
     ),
+    "Orders as they are now, one row each",
+    derived={
+        "status": "placed, held, backordered, partially_allocated, allocated, partially_shipped, shipped, delivered,"
+        " partially_returned, returned or cancelled"
+    },
     born_with="placed_at",
 )
 
 ORDER_HOLDS = Table(
     "order_holds",
-    (Column("order_id", "text", "key"), Column("hold", "text", "key"), Column("active", "bigint", "sum")),
+    (
+        Column("order_id", "text", "key", "the order"),
+        Column("hold", "text", "key", "payment, fraud, address, stock, customer or other"),
+        Column("active", "bigint", "sum", "1 while it holds, 0 when it is over"),
+    ),
+    "Holds of orders, one row for each order and kind of hold",
 )
 
 ORDER_LINES = Table(
     "order_lines",
     (
-        Column("order_id", "text", "key"),
-        Column("line_id", "text", "key"),
-        Column("sku", "text", "last"),
-        Column("unit_price_minor", "bigint", "last"),
-        Column("cancel_after", "timestamptz", "last"),
-        Column("customised", "boolean", "last"),
+        Column("order_id", "text", "key", "the order"),
+        Column("line_id", "text", "key", "the line of the order"),
+        Column("sku", "text", "last", "the SKU"),
+        Column("unit_price_minor", "bigint", "last", "price of a unit, in minor units"),
+        Column("cancel_after", "timestamptz", "last", "units that nothing is held for by then are cancelled"),
+        Column("customised", "boolean", "last", "made for this customer"),
         *_COUNTER_COLUMNS,
-        Column("promised", "boolean", "last"),
-        Column("told_expected_at", "timestamptz", "last"),
-        Column("exchange_for", "text", "last"),
-        Column("awaits_return", "boolean", "last"),
+        Column("promised", "boolean", "last", "whether the customer was last told a time for units that wait"),
+        Column("told_expected_at", "timestamptz", "last", "the newest time that the customer was told"),
+        Column("exchange_for", "text", "last", "the return that the line was added in exchange for"),
+        Column("awaits_return", "boolean", "last", "true until everything announced of that return has come"),
     ),
+    "Lines of orders as they are now",
+    derived={
+        "expected_at": "when units that wait now are expected, as the customer was told",
+        "held_until": "the return that has to come before units of the line may leave",
+    },
 )
 
 ORDER_LINE_LOCATIONS = Table(
     "order_line_locations",
     (
-        Column("order_id", "text", "key"),
-        Column("line_id", "text", "key"),
-        Column("location_id", "text", "key"),
-        Column("allocated", "bigint", "sum"),
-        Column("shipped", "bigint", "sum"),
+        Column("order_id", "text", "key", "the order"),
+        Column("line_id", "text", "key", "the line of the order"),
+        Column("location_id", "text", "key", "the location"),
+        Column("allocated", "bigint", "sum", "units held there"),
+        Column("shipped", "bigint", "sum", "units that left there"),
     ),
+    "Where units of a line are held, and where they left from",
 )
 
 ORDER_SHIPMENTS = Table(
     "order_shipments",
     (
-        Column("order_id", "text", "key"),
-        Column("shipment_id", "text", "key"),
-        Column("location_id", "text", "last"),
-        Column("carrier", "text", "last"),
-        Column("service", "text", "last"),
-        Column("tracking_number", "text", "last"),
-        Column("scan", "text", "last"),
-        Column("expected_at", "timestamptz", "last"),
-        Column("dispatched_at", "timestamptz", "last"),
-        Column("delivered_at", "timestamptz", "last"),
-        Column("due_by", "timestamptz", "last"),
-        Column("on_time", "boolean", "last"),
+        Column("order_id", "text", "key", "the order"),
+        Column("shipment_id", "text", "key", "the parcel"),
+        Column("location_id", "text", "last", "where it left"),
+        Column("carrier", "text", "last", "the carrier"),
+        Column("service", "text", "last", "the carrier's service"),
+        Column("tracking_number", "text", "last", "the carrier's number"),
+        Column("scan", "text", "last", "the carrier's newest word, in log order; dispatched before the first scan"),
+        Column("expected_at", "timestamptz", "last", "when the carrier expects to deliver it"),
+        Column("dispatched_at", "timestamptz", "last", "when it left"),
+        Column("delivered_at", "timestamptz", "last", "when it arrived"),
+        Column("due_by", "timestamptz", "last", "the promise that its delivery was measured by"),
+        Column("on_time", "boolean", "last", "whether it arrived by then; null without a promise or before it arrived"),
     ),
+    "Parcels of orders",
+    derived={"status": "delivered once it arrived (a later scan does not undo that), else the newest scan"},
 )
 
 ORDER_SHIPMENT_LINES = Table(
     "order_shipment_lines",
     (
-        Column("order_id", "text", "key"),
-        Column("shipment_id", "text", "key"),
-        Column("line_id", "text", "key"),
-        Column("sku", "text", "last"),
-        Column("quantity", "bigint", "sum"),
+        Column("order_id", "text", "key", "the order"),
+        Column("shipment_id", "text", "key", "the parcel"),
+        Column("line_id", "text", "key", "the line of the order"),
+        Column("sku", "text", "last", "the SKU"),
+        Column("quantity", "bigint", "sum", "units in the parcel"),
     ),
+    "What is in each parcel",
 )
 
 ORDER_RETURNS = Table(
     "order_returns",
     (
-        Column("order_id", "text", "key"),
-        Column("return_id", "text", "key"),
-        Column("rma", "text", "last"),
-        Column("resolution", "text", "last"),
-        Column("scan", "text", "last"),
-        Column("announced", "boolean", "first"),
-        Column("requested_at", "timestamptz", "first"),
-        Column("received_at", "timestamptz", "last"),
-        Column("location_id", "text", "last"),
+        Column("order_id", "text", "key", "the order"),
+        Column("return_id", "text", "key", "the return"),
+        Column("rma", "text", "last", "number that the customer writes on the parcel"),
+        Column("resolution", "text", "last", "refund or exchange; null for goods that came unannounced"),
+        Column("scan", "text", "last", "requested, the carrier's newest word, received or withdrawn"),
+        Column("announced", "boolean", "first", "false where goods came back that nobody had announced"),
+        Column("requested_at", "timestamptz", "first", "when it was asked for"),
+        Column("received_at", "timestamptz", "last", "when its newest parcel was opened"),
+        Column("location_id", "text", "last", "where it was opened"),
     ),
+    "Returns of orders",
+    derived={"status": "received once goods came, else the newest scan"},
 )
 
 ORDER_RETURN_LINES = Table(
     "order_return_lines",
     (
-        Column("order_id", "text", "key"),
-        Column("return_id", "text", "key"),
-        Column("line_id", "text", "key"),
-        Column("sku", "text", "last"),
-        Column("quantity", "bigint", "sum"),
-        Column("received", "bigint", "sum"),
-        Column("disposition", "text", "last"),
-        Column("reason", "text", "last"),
-        Column("reason_code", "text", "last"),
+        Column("order_id", "text", "key", "the order"),
+        Column("return_id", "text", "key", "the return"),
+        Column("line_id", "text", "key", "the line of the order"),
+        Column("sku", "text", "last", "the SKU"),
+        Column("quantity", "bigint", "sum", "units announced"),
+        Column("received", "bigint", "sum", "units that came"),
+        Column("disposition", "text", "last", "restock, damaged, dispose or inspect: the newest"),
+        Column("reason", "text", "last", "as the customer gave it"),
+        Column("reason_code", "text", "last", "size, changed_mind, wrong_item, missing, damaged, …"),
     ),
+    "What is in each return",
 )
 
 ORDER_AMENDMENTS = Table(
     "order_amendments",
     (
-        Column("order_id", "text", "key"),
-        Column("amendment_id", "text", "key"),
-        Column("status", "text", "last"),
-        Column("by", "text", "last"),
-        Column("reason", "text", "last"),
-        Column("promised_by", "timestamptz", "last"),
-        Column("requested_at", "timestamptz", "last"),
-        Column("answered_at", "timestamptz", "last"),
+        Column("order_id", "text", "key", "the order"),
+        Column("amendment_id", "text", "key", "the amendment"),
+        Column("status", "text", "last", "requested, applied or declined"),
+        Column("by", "text", "last", "customer or seller"),
+        Column(
+            "reason", "text", "last", "why it was declined: not_enough, lost, cancelled, changed, shipped or waiting"
+        ),
+        Column("promised_by", "timestamptz", "last", "the promise that came with it"),
+        Column("requested_at", "timestamptz", "last", "log time of the request"),
+        Column("answered_at", "timestamptz", "last", "log time of the answer"),
     ),
+    "Amendments for which stock was asked first: more than was ordered",
 )
 
 ORDER_AMENDMENT_LINES = Table(
     "order_amendment_lines",
     (
-        Column("order_id", "text", "key"),
-        Column("amendment_id", "text", "key"),
-        Column("line_id", "text", "key"),
-        Column("sku", "text", "last"),
-        Column("ordered_before", "bigint", "last"),
-        Column("ordered", "bigint", "last"),
-        Column("available", "bigint", "last"),
+        Column("order_id", "text", "key", "the order"),
+        Column("amendment_id", "text", "key", "the amendment"),
+        Column("line_id", "text", "key", "the line of the order"),
+        Column("sku", "text", "last", "the SKU"),
+        Column(
+            "ordered_before",
+            "bigint",
+            "last",
+            "units that the customer was to get in all, cancelled ones not among them",
+        ),
+        Column("ordered", "bigint", "last", "units that were asked for"),
+        Column("available", "bigint", "last", "units that would have been accepted; null where no fewer are known"),
     ),
+    "Lines that an amendment changes",
 )
 
 TABLES = (

@@ -1,42 +1,59 @@
 """What orders are routed by: the rules, how busy each location was, and how fast its stock goes."""
 
-from projections.model import Column, Projection, Table
+from projections.model import Column, Projection, Table, View
 from projections.routing.fold import fold
 
 #: Each fact is the whole row.
 ROUTING_RULES = Table(
     "routing_rules",
     (
-        Column("rules_id", "text", "key"),
-        Column("number", "bigint", "replace"),
-        Column("name", "text", "replace"),
-        Column("text", "text", "replace"),
-        Column("set_at", "timestamptz", "replace"),
-        Column("set_by", "text", "replace"),
+        Column("rules_id", "text", "key", "routing are those in force, others are drafts"),
+        Column("number", "bigint", "replace", "version of these rules, from 1"),
+        Column("name", "text", "replace", "what the rule file calls itself"),
+        Column("text", "text", "replace", "the rule file, as the planner wrote it"),
+        Column("set_at", "timestamptz", "replace", "log time"),
+        Column("set_by", "text", "replace", "who sent it, else the channel"),
     ),
+    "The rules that orders are routed by, and drafts of them",
 )
 
-#: Orders of all partitions leave from one location, so a row is kept per partition; `location_parcels` sums them.
+#: Orders of all partitions leave from one location, so a row is kept per partition; `v_location_parcels` sums them.
 LOCATION_DAYS = Table(
     "location_days",
     (
-        Column("partition", "integer", "key"),
-        Column("location_id", "text", "key"),
-        Column("day", "date", "key"),
-        Column("dispatched", "bigint", "sum"),
+        Column("partition", "integer", "key", "partition of ledger.orders: no two projectors write one row"),
+        Column("location_id", "text", "key", "the location"),
+        Column("day", "date", "key", "the day, UTC, by the warehouse's clock"),
+        Column("dispatched", "bigint", "sum", "parcels that left"),
     ),
+    "Parcels that left a location on a day, per partition; v_location_parcels sums them",
+    public=False,
 )
 
 SKU_WEEKS = Table(
     "sku_weeks",
     (
-        Column("sku", "text", "key"),
-        Column("location_id", "text", "key"),
-        Column("week", "date", "key"),
-        Column("shipped", "bigint", "sum"),
+        Column("sku", "text", "key", "the SKU"),
+        Column("location_id", "text", "key", "the location"),
+        Column("week", "date", "key", "its Monday, UTC, by the warehouse's clock"),
+        Column("shipped", "bigint", "sum", "units that left"),
     ),
+    "Units of a SKU that left a location in a week",
 )
 
-PROJECTION = Projection("routing", (ROUTING_RULES, LOCATION_DAYS, SKU_WEEKS), fold)
+LOCATION_PARCELS = View(
+    "v_location_parcels",
+    "Parcels that left a location on a day",
+    {
+        "location_id": "the location",
+        "day": "the day, UTC, by the warehouse's clock",
+        "dispatched": "parcels that left",
+    },
+    """SELECT location_id, day, sum(dispatched)::bigint
+FROM location_days
+GROUP BY location_id, day""",
+)
+
+PROJECTION = Projection("routing", (ROUTING_RULES, LOCATION_DAYS, SKU_WEEKS), fold, (LOCATION_PARCELS,))
 
 __all__ = ["PROJECTION"]

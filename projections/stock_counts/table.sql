@@ -4,16 +4,16 @@ CREATE TABLE IF NOT EXISTS stock_counts (
     sku          text COLLATE "C" NOT NULL,
     location_id  text COLLATE "C" NOT NULL,
     count_id     text COLLATE "C" NOT NULL,
-    status       text,                -- waiting, applied, rejected
+    status       text,
     counted      bigint,
     counted_at   timestamptz,
-    expected     bigint,              -- on record at that time, as known when it was reported; once applied, as known now
-    variance     bigint,              -- counted - expected
-    counted_by   text,                -- persons, with commas between them
-    reason       text,                -- of the count; of its rejection once it is rejected
+    expected     bigint,
+    variance     bigint,
+    counted_by   text,
+    reason       text,
     document     text,
-    requested_at timestamptz,         -- log time
-    decided_at   timestamptz,         -- log time
+    requested_at timestamptz,
+    decided_at   timestamptz,
     decided_by   text,
     PRIMARY KEY (sku, location_id, count_id)
 );
@@ -25,13 +25,13 @@ CREATE INDEX IF NOT EXISTS stock_counts_waiting ON stock_counts (requested_at) W
 CREATE TABLE IF NOT EXISTS stock_recounts (
     sku          text COLLATE "C" NOT NULL,
     location_id  text COLLATE "C" NOT NULL,
-    asked_at     timestamptz,         -- log time
+    asked_at     timestamptz,
     count_id     text,
     counted      bigint,
     counted_at   timestamptz,
-    expected     bigint,              -- on record at that time, as known when the count was reported
-    variance     bigint,              -- counted - expected
-    counted_by   text,                -- persons, with commas between them
+    expected     bigint,
+    variance     bigint,
+    counted_by   text,
     reason       text,
     document     text,
     PRIMARY KEY (sku, location_id)

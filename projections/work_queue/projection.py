@@ -6,16 +6,18 @@ from projections.work_queue.fold import fold
 WORK_QUEUE = Table(
     "work_queue",
     (
-        Column("order_id", "text", "key"),
-        Column("queue", "text", "key"),
-        Column("since", "timestamptz", "last"),
-        Column("reason", "text", "last"),
-        Column("detail", "text", "last"),
-        Column("queued_version", "bigint", "max"),
-        Column("ended_at", "timestamptz", "last"),
-        Column("resolution", "text", "last"),
-        Column("ended_version", "bigint", "max"),
+        Column("order_id", "text", "key", "the order"),
+        Column("queue", "text", "key", "for example routing_exceptions or rejections"),
+        Column("since", "timestamptz", "last", "since when, by the clock of whoever said so: the newest time"),
+        Column("reason", "text", "last", "why, in one word"),
+        Column("detail", "text", "last", "why, in a sentence"),
+        Column("queued_version", "bigint", "max", "version of the order when it was last queued"),
+        Column("ended_at", "timestamptz", "last", "when it last ended"),
+        Column("resolution", "text", "last", "how it last ended: retry, cancel or leave; over: by itself"),
+        Column("ended_version", "bigint", "max", "version of the order when it last ended"),
     ),
+    "Orders that a person is to decide about, one row for each order and queue",
+    derived={"state": "open or closed"},
 )
 
 PROJECTION = Projection("work_queue", (WORK_QUEUE,), fold)

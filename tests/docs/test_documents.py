@@ -33,6 +33,12 @@ def test_the_list_of_commands_and_facts_is_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_list_of_views_is_up_to_date() -> None:
+    program = [sys.executable, ROOT / "scripts" / "describe_tables.py", "--check"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_list_has_every_command_and_every_fact() -> None:
     headings = set(re.findall(r"^### (\w+)$", (ROOT / "docs" / "commands.md").read_text(), re.MULTILINE))
     assert headings == {*COMMANDS, *FACTS, "CommandRefused"}

@@ -12,12 +12,12 @@ from collections import defaultdict, deque
 from random import Random
 from typing import Any
 
-from events.catalogue import COMMANDS, LEDGER_OF_INTAKE
-from events.envelope import INTERNAL_CHANNEL, Command, Recorded, Refused
+from events.catalogue import COMMANDS, STREAMS
+from events.envelope import INTERNAL_CHANNEL, About, Command, Recorded, Refused
 from events.orders.state import Order
 from events.stock.rules import resolved
 from events.stock.state import Stock
-from events.streams import STREAMS, About
+from events.streams import StreamKey
 from processors.reactions.sourcing import Lookups
 from processors.reactions.wiring import react
 from tests.support.given import NOW
@@ -31,10 +31,10 @@ class Shop:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
-        self.states: dict[tuple[str, str], Any] = {}
-        self.versions: dict[tuple[str, str], int] = defaultdict(int)
-        self.waiting: dict[tuple[str, str], deque[tuple[str, str, Any]]] = defaultdict(deque)
-        self.unread: dict[tuple[str, str], deque[Recorded[Any]]] = defaultdict(deque)
+        self.states: dict[StreamKey, Any] = {}
+        self.versions: dict[StreamKey, int] = defaultdict(int)
+        self.waiting: dict[StreamKey, deque[tuple[str, str, Any]]] = defaultdict(deque)
+        self.unread: dict[StreamKey, deque[Recorded[Any]]] = defaultdict(deque)
         self.seen: set[tuple[str, str]] = set()
         self.facts: list[Any] = []
         self.number = 0
@@ -43,11 +43,11 @@ class Shop:
 
     @property
     def orders(self) -> dict[str, Order]:
-        return {key: state for (topic, key), state in self.states.items() if topic == "ledger.orders" and state}
+        return {key: state for (kind, key), state in self.states.items() if kind == "order" and state}
 
     @property
     def skus(self) -> dict[str, Stock]:
-        return {key: state for (topic, key), state in self.states.items() if topic == "ledger.stock"}
+        return {key: state for (kind, key), state in self.states.items() if kind == "stock"}
 
     def ask(self, *commands: Any) -> None:
         for data in commands:
@@ -70,15 +70,15 @@ class Shop:
 
     def _send(self, channel: str, command_id: str, data: Any) -> None:
         row = COMMANDS[type(data).__name__]
-        self.waiting[LEDGER_OF_INTAKE[row.topic], getattr(data, row.key)].append((channel, command_id, data))
+        self.waiting[StreamKey(row.kind, getattr(data, row.key))].append((channel, command_id, data))
 
-    def _decide(self, key: tuple[str, str]) -> None:
+    def _decide(self, key: StreamKey) -> None:
         channel, command_id, data = self.waiting[key].popleft()
         if (channel, command_id) in self.seen:
             return
         self.seen.add((channel, command_id))
-        kind = STREAMS[key[0]]
-        state = self.states.setdefault(key, kind.begin(key[1]))
+        kind = STREAMS[key.kind]
+        state = self.states.setdefault(key, kind.begin(key.id))
         answer = kind.decide(
             state, Command(id=command_id, channel=channel, occurred_at=NOW, recorded_at=NOW, data=data)
         )
@@ -92,10 +92,11 @@ class Shop:
             self.facts.append(fact)
             self.unread[key].append(self._recorded(key, fact, channel, command_id))
 
-    def _recorded(self, key: tuple[str, str], fact: Any, channel: str, command_id: str) -> Recorded[Any]:
+    def _recorded(self, key: StreamKey, fact: Any, channel: str, command_id: str) -> Recorded[Any]:
         return Recorded(
-            event_id=f"{key[1]}.{self.versions[key]}",
-            stream_id=key[1],
+            event_id=f"{key.id}.{self.versions[key]}",
+            stream_id=key.id,
+            stream_kind=key.kind,
             version=self.versions[key],
             decision=1,
             follows=0,
@@ -112,7 +113,7 @@ class Shop:
             data=fact,
         )
 
-    def _react(self, key: tuple[str, str]) -> None:
+    def _react(self, key: StreamKey) -> None:
         facts = [self.unread[key].popleft() for _ in range(self.random.randint(1, len(self.unread[key])))]
         available = {
             sku: {place: level.available for place, level in stock.levels.items() if level.available > 0}

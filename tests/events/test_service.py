@@ -1,4 +1,4 @@
-"""Cases and locations: short lives with few rules."""
+"""Cases, locations and what else stands beside them: short lives with few rules."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import pytest
 
 from events.cases import commands as c
 from events.cases import facts as f
-from events.locations.commands import RegisterLocation
+from events.categories.commands import JoinCategory, SetCategoryPolicy
+from events.locations.commands import RegisterLocation, SetLocationPolicy
 from events.locations.facts import LocationRegistered
-from events.streams import STREAMS, Service
+from events.routing.commands import SetRoutingRules
 from tests.support.given import ask, given, like
 
 
@@ -22,6 +23,14 @@ NOTE = c.AddCaseNote(case_id="k-1", note="called back")
 ASSIGN = c.AssignCase(case_id="k-1", assignee="ann")
 RESOLVE = c.ResolveCase(case_id="k-1", resolution="sent again")
 REOPEN = c.ReopenCase(case_id="k-1", reason="lost again")
+EXCLUDE = SetLocationPolicy(location_id="WH1", excluded_channels=("web",))
+EXCLUDE_NONE = SetLocationPolicy(location_id="WH1", excluded_channels=())
+KEEP_BACK = SetCategoryPolicy(category_id="mugs", buffers={"web": 2})
+KEEP_NOTHING = SetCategoryPolicy(category_id="mugs", buffers={})
+JOIN = JoinCategory(category_id="mugs", sku="MUG", sku_version=1, joins=True)
+LEAVE = JoinCategory(category_id="mugs", sku="MUG", sku_version=2, joins=False)
+RULES = SetRoutingRules(rules_id="routing", text='name = "few"\n[[rules]]\nname = "all"\ncriteria = ["parcels"]')
+OTHER_RULES = SetRoutingRules(rules_id="routing", text='name = "few"\n[[rules]]\nname = "all"\ncriteria = ["cost"]')
 
 
 def register(**more: Any) -> RegisterLocation:
@@ -33,7 +42,7 @@ def test_a_case_lives_from_opened_over_noted_and_assigned_to_resolved_and_may_be
     story.then(like(f.CaseOpened, order_id="o-1", urgency="high", reason_code="missing"))
     story.when(NOTE).then(f.CaseNoteAdded(case_id="k-1", note="called back"))
     story.when(ASSIGN).then(f.CaseAssigned(case_id="k-1", assignee="ann"))
-    assert story.state.case.assignee == "ann"
+    assert story.state.assignee == "ann"
     story.when(RESOLVE).then(f.CaseResolved(case_id="k-1", resolution="sent again"))
     story.when(REOPEN).then(f.CaseReopened(case_id="k-1", reason="lost again"))
     story.when(RESOLVE).then(f.CaseResolved)
@@ -54,7 +63,7 @@ def test_only_an_open_case_is_resolved_and_only_a_resolved_one_reopened() -> Non
 
 
 def test_a_note_on_a_resolved_case_leaves_it_resolved() -> None:
-    assert given(open_case(), RESOLVE, NOTE).state.case.resolved
+    assert given(open_case(), RESOLVE, NOTE).state.resolved
 
 
 def test_a_location_is_registered_and_what_is_said_later_replaces_it() -> None:
@@ -64,14 +73,6 @@ def test_a_location_is_registered_and_what_is_said_later_replaces_it() -> None:
 
 def test_half_a_place_on_the_map_is_refused() -> None:
     ask(register(latitude=52.5)).then_refused("invalid")
-
-
-def test_a_case_and_a_location_of_the_same_name_do_not_touch_each_other() -> None:
-    story = given(RegisterLocation(location_id="k-1", name="North", kind="store"), open_case(), RESOLVE)
-    assert (story.state.location.name, story.state.case.resolved) == ("North", True)
-    kind = STREAMS["ledger.service"]
-    assert kind.decode(kind.encode(story.state)) == story.state
-    assert kind.decode(kind.encode(Service())) == Service()
 
 
 def test_a_fact_about_a_case_that_was_never_opened_means_that_facts_are_missing() -> None:

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from events.catalogue import STREAMS
 from events.envelope import INTERNAL_CHANNEL
 from events.stock import facts as f
 from events.stock.state import ATTEMPTS_KEPT, MOVES_KEPT, TOMBSTONES_KEPT_DAYS, Attempt
-from events.streams import STREAMS
 from tests.events.builders import (
     adjust,
     amounts,
@@ -352,7 +352,7 @@ def test_what_a_sku_remembers_does_not_grow_with_its_history() -> None:
     sizes = []
     for number in range(6 * ATTEMPTS_KEPT):
         story.when(reserve(9, order=f"x{number:04}"))
-        sizes.append(len(STREAMS["ledger.stock"].encode(story.state)))
+        sizes.append(len(STREAMS["stock"].encode(story.state)))
     filled, later = sizes[2 * ATTEMPTS_KEPT : 4 * ATTEMPTS_KEPT], sizes[4 * ATTEMPTS_KEPT :]
     assert max(later) == max(filled)
 

@@ -9,8 +9,8 @@ from hypothesis import given as given_any
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from events.catalogue import STREAMS
 from events.stock.lapsing import NONE, SECONDS_WALKED, Hold, lapsed, lapsing_with, lapsing_without
-from events.streams import STREAMS
 from tests.events.builders import policy, put_in_cart, receive, reserve
 from tests.support.given import NOW, given
 
@@ -48,10 +48,10 @@ def test_after_a_lull_longer_than_is_walked_the_next_hold_is_found() -> None:
 
 def test_a_snapshot_from_before_holds_were_kept_by_their_ends_is_read_as_if_they_had_been() -> None:
     story = given(receive(5), policy(safety_stock=1), put_in_cart(2), reserve(1))
-    plain = msgspec.msgpack.decode(STREAMS["ledger.stock"].encode(story.state))
+    plain = msgspec.msgpack.decode(STREAMS["stock"].encode(story.state))
     levels = ("on_hand", "reserved", "damaged", "quality_hold", "safety_stock", "reorder_point", "buffers", "moves")
     plain[1] = {place: {name: level[name] for name in levels} for place, level in plain[1].items()}
     old = msgspec.msgpack.encode(plain[:9])
-    assert STREAMS["ledger.stock"].decode(old) == story.state
+    assert STREAMS["stock"].decode(old) == story.state
     assert story.state.lapsing.first is not None
     assert set(story.state.carts) == {"cart-1"}

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from events.cases.decide import evolve as evolve_case
-from events.locations.decide import evolve as evolve_location
+from events.catalogue import COMMANDS, FACTS, STREAMS
+from events.envelope import About
 from events.orders import facts as f
 from events.refusal import CommandRefused
-from events.streams import STREAMS, About
+from events.streams import AnyStream
 from tests.events.builders import answer, answers, cancel, in_round, line_of, place, receive, reserved, waiting
-from tests.events.test_service import open_case
+from tests.events.test_service import KEEP_BACK, RULES, open_case, register
 from tests.support.given import NOW, given, like
 
 REFUSED = CommandRefused(command="CancelOrder", code="limit", what="no", detail="at most 0", hint="none", at_most=0)
 
 
-@pytest.mark.parametrize(
-    ("topic", "command"),
-    [("ledger.orders", place()), ("ledger.stock", receive(1)), ("ledger.service", open_case())],
-    ids=lambda one: one if isinstance(one, str) else type(one).__name__,
-)
-def test_a_refusal_changes_no_stream(topic: str, command: Any) -> None:
-    story, kind = given(command), STREAMS[topic]
-    assert kind.evolve(story.state, REFUSED, About("web", NOW, NOW)) is story.state
-    begun = kind.begin("x")
-    assert kind.evolve(begun, REFUSED, About("web", NOW, NOW)) is begun
+#: By kind, a command that begins a stream of it.
+BEGINNINGS = {
+    "order": place(),
+    "stock": receive(1),
+    "case": open_case(),
+    "location": register(),
+    "category": KEEP_BACK,
+    "routing": RULES,
+}
+EACH_KIND = pytest.mark.parametrize("row", STREAMS.values(), ids=STREAMS.keys())
 
 
-def test_a_refusal_changes_no_case_and_no_location() -> None:
-    assert evolve_case(None, REFUSED) is None
-    assert evolve_location(None, REFUSED) is None
+@EACH_KIND
+def test_a_refusal_changes_no_stream(row: AnyStream) -> None:
+    story = given(BEGINNINGS[row.kind])
+    assert story.state is not None
+    assert row.evolve(story.state, REFUSED, About("web", NOW, NOW)) is story.state
+    begun = row.begin("x")
+    assert row.evolve(begun, REFUSED, About("web", NOW, NOW)) is begun
+
+
+@EACH_KIND
+def test_a_row_s_commands_and_facts_have_its_key_and_are_of_no_other_kind(row: AnyStream) -> None:
+    assert row.commands
+    assert row.facts
+    assert set(row.internal) <= set(row.commands)
+    for data in (*row.commands, *row.facts):
+        assert row.key in data.__struct_fields__, data
+        found = (COMMANDS.get(data.__name__) or FACTS[data.__name__])[:2]
+        assert found == (data, row.kind), "another kind has one of this name"
 
 
 def test_a_fact_about_an_order_that_was_never_placed_means_that_facts_are_missing() -> None:

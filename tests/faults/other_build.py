@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
+from events.catalogue import STREAMS
 from events.envelope import AnyCommand, Refused
 from events.stock.commands import ReceiveStock
-from events.streams import STREAMS
 from processors.ledger import partition
 from processors.ledger.writer import LedgerWriter
 from runtime.logging import setup_logging
@@ -25,7 +25,7 @@ from runtime.settings import Settings
 
 #: Units that this build books beyond what came.
 EXTRA_UNITS = 1
-_conclude = STREAMS["ledger.stock"].conclude
+_conclude = STREAMS["stock"].conclude
 
 
 def generous(state: Any, command: AnyCommand) -> tuple[Sequence[Any], Any] | Refused:
@@ -38,7 +38,7 @@ def generous(state: Any, command: AnyCommand) -> tuple[Sequence[Any], Any] | Ref
 
 def main() -> None:
     """Decide until SIGTERM."""
-    partition.STREAMS = {**STREAMS, "ledger.stock": STREAMS["ledger.stock"]._replace(conclude=generous)}
+    partition.STREAMS = {**STREAMS, "stock": STREAMS["stock"]._replace(conclude=generous)}
     settings = Settings()
     setup_logging(settings.log_level, process="other-build")
     stop = threading.Event()

@@ -71,6 +71,13 @@ def test_a_value_that_an_option_does_not_take_is_said_in_three_lines(
     assert len(said) == 3
 
 
+def buffered(home: Path) -> dict[str, str]:
+    """The environment of most terminals. With PYTHONUNBUFFERED no output waits to be written."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | {
+        "ORDER_LEDGER_HOME": str(home)
+    }
+
+
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
     assert "an argument is not UTF-8" in refused(tmp_path, "inventory", "--sku", b"MUG\xff")
 
@@ -92,7 +99,7 @@ def test_what_the_hint_says_is_a_time(tmp_path: Path, time: str) -> None:
 )
 def test_what_the_operating_system_refuses_is_said(tmp_path: Path, shell: str, says: str) -> None:
     command = f"{sys.executable} -m gateway.cli {shell}"
-    env = {**os.environ, "ORDER_LEDGER_HOME": str(tmp_path)}
+    env = buffered(tmp_path)
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 1, done
     assert says in done.stderr
@@ -111,7 +118,7 @@ def test_what_cannot_be_written_is_not_tried_again_at_the_end(tmp_path: Path) ->
         "gateway.cli.app = command\n"
         "gateway.cli.main()\n"
     )
-    env = {**os.environ, "ORDER_LEDGER_HOME": str(tmp_path)}
+    env = buffered(tmp_path)
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=env
@@ -130,7 +137,7 @@ def test_what_cannot_be_written_is_not_tried_again_at_the_end(tmp_path: Path) ->
 )
 def test_nobody_who_listens_is_no_traceback(tmp_path: Path, shell: str, status: set[int]) -> None:
     command = f"{sys.executable} -m gateway.cli {shell}"
-    env = {**os.environ, "ORDER_LEDGER_HOME": str(tmp_path)}
+    env = buffered(tmp_path)
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=env)
     assert done.returncode in status, done
     assert done.stderr == ""

@@ -15,11 +15,10 @@ import msgspec
 import pytest
 
 from events.attempts import attempt_number
-from events.catalogue import COMMANDS, LEDGER_OF_INTAKE
-from events.envelope import INTERNAL_CHANNEL, Command, Refused
+from events.catalogue import COMMANDS, STREAMS
+from events.envelope import INTERNAL_CHANNEL, About, Command, Refused
 from events.orders.commands import Answer, RecordAllocation
 from events.orders.facts import AmendmentRequested
-from events.streams import STREAMS, About
 from gateway.season import ACTOR, CHANNELS, SEASON, Season, counts, fulfil, opening, orders, restock, returns
 from gateway.season.parcels import promise_of
 from tests.gateway.toy_ledger import ToyLedger
@@ -92,13 +91,13 @@ def test_the_real_rules_refuse_none_of_them(season: ToyLedger) -> None:
     states: dict[tuple[str, str], Any] = {}
     for command in season.published:
         kind = COMMANDS[command["command"]]
-        streams, key = STREAMS[LEDGER_OF_INTAKE[kind.topic]], command["data"][kind.key]
+        streams, key = STREAMS[kind.kind], command["data"][kind.key]
         at = time_of(command["occurred_at"])
         data = msgspec.convert(command["data"], kind.data)
         asked: Command[Any] = Command(
             id=command["id"], channel=command["channel"], occurred_at=at, recorded_at=RECORDED_AT, data=data
         )
-        state = states.get((kind.topic, key), streams.begin(key))
+        state = states.get((kind.kind, key), streams.begin(key))
         answer = streams.decide(state, asked)
         assert not isinstance(answer, Refused), (command, answer)
         for fact in answer:
@@ -113,7 +112,7 @@ def test_the_real_rules_refuse_none_of_them(season: ToyLedger) -> None:
                 )
                 for answered in streams.decide(state, given):  # type: ignore[union-attr]
                     state = streams.evolve(state, answered, About(INTERNAL_CHANNEL, at, RECORDED_AT))
-        states[kind.topic, key] = state
+        states[kind.kind, key] = state
 
 
 def _given(asked: AmendmentRequested) -> RecordAllocation:

@@ -16,7 +16,7 @@ import gateway.cli.context
 import gateway.operating.workers
 from gateway.cli import app
 from gateway.operating.doctor import examine
-from gateway.operating.workers import WORKERS, Crew, Lookout, look, missing, start_command
+from gateway.operating.workers import WORKERS, Crew, Lookout, look, missing, start_command, wanted
 from processors.topics import ensure_topics
 from processors.worker import Worker, resolve
 from runtime.errors import Fault
@@ -55,6 +55,16 @@ def test_a_member_whose_process_is_gone_counts_no_more_though_its_broker_does_no
         assert look(services, settings)[0].processes == 0
     finally:
         member.close()
+
+
+def test_effects_are_a_worker_only_where_somebody_is_to_be_called(ledger_env: Any) -> None:
+    settings, services = ledger_env.settings, ledger_env.services
+    assert [row.name for row in wanted(settings)] == ["ledger", "reactions", "projector", "api"]
+    told = settings.model_copy(update={"webhook_url": "http://shop.example/"})
+    assert "effects" in {row.name for row in wanted(told)}
+    found = look(services, told, answer_seconds=30)
+    assert [crew.name for crew in found] == [row.name for row in wanted(told)]
+    assert "effects" not in missing(found), "a ledger answers without it"
 
 
 def test_the_command_that_starts_what_is_missing_starts_no_more_than_that() -> None:

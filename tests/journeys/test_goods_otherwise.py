@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from projections.kpi.order_cases import read_open_cases
+from projections.cases.reader import read_open_cases
 from projections.work_queue.reader import read_queue
 from tests.support.shop import Shop, command, dispatch, place, receive
 

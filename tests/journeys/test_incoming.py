@@ -110,7 +110,7 @@ def test_what_does_not_come_in_time_is_promised_no_more(shop: Shop) -> None:
 def sellable(shop: Shop, sku: str, channel: str) -> int:
     """What a channel may sell at WH1."""
     rows = shop.connection.execute(
-        "SELECT channel, sellable FROM channel_sellable WHERE sku = %s AND location_id = 'WH1'", [sku]
+        "SELECT channel, sellable FROM v_channel_sellable WHERE sku = %s AND location_id = 'WH1'", [sku]
     ).fetchall()
     by_channel = dict(rows)
     units: int = by_channel.get(channel, by_channel["*"])
@@ -143,7 +143,7 @@ def test_a_location_that_does_not_serve_a_channel_is_passed_over(shop: Shop) -> 
     shop.accepted(place("bowls", ("BOWL", 6)))
     assert shop.stock("BOWL", "FAR")["sellable"] == 0
     rows = shop.connection.execute(
-        "SELECT channel, sellable FROM channel_sellable WHERE location_id = 'FAR'"
+        "SELECT channel, sellable FROM v_channel_sellable WHERE location_id = 'FAR'"
     ).fetchall()
     assert dict(rows) == {"*": 5, "web": 0}
     assert (shop.line("bowls")["locations"], shop.line("bowls")["backordered"]) == ({"NEAR": 5}, 1)

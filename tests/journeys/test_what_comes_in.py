@@ -22,6 +22,30 @@ from tests.support.shop import Shop, command, dispatch, place, receive
 pytestmark = pytest.mark.journey
 
 
+def test_a_case_and_a_location_of_one_id_are_two_streams(shop: Shop) -> None:
+    """Given both under one id, sent with the same ids of commands, then both are accepted, each with versions of its
+    own, and the tables are what the log says.
+    """
+    opened = command("OpenCase", id="one-id-1", case_id="one-id", topic="where is it", urgency="low")
+    opened["data"]["channel"] = "phone"
+    noted = command("AddCaseNote", id="one-id-2", case_id="one-id", note="called back")
+    registered = command("RegisterLocation", id="one-id-1", location_id="one-id", name="North", kind="store")
+    policy = command("SetLocationPolicy", id="one-id-2", location_id="one-id", excluded_channels=["web"])
+    shop.accepted(opened, noted)
+    shop.accepted(registered, {**policy, "expected_version": 1})
+
+    found = shop.connection.execute(
+        "SELECT command_id, fact, outcome FROM answers WHERE stream_id = 'one-id' ORDER BY intake_offset"
+    ).fetchall()
+    assert found == [
+        ("one-id-1", "CaseOpened", "accepted"),
+        ("one-id-2", "CaseNoteAdded", "accepted"),
+        ("one-id-1", "LocationRegistered", "accepted"),
+        ("one-id-2", "LocationPolicySet", "accepted"),
+    ]
+    assert shop.verify().equal
+
+
 def test_publishing_the_same_file_twice_changes_no_table(shop: Shop) -> None:
     lines = [
         receive("twice", "WH1", 5),

@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 
 from events.catalogue import LEDGER_OF_INTAKE
 from events.envelope import INTERNAL_CHANNEL
-from processors.ledger.partition import (
-    Answer,
-    NotFetchedError,
-)
+from events.streams import StreamKey
+from processors.ledger.partition import Answer, NotFetchedError, Stream
 from processors.ledger.snapshots import restored, stored
 from tests.events import builders as b
 from tests.support.intake import DAY_MS, NOW, NOW_MS, Intake, record, taken_over
@@ -86,19 +84,19 @@ def test_a_ledger_that_forgets_streams_and_fetches_them_again_writes_the_same_by
     topic, log = data.draw(st.sampled_from([("intake.orders", ORDERS), ("intake.stock", list(STOCK) * 2)]))
     whole = Intake(topic)
     decide_all(whole, log)
-    forgetful, rows, answers = Intake(topic), dict[str, tuple[int, bytes]](), set[Answer]()
+    forgetful, rows, answers = Intake(topic), dict[StreamKey, tuple[int, bytes]](), set[Answer]()
     ledger = forgetful.ledger
     for offset, value in enumerate(log):
         if data.draw(st.booleans()):
-            rows |= {one: (ledger.streams[one].version, stored(ledger, one)) for one in ledger.changed}
+            rows |= {one: (ledger.streams[one].version, stored(ledger.streams[one])) for one in ledger.changed}
             answers |= set(ledger.answers.values())
             ledger.saved(offset)
         if data.draw(st.booleans()):
             ledger.let_go()
         need = ledger.needs(ledger.parse(value))
-        if need is not None and need.stream_id is not None:
-            row = rows.get(need.stream_id)
-            ledger.hold(need.stream_id, ledger.begin(need.stream_id) if row is None else restored(ledger, *row))
+        if need is not None and need.stream is not None:
+            row = rows.get(need.stream)
+            ledger.hold(need.stream, Stream(need.stream) if row is None else restored(need.stream, *row))
         if need is not None and need.command is not None:
             ledger.look_up({need.command: [one for one in answers if one.command == need.command]})
         forgetful.send(value, at_ms=NOW_MS + offset * DAY_MS)
@@ -113,7 +111,7 @@ def test_what_is_not_in_the_snapshot_yet_is_never_forgotten_and_what_was_forgott
     assert ledger.let_go() == 0, "no snapshot holds them"
     ledger.saved(9)
     intake.send(record(b.hold(), "h"))
-    assert [ledger.let_go(), list(ledger.streams)] == [2, ["o-1"]], "the snapshot does not hold it as it is"
+    assert [ledger.let_go(), list(ledger.streams)] == [2, [("order", "o-1")]], "the snapshot does not hold it as it is"
     ledger.saved(10)
     assert [ledger.let_go(), list(ledger.streams)] == [1, []]
     with pytest.raises(NotFetchedError):
@@ -127,7 +125,7 @@ def test_a_fact_that_a_snapshot_holds_already_is_skipped_and_a_missing_one_is_no
     facts = intake.decoded()
     other = taken_over(intake)
     other.ledger.take_over(*facts[1])
-    assert other.ledger.stream("o-1").version == 3
+    assert other.ledger.stream(StreamKey("order", "o-1")).version == 3
     fresh = Intake()
     fresh.ledger.take_over(*facts[0])
     with pytest.raises(ValueError, match="facts are missing"):
@@ -148,15 +146,16 @@ def test_a_new_epoch_begins_its_intake_anew_and_an_old_writer_notices() -> None:
 def test_a_rule_that_raises_leaves_the_stream_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     intake = Intake()
     intake.send(record(b.place()))
-    before = (intake.ledger.follows, intake.ledger.stream("o-1").state, intake.ledger.stream("o-1").version)
+    stream = intake.ledger.stream(StreamKey("order", "o-1"))
+    before = (intake.ledger.follows, stream.state, stream.version)
 
     def broken(*_: Any) -> Any:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(intake.ledger, "_kind", intake.ledger._kind._replace(conclude=broken))
+    monkeypatch.setattr(stream, "kind", stream.kind._replace(conclude=broken))
     with pytest.raises(RuntimeError):
         intake.send(record(b.cancel(), "c"))
-    assert (intake.ledger.follows, intake.ledger.stream("o-1").state, intake.ledger.stream("o-1").version) == before
+    assert (intake.ledger.follows, stream.state, stream.version) == before
 
 
 def test_every_intake_topic_has_its_ledger() -> None:

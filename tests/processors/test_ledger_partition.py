@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.cases.commands import OpenCase, ReopenCase, ResolveCase
+from events.catalogue import COMMANDS
 from events.envelope import INTERNAL_CHANNEL
 from events.routing.commands import SetRoutingRules
 from processors.ledger import snapshots
@@ -21,7 +23,9 @@ from processors.ledger.partition import (
     SetAside,
 )
 from runtime.kafka import murmur2_partition
+from schemas.contracts import newest
 from tests.events import builders as b
+from tests.schemas.goldens import golden_path
 from tests.support.intake import DAY_MS, NOW, NOW_MS, Intake, record, taken_over
 
 # Answers
@@ -33,14 +37,27 @@ def test_a_command_becomes_facts_with_their_place_in_the_chain() -> None:
     name, fact = intake.last()
     assert name == "OrderPlaced"
     assert intake.facts[0].key == b"o-1"
-    wanted = {"stream_id": "o-1", "version": 1, "follows": 0, "index": 1, "count": 1, "intake_offset": 0}
-    assert wanted.items() <= fact.items()
+    wanted = {"stream_id": "o-1", "stream_kind": "order", "version": 1, "follows": 0, "index": 1, "count": 1}
+    assert (wanted | {"intake_offset": 0}).items() <= fact.items()
     assert (fact["command_id"], fact["correlation_id"], fact["channel"], fact["actor"]) == (
         "web-1",
         "web-1",
         "web",
         "checkout",
     )
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_an_answer_says_the_kind_of_its_stream_a_refusal_too(name: str) -> None:
+    """A case and a location of the same id are two streams; only the kind tells them apart."""
+    row = COMMANDS[name]
+    kinds = {"order_id": "order", "sku": "stock", "case_id": "case", "location_id": "location"}
+    kinds |= {"rules_id": "routing", "category_id": "category"}
+    golden = json.loads(golden_path(newest(row.schema)).read_text(encoding="utf-8"))["minimal"]
+    intake = Intake(row.topic)
+    intake.send(bytes.fromhex(golden["hex"]))
+    assert intake.refusal()[0] == "invalid"
+    assert intake.last()[1]["stream_kind"] == kinds[row.key]
 
 
 def test_the_facts_of_a_decision_are_numbered_and_the_next_decision_follows_it() -> None:
@@ -171,10 +188,8 @@ def test_what_another_channel_got_wrong_makes_no_version_stale(topic: str, owner
     if owner == "one that read the log":
         intake = taken_over(intake)
     elif owner == "one with a snapshot":
-        (stream_id,) = intake.ledger.streams
-        version = intake.ledger.streams[stream_id].version
-        stream = snapshots.restored(intake.ledger, version, snapshots.stored(intake.ledger, stream_id))
-        intake.ledger.hold(stream_id, stream)
+        ((key, stream),) = intake.ledger.streams.items()
+        intake.ledger.hold(key, snapshots.restored(key, stream.version, snapshots.stored(stream)))
     intake.send(record(_NEXT[topic], "decided-on-version-1", channel="service", expected_version=1))
     assert intake.last()[0] != "CommandRefused"
     assert intake.last()[1]["version"] == len(versions) + 1

@@ -49,6 +49,7 @@ def recorded(
     return Recorded(
         event_id=event_id,
         stream_id="s",
+        stream_kind=FACTS[type(data).__name__].kind,
         version=version,
         decision=1,
         follows=0,

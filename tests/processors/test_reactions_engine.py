@@ -67,6 +67,7 @@ class Log:
             envelope = {
                 "event_id": f"e{self.version}",
                 "stream_id": "MUG",
+                "stream_kind": "stock",
                 "version": self.version,
                 "decision": decision,
                 "follows": follows,

@@ -22,6 +22,8 @@ from events.chain import GENESIS, digest
 from events.orders.facts import OrderPlaced, PlacedLine
 from events.stock.facts import StockReceived, StockReserved
 from events.values import ShipTo
+from projections.catalogue import PROJECTIONS
+from projections.tables import ddl
 from runtime.kafka import TopicSpec, consumer, create_topics, end_offsets, murmur2_partition, producer
 from runtime.postgres import connect
 from schemas.codec import Codec
@@ -76,6 +78,7 @@ class LedgerWriter:
             envelope = {
                 "event_id": f"{kind.topic}:{key}:{version}",
                 "stream_id": key,
+                "stream_kind": kind.kind,
                 "version": version,
                 "decision": decision,
                 "follows": follows,
@@ -152,7 +155,7 @@ def ledger(ledger_env: Any) -> LedgerWriter:
     create_topics(services, [TopicSpec(services.topic(name), PARTITIONS) for name in names])
     with connect(services, "test") as connection:
         for name in ("inventory", "locations", "order_status", "routing"):
-            connection.execute((ROOT / "projections" / name / "table.sql").read_text(encoding="utf-8"))
+            connection.execute(ddl(PROJECTIONS[name]).encode())
         connection.execute("INSERT INTO inventory (sku, location_id, on_hand) VALUES ('MUG', 'WH1', 1000000)")
         connection.execute("INSERT INTO locations (location_id, latitude, longitude) VALUES ('WH1', 52.5, 13.4)")
     return LedgerWriter(services)

@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from projections.kpi.projection import PROJECTION
+from projections.cases.projection import PROJECTION as CASES
+from projections.kpi.projection import PROJECTION as KPI
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services
 from tests.projections.fact_rows import Log
@@ -25,7 +26,7 @@ def kpi_database(services: Services) -> Iterator[Services]:
 def log(kpi_database: Services) -> Iterator[Log]:
     """Empty KPI tables."""
     with connect(kpi_database, "test", database="kpi_tests") as connection:
-        yield Log(connection, [PROJECTION])
+        yield Log(connection, [CASES, KPI])
         connection.rollback()
 
 

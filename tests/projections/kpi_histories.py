@@ -12,11 +12,10 @@ from typing import Any
 import msgspec
 
 from events.cases import commands as cases
-from events.catalogue import COMMANDS, LEDGER_OF_INTAKE
-from events.envelope import INTERNAL_CHANNEL, Command, Refused
+from events.catalogue import COMMANDS, STREAMS
+from events.envelope import INTERNAL_CHANNEL, About, Command, Refused
 from events.orders import commands as orders
 from events.stock import commands as stock
-from events.streams import STREAMS, About
 from events.values import ShipTo
 from tests.projections.fact_rows import Fact
 
@@ -43,8 +42,8 @@ class _Ledger:
         channel = INTERNAL_CHANNEL if row.internal else self.random.choice(("web", "shop"))
         command = Command(id="c", channel=channel, occurred_at=told, recorded_at=self.now, data=data)
         key = getattr(data, row.key)
-        kind = STREAMS[LEDGER_OF_INTAKE[row.topic]]
-        state = self.states.get((row.topic, key)) or kind.begin(key)
+        kind = STREAMS[row.kind]
+        state = self.states.get((row.kind, key)) or kind.begin(key)
         answer = kind.decide(state, command)
         if isinstance(answer, Refused):
             return
@@ -61,10 +60,10 @@ class _Ledger:
                     "data": msgspec.to_builtins(one, builtin_types=(datetime,)),
                 }
             )
-        self.states[row.topic, key] = state
+        self.states[row.kind, key] = state
 
     def order(self, order_id: str) -> Any:
-        return self.states.get(("intake.orders", order_id))
+        return self.states.get(("order", order_id))
 
 
 def history(seed: int) -> list[Fact]:

@@ -10,9 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from projections.cases.projection import PROJECTION as CASES
 from projections.kpi.definitions import OPENABLE, PERFECT_ORDER_INDEX
 from projections.kpi.opening import behind
-from projections.kpi.projection import PROJECTION
+from projections.kpi.projection import PROJECTION as KPI
 from projections.kpi.reader import kpis
 from runtime.postgres import connect
 from runtime.services import Services
@@ -34,7 +35,7 @@ def test_a_figure_is_the_sum_of_its_rows_and_what_plain_python_says(kpi_database
     for seed in SEEDS[start : start + 15]:
         facts = history(seed)
         with connect(kpi_database, "test", database="kpi_tests") as connection:
-            log = Log(connection, [PROJECTION])
+            log = Log(connection, [CASES, KPI])
             for at in range(0, len(facts), 20):
                 log.write(*facts[at : at + 20])
             read, expected = kpis(connection), figures(facts)
@@ -94,7 +95,7 @@ def test_so_it_is_for_whatever_the_simulator_makes_of_the_whole_ledger(kpi_datab
     for seed in range(1, 9):
         facts = of_the_simulator(seed)
         with connect(kpi_database, "test", database="kpi_tests") as connection:
-            Log(connection, [PROJECTION]).write(*facts)
+            Log(connection, [CASES, KPI]).write(*facts)
             read, expected = kpis(connection), figures(facts)
             for name in NAMES:
                 check(connection, name, read, expected[name], seed)
@@ -131,7 +132,7 @@ def test_what_the_ledger_does_by_itself_and_when_changes_no_figure(kpi_database:
         read = []
         for told in (facts, without):
             with connect(kpi_database, "test", database="kpi_tests") as connection:
-                Log(connection, [PROJECTION]).write(*told)
+                Log(connection, [CASES, KPI]).write(*told)
                 read.append(kpis(connection, by="channel"))
                 connection.rollback()
         assert read[0] == read[1], seed
@@ -147,7 +148,7 @@ def note(one: Fact) -> Fact:
 @pytest.mark.parametrize("seed", SEEDS[::15])
 def test_groups_and_days_open_to_their_part_of_the_rows(kpi_database: Services, seed: int) -> None:
     with connect(kpi_database, "test", database="kpi_tests") as connection:
-        Log(connection, [PROJECTION]).write(*history(seed))
+        Log(connection, [CASES, KPI]).write(*history(seed))
         for by in ("channel", "region", "location", "carrier", "day"):
             read = kpis(connection, by=by)
             for name in NAMES:

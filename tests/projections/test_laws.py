@@ -93,14 +93,15 @@ def test_a_list_in_a_list_is_opened_and_the_outer_names_are_kept_apart():
 MERGES = Table(
     "t",
     (
-        Column("id", "text", "key"),
-        Column("sum", "bigint", "sum"),
-        Column("last", "text", "last"),
-        Column("first", "text", "first"),
-        Column("min", "bigint", "min"),
-        Column("max", "bigint", "max"),
-        Column("replace", "text", "replace"),
+        Column("id", "text", "key", "the id"),
+        Column("sum", "bigint", "sum", "the sum"),
+        Column("last", "text", "last", "the last"),
+        Column("first", "text", "first", "the first"),
+        Column("min", "bigint", "min", "the min"),
+        Column("max", "bigint", "max", "the max"),
+        Column("replace", "text", "replace", "the replace"),
     ),
+    "One column for each way of merging",
 )
 
 

@@ -191,6 +191,8 @@ def test_the_port_that_kubernetes_sets_is_told_from_a_wrong_one(environment):
         ("HOME", "", "names no folder"),
         ("HOME", "/dev/null", "file"),
         ("CACHE", "/tmp/a:b", "Java"),
+        ("WEBHOOK_URL", "shop.example/hooks", "Write a URL"),
+        ("WEBHOOK_FACTS", "OrderPlaced", "ORDER_LEDGER_WEBHOOK_URL is not"),
     ],
 )
 def test_a_value_that_cannot_be_meant_is_named_with_what_is_allowed(environment, name, value, allowed):
@@ -198,7 +200,7 @@ def test_a_value_that_cannot_be_meant_is_named_with_what_is_allowed(environment,
     said = wrong()
     assert f"ORDER_LEDGER_{name} is " in said
     assert allowed in said
-    if name not in {"KAFKA_SASL_USERNAME", "REPLICATION"}:
+    if name not in {"KAFKA_SASL_USERNAME", "REPLICATION", "WEBHOOK_FACTS"}:
         assert repr(value) in said, "as it was set"
 
 
@@ -210,6 +212,23 @@ def test_a_wrong_connection_string_is_named_and_not_repeated(environment, value)
     said = wrong()
     assert "ORDER_LEDGER_POSTGRES" in said
     assert "hush" not in said
+
+
+@pytest.mark.parametrize("value", ["hush", "whsec_hush", "whsec_" + "h" * 28, "whsec_" + "h" * 100])
+def test_a_secret_of_webhooks_that_is_none_is_named_and_not_repeated(environment, value):
+    environment(ORDER_LEDGER_WEBHOOK_URL="http://shop.example/", ORDER_LEDGER_WEBHOOK_SECRET=value)
+    said = wrong()
+    assert "ORDER_LEDGER_WEBHOOK_SECRET: A secret is whsec_" in said
+    assert value.removeprefix("whsec_") not in said
+
+
+def test_a_webhook_is_signed_or_not_called_at_all(environment):
+    environment(ORDER_LEDGER_WEBHOOK_URL="http://shop.example/")
+    assert "ORDER_LEDGER_WEBHOOK_SECRET is not set. ORDER_LEDGER_WEBHOOK_URL needs it" in wrong()
+    environment(ORDER_LEDGER_WEBHOOK_SECRET="whsec_" + "h" * 32)
+    settings = Settings()
+    assert settings.webhook_url == "http://shop.example/"
+    assert "hhhh" not in repr(settings)
 
 
 def test_credentials_in_an_address_are_not_repeated(environment):

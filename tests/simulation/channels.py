@@ -22,7 +22,8 @@ SKUS = ("apron", "bowl", "cup")
 LOCATIONS = ("WH1", "WH2")
 PURCHASE_ORDERS = ("PO-1", "PO-2")
 CATEGORIES = ("china", "glass")
-CASES = ("case-1", "case-2")
+#: One has the id of a location: they are two streams, on one partition.
+CASES = ("case-1", "WH1")
 QUEUE = "routing_exceptions"
 _HOLDS = ("payment", "fraud", "customer")
 _SCANS = ("in_transit", "delivered", "delivered", "delivered", "delivery_failed", "lost", "returned_to_sender")
@@ -169,7 +170,7 @@ class Channels:
         fitting = [] if fits is None or dice.once_in(4) else [order for order in self._orders() if fits(order)]
         if fitting:
             return dice.one(fitting)
-        return self._truth.state("ledger.orders", dice.one(self.orders)) if self.orders else None
+        return self._truth.state("order", dice.one(self.orders)) if self.orders else None
 
     def _amend(self, _number: int, dice: Dice, now: datetime) -> tuple[str, Document] | None:
         order = self._order(dice)
@@ -357,7 +358,7 @@ class Channels:
         }
 
     def _orders(self) -> list[Any]:
-        found = (self._truth.state("ledger.orders", order_id) for order_id in self.orders)
+        found = (self._truth.state("order", order_id) for order_id in self.orders)
         return [order for order in found if order is not None]
 
     def without_a_way(self, dice: Dice) -> QueueOrder | None:
@@ -399,7 +400,7 @@ class Channels:
     def _arrive(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
         """A transfer arrives, in part, damaged or not at all, or is said to come at another time."""
         sku = dice.one(SKUS)
-        stock = self._truth.state("ledger.stock", sku)
+        stock = self._truth.state("stock", sku)
         known = [] if stock is None else list(stock.transfers)
         transfer_id = dice.one(known) if known else f"t-{number % 7}"
         data: Document = {"sku": sku, "transfer_id": transfer_id}

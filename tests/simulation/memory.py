@@ -244,7 +244,7 @@ class Database:
 
     def __init__(self) -> None:
         self.positions: dict[Place, tuple[Any, ...]] = {}
-        self.streams: dict[Place, dict[str, tuple[int, bytes]]] = defaultdict(dict)
+        self.streams: dict[Place, dict[tuple[str, str], tuple[int, bytes]]] = defaultdict(dict)
         self.answers: dict[Place, dict[tuple[int, int], tuple[int, int]]] = defaultdict(dict)
         self._rows: list[tuple[Any, ...]] = []
         self.rowcount = 0
@@ -292,13 +292,14 @@ class Database:
             case "SELECT", "ledger_streams" if "ledger_answers" in query:
                 places, streams, answers = zip(*values[:2], strict=True), self.streams, self.answers
                 self._rows = [
-                    (*place, streams[place].get("", (-1,))[0], answers[place].get((0, 0), (-1,))[0]) for place in places
+                    (*place, streams[place].get(("", ""), (-1,))[0], answers[place].get((0, 0), (-1,))[0])
+                    for place in places
                 ]
             case "SELECT", "ledger_streams":
                 self._rows = [
-                    (topic, partition, stream_id, *self.streams[topic, partition][stream_id])
-                    for topic, partition, stream_id in zip(*values, strict=True)
-                    if stream_id in self.streams[topic, partition]
+                    (topic, partition, kind, stream_id, *self.streams[topic, partition][kind, stream_id])
+                    for topic, partition, kind, stream_id in zip(*values, strict=True)
+                    if (kind, stream_id) in self.streams[topic, partition]
                 ]
             case "SELECT", "ledger_answers":
                 self._rows = [
@@ -329,8 +330,8 @@ class Database:
     def executemany(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
         match _statement(query):
             case "INSERT", "ledger_streams":
-                for topic, partition, stream_id, version, state in rows:
-                    self.streams[topic, partition][stream_id] = (version, state)
+                for topic, partition, kind, stream_id, version, state in rows:
+                    self.streams[topic, partition][kind, stream_id] = (version, state)
             case "INSERT", "forwarded_commands" | "slow_paths":
                 pass  # counted for people only
             case other:

@@ -17,33 +17,33 @@ def check_quiet(truth: Truth, now: datetime) -> None:
     """Raise Broken where an order, a hold or a wait is not what the other side says."""
     for place in truth.ledgers:
         must(truth.complete(place), "every_command_is_answered", place)
-    orders, skus = truth.states("ledger.orders"), truth.states("ledger.stock")
+    orders, skus = truth.states("order"), truth.states("stock")
     for order in orders.values():
         _check_answered(order)
         for line in order.lines.values():
             late = line.cancel_after is not None and line.cancel_after <= now
             must(not (late and line.unmade), "nothing_is_waited_for_when_its_time_is_over", (order.order_id, line))
     _check_holds(orders, skus, now)
-    _check_categories(skus, truth.states("ledger.service"))
+    _check_categories(skus, truth.states("category"))
     _check_waits(truth, orders, skus)
     _check_goods(truth, orders)
     for order in orders.values():
         _check_exchanges(order)
-    opened = {case_id for case_id, service in truth.states("ledger.service").items() if service.case is not None}
+    opened = truth.states("case").keys()
     must(truth.crossings <= opened, "a_dispatch_that_crossed_has_its_case", truth.crossings - opened)
 
 
-def _check_categories(skus: dict[str, Any], service: dict[str, Any]) -> None:
+def _check_categories(skus: dict[str, Any], categories: dict[str, Any]) -> None:
     """Each SKU has the newest policy of its category, and the category knows the SKU."""
     for sku, stock in skus.items():
-        for category_id, state in service.items():
-            if state.category is not None and sku in state.category.members:
-                belongs = state.category.members[sku].belongs
-                must(belongs == (stock.category == category_id), "categories_and_skus_agree", (sku, stock, state))
+        for category_id, one in categories.items():
+            if sku in one.members:
+                belongs = one.members[sku].belongs
+                must(belongs == (stock.category == category_id), "categories_and_skus_agree", (sku, stock, one))
         if stock.category is None:
             must(not stock.category_rules, "no_category_no_rules", stock)
             continue
-        category = service[stock.category].category
+        category = categories[stock.category]
         must(stock.category_version == category.policy_version, "the_newest_policy_counts", (sku, stock, category))
         rules = {
             place: ({one.channel: one.quantity for one in rule.buffers}, rule.excluded_channels)

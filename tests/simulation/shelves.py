@@ -23,14 +23,14 @@ class Shelves:
 
     def _place(self, dice: Dice) -> tuple[Document, Any]:
         sku, location_id = dice.one(self._skus), dice.one(self._locations)
-        stock = self._truth.state("ledger.stock", sku)
+        stock = self._truth.state("stock", sku)
         return {"sku": sku, "location_id": location_id}, None if stock is None else stock.level(location_id)
 
     def _asked_again(self, dice: Dice) -> tuple[Document, Any] | None:
         """Where a count by much has to be repeated or approved: more often there than elsewhere."""
         watched = [
             ({"sku": sku, "location_id": location_id}, level)
-            for sku, stock in self._truth.states("ledger.stock").items()
+            for sku, stock in self._truth.states("stock").items()
             for location_id, level in stock.levels.items()
             if level.recount_above is not None or level.approval_above is not None
         ]
@@ -56,7 +56,7 @@ class Shelves:
     def approve(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
         waiting = [
             {"sku": sku, "location_id": location_id, "count_id": level.approval.count_id}
-            for sku, stock in self._truth.states("ledger.stock").items()
+            for sku, stock in self._truth.states("stock").items()
             for location_id, level in stock.levels.items()
             if level.approval is not None
         ]

@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from events.envelope import Refused
+from events.catalogue import STREAMS
+from events.envelope import About, Refused
 from events.stock import facts as f
-from events.streams import STREAMS, About
 from tests.events import builders as b
 from tests.support.given import NOW, sent
 
@@ -28,7 +28,7 @@ class Sku(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kind = STREAMS["ledger.stock"]
+        self.kind = STREAMS["stock"]
         self.state = self.kind.begin("MUG")
         self.now = NOW
         self.held: dict[tuple[int, str], int] = {}

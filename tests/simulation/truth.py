@@ -15,9 +15,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from events.catalogue import INTAKE_TOPICS, LEDGER_OF_INTAKE, LEDGER_TOPICS
+from events.catalogue import COMMANDS, FACTS, INTAKE_TOPICS, LEDGER_OF_INTAKE, LEDGER_TOPICS
 from events.chain import ChainReader, Link
 from events.envelope import INTERNAL_CHANNEL
+from events.streams import StreamKey
 from processors.ledger.partition import Decided, Forwarded, Parsed, PartitionLedger, SetAside
 from processors.verify.facts import Fact
 from processors.verify.movements import movement_rows
@@ -56,8 +57,8 @@ class Truth:
         for part in (self.orders, self.stocks):
             for name, handler in part.handlers.items():
                 self._handlers[name].append(handler)
-        self._versions: Counter[tuple[str, str]] = Counter()
-        self._changed_at: Counter[tuple[str, str]] = Counter()
+        self._versions: Counter[StreamKey] = Counter()
+        self._changed_at: Counter[StreamKey] = Counter()
         self._answers: dict[tuple[Any, ...], datetime] = {}
         self.answered: set[tuple[str, str]] = set()
         self.asides: set[Place3] = set()
@@ -81,7 +82,7 @@ class Truth:
         place = (LEDGER_OF_INTAKE[message.topic()], message.partition())
         ledger = self.ledgers[place]
         parsed = ledger.parse(message.value())
-        known = ledger.streams.get(parsed.stream_id) if isinstance(parsed, Parsed) else None
+        known = ledger.streams.get(parsed.stream) if isinstance(parsed, Parsed) else None
         before = None if known is None else known.state
         try:
             outcome = ledger.decide(message.offset(), message.timestamp()[1], message.key(), message.value())
@@ -102,7 +103,7 @@ class Truth:
         levels = self._levels(facts) if topic == "ledger.stock" else {}
         handed: dict[str, tuple[int, int, int]] = {}
         for name, record in facts:
-            self._once(topic, name, record)
+            self._once(name, record)
             self._count(topic, name, record)
             if name == "StockReleased" and not record["data"]["for_order"]:
                 self._hand_over(record["data"], handed)
@@ -142,8 +143,8 @@ class Truth:
                 self._check_rejected(record["data"], facts, levels)
             elif name == "StockReturned":
                 self.returned[record["data"]["order_id"], record["data"]["line_id"]] += record["data"]["quantity"]
-        stream = ledger.streams[first["stream_id"]]
-        changed_at = self._changed_at[topic, first["stream_id"]]
+        stream = ledger.streams[key := StreamKey.of(first)]
+        changed_at = self._changed_at[key]
         must(stream.state_version == changed_at, "a_refusal_makes_no_version_stale", (first, changed_at))
         state = stream.state
         if topic == "ledger.orders" and state is not None:
@@ -158,7 +159,7 @@ class Truth:
         names = {name for name, _ in facts}
         if facts[0][1]["channel"] == INTERNAL_CHANNEL or names & _CHANGE_NOTHING or before is None:
             return
-        after = ledger.streams[facts[0][1]["stream_id"]].state
+        after = ledger.streams[StreamKey.of(facts[0][1])].state
         must(after != before, "no_effect_is_no_acceptance", facts)
 
     def _count(self, topic: str, name: str, record: dict[str, Any]) -> None:
@@ -208,17 +209,19 @@ class Truth:
         available, held, released = handed[location_id]
         handed[location_id] = (available, held, released + data["quantity"])
 
-    def _once(self, topic: str, name: str, record: dict[str, Any]) -> None:
-        stream = (topic, record["stream_id"])
+    def _once(self, name: str, record: dict[str, Any]) -> None:
+        stream = StreamKey.of(record)
         self._versions[stream] += 1
         must(record["version"] == self._versions[stream], "versions_have_no_gap", record)
+        told = COMMANDS[record["data"]["command"]] if name == "CommandRefused" else FACTS[name]
+        must(record["stream_kind"] == told.kind, "a_fact_says_the_kind_of_its_stream", record)
         if name not in ("CommandRefused", "ReservationRefused"):
             self._changed_at[stream] = record["version"]
         # Not by event_id, in which the stream's version is: a command decided twice would have two of them.
         command = (*stream, *(record[name] for name in ("channel", "command_id", "command_digest", "index")))
         before = self._answers.get(command)
         if before is not None:
-            forgotten = topic == "ledger.stock" and record["recorded_at"] - before >= STOCK_IDS_KEPT
+            forgotten = stream.kind == "stock" and record["recorded_at"] - before >= STOCK_IDS_KEPT
             must(forgotten, "a_command_is_decided_once", record)
         self._answers[command] = record["recorded_at"]
 
@@ -369,21 +372,20 @@ class Truth:
         same = next_offset < len(known) and known[next_offset] == last_decision
         must(same, "readers_hold_one_history", (who, place, next_offset))
 
-    def state(self, topic: str, stream_id: str) -> Any:
+    def state(self, kind: str, stream_id: str) -> Any:
         """State of a stream after all that was asked; None where there is none."""
-        for (ledger_topic, _), ledger in self.ledgers.items():
-            if ledger_topic == topic and stream_id in ledger.streams:
-                return ledger.streams[stream_id].state
+        for ledger in self.ledgers.values():
+            if StreamKey(kind, stream_id) in ledger.streams:
+                return ledger.streams[StreamKey(kind, stream_id)].state
         return None
 
-    def states(self, topic: str) -> dict[str, Any]:
-        """All streams of a topic."""
+    def states(self, kind: str) -> dict[str, Any]:
+        """All streams of a kind."""
         return {
-            stream_id: stream.state
-            for (ledger_topic, _), ledger in self.ledgers.items()
-            if ledger_topic == topic
-            for stream_id, stream in ledger.streams.items()
-            if stream.state is not None
+            key.id: stream.state
+            for ledger in self.ledgers.values()
+            for key, stream in ledger.streams.items()
+            if key.kind == kind and stream.state is not None
         }
 
 

@@ -68,7 +68,7 @@ class ChainLog:
         self.last = last
         self.intake_offset = -1
         self.records: list[FactRecord] = []
-        self._versions: dict[str, int] = {}
+        self._versions: dict[tuple[str, str], int] = {}
 
     def decide(
         self,
@@ -109,10 +109,12 @@ class ChainLog:
         decision = digest(self.last, 0, self.intake_offset, encoded)
         values = []
         for index, (name, data) in enumerate(encoded, start=1):
-            version = self._versions[stream_id] = self._versions.get(stream_id, 0) + 1
+            stream = (self._kind(name), stream_id)
+            version = self._versions[stream] = self._versions.get(stream, 0) + 1
             envelope: dict[str, Any] = {
                 "event_id": f"{self.topic}/{self.partition}/{self.intake_offset}/{index}",
                 "stream_id": stream_id,
+                "stream_kind": stream[0],
                 "version": version,
                 "decision": decision,
                 "follows": self.last,
@@ -134,6 +136,12 @@ class ChainLog:
             values.append(CODEC.encode_around(name, envelope, data))
         self.last = decision
         return values
+
+    def _kind(self, full_name: str) -> str:
+        """The kind of stream that a fact stands in; a refusal stands in any."""
+        name = full_name.rpartition(".")[2]
+        of_topic = {"ledger.orders": "order", "ledger.stock": "stock", "ledger.service": "case"}
+        return FACTS[name].kind if name in FACTS else of_topic[self.topic]
 
     def append(self, values: list[bytes] | list[bytes | None], key: bytes | None = None) -> list[FactRecord]:
         """Put bytes at the end of the log, whatever they are; their records."""

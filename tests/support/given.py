@@ -3,7 +3,7 @@
     given(place(lines={"1": 2})).when(cancel()).then(like(OrderCancelled, reason="changed mind"))
     given(receive(5)).when(move(6)).then_refused("limit", at_most=5)
 
-Works for every stream of `events.streams.STREAMS`: the first fact or command says which one it is.
+Works for every kind of stream in `events.catalogue.STREAMS`: the first fact or command says which one it is.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from events.catalogue import COMMANDS, FACTS, LEDGER_OF_INTAKE
-from events.envelope import INTERNAL_CHANNEL, Command, Refused
-from events.streams import STREAMS, About, Streams
+from events.catalogue import COMMANDS, FACTS, STREAMS
+from events.envelope import INTERNAL_CHANNEL, About, Command, Refused
 
 NOW = datetime(2026, 11, 27, 18, tzinfo=UTC)
 USUAL = About("web", NOW, NOW)
@@ -68,7 +67,7 @@ class Story:
         data = first.data if isinstance(first, sent) else first
         name = type(data).__name__
         row = COMMANDS.get(name) or FACTS[name]
-        self.kind: Streams = STREAMS[LEDGER_OF_INTAKE.get(row.topic, row.topic)]
+        self.kind = STREAMS[row.kind]
         self.state = self.kind.begin(getattr(data, row.key))
         self.facts: list[Any] = []
         self.answer: Any = ()
@@ -80,7 +79,7 @@ class Story:
             self.answer = self.kind.decide(self.state, command)
             if not isinstance(self.answer, Refused):
                 for fact in self.answer:
-                    self.happened(fact, About(command.channel, command.occurred_at, command.recorded_at))
+                    self.happened(fact, About.of(command))
         return self
 
     def happened(self, fact: Any, about: About = USUAL) -> None:

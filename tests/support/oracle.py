@@ -22,6 +22,11 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 INTAKE = ("intake.orders", "intake.stock", "intake.service")
 LEDGER = ("ledger.orders", "ledger.stock", "ledger.service")
+KINDS = {
+    "ledger.orders": {"order"},
+    "ledger.stock": {"stock"},
+    "ledger.service": {"case", "location", "routing", "category"},
+}
 INTERNAL = "order-ledger"
 LINE = ("open", "backordered", "allocated", "shipped", "cancelled", "ordered", "delivered", "returned")
 STOCK = ("on_hand", "reserved", "damaged", "quality_hold")
@@ -82,7 +87,7 @@ class Oracle:
         self.unreadable = 0
         self.answers: dict[tuple[str, str], set[tuple[str, int, int]]] = defaultdict(set)
         self.refused: dict[tuple[str, str], str] = {}
-        self.versions: dict[tuple[str, str], int] = {}
+        self.versions: dict[tuple[str, str, str], int] = {}
         self.lines: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         self.stock: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         self.holds: Counter[tuple[str, str, str]] = Counter()
@@ -155,7 +160,9 @@ class Oracle:
             self.refused[asked] = fact["data"]["code"]
         if name != "CommandRefused" or fact["data"]["code"] != "id_reused":
             self.answers[asked].add((*place, fact["intake_offset"]))
-        stream = (place[0], fact["stream_id"])
+        stream = (place[0], fact["stream_kind"], fact["stream_id"])
+        if fact["stream_kind"] not in KINDS[place[0]]:
+            self.wrong.append(f"{stream}: {place[0]} holds no streams of this kind")
         version = self.versions.get(stream, 0) + 1
         if fact["version"] != version:
             self.wrong.append(f"{stream} goes from version {version - 1} to {fact['version']}")

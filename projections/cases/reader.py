@@ -17,10 +17,9 @@ def read_cases_of(connection: psycopg.Connection[Any], order_id: str) -> list[di
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            "SELECT case_id, channel, topic, urgency, opened_at, reopened,"
-            " CASE WHEN resolved_version > coalesce(reopened_version, 0) THEN 'resolved' ELSE 'open' END AS state,"
-            " CASE WHEN resolved_version > coalesce(reopened_version, 0) THEN resolved_at END AS resolved_at"
-            " FROM kpi_cases WHERE order_id = %s ORDER BY opened_at, case_id",
+            "SELECT case_id, channel, topic, urgency, opened_at, reopened, state,"
+            " CASE WHEN state = 'resolved' THEN resolved_at END AS resolved_at"
+            " FROM cases WHERE order_id = %s ORDER BY opened_at, case_id",
             [order_id],
         ).fetchall()
     return [{**row, "opened_at": rfc3339(row["opened_at"]), "resolved_at": rfc3339(row["resolved_at"])} for row in rows]
@@ -32,8 +31,8 @@ def read_open_cases(connection: psycopg.Connection[Any], topic: str | None = Non
     """
     return read_page(
         connection,
-        "SELECT count(*) OVER () AS total, case_id, order_id, channel, topic, urgency, opened_at FROM kpi_cases"
-        " WHERE opened_at IS NOT NULL AND coalesce(resolved_version, 0) <= coalesce(reopened_version, 0)"
+        "SELECT count(*) OVER () AS total, case_id, order_id, channel, topic, urgency, opened_at FROM cases"
+        " WHERE opened_at IS NOT NULL AND state = 'open'"
         " AND (%(topic)s::text IS NULL OR topic = %(topic)s) ORDER BY opened_at, case_id LIMIT %(limit)s",
         {"topic": topic, "limit": limit},
         ("opened_at",),

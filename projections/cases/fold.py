@@ -1,0 +1,23 @@
+"""From CaseOpened, CaseResolved and CaseReopened to rows. Which of the last two came later, versions tell: the fold
+needs no state.
+"""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from projections.model import SEQUENCE, FactBatch
+
+_KEY = ("case_id", SEQUENCE)
+
+
+def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
+    """Deltas for `cases`."""
+    opened = batch.facts("CaseOpened").select(
+        *_KEY, "order_id", "channel", "topic", "urgency", opened_at="meta_occurred_at"
+    )
+    resolved = batch.facts("CaseResolved").select(
+        *_KEY, resolved_at="meta_occurred_at", resolved_version="meta_version"
+    )
+    reopened = batch.facts("CaseReopened").select(*_KEY, reopened_version="meta_version", reopened=pl.lit(1, pl.Int64))
+    return {"cases": pl.concat([opened, resolved, reopened], how="diagonal")}

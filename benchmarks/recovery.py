@@ -26,8 +26,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from gateway.publishing import send_all
-from gateway.settling import Gauge, settle
+from gateway.operating.settling import Gauge, settle
+from gateway.sending.publishing import send_all
 from processors.topics import ensure_topics
 from runtime.embedded.cluster import Embedded
 from runtime.postgres import connect

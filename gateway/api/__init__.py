@@ -4,6 +4,8 @@ app = create_app(Settings(), services)
 run_api(settings, services, stop)       # serves until `stop` is set
 """
 
-from gateway.api.app import create_app, run_api
+from processors.worker import Worker
 
-__all__ = ["create_app", "run_api"]
+WORKER = Worker("api", run="gateway.api.app:run_api", needed=False, environment={})
+
+__all__ = ["WORKER"]

@@ -19,11 +19,10 @@ from fastapi.responses import JSONResponse
 from psycopg_pool import PoolTimeout
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from gateway.api import cases, kpis, orders, queue, stock
 from gateway.api.docs import docs_router
 from gateway.api.door import Door, understood
-from gateway.api.figures import figures_router
 from gateway.api.problems import ADDRESSES, answer, answer_in_one_shape
-from gateway.api.reading import reading_router
 from gateway.api.registry import RegistryError, answer_error, registry_router
 from processors.subjects import topics_of_records
 from runtime.errors import Fault
@@ -33,6 +32,9 @@ from runtime.postgres import pool
 from runtime.services import Services
 from runtime.settings import Settings
 from schemas.registry import Subjects
+
+#: What is read below /v1: a module of this folder each, whose `router` takes the pool of connections.
+NOUNS = (orders, stock, queue, cases, kpis)
 
 #: How long readiness waits for each service: a probe asks every few seconds, so a slow answer is a red one.
 _READY_SECONDS = 2.0
@@ -99,8 +101,8 @@ def create_app(settings: Settings, services: Services, on_ready: Callable[[], No
         return None
 
     app.include_router(docs_router(app))
-    app.include_router(reading_router(connections))
-    app.include_router(figures_router(connections))
+    for noun in NOUNS:
+        app.include_router(noun.router(connections))
     app.include_router(registry_router(Subjects(topics_of_records(settings.topic_prefix))))
     return app
 

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import Response
 
 from gateway.api.problems import RegistryResponse
-from gateway.json_reading import BadJsonError, read_json
+from gateway.sending.json_reading import BadJsonError, read_json
 from schemas.registry import COMPATIBILITY, Subject, Subjects
 
 #: What clients cut a list by; -1: to its end.

@@ -8,8 +8,8 @@ import typer
 
 from gateway.cli.context import StartServices, finite, services_for
 from gateway.cli.terminal import print_json, say, say_missing
-from gateway.sources import open_source
-from gateway.workers import Lookout, undecided
+from gateway.operating.workers import Lookout, undecided
+from gateway.sending.sources import open_source
 from runtime.postgres import connect
 from runtime.progress import progress
 from runtime.settings import Settings
@@ -38,8 +38,8 @@ def publish_command(
     as_json: Json = False,
 ) -> None:
     """Publish commands and tell what became of each: accepted, duplicate, rejected (and why) or dead."""
-    from gateway.ndjson import lines
-    from gateway.publishing import NotTaken, Undecided, publish_lines
+    from gateway.sending.ndjson import lines
+    from gateway.sending.publishing import NotTaken, Undecided, publish_lines
 
     with open_source(file) as source:
         settings = Settings()

@@ -11,9 +11,9 @@ from gateway.cli.asking import asked, codec, running_services
 from gateway.cli.listing import Csv, Json, Limit, form_of, print_listing
 from gateway.cli.terminal import fail, grid, print_grid, print_json, say, say_missing
 from gateway.cli.words import noun
-from gateway.dead_letters import LETTER_FIELDS, close, describe, find_message, hexdump, read_letters, retry
-from gateway.listing import nothing
-from gateway.workers import Lookout
+from gateway.operating.dead_letters import LETTER_FIELDS, close, describe, find_message, hexdump, read_letters, retry
+from gateway.operating.workers import Lookout
+from gateway.reading.listing import nothing
 from processors.dead_letters import Place
 from projections.page import Page
 from runtime.settings import Settings

@@ -18,7 +18,10 @@ from gateway.cli.interrupt import by_interrupt
 from gateway.cli.season import Orders, Seed
 from gateway.cli.terminal import print_json, say
 from gateway.cli.verification import shown_by
+from gateway.connectors.connector import Request
 from gateway.connectors.decimal_marks import DecimalMark
+from gateway.connectors.table import connector_of
+from gateway.operating.workers import wanted
 from runtime.instance import living
 from runtime.logging import hush_clients
 from runtime.postgres import connect
@@ -27,8 +30,6 @@ from runtime.progress import progress
 from runtime.services import Services, down, status, up
 from runtime.settings import Settings
 
-#: What the workers of a demo run; the API too when it stays up.
-DEMO_WORKERS = ("ledger", "reactions", "projector")
 #: The season of a demo without data: large enough for all six figures, done in well under two minutes on two cores.
 DEMO_ORDERS = 2_000
 DEMO_SEED = 7
@@ -79,7 +80,8 @@ def demo_command(
         logs.mkdir(parents=True, exist_ok=True)
         with Workers() as workers:
             # One child that supervises the workers: one that ends by itself is started again, as in production.
-            names = (*DEMO_WORKERS, *(("api",) if serve else ()))
+            # The API too, when it stays up.
+            names = [row.name for row in wanted(settings) if row.needed or serve]
             workers.start("workers", ["run", "--only", ",".join(names)], log=logs / "workers.log")
             ready, began = time.monotonic(), datetime.now(UTC).replace(microsecond=0)
             done = _go(settings, services, data, first, last, orders=orders, seed=seed, decimal=decimal)
@@ -140,10 +142,8 @@ def _go(
                 settings, services, orders=orders, seed=seed, surge=10.0, patience_seconds=WORKERS_START_SECONDS
             ),
         }
-    patience = WORKERS_START_SECONDS
-    done = run_import(
-        settings, services, data, from_, to, seed=seed, peak=True, decimal=decimal, patience_seconds=patience
-    )
+    request = Request(data, from_, to, seed, peak=True, decimal=decimal)
+    done = run_import(settings, services, connector_of(data), request, patience_seconds=WORKERS_START_SECONDS)
     return {"source": f"{data.name} (real orders)", **done}
 
 

@@ -10,7 +10,7 @@ import typer
 from gateway.cli.asking import fail_with
 from gateway.cli.listing import Json
 from gateway.cli.terminal import fail, print_json, say
-from gateway.doctor import acknowledge, examine, healthy
+from gateway.operating.doctor import acknowledge, examine, healthy
 from runtime.errors import Fault
 from runtime.settings import Settings
 

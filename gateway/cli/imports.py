@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +11,11 @@ import typer
 from gateway.cli.context import StartServices, days, services_for
 from gateway.cli.season import NOT_SHOWN, Json, Seed
 from gateway.cli.terminal import print_json, say, say_missing
+from gateway.connectors.connector import Connector, Request
 from gateway.connectors.decimal_marks import DecimalMark
-from gateway.workers import Lookout
+from gateway.connectors.table import CONNECTORS, kinds_in_words
+from gateway.operating.workers import Lookout
+from processors.worker import resolve
 from runtime.postgres import connect
 from runtime.services import Services
 from runtime.settings import Settings
@@ -26,9 +29,8 @@ Decimal = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     importing = typer.Typer(name="import", help="Import a retailer's history.", no_args_is_help=True)
-    importing.command(
-        "online-retail", epilog="Example: order-ledger import online-retail FILE --from 2010-11-01 --to 2010-11-30"
-    )(import_command)
+    for row in CONNECTORS.values():
+        importing.command(row.name, help=row.help, epilog=f"Example: {row.example}")(import_command)
     importing.callback()(_group)
     app.add_typer(importing)
 
@@ -38,7 +40,8 @@ def _group() -> None:
 
 
 def import_command(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="parquet, csv or xlsx")],
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=kinds_in_words())],
     *,
     from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day, included.")] = None,
     to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day, included.")] = None,
@@ -47,11 +50,12 @@ def import_command(
     start: StartServices = False,
     as_json: Json = False,
 ) -> None:
-    """Import a file in the layout of UCI Online Retail (I or II); every row is accounted for once."""
+    """Import a file by the connector whose name the command has."""
     first, last = days(from_, to)
     settings = Settings()
     services = services_for(settings, start=start)
-    account = run_import(settings, services, file, first, last, seed=seed, decimal=decimal)
+    request = Request(file, first, last, seed, decimal=decimal)
+    account = run_import(settings, services, CONNECTORS[str(context.info_name)], request)
     if as_json:
         print_json({key: value for key, value in account.items() if key not in NOT_SHOWN})
     else:
@@ -59,22 +63,13 @@ def import_command(
 
 
 def run_import(
-    settings: Settings,
-    services: Services,
-    file: Path,
-    from_: date | None,
-    to: date | None,
-    *,
-    seed: int,
-    peak: bool = False,
-    decimal: DecimalMark | None = None,
-    patience_seconds: float = 0.0,
+    settings: Settings, services: Services, connector: Connector, request: Request, *, patience_seconds: float = 0.0
 ) -> dict[str, Any]:
     """The import with running workers; used by `demo` too. The account, with the phases of the run and its scope."""
-    from gateway.scenarios import Run, import_online_retail
+    from gateway.sending.scenarios import Run
 
     lookout = Lookout(services, settings, say_missing, patience_seconds=patience_seconds)
     with connect(services, "import") as connection:
         run = Run(settings, services, connection, lookout)
-        account = import_online_retail(run, file, from_=from_, to=to, seed=seed, peak=peak, decimal=decimal)
+        account = resolve(connector.bring_in)(run, request)
     return {**account, "phases": [phase._asdict() for phase in run.phases], "scope": run.scope()}

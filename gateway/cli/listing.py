@@ -16,7 +16,7 @@ import typer
 
 from gateway.cli.context import LIMIT_MAX
 from gateway.cli.terminal import fail, print_json, say, visible
-from gateway.listing import csv_lines
+from gateway.reading.listing import csv_lines
 from projections.page import Page
 
 #: Rows shown to people unless they ask for more: one or two screens.

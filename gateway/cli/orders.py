@@ -9,7 +9,7 @@ import typer
 from gateway.cli.context import open_database
 from gateway.cli.listing import Json
 from gateway.cli.terminal import fail, grid, print_grid, print_json, say
-from gateway.orders import order_document
+from gateway.reading.orders import order_document
 from projections.cases.reader import read_cases_of
 from projections.order_history.reader import read_history
 

@@ -10,7 +10,7 @@ from gateway.cli.context import open_database
 from gateway.cli.listing import Csv, Json, Limit, form_of, print_listing
 from gateway.cli.terminal import say
 from gateway.cli.words import noun
-from gateway.listing import nothing
+from gateway.reading.listing import nothing
 from projections.answers.reader import read_rejections
 from projections.page import Page
 

@@ -13,13 +13,14 @@ from gateway.cli.context import SEED_MAX, days, open_database
 from gateway.cli.imports import Decimal
 from gateway.cli.rules import read_file
 from gateway.cli.terminal import fail, grid, print_grid, print_json, say
-from gateway.routing import (
+from gateway.connectors.connector import Request
+from gateway.connectors.table import connector_of
+from gateway.reading.routing import (
     History,
     Now,
     read_history,
     read_now,
     read_scenario,
-    retail_history,
     scenario_order,
     scenario_places,
 )
@@ -28,6 +29,7 @@ from processors.routing.book import Router, default_router
 from processors.routing.explain import Explanation, explain, parcels_cost_minor
 from processors.routing.model import World
 from processors.routing.whatif import Past, Totals, rerun
+from processors.worker import resolve
 from projections.routing.reader import read_rules_rows
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -221,7 +223,7 @@ def what_if_command(
     if data is not None:
         if not data.exists():
             fail("there is nothing to route again", f"{data} is no file", "name an Online Retail file")
-        history = retail_history(data, first, last, promise_days, seed, decimal=decimal)
+        history = resolve(connector_of(data).history)(Request(data, first, last, seed, decimal=decimal), promise_days)
         base = known or default_router()
     else:
         with open_database() as connection:

@@ -17,8 +17,8 @@ from events.routing.language import RuleBook
 from events.routing.rules import RulesError, groups_of, read_rules
 from gateway.cli.context import StartServices, finite, open_database, services_for
 from gateway.cli.terminal import fail, print_json, say, say_missing
-from gateway.sources import read_source
-from gateway.workers import Lookout, undecided
+from gateway.operating.workers import Lookout, undecided
+from gateway.sending.sources import read_source
 from processors.routing.default import IN_FORCE, default_text
 from projections.routing.reader import read_rules_rows
 from runtime.errors import Fault
@@ -62,7 +62,7 @@ def publish_command(
     as_json: Json = False,
 ) -> None:
     """Put the rules of a file in force: orders that are placed from now on are routed by them."""
-    from gateway.publishing import Undecided, publish_lines
+    from gateway.sending.publishing import Undecided, publish_lines
 
     _, text = read_file(file)
     command = {

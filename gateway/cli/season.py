@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli.context import SEED_MAX, StartServices, finite, services_for
 from gateway.cli.terminal import print_json, say, say_missing
-from gateway.workers import Lookout
+from gateway.operating.workers import Lookout
 from runtime.postgres import connect
 from runtime.services import Services
 from runtime.settings import Settings
@@ -52,7 +52,7 @@ def run_simulation(
     settings: Settings, services: Services, *, orders: int, seed: int, surge: float, patience_seconds: float = 0.0
 ) -> dict[str, Any]:
     """The season with running workers; used by `demo` too. What it was, with the phases of the run and its scope."""
-    from gateway.scenarios import Run, simulate
+    from gateway.sending.scenarios import Run, simulate
 
     lookout = Lookout(services, settings, say_missing, patience_seconds=patience_seconds)
     with connect(services, "simulate") as connection:

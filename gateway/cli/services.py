@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from gateway.cli.terminal import print_json, say, say_fault
-from gateway.workers import ANSWER_SECONDS, UNKNOWN, Crew, look, missing, start_command
+from gateway.operating.workers import ANSWER_SECONDS, UNKNOWN, Crew, look, missing, start_command
 from processors.topics import ensure_topics
 from runtime.errors import Fault
 from runtime.progress import progress

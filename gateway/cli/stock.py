@@ -13,7 +13,7 @@ from gateway.cli.context import open_database
 from gateway.cli.listing import IDS_HINT, Csv, Json, Limit, form_of, print_listing
 from gateway.cli.terminal import fail, grid, print_grid
 from gateway.cli.words import noun
-from gateway.listing import nothing
+from gateway.reading.listing import nothing
 from projections.inventory.reader import read_expected, read_inventory
 from projections.page import Page
 from projections.stock_counts.reader import read_counts

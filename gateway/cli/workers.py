@@ -18,7 +18,9 @@ from confluent_kafka import KafkaException
 
 from gateway.cli.context import StartServices, finite, services_for
 from gateway.cli.terminal import fail, print_json, say, say_missing
-from gateway.workers import WORKERS, Lookout, start_command, wanted
+from gateway.operating.workers import WORKERS, Lookout, start_command, wanted
+from processors.topics import ensure_topics
+from processors.worker import resolve
 from runtime.compiled import uncompiled
 from runtime.errors import Fault
 from runtime.instance import living
@@ -36,27 +38,6 @@ RESTART_SECONDS = 0.5
 RESTART_SECONDS_MAX = 30.0
 #: A worker that has run this long is healthy: its next fault begins at the short wait again.
 HEALTHY_SECONDS = 60.0
-
-#: What a burst borrowed goes back to the operating system (decision 14 has the figures).
-_GIVES_BACK = {
-    # With one heap for all threads its free end goes back. `malloc_trim` leaves that of every other heap, and there
-    # were 16 with two cores: each death of Kafka woke threads that left another end longer.
-    "MALLOC_ARENA_MAX": "1",
-    # Python's own allocator gives memory back in pieces of 1 MB, each only when all of it is free, the C library's in
-    # pages of 4 kB.
-    "PYTHONMALLOC": "malloc",
-    # Each thread keeps seven freed pieces of each of 64 sizes for itself, and there are twenty threads. They lie
-    # wherever they were when they were freed, `malloc_trim` does not reach them, and each may hold a page.
-    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
-}
-#: More of a worker's environment.
-ENVIRONMENT = {
-    "ledger": _GIVES_BACK,
-    "reactions": _GIVES_BACK,
-    "projector": _GIVES_BACK,
-    "effects": _GIVES_BACK,
-    "api": {},
-}
 
 
 def register(app: typer.Typer) -> None:
@@ -87,10 +68,10 @@ def run_command(
     if unknown or not names:
         fail("there is no such worker", ", ".join(unknown) or "none named", f"choose among {', '.join(WORKERS)}")
     if len(names) == 1:
-        begin_again_in(ENVIRONMENT[names[0]])
+        begin_again_in(WORKERS[names[0]].environment)
     settings = Settings()
     if only == ",".join(WORKERS):
-        names = list(wanted(settings))
+        names = [row.name for row in wanted(settings)]
     setup_logging(settings.log_level, process=names[0] if len(names) == 1 else "run")
     with faults_in_the_log():
         services = services_for(settings, start=start)
@@ -137,7 +118,7 @@ def start_workers(workers: Workers, names: Sequence[str]) -> None:
 def start_worker(workers: Workers, label: str, env: Mapping[str, str] | None = None, log: Path | None = None) -> None:
     """Start the child of this label with its own environment added to `env`, which is ours unless given."""
     name = label.partition("-")[0]
-    env = {**(os.environ if env is None else env), **ENVIRONMENT[name]}
+    env = {**(os.environ if env is None else env), **WORKERS[name].environment}
     workers.start(label, ["run", "--only", name], env=env, log=log)
 
 
@@ -193,41 +174,18 @@ def work(name: str, settings: Settings, services: Services) -> int:
     """Do one worker's work in this process until a signal asks to stop; its exit status."""
     raise_file_limit()  # also where its services are configured ones and nothing was started
     give_back_from_now_on()
-    for library in uncompiled({"fastavro", "psycopg", "aiokafka"} if name == "reactions" else {"fastavro", "psycopg"}):
+    row = WORKERS[name]
+    for library in uncompiled(set(row.libraries)):
         log.warning("library_not_compiled", library=library, hint="each record takes ten times as long: reinstall it")
-    # Imported here: each worker loads what it needs, and the command line none of it.
-    if name == "reactions":
-        from processors.reactions.run import run_reactions
-        from processors.topics import ensure_topics
-
+    run = resolve(row.run)  # imported here: each worker loads what it needs, and the command line none of it
+    if not row.own_topics:
         ensure_topics(services, settings)
-        return run_reactions(settings, services)
+    if row.own_signals:
+        return int(run(settings, services))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    if name == "ledger":
-        from processors.ledger.writer import run_ledger
-
-        run_ledger(settings, services, stop)
-    elif name == "projector":
-        from processors.projector import run_projector
-        from processors.topics import ensure_topics
-
-        ensure_topics(services, settings)
-        run_projector(settings, services, stop)
-    elif name == "effects":
-        from processors.effects.worker import run_effects
-        from processors.topics import ensure_topics
-
-        ensure_topics(services, settings)
-        run_effects(settings, services, stop)
-    else:
-        from gateway.api.app import run_api
-        from processors.topics import ensure_topics
-
-        ensure_topics(services, settings)
-        run_api(settings, services, stop)
-    return 0
+    return int(run(settings, services, stop) or 0)
 
 
 def settle_command(
@@ -237,8 +195,7 @@ def settle_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
     """Return when nothing is in flight any more: all decided, reacted to, in the tables. Exit status 1 on time-out."""
-    from gateway.settling import Flight, Gauge, settle
-    from processors.topics import ensure_topics
+    from gateway.operating.settling import Flight, Gauge, settle
 
     settings = Settings()
     services = services_for(settings, start=start)

@@ -12,3 +12,17 @@ worker.py    the follower that writes them, and the process
 calling.py   the loop that calls, with back-off and an end
 webhook.py   the first effect: a signed POST to a URL
 """
+
+from events.catalogue import LEDGER_TOPICS
+from processors.worker import Worker
+
+WORKER = Worker(
+    "effects",
+    run="processors.effects.worker:run_effects",
+    reads=LEDGER_TOPICS,
+    needed=False,
+    wanted=lambda settings: settings.webhook_url is not None,
+    checks="processors.effects.checks:effects_checks",
+)
+
+__all__ = ["WORKER"]

@@ -5,18 +5,15 @@ worker                                the loop around them, on live topics
 span                                  the same on a span of the log, into a schema of its own
 """
 
-from processors.projector.projector import Projector, Taken
-from processors.projector.span import end_offsets_of, fold_span
-from processors.projector.worker import run_projector
-from processors.projector.write import Store, drop_tables, ensure_tables
+from events.catalogue import LEDGER_TOPICS
+from processors.worker import Worker
 
-__all__ = [
-    "Projector",
-    "Store",
-    "Taken",
-    "drop_tables",
-    "end_offsets_of",
-    "ensure_tables",
-    "fold_span",
-    "run_projector",
-]
+WORKER = Worker(
+    "projector",
+    run="processors.projector.worker:run_projector",
+    reads=LEDGER_TOPICS,
+    settles="unprojected",
+    checks="processors.projector.checks:projector_checks",
+)
+
+__all__ = ["WORKER"]

@@ -9,3 +9,17 @@ everybody's.
 `processors.following` hands it, `lookups.py` talks to PostgreSQL, `sender.py` to Kafka, `app.py` is the Faust app and
 `transport.py` where it is told to read from our positions, `run.py` the process.
 """
+
+from events.catalogue import LEDGER_TOPICS
+from processors.worker import Worker
+
+WORKER = Worker(
+    "reactions",
+    run="processors.reactions.run:run_reactions",
+    reads=LEDGER_TOPICS,
+    settles="unanswered",
+    own_signals=True,
+    libraries=frozenset({"fastavro", "psycopg", "aiokafka"}),
+)
+
+__all__ = ["WORKER"]

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from events.catalogue import COMMANDS, FACTS
 from gateway.cli import app
-from gateway.commands import BadCommandError, parse
+from gateway.sending.commands import BadCommandError, parse
 from runtime.settings import Settings
 from tests.docs.guide import missing, read_guide
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from gateway.commands import check
+from gateway.sending.commands import check
 from processors.subjects import codec_for
 from runtime.kafka import producer
 from tests.conftest import LedgerEnv

@@ -140,7 +140,7 @@ class Soak:
         self._say(f"this machine takes {self.capacity:,.0f} commands/s to the end; {self.options.load:.0%} of that now")
 
     def _settled(self) -> None:
-        from gateway.settling import settle
+        from gateway.operating.settling import settle
 
         deadline = time.monotonic() + 300
         flight = None
@@ -161,7 +161,7 @@ class Soak:
         raise AssertionError(f"never settled: {flight and flight[:3]}\n{self.shop.tail(100)}")
 
     def _reconnect(self) -> None:
-        from gateway.settling import Gauge
+        from gateway.operating.settling import Gauge
         from runtime.postgres import connect
 
         time.sleep(1)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.publishing import publish_lines
+from gateway.sending.publishing import publish_lines
 from runtime.kafka import murmur2_partition
 from runtime.postgres import connect
 from tests.faults.ground import Ground, Sending, load, open_ground

@@ -18,7 +18,7 @@ import pytest
 from confluent_kafka import ElectionType, KafkaError, KafkaException
 
 from events.catalogue import INTAKE_TOPICS, LEDGER_TOPICS
-from gateway.publishing import NotTaken, publish_lines
+from gateway.sending.publishing import NotTaken, publish_lines
 from runtime.embedded.cluster import Embedded
 from runtime.errors import Fault
 from runtime.kafka import admin, consumer

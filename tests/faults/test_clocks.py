@@ -14,9 +14,9 @@ from typing import Any
 import fastavro
 import pytest
 
-from gateway.commands import parse
+from gateway.sending.commands import parse
 from processors.ledger.partition import Decided, PartitionLedger
-from processors.projector import end_offsets_of, fold_span
+from processors.projector.span import end_offsets_of, fold_span
 from runtime.kafka import murmur2_partition
 from schemas.codec import Codec
 from tests.faults.ground import Ground, load, open_ground

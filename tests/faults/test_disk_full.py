@@ -22,7 +22,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from gateway.doctor import examine
+from gateway.operating.doctor import examine
 from runtime.embedded.cluster import Embedded
 from runtime.errors import Fault
 from runtime.kafka import producer

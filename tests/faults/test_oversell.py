@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from gateway.commands import parse
+from gateway.sending.commands import parse
 from runtime.kafka import producer
 from schemas.codec import Codec
 from tests.faults.ground import Ground, Sending, open_ground

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gateway.commands import parse
-from gateway.dead_letters import close, find_message, read_letters, retry
-from gateway.doctor import examine
+from gateway.operating.dead_letters import close, find_message, read_letters, retry
+from gateway.operating.doctor import examine
+from gateway.sending.commands import parse
 from processors.dead_letters import Place
-from processors.projector import fold_span
+from processors.projector.span import fold_span
 from runtime.kafka import murmur2_partition
 from schemas.codec import Codec
 from tests.faults.ground import Ground, load, open_ground

@@ -26,9 +26,9 @@ from fastapi.testclient import TestClient
 from psycopg import sql
 
 from gateway.api.app import create_app
-from gateway.doctor import examine
-from gateway.publishing import send_all
-from gateway.settling import Gauge
+from gateway.operating.doctor import examine
+from gateway.operating.settling import Gauge
+from gateway.sending.publishing import send_all
 from runtime.embedded.cluster import Embedded
 from runtime.errors import Fault
 from runtime.postgres import connect, wait_for_postgres

@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from events.streams import StreamKey
-from gateway.commands import check
+from gateway.sending.commands import check
 from processors.ledger import snapshots
 from processors.ledger.partition import Decided, PartitionLedger
 from processors.subjects import codec_for

@@ -11,7 +11,7 @@ import polars as pl
 from events.locations import commands as location_commands
 from events.orders import commands as order_commands
 from events.stock import commands as stock_commands
-from gateway.connectors.online_retail import Command, Mapping, map_rows
+from gateway.connectors.online_retail.mapping import Command, Mapping, map_rows
 
 HEADERS = ("Invoice", "StockCode", "Description", "Quantity", "InvoiceDate", "Price", "Customer ID", "Country")
 SCHEMA: dict[str, Any] = {

@@ -23,9 +23,10 @@ from typing import Any, NamedTuple, Self, get_args, get_type_hints
 import openpyxl
 import pytest
 
-from gateway import cli, scenarios
+from gateway import cli
 from gateway.cli import demo
-from processors.projector import ensure_tables
+from gateway.sending import scenarios
+from processors.projector.write import ensure_tables
 from processors.topics import ensure_topics
 from projections.catalogue import PROJECTIONS
 from runtime.postgres import connect

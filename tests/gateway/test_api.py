@@ -20,7 +20,8 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from events.catalogue import LEDGER_TOPICS
-from gateway.api import create_app, reading, run_api
+from gateway.api import queue
+from gateway.api.app import create_app, run_api
 from processors.projector.span import end_offsets_of, fold_span
 from runtime.errors import Fault
 from runtime.kafka import TopicSpec, create_topics, producer
@@ -156,7 +157,7 @@ def test_a_fault_of_ours_is_said_in_the_same_shape_and_no_more_of_it(
     def broken(*_: Any) -> Any:
         raise RuntimeError("password=secret")
 
-    monkeypatch.setattr(reading, "read_queue", broken)
+    monkeypatch.setattr(queue, "read_queue", broken)
     answer = api.get("/v1/queue")
     assert answer.status_code == 500
     assert answer.json() == {

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from gateway.api import create_app
+from gateway.api.app import create_app
 from gateway.api.door import understood
 from runtime.services import Services
 from runtime.settings import Settings

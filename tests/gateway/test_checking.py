@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS, LEDGER_TOPICS
 from gateway.cli import app
 from gateway.cli.verification import shown_by
-from gateway.dead_letters import hexdump, read_letters
+from gateway.operating.dead_letters import hexdump, read_letters
 from processors import slow_paths
 from processors.dead_letters import Place, to_dead_letter
 from processors.projector.span import end_offsets_of, fold_span

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.commands import BadCommandError, parse
-from gateway.json_reading import BadJsonError, read_as_written, read_json
+from gateway.sending.commands import BadCommandError, parse
+from gateway.sending.json_reading import BadJsonError, read_as_written, read_json
 
 RECEIVE = (
     '{"command": "ReceiveStock", "id": "1", "channel": "web", "occurred_at": "2026-11-27T18:00:00Z", '

@@ -10,7 +10,7 @@ from msgspec import inspect
 
 from events.catalogue import COMMANDS
 from events.form import flaws
-from gateway.commands import BadCommandError, check
+from gateway.sending.commands import BadCommandError, check
 
 HOUR = "2026-11-27T18:00:00Z"
 RECEIVE: dict[str, Any] = {"sku": "MUG", "location_id": "WH1", "quantity": 1}

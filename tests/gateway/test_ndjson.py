@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.ndjson import DOCUMENT_BYTES_MAX, documents, lines
+from gateway.sending.ndjson import DOCUMENT_BYTES_MAX, documents, lines
 
 
 def command(number: int) -> dict[str, Any]:

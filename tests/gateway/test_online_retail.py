@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.connectors.online_retail import MAIN_LOCATION, map_rows, peak_slice
-from gateway.connectors.online_retail_codes import service_code
-from gateway.connectors.online_retail_rows import REFUSALS
-from gateway.connectors.online_retail_stock import late_deliveries, opening_stock
+from gateway.connectors.online_retail.codes import service_code
+from gateway.connectors.online_retail.mapping import MAIN_LOCATION, map_rows, peak_slice
+from gateway.connectors.online_retail.rows import REFUSALS
+from gateway.connectors.online_retail.stock import late_deliveries, opening_stock
 from tests.gateway.online_retail_builders import (
     SALE,
     cancellation,

@@ -13,11 +13,12 @@ import openpyxl
 import polars as pl
 import pytest
 
+from gateway.connectors.connector import Request
 from gateway.connectors.decimal_marks import DecimalMark
-from gateway.connectors.online_retail import Mapping, map_rows, read_file
-from gateway.connectors.online_retail_file import csv_frame
+from gateway.connectors.online_retail.file import csv_frame
+from gateway.connectors.online_retail.importing import bring_in
+from gateway.connectors.online_retail.mapping import Mapping, map_rows, read_file
 from gateway.connectors.unreadable import UnreadableSource
-from gateway.scenarios import import_online_retail
 from runtime.errors import Fault
 from tests.gateway.online_retail_builders import (
     HEADERS,
@@ -146,7 +147,7 @@ def test_a_file_that_gives_nothing_to_import_says_so(
     (tmp_path / "f.csv").write_text(content)
     run: Any = None  # nothing is sent
     with pytest.raises(Fault) as caught:
-        import_online_retail(run, tmp_path / "f.csv", seed=1, **{"from_": None, "to": None, **days})
+        bring_in(run, Request(tmp_path / "f.csv", **days))
     assert detail in caught.value.detail
     assert caught.value.hint
 

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.commands import check
-from gateway.connectors.online_retail import map_rows
-from gateway.connectors.online_retail_stock import late_deliveries, opening_stock
+from gateway.connectors.online_retail.mapping import map_rows
+from gateway.connectors.online_retail.stock import late_deliveries, opening_stock
+from gateway.sending.commands import check
 from tests.gateway.online_retail_builders import (
     check_against_the_ledgers_types,
     frame,

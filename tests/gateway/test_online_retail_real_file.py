@@ -9,9 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from gateway.connectors.online_retail import Mapping, map_rows, peak_slice, read_file
-from gateway.connectors.online_retail_codes import COUNTRIES
-from gateway.connectors.online_retail_stock import LOCATIONS, late_deliveries, opening_stock
+from gateway.connectors.online_retail.codes import COUNTRIES
+from gateway.connectors.online_retail.mapping import Mapping, map_rows, peak_slice, read_file
+from gateway.connectors.online_retail.stock import LOCATIONS, late_deliveries, opening_stock
 from tests.gateway.online_retail_builders import (
     check_against_the_ledgers_types,
     named,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
-from gateway.connectors.online_retail import MAIN_LOCATION, Mapping
-from gateway.connectors.online_retail_stock import cycle_counts, late_deliveries, opening_stock
+from gateway.connectors.online_retail.mapping import MAIN_LOCATION, Mapping
+from gateway.connectors.online_retail.stock import cycle_counts, late_deliveries, opening_stock
 from tests.gateway.online_retail_builders import (
     mapped,
     named,

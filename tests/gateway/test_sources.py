@@ -17,9 +17,9 @@ import pyarrow as pa
 import pytest
 
 from gateway.cli.rules import read_file as read_rule_file
-from gateway.connectors.online_retail import read_file
-from gateway.routing import read_scenario
-from gateway.sources import open_source, read_source
+from gateway.connectors.online_retail.mapping import read_file
+from gateway.reading.routing import read_scenario
+from gateway.sending.sources import open_source, read_source
 from processors.routing.default import default_text
 from runtime.errors import Fault
 
@@ -63,7 +63,7 @@ def test_a_named_pipe_and_a_numbered_one_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
 def test_stdin_is_read_by_both_its_names(name: str) -> None:
-    program = f"from gateway.sources import read_source; print(len(read_source({name!r})))"
+    program = f"from gateway.sending.sources import read_source; print(len(read_source({name!r})))"
     done = subprocess.run([sys.executable, "-c", program], input=TEXT, capture_output=True, check=True)
     assert int(done.stdout) == len(TEXT)
 

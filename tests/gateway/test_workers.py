@@ -13,10 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 import gateway.cli.context
-import gateway.workers
+import gateway.operating.workers
 from gateway.cli import app
-from gateway.workers import Crew, Lookout, look, missing, start_command, wanted
+from gateway.operating.doctor import examine
+from gateway.operating.workers import WORKERS, Crew, Lookout, look, missing, start_command, wanted
 from processors.topics import ensure_topics
+from processors.worker import Worker, resolve
 from runtime.errors import Fault
 from runtime.instance import hold_instance
 from runtime.kafka import consumer
@@ -57,11 +59,11 @@ def test_a_member_whose_process_is_gone_counts_no_more_though_its_broker_does_no
 
 def test_effects_are_a_worker_only_where_somebody_is_to_be_called(ledger_env: Any) -> None:
     settings, services = ledger_env.settings, ledger_env.services
-    assert wanted(settings) == ("ledger", "reactions", "projector", "api")
+    assert [row.name for row in wanted(settings)] == ["ledger", "reactions", "projector", "api"]
     told = settings.model_copy(update={"webhook_url": "http://shop.example/"})
-    assert "effects" in wanted(told)
+    assert "effects" in {row.name for row in wanted(told)}
     found = look(services, told, answer_seconds=30)
-    assert [crew.name for crew in found] == list(wanted(told))
+    assert [crew.name for crew in found] == [row.name for row in wanted(told)]
     assert "effects" not in missing(found), "a ledger answers without it"
 
 
@@ -75,7 +77,7 @@ def test_who_waits_is_told_once_of_each_change(monkeypatch: pytest.MonkeyPatch, 
     clock, said = Clock(), []
     lookout = Lookout(ledger_env.services, ledger_env.settings, lambda news: said.append(str(news)), clock=clock)
     for crews in (NOBODY, NOBODY, ALL_BUT_ONE, EVERYBODY, EVERYBODY, NOBODY):
-        monkeypatch.setattr(gateway.workers, "look", lambda *_, crews=crews: crews)
+        monkeypatch.setattr(gateway.operating.workers, "look", lambda *_, crews=crews: crews)
         lookout.look()
         clock.now += 1.0
     assert [news.splitlines()[0] for news in said] == [
@@ -200,3 +202,32 @@ def _with_files(arguments: tuple[str, ...], folder: Path) -> list[str]:
     (folder / "rules.toml").write_text(default_text())
     names = {"FILE": str(folder / "some.ndjson"), "RULES": str(folder / "rules.toml")}
     return [names.get(one, one) for one in arguments]
+
+
+def test_a_row_of_the_table_names_what_runs_and_what_is_checked() -> None:
+    for name, row in WORKERS.items():
+        assert name == row.name
+        assert callable(resolve(row.run))
+        assert row.checks is None or callable(resolve(row.checks))
+
+
+def test_a_new_worker_is_one_row(monkeypatch: pytest.MonkeyPatch, ledger_env: Any) -> None:
+    """Listed, looked for in its group, and missed or not as its row says."""
+    _configure(ledger_env, monkeypatch)
+    ensure_topics(ledger_env.services, ledger_env.settings)
+    wants = {"yes": True}
+    row = Worker("notices", run="tests:run", reads=("ledger.orders",), needed=False, wanted=lambda _: wants["yes"])
+    monkeypatch.setitem(WORKERS, "notices", row)  # type: ignore[arg-type]  # a table that nobody else changes
+    crews = look(ledger_env.services, ledger_env.settings, answer_seconds=30)
+    assert [crew.name for crew in crews] == ["ledger", "reactions", "projector", "api", "notices"]
+    assert "notices" not in missing(crews)
+    assert any("No worker runs: notices" in check.what for check in examine(ledger_env.settings))
+    wants["yes"] = False
+    assert "notices" not in {crew.name for crew in look(ledger_env.services, ledger_env.settings)}
+
+
+def test_every_folder_that_has_a_worker_is_in_the_table() -> None:
+    root = Path(__file__).parents[2]
+    folders = {file.parent for room in ("processors", "gateway") for file in (root / room).glob("*/__init__.py")}
+    with_rows = {folder for folder in folders if "WORKER = Worker(" in (folder / "__init__.py").read_text()}
+    assert len(with_rows) == len(WORKERS) >= 4

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from gateway.cli.demo import _counts, _telling_order
-from gateway.scenarios import Run, simulate
+from gateway.sending.scenarios import Run, simulate
 from projections.kpi.opening import Scope
 from projections.kpi.reader import kpis
 from tests.support.shop import Shop, place, receive

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.connectors.online_retail import peak_slice, read_file
-from gateway.scenarios import Run, import_online_retail
+from gateway.connectors.connector import Request
+from gateway.connectors.online_retail.importing import bring_in
+from gateway.connectors.online_retail.mapping import peak_slice, read_file
+from gateway.sending.scenarios import Run
 from tests.gateway.online_retail_oracle import sale_lines
 from tests.support.shop import Shop
 
@@ -40,7 +42,7 @@ def test_the_tables_hold_what_the_file_says(shop: Shop) -> None:
     began = time.monotonic()
     run = Run(shop.env.settings, shop.env.services, shop.connection)
 
-    account = import_online_retail(run, FILE, from_=days[0], to=days[1], seed=1)
+    account = bring_in(run, Request(FILE, *days))
 
     seconds = time.monotonic() - began
     facts = sum(phase.facts for phase in run.phases)

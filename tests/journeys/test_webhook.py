@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.doctor import examine
+from gateway.operating.doctor import examine
 from tests.support.receiver import Receiver, receiver
 from tests.support.shop import PATIENCE_SECONDS, Shop, command, place, receive
 from tests.support.waiting import wait_until

@@ -13,7 +13,7 @@ import pytest
 
 from events.catalogue import COMMANDS
 from events.values import TIME_MIN
-from gateway.commands import parse
+from gateway.sending.commands import parse
 from projections.kpi.definitions import DEFINITIONS
 from runtime.kafka import murmur2_partition, producer
 from schemas.codec import Codec

@@ -19,7 +19,7 @@ from events.catalogue import COMMANDS, INTAKE_TOPICS, CommandType
 from events.envelope import INTERNAL_CHANNEL
 from events.form import flaws
 from events.values import TIME_MAX, TIME_MIN
-from gateway.commands import BadCommandError, _complete, check, parse
+from gateway.sending.commands import BadCommandError, _complete, check, parse
 from processors.ledger.partition import Decided, Repeated
 from tests.events.from_types import TIMES, TIMES_OUTSIDE, data_of, paths_to_times
 from tests.support.intake import CODEC, NOW, Intake, taken_over

@@ -9,8 +9,8 @@ import pytest
 from events.catalogue import LEDGER_TOPICS
 from processors.ledger.writer import run_ledger
 from processors.old_log import refuse_old_log
-from processors.projector import run_projector
 from processors.projector.span import end_offsets_of, fold_span
+from processors.projector.worker import run_projector
 from processors.projector.write import ensure_tables
 from processors.reactions.run import run_reactions
 from processors.topics import ensure_topics

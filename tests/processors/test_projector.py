@@ -14,16 +14,10 @@ import pytest
 from events.catalogue import DEAD_LETTERS
 from processors.following import consuming
 from processors.following.positions import ChainState, Overtaken, Position, Positions
-from processors.projector import (
-    Projector,
-    Store,
-    drop_tables,
-    end_offsets_of,
-    ensure_tables,
-    fold_span,
-    run_projector,
-)
-from processors.projector.write import COPY_ROWS_MIN
+from processors.projector.projector import Projector
+from processors.projector.span import end_offsets_of, fold_span
+from processors.projector.worker import run_projector
+from processors.projector.write import COPY_ROWS_MIN, Store, drop_tables, ensure_tables
 from processors.topics import ensure_topics
 from projections.catalogue import PROJECTIONS
 from projections.model import Projection

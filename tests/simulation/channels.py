@@ -100,7 +100,7 @@ class Channels:
         }  # fmt: skip
 
     def ask(self, kind: str, number: int, dice: Dice, now: datetime) -> Document | None:
-        """A command as `gateway.commands.check` takes it; its clock may be off by a day."""
+        """A command as `gateway.sending.commands.check` takes it; its clock may be off by a day."""
         asked = self._kinds[kind](number, dice, now)
         if asked is None:
             return None

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from events.catalogue import COMMANDS, DEAD_LETTERS, INTAKE_TOPICS, LEDGER_TOPICS
-from gateway.commands import check
+from gateway.sending.commands import check
 from processors.following.facts import FactDecoder
 from processors.reactions.asked import Asked
 from processors.reactions.sender import encode

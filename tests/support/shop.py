@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway.cli.workers import start_worker
-from gateway.orders import order_document
-from gateway.publishing import Report, publish_lines
-from gateway.settling import Gauge, settle
+from gateway.operating.settling import Gauge, settle
+from gateway.reading.orders import order_document
+from gateway.sending.publishing import Report, publish_lines
 from processors.subjects import codec_for
 from processors.topics import ensure_topics
 from processors.verify.check import Report as Verified

@@ -16,30 +16,25 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from events.catalogue import INTAKE_TOPICS, LEDGER_TOPICS
+from gateway.api import WORKER as API
+from processors.effects import WORKER as EFFECTS
+from processors.ledger import WORKER as LEDGER
+from processors.projector import WORKER as PROJECTOR
+from processors.reactions import WORKER as REACTIONS
+from processors.worker import Worker
 from runtime.errors import Fault
 from runtime.instance import Living, living, owner_of
 from runtime.kafka import ADMIN_GRACE_SECONDS, admin
 from runtime.services import Services
 from runtime.settings import Settings
 
-#: By the name that `run --only` knows each kind by, what it reads in the consumer group of that name. In the order in
-#: which they are started.
-READS: Mapping[str, Sequence[str]] = {
-    "ledger": INTAKE_TOPICS,
-    "reactions": LEDGER_TOPICS,
-    "projector": LEDGER_TOPICS,
-    "effects": LEDGER_TOPICS,
-    "api": (),
-}
-WORKERS = tuple(READS)
-#: Without one of these a command gets no answer, or none of it is seen.
-_NEEDED = ("ledger", "reactions", "projector")
+#: The kinds of workers, in the order in which they are started. A new one is a row here, which its folder exports.
+WORKERS: Mapping[str, Worker] = {row.name: row for row in (LEDGER, REACTIONS, PROJECTOR, EFFECTS, API)}
 
 
-def wanted(settings: Settings) -> tuple[str, ...]:
-    """The kinds that these settings have work for: effects only where somebody is to be called."""
-    return tuple(name for name in WORKERS if name != "effects" or settings.webhook_url is not None)
+def wanted(settings: Settings) -> list[Worker]:
+    """The kinds that these settings have work for."""
+    return [row for row in WORKERS.values() if row.wanted(settings)]
 
 
 #: How long the broker is asked, and one question of it. Longer keeps a person waiting for the news that nobody works; a
@@ -78,11 +73,12 @@ def look(
     client: AdminClient | None = None,
     answer_seconds: float = ANSWER_SECONDS,
 ) -> list[Crew]:
-    """All kinds, in the order of `WORKERS`. Raises one of UNKNOWN where the broker does not say in time."""
+    """All kinds that are wanted, in the order of `WORKERS`. Raises one of UNKNOWN where the broker is silent."""
     client = admin(services) if client is None else client  # an AdminClient is false: it has a length, which is 0
     here = living(settings.home)
     alive, owner = {one.name for one in here}, owner_of(settings.home)
-    groups = {services.group(name): name for name in wanted(settings) if READS[name]}
+    rows = wanted(settings)
+    groups = {services.group(row.name): row.name for row in rows if row.reads}
     described = _described(client, list(groups), answer_seconds)
     crews = {}
     for full_name, name in groups.items():
@@ -90,11 +86,11 @@ def look(
         partitions = sum(len(member.assignment.topic_partitions) for member in members if member.assignment is not None)
         crews[name] = Crew(name, len(members), partitions)
     found = []
-    for name in wanted(settings):
+    for row in rows:
         running = tuple(
-            one for one in here if one.worker == name and one.ledger == services.topic_prefix and one.ready_at
+            one for one in here if one.worker == row.name and one.ledger == services.topic_prefix and one.ready_at
         )
-        found.append(crews.get(name, Crew(name, len(running), 0))._replace(running=running))
+        found.append(crews.get(row.name, Crew(row.name, len(running), 0))._replace(running=running))
     return found
 
 
@@ -120,12 +116,13 @@ def _dead(instance: str | None, owner: str | None, alive: Iterable[str]) -> bool
 
 def missing(crews: Iterable[Crew]) -> list[str]:
     """The workers without which a command gets no answer, or no effect, and of which none lives."""
-    return [crew.name for crew in crews if crew.name in _NEEDED and not crew.processes]
+    return [crew.name for crew in crews if WORKERS[crew.name].needed and not crew.processes]
 
 
 def start_command(names: Sequence[str]) -> str:
     """The command that starts these."""
-    return "order-ledger run" if set(names) >= set(_NEEDED) else f"order-ledger run --only {','.join(names)}"
+    needed = {row.name for row in WORKERS.values() if row.needed}
+    return "order-ledger run" if needed <= set(names) else f"order-ledger run --only {','.join(names)}"
 
 
 def named(names: Sequence[str]) -> str:

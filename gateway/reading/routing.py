@@ -20,9 +20,8 @@ from events.orders.facts import OrderPlaced
 from events.promises import UnreadablePromiseError, promise_end
 from events.times import day_after
 from events.values import UtcTime
-from gateway.connectors.decimal_marks import DecimalMark
-from gateway.json_reading import BadJsonError, read_json
-from gateway.sources import read_source
+from gateway.sending.json_reading import BadJsonError, read_json
+from gateway.sending.sources import read_source
 from processors.reactions.lookups import (
     read_kept,
     read_load,
@@ -116,10 +115,11 @@ def scenario_places(scenario: Scenario) -> dict[str, Place] | None:
     """The locations that the file brings along."""
     if scenario.locations is None:
         return None
-    return {one.location_id: _place(one) for one in scenario.locations}
+    return {one.location_id: place_of(one) for one in scenario.locations}
 
 
-def _place(one: RegisterLocation) -> Place:
+def place_of(one: RegisterLocation) -> Place:
+    """The location as routing knows it."""
     return Place(
         one.location_id, one.latitude, one.longitude, one.cost_minor_per_parcel, one.kind, one.country,
         one.daily_capacity,
@@ -248,40 +248,3 @@ def _actual(connection: psycopg.Connection[Any], start: datetime, end: datetime,
         totals.cost_minor += (place.cost_minor_per_parcel or 0) if place else 0
         totals.parcels_by_location[location_id] += 1
     return totals
-
-
-def retail_history(
-    file: Path,
-    first: date | None,
-    last: date | None,
-    promise_days: int | None,
-    seed: int,
-    *,
-    decimal: DecimalMark | None = None,
-) -> History:
-    """The orders of an Online Retail file with the simulated stock that `import online-retail` sends around them."""
-    from gateway.connectors.online_retail import map_rows, read_file
-    from gateway.connectors.online_retail_stock import late_deliveries, opening_stock
-
-    mapping = map_rows(read_file(file), from_=first, to=last, decimal=decimal)
-    stock: dict[str, dict[str, int]] = {}
-    places: dict[str, Place] = {}
-    for command in (*opening_stock(mapping, seed=seed), *late_deliveries(mapping, seed=seed)):
-        data = command["data"]
-        if command["command"] == "RegisterLocation":
-            places[data["location_id"]] = _place(msgspec.convert(data, RegisterLocation))
-        elif command["command"] == "ReceiveStock":
-            held = stock.setdefault(data["sku"], {})
-            held[data["location_id"]] = held.get(data["location_id"], 0) + data["quantity"]
-    orders = []
-    for command in mapping.commands():
-        if command["command"] == "PlaceOrder" and command["data"]["lines"]:
-            order = msgspec.convert(command["data"], PlaceOrder)
-            scenario = Scenario(
-                stock={}, order=order, channel=command["channel"], at=datetime.fromisoformat(command["occurred_at"])
-            )
-            wanted = scenario_order(scenario)
-            assert wanted is not None
-            orders.append(promised(wanted, promise_days))
-    orders.sort(key=lambda one: (one.at, one.order_id))
-    return History(Past(tuple(orders), frozenset(), stock, places), None, tuple(sorted(places)))

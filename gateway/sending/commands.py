@@ -18,7 +18,7 @@ from events.envelope import INTERNAL_CHANNEL
 from events.form import Flaw, flaws, has_bounded_times, in_words, is_bounded
 from events.spelling import meant
 from events.values import Id, Quantity, UtcTime
-from gateway.json_reading import BadJsonError, read_as_written, read_json
+from gateway.sending.json_reading import BadJsonError, read_as_written, read_json
 from schemas.codec import Codec
 
 #: A larger command is refused: the broker would not take it, and no order of a shop comes near it.

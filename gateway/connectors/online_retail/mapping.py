@@ -40,11 +40,11 @@ from typing import Any, Final, TypeAlias
 import polars as pl
 
 from gateway.connectors.decimal_marks import DecimalMark
-from gateway.connectors.online_retail_account import PLACES, Account
-from gateway.connectors.online_retail_codes import COUNTRIES, TIME_ZONES, UNKNOWN_COUNTRY, USUAL_STOCK_CODE_PATTERN
-from gateway.connectors.online_retail_file import canonical, read_file
-from gateway.connectors.online_retail_returns import Piece, match_cancellations
-from gateway.connectors.online_retail_rows import REFUSALS, classify
+from gateway.connectors.online_retail.account import PLACES, Account
+from gateway.connectors.online_retail.codes import COUNTRIES, TIME_ZONES, UNKNOWN_COUNTRY, USUAL_STOCK_CODE_PATTERN
+from gateway.connectors.online_retail.file import canonical, read_file
+from gateway.connectors.online_retail.returns import Piece, match_cancellations
+from gateway.connectors.online_retail.rows import REFUSALS, classify
 from gateway.connectors.unreadable import UnreadableSource
 
 __all__ = ["CHANNEL", "MAIN_LOCATION", "ORDER_PREFIX", "Command", "Mapping", "map_rows", "peak_slice", "read_file"]

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from gateway.connectors.online_retail import MAIN_LOCATION, Command, Mapping
+from gateway.connectors.online_retail.mapping import MAIN_LOCATION, Command, Mapping
 
 SIMULATED_CHANNEL: Final = "simulated-warehouse"
 SIMULATED_ACTOR: Final = "simulation"

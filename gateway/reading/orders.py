@@ -29,6 +29,6 @@ def order_document(connection: psycopg.Connection[Any], order_id: str) -> dict[s
 
 
 def _kept_from(connection: psycopg.Connection[Any], channel: str, skus: list[str]) -> dict[str, dict[str, int]]:
-    from gateway.routing import read_free  # here: few orders wait, and this takes 0.2 s to import
+    from gateway.reading.routing import read_free  # here: few orders wait, and this takes 0.2 s to import
 
     return read_free(connection, channel, skus)[2]

@@ -10,30 +10,28 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined] # exported, yet not in its __all__
 
-from events.catalogue import LEDGER_TOPICS
-from gateway.dead_letters import read_letters
-from gateway.workers import READS, UNKNOWN, Crew, look, start_command, wanted
-from processors.effects.outbox import OPEN_CALLS
+from gateway.operating.dead_letters import read_letters
+from gateway.operating.workers import UNKNOWN, WORKERS, Crew, look, start_command, wanted
+from processors.checks import Check, Verdict, minute, rows_of
 from processors.slow_paths import EXPECTED
 from processors.topics import topic_specs
+from processors.worker import resolve
 from runtime.compiled import uncompiled
 from runtime.errors import Fault
-from runtime.kafka import ADMIN_TIMEOUT_SECONDS, admin, end_offsets, start_offsets, timestamps, topic_ids
+from runtime.kafka import ADMIN_TIMEOUT_SECONDS, admin, end_offsets, start_offsets, timestamps
 from runtime.postgres import connect
 from runtime.services import Services, find_services, status
 from runtime.settings import Settings
-
-Verdict = Literal["ok", "warn", "fail"]
 
 PYTHON_MIN = (3, 11)
 #: Below this the embedded Kafka may stop within minutes of a surge; below the second a person has time to make room.
@@ -42,30 +40,8 @@ DISK_WARN_BYTES = 5_000_000_000
 #: What has not happened again for so long is history. Shorter forgets a sender that comes once a week; longer warns for
 #: as long of one that was mended.
 WARN_DAYS = 7
-#: A call that waits for longer has a receiver that a person should look at. Shorter warns of each restart of it.
-LATE_CALL = timedelta(minutes=15)
 #: Settings of a topic that must be as they were made: the others only cost or save disk.
 _FIXED_CONFIG = ("cleanup.policy", "retention.ms", "retention.bytes", "message.timestamp.type")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding. `hint` is empty where there is nothing to do.
-
-    A warning that counts what has been can be acknowledged: `subject` is what it is about, `state` what is known of it.
-    It is given again when more comes.
-    """
-
-    name: str
-    verdict: Verdict
-    what: str
-    detail: str = ""
-    hint: str = ""
-    subject: str = ""
-    state: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def healthy(checks: list[Check]) -> bool:
@@ -85,7 +61,7 @@ def examine(settings: Settings) -> list[Check]:
         checks += _guarded(name, lambda ask=question: ask(services, settings))  # type: ignore[misc]
     if "postgres" in up:
         found: list[Check] = []
-        for name, question in _OF_POSTGRES.items():
+        for name, question in {**_of_workers(settings), **_OF_POSTGRES}.items():
             found += _guarded(name, lambda ask=question: ask(services, settings))  # type: ignore[misc]
         checks += _guarded("acknowledged", lambda: _of_the_past(found, services))
     return checks
@@ -121,19 +97,15 @@ def _of_the_past(checks: list[Check], services: Services) -> Iterator[Check]:
     """The checks, and those that were acknowledged as they are with that in place of their warning."""
     noted = {
         (row["subject"], row["state"]): row
-        for row in _rows(services, "SELECT subject, state, acknowledged_at, why FROM doctor_acknowledged")
+        for row in rows_of(services, "SELECT subject, state, acknowledged_at, why FROM doctor_acknowledged")
     }
     for check in checks:
         note = noted.get((check.subject, check.state)) if check.verdict == "warn" else None
         if note is None:
             yield check
             continue
-        said = f"acknowledged at {_minute(note['acknowledged_at'])}" + (f": {note['why']}" if note["why"] else "")
+        said = f"acknowledged at {minute(note['acknowledged_at'])}" + (f": {note['why']}" if note["why"] else "")
         yield replace(check, verdict="ok", detail=f"{check.detail}; {said}", hint="")
-
-
-def _minute(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _lately(at: datetime | None) -> bool:
@@ -176,7 +148,7 @@ def _dependencies() -> Iterator[Check]:
             "dependencies",
             "warn",
             "order-ledger is not installed in this environment",
-            f"it runs from {Path(__file__).parents[1]}",
+            f"it runs from {Path(__file__).parents[2]}",
             "`make setup` installs it with everything it needs",
         )
         return
@@ -299,11 +271,11 @@ def _workers(services: Services, settings: Settings) -> Iterator[Check]:
     client = admin(services)
     for crew in look(services, settings, client):
         name, members = crew.name, crew.processes
-        if not READS[name]:
+        if not WORKERS[name].reads:
             yield _api(crew)
             continue
         full_name = services.group(name)
-        topics = [services.topic(topic) for topic in READS[name]]
+        topics = [services.topic(topic) for topic in WORKERS[name].reads]
         answer = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(full_name)])[full_name].result()
         at = {(tp.topic, tp.partition): tp.offset for tp in answer.topic_partitions or ()}
         first = start_offsets(services, topics)
@@ -325,54 +297,8 @@ def _api(crew: Crew) -> Check:
     return Check("api", "ok", f"The API listens on {', '.join(one.address for one in crew.running)}")
 
 
-_PROJECTED = "SELECT topic, partition, next_offset, topic_id FROM follower_positions WHERE follower = 'projector'"
-
-
-def _projector(services: Services, _settings: Settings) -> Iterator[Check]:
-    rows = _rows(services, _PROJECTED)
-    if not rows:
-        yield Check("projector", "warn", "Nothing was projected yet", "", "`order-ledger run --only projector`")
-        return
-    full_names = [services.topic(name) for name in LEDGER_TOPICS]
-    ends, ids = end_offsets(services, full_names), topic_ids(services, full_names)
-    other = sorted({row["topic"] for row in rows if ids.get(services.topic(row["topic"])) != row["topic_id"]})
-    if other:
-        hint = "bring the old topic back, or begin with an empty database and another topic prefix"
-        yield Check("projector", "fail", "Topics were made anew since they were projected", ", ".join(other), hint)
-    at = {(services.topic(row["topic"]), row["partition"]): row["next_offset"] for row in rows}
-    behind = sum(max(0, end - at.get(partition, 0)) for partition, end in ends.items())
-    ahead = sorted(
-        f"{topic}/{number}" for (topic, number), offset in at.items() if offset > ends.get((topic, number), 0)
-    )
-    if ahead and not other:
-        hint = "records were lost on the broker: restore the topic before anything writes to it"
-        yield Check("projector", "fail", "The tables know facts that the log does not have", ", ".join(ahead), hint)
-    if not other and not ahead:
-        yield Check("projector", "ok", f"The tables are {behind:,} facts behind the log")
-
-
-def _effects(services: Services, settings: Settings) -> Iterator[Check]:
-    """Nothing where nobody is to be called."""
-    if "effects" not in wanted(settings):
-        return
-    rows = _rows(services, OPEN_CALLS)
-    if not rows:
-        yield Check("effects", "ok", "No call waits for its receiver")
-    for row in rows:
-        error = f"; the last error: {row['error']}" if row["error"] else ""
-        what, detail = f"{row['count']:,} calls of {row['effect']}", f"the oldest of {_minute(row['oldest'])}{error}"
-        if row["dead"]:
-            hint = "docs/effects.md says how to make them again, once the receiver is well"
-            yield Check("effects", "warn", f"{what} are dead", detail, hint)
-        elif datetime.now(UTC) - row["oldest"] > LATE_CALL:
-            hint = "is the receiver up? `SELECT * FROM v_effect_calls` shows each call"
-            yield Check("effects", "warn", f"{what} wait", detail, hint)
-        else:
-            yield Check("effects", "ok", f"{what} wait", detail)
-
-
 def _skipped(services: Services, _settings: Settings) -> Iterator[Check]:
-    rows = _rows(
+    rows = rows_of(
         services,
         "SELECT reader, reason, sum(count)::bigint AS count,"
         " array_agg(topic ORDER BY topic, partition) AS topics, array_agg(partition ORDER BY topic, partition)"
@@ -416,7 +342,7 @@ def _dead_letters(services: Services, _settings: Settings) -> Iterator[Check]:
 
 
 def _forwarded(services: Services, _settings: Settings) -> Iterator[Check]:
-    rows = _rows(services, "SELECT channel, topic, count, last_at FROM forwarded_commands ORDER BY channel, topic")
+    rows = rows_of(services, "SELECT channel, topic, count, last_at FROM forwarded_commands ORDER BY channel, topic")
     if not rows:
         yield Check("forwarded", "ok", "Every command came on the partition of its key")
     for row in rows:
@@ -456,7 +382,7 @@ _SLOW = {
 
 
 def _slow_paths(services: Services, _settings: Settings) -> Iterator[Check]:
-    rows = _rows(services, "SELECT worker, path, why, about, count, last_at FROM slow_paths ORDER BY 1, 2, 3, 4")
+    rows = rows_of(services, "SELECT worker, path, why, about, count, last_at FROM slow_paths ORDER BY 1, 2, 3, 4")
     if not rows:
         yield Check("slow-paths", "ok", "No worker took a slow path")
     for row in rows:
@@ -471,30 +397,22 @@ def _slow_paths(services: Services, _settings: Settings) -> Iterator[Check]:
 
 def _past(check: Check, last: datetime | None) -> Check:
     """A warning of what has been, with its age: what is long over is no warning."""
-    said = "" if last is None else f"; the last at {_minute(last)}"
+    said = "" if last is None else f"; the last at {minute(last)}"
     if not _lately(last):
         return replace(check, verdict="ok", detail=f"{check.detail}{said}, not again for {WARN_DAYS} days", hint="")
     hint = f"{check.hint}; `order-ledger doctor --acknowledge` when that is done"
     return replace(check, detail=check.detail + said, hint=hint)
 
 
-def _rows(services: Services, query: str) -> list[dict[str, Any]]:
-    """Rows of a table that a worker makes when it first runs; none where it never ran."""
-    with connect(services, "doctor", autocommit=True) as connection:
-        try:
-            cursor = connection.execute(query.encode())
-        except psycopg.errors.UndefinedTable:
-            return []
-        names = [column.name for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
-
-
 _Look = Callable[[Services, Settings], Iterator[Check]]
 _OF_KAFKA: Mapping[str, _Look] = {"topics": _topics, "workers": _workers, "dead-letters": _dead_letters}
 _OF_POSTGRES: Mapping[str, _Look] = {
-    "projector": _projector,
-    "effects": _effects,
     "skipped": _skipped,
     "slow-paths": _slow_paths,
     "forwarded": _forwarded,
 }
+
+
+def _of_workers(settings: Settings) -> dict[str, _Look]:
+    """The checks that the rows of workers bring along, by the worker's name."""
+    return {row.name: resolve(row.checks) for row in wanted(settings) if row.checks is not None}

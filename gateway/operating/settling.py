@@ -15,6 +15,9 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from events.catalogue import INTAKE_TOPICS, LEDGER_TOPICS
+from gateway.operating.workers import WORKERS
+from processors.ledger import WORKER as LEDGER
+from processors.projector import WORKER as PROJECTOR
 from runtime.errors import Fault
 from runtime.kafka import admin, consumer, end_offsets
 from runtime.services import Services
@@ -26,8 +29,6 @@ LOOK_SECONDS_MAX = 1.0
 LOOK_AT_LEAST_RECORDS = 100_000
 #: One request for committed offsets, and how long it is asked again: on a new broker the group's topic takes seconds.
 COMMITTED_SECONDS = 30.0
-#: Workers commit under their own names.
-LEDGER_GROUP = "ledger"
 Offsets = Mapping[tuple[str, int], int]
 
 
@@ -52,7 +53,7 @@ class Gauge:
         self._connection = connection
         self._admin: AdminClient = admin(services)
         # Never subscribes: it only asks what the group has committed.
-        self._committed = consumer(services, LEDGER_GROUP)
+        self._committed = consumer(services, LEDGER.name)
         self._partitions: list[tuple[str, int]] = []
         self._intake = [services.topic(name) for name in INTAKE_TOPICS]
         self._ledger = [services.topic(name) for name in LEDGER_TOPICS]
@@ -82,13 +83,10 @@ class Gauge:
 
     def projected(self) -> Offsets:
         """(full ledger topic, partition) → next offset to project."""
-        return self._positions("projector")
+        return self.followed(PROJECTOR.name)
 
-    def reacted(self) -> Offsets:
-        """(full ledger topic, partition) → next offset to react to."""
-        return self._positions("reactions")
-
-    def _positions(self, follower: str) -> Offsets:
+    def followed(self, follower: str) -> Offsets:
+        """(full ledger topic, partition) → next offset that this worker takes."""
         query = "SELECT topic, partition, next_offset FROM follower_positions WHERE follower = %s"
         try:
             rows = self._connection.execute(query, [follower]).fetchall()
@@ -109,14 +107,14 @@ class Gauge:
     def look(self) -> Flight:
         """What is in flight now. The ends are read first: whatever comes later shows in the next look."""
         ends = self.ends()
-        decided, reacted, projected = self.decided(), self.reacted(), self.projected()
         ledger = {place: end for place, end in ends.items() if place[0] in self._ledger}
-        return Flight(
-            undecided=_missing({place: end for place, end in ends.items() if place not in ledger}, decided),
-            unanswered=_missing(ledger, reacted),
-            unprojected=_missing(ledger, projected),
-            ends=ends,
-        )
+        intake = {place: end for place, end in ends.items() if place not in ledger}
+        behind = {
+            row.settles: _missing(*((intake, self.decided()) if row is LEDGER else (ledger, self.followed(row.name))))
+            for row in WORKERS.values()
+            if row.settles is not None
+        }
+        return Flight(**behind, ends=ends)
 
 
 def settle(gauge: Gauge, timeout_seconds: float, on_look: Callable[[Flight], None] = lambda _: None) -> Flight:
@@ -138,13 +136,22 @@ def settle(gauge: Gauge, timeout_seconds: float, on_look: Callable[[Flight], Non
 
 
 def wait_decided(
-    gauge: Gauge, sent: Offsets, timeout_seconds: float, on_look: Callable[[], None] = lambda: None
+    gauge: Gauge,
+    sent: Offsets,
+    timeout_seconds: float,
+    on_look: Callable[[], None] = lambda: None,
+    answered: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Wait until all before the offsets in `sent` is decided and its facts are in the tables; False at time-out."""
+    """Wait until all before the offsets in `sent` is decided and its facts are in the tables; False at time-out.
+
+    `answered` may know it earlier: the ledger commits its progress up to 0.1 s after it has decided, or a second.
+    """
     deadline = time.monotonic() + timeout_seconds
     ends: Offsets | None = None
     while time.monotonic() < deadline:
         on_look()
+        if answered():
+            return True
         if ends is None and not _missing(sent, gauge.decided()):
             ends = gauge.ledger_ends()
         if ends is not None and not _missing(ends, gauge.projected()):

@@ -16,7 +16,7 @@ from typing import Any
 from confluent_kafka import KafkaException, Message, TopicPartition
 
 from events.catalogue import DEAD_LETTERS, INTAKE_TOPICS
-from gateway.json_reading import BadJsonError, read_as_written, read_json
+from gateway.sending.json_reading import BadJsonError, read_as_written, read_json
 from processors.dead_letters import CLOSED, NOTES, ORIGINAL, RETRIED, RETRY_OF, Headers, Place, dead_letter_headers
 from runtime.errors import Fault
 from runtime.kafka import admin, consumer, end_offsets, producer, start_offsets

@@ -22,7 +22,7 @@ import polars as pl
 from gateway.connectors.csv_rows import CsvRow, read_rows, separator_of, split_lines
 from gateway.connectors.decimal_marks import DecimalMark, decimal_mark, number
 from gateway.connectors.unreadable import UnreadableSource
-from gateway.sources import kind_of, read_source
+from gateway.sending.sources import kind_of, read_source
 from runtime.errors import Fault
 
 HEADERS: Final[dict[str, tuple[str, ...]]] = {

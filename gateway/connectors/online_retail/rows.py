@@ -34,7 +34,7 @@ from typing import Final
 
 import polars as pl
 
-from gateway.connectors.online_retail_codes import SELLER_TIME_ZONE, SERVICE_CODE_PATTERN
+from gateway.connectors.online_retail.codes import SELLER_TIME_ZONE, SERVICE_CODE_PATTERN
 
 QUANTITY_MAX: Final = 1_000_000_000
 """Units in one row. Times the largest unit price this still fits 64 bits; the largest of the real file is 19,152."""

@@ -11,17 +11,17 @@ from psycopg_pool import ConnectionPool
 from events.spelling import meant
 from gateway.api.parameters import ROWS_MAX, By, FromDay, Limit, ToDay, Word
 from gateway.api.problems import PROBLEMS, ProblemError
-from gateway.api.reading import one_moment
+from gateway.api.tables import one_moment
 from projections.kpi.definitions import OPENABLE
 from projections.kpi.opening import behind
 from projections.kpi.reader import kpis
 
 
-def figures_router(pool: ConnectionPool) -> APIRouter:
+def router(pool: ConnectionPool) -> APIRouter:
     """Routes below /v1/kpis; each answer is of one moment."""
-    router = APIRouter(prefix="/v1/kpis", tags=["read"], responses=PROBLEMS)
+    routes = APIRouter(prefix="/v1/kpis", tags=["read"], responses=PROBLEMS)
 
-    @router.get("")
+    @routes.get("")
     def key_figures(
         from_: FromDay = None,
         to: ToDay = None,
@@ -38,7 +38,7 @@ def figures_router(pool: ConnectionPool) -> APIRouter:
         with one_moment(pool) as database, _sayable("these figures cannot be shown"):
             return kpis(database, from_=from_, to=to, by=by, figure=figure, limit=limit)
 
-    @router.get("/{name}/orders")
+    @routes.get("/{name}/orders")
     def orders_behind(  # noqa: PLR0917 - the parameters of an address have names, not places
         name: str,
         from_: FromDay = None,
@@ -54,7 +54,7 @@ def figures_router(pool: ConnectionPool) -> APIRouter:
         with one_moment(pool) as database, _sayable("these rows cannot be shown"):
             return behind(database, name, from_=from_, to=to, by=by, group=group, limit=limit)
 
-    return router
+    return routes
 
 
 def _check_days(from_: date | None, to: date | None) -> None:

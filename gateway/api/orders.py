@@ -1,0 +1,44 @@
+"""An order, and what happened to it."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from psycopg_pool import ConnectionPool
+
+from gateway.api.parameters import OrderId
+from gateway.api.problems import ProblemError
+from gateway.api.tables import one_moment, reading
+from gateway.reading.orders import order_document
+from projections.order_history.reader import read_history
+
+
+def router(pool: ConnectionPool) -> APIRouter:
+    """Routes below /v1/orders."""
+    routes = reading()
+
+    # An order's id may hold slashes, escaped or not; hence `path`, and the longer route first.
+    @routes.get("/orders/{order_id:path}/history")
+    def order_history(order_id: OrderId) -> dict[str, Any]:
+        """All facts of an order, refusals included, in the order of their versions."""
+        with one_moment(pool) as database:
+            facts = read_history(database, order_id)
+        if not facts:
+            raise _no_such_order(order_id)
+        return {"order_id": order_id, "facts": facts}
+
+    @routes.get("/orders/{order_id:path}")
+    def order(order_id: OrderId) -> dict[str, Any]:
+        """An order as it is now."""
+        with one_moment(pool) as database:
+            found = order_document(database, order_id)
+        if found is None:
+            raise _no_such_order(order_id)
+        return found
+
+    return routes
+
+
+def _no_such_order(order_id: str) -> ProblemError:
+    return ProblemError(
+        404, "no such order", f"no order {order_id!r} was placed", "a fresh order is here within a second"
+    )

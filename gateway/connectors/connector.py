@@ -1,0 +1,61 @@
+"""The port of a connector: what comes from outside becomes commands, whose ids come from outside too.
+
+    CONNECTOR = Connector("online-retail", help="Import …", …, bring_in="gateway.connectors.online_retail.importing:…")
+
+A connector is a folder beside this file that exports such a row, and a line in `table.py`. The row is light: its two
+functions are imported when they are needed. An id is made of what the outside calls the thing, so that the same file
+sent again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import psycopg
+
+from gateway.connectors.decimal_marks import DecimalMark
+
+Command = dict[str, Any]
+
+
+class Request(NamedTuple):
+    """What is to be read: a file, of which days (both included; None: all), and how to read it."""
+
+    file: Path
+    from_: date | None = None
+    to: date | None = None
+    seed: int = 1
+    #: Where no day is named: the week with most sales alone.
+    peak: bool = False
+    decimal: DecimalMark | None = None
+
+
+class Sending(Protocol):
+    """Takes a connector's commands, phase by phase; each has settled when `phase` returns, and can be read back."""
+
+    connection: psycopg.Connection[Any]
+
+    def phase(self, name: str, commands: Iterable[Command], total: int | None = None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """One kind of source."""
+
+    #: `order-ledger import NAME`.
+    name: str
+    help: str
+    example: str
+    #: Endings of the files that it takes, and the fields that a file must have.
+    kinds: tuple[str, ...]
+    fields: tuple[str, ...]
+    #: `module:function`, called with a `Sending` and a `Request`: sends all, and returns the account of the file's rows
+    #: (`text` is for people). Raises Fault for a file that cannot be read.
+    bring_in: str
+    #: `module:function`, called with a `Request` and the days of a promise (None: as it is): the file's orders with
+    #: stock around them, as `what-if` routes them (`gateway.reading.routing.History`).
+    history: str

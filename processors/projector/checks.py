@@ -1,0 +1,37 @@
+"""How far the tables are, and whether they and the log still belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from events.catalogue import LEDGER_TOPICS
+from processors.checks import Check, rows_of
+from runtime.kafka import end_offsets, topic_ids
+from runtime.services import Services
+from runtime.settings import Settings
+
+_PROJECTED = "SELECT topic, partition, next_offset, topic_id FROM follower_positions WHERE follower = 'projector'"
+
+
+def projector_checks(services: Services, _settings: Settings) -> Iterator[Check]:
+    """One check of the positions, or one for each thing that is wrong with them."""
+    rows = rows_of(services, _PROJECTED)
+    if not rows:
+        yield Check("projector", "warn", "Nothing was projected yet", "", "`order-ledger run --only projector`")
+        return
+    full_names = [services.topic(name) for name in LEDGER_TOPICS]
+    ends, ids = end_offsets(services, full_names), topic_ids(services, full_names)
+    other = sorted({row["topic"] for row in rows if ids.get(services.topic(row["topic"])) != row["topic_id"]})
+    if other:
+        hint = "bring the old topic back, or begin with an empty database and another topic prefix"
+        yield Check("projector", "fail", "Topics were made anew since they were projected", ", ".join(other), hint)
+    at = {(services.topic(row["topic"]), row["partition"]): row["next_offset"] for row in rows}
+    behind = sum(max(0, end - at.get(partition, 0)) for partition, end in ends.items())
+    ahead = sorted(
+        f"{topic}/{number}" for (topic, number), offset in at.items() if offset > ends.get((topic, number), 0)
+    )
+    if ahead and not other:
+        hint = "records were lost on the broker: restore the topic before anything writes to it"
+        yield Check("projector", "fail", "The tables know facts that the log does not have", ", ".join(ahead), hint)
+    if not other and not ahead:
+        yield Check("projector", "ok", f"The tables are {behind:,} facts behind the log")

@@ -13,10 +13,11 @@ from typing import Any
 import psutil
 import pytest
 
-from gateway.cli.demo import _counts, _telling_order
+from gateway.cli.demo import _counts
 from gateway.sending.scenarios import Run, simulate
 from projections.kpi.opening import Scope
 from projections.kpi.reader import kpis
+from projections.order_history.reader import read_telling_order
 from tests.support.shop import Shop, place, receive
 
 pytestmark = [pytest.mark.journey, pytest.mark.slow]
@@ -100,7 +101,7 @@ def test_a_run_tells_of_its_own_orders_and_says_that_there_are_others(shop: Shop
     out = _counts(shop.connection, scope.orders)
     assert out["orders"] == 25
     assert out["other_orders"] >= 1
-    assert _telling_order(shop.connection, scope.orders) in scope.orders
+    assert read_telling_order(shop.connection, scope.orders) in scope.orders
     everything, ours = kpis(shop.connection), kpis(shop.connection, scope=scope)
     for name in ("order_processing_hours", "return_rate", "order_fulfillment_rate"):
         assert 0 < ours["kpis"][name]["denominator"] <= 25, name

@@ -143,7 +143,7 @@ EXPECTED = st.builds(
 @settings(max_examples=250, deadline=None)
 @for_all(commands=st.lists(st.one_of(WAITS, WAITS, EXPECTED, STOCK_COMMANDS), max_size=40))
 def test_promises_are_always_those_of_a_count_from_scratch(commands: list[Any]) -> None:
-    life = Life("ledger.stock", "MUG")
+    life = Life("stock", "MUG")
     for data in commands:
         before = dict(life.state.promises)
         after = life.live(data)

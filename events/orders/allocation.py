@@ -9,19 +9,39 @@ at a time, so what answers an earlier one is given back: taken for an answer to 
 on while that is still under way, and go round for ever with two answers that each come for the question of the other.
 """
 
+from msgspec.structs import replace
+
 from events.attempts import round_of
 from events.envelope import Refused
-from events.orders import amending, holding, promising
-from events.orders import commands as c
-from events.orders import facts as f
+from events.orders import amending, holding, line_changes, promising
 from events.orders.decision import Decision
-from events.orders.state import Line
+from events.orders.parts import Answer, FactOfOrder, Release
+from events.orders.sourcing import (
+    AllocationAnswered,
+    BackorderReopened,
+    LineAllocated,
+    LineDeallocated,
+    RecordAllocation,
+)
+from events.orders.state import Line, Order, Wait
+from events.values import Id, Natural, Quantity
+
+
+class LineBackordered(FactOfOrder, frozen=True, kw_only=True):
+    """Units of a line wait for stock."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    attempt: Natural
+    stock_version: Quantity | None = None
+
 
 #: A line that waits together with its order, without a place in its own SKU's queue.
 WHOLE_ORDER = 0
 
 
-def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
+def record(decision: Decision, data: RecordAllocation) -> Refused | None:
     """Take each answer that is new."""
     for answer in data.answers:
         line = decision.order.lines.get(answer.line_id)
@@ -70,14 +90,14 @@ def record(decision: Decision, data: c.RecordAllocation) -> Refused | None:
     return None
 
 
-def _reserved(decision: Decision, line: Line, answer: c.Answer) -> None:
+def _reserved(decision: Decision, line: Line, answer: Answer) -> None:
     waited = sum(wait.quantity for wait in line.waits if wait.attempt == answer.attempt)
     from_backordered = min(answer.quantity, waited)
     from_open = min(answer.quantity - from_backordered, line.sourcing)
     allocated = from_backordered + from_open
     if allocated:
         decision.add(
-            f.LineAllocated(
+            LineAllocated(
                 order_id=decision.order.order_id,
                 line_id=line.line_id,
                 sku=line.sku,
@@ -92,11 +112,11 @@ def _reserved(decision: Decision, line: Line, answer: c.Answer) -> None:
     decision.surrender(line, answer, answer.quantity - allocated)
 
 
-def _refused(decision: Decision, line: Line, answer: c.Answer) -> None:
+def _refused(decision: Decision, line: Line, answer: Answer) -> None:
     _note(decision, line, answer, min(answer.quantity, line.sourcing))
 
 
-def _waiting(decision: Decision, line: Line, answer: c.Answer) -> None:
+def _waiting(decision: Decision, line: Line, answer: Answer) -> None:
     waits = min(answer.quantity, line.sourcing)
     if waits:
         _backorder(decision, line, waits, answer.attempt, answer.stock_version)
@@ -112,7 +132,7 @@ def _waiting(decision: Decision, line: Line, answer: c.Answer) -> None:
         decision.leave_queues("changed")
 
 
-def _offered(decision: Decision, line: Line, answer: c.Answer) -> None:
+def _offered(decision: Decision, line: Line, answer: Answer) -> None:
     if any(wait.attempt == answer.attempt for wait in line.waits):
         version = answer.stock_version
     elif line.sourcing:
@@ -129,14 +149,14 @@ def _offered(decision: Decision, line: Line, answer: c.Answer) -> None:
         if not waiting.waits:
             continue
         releases = tuple(
-            f.Release(
+            Release(
                 line_id=waiting.line_id, sku=waiting.sku, attempt=wait.attempt, location_id="", quantity=wait.quantity
             )
             for wait in waiting.waits
             if wait.attempt != WHOLE_ORDER and (waiting.line_id, wait.attempt) != (line.line_id, answer.attempt)
         )
         decision.add(
-            f.BackorderReopened(
+            BackorderReopened(
                 order_id=decision.order.order_id,
                 line_id=waiting.line_id,
                 sku=waiting.sku,
@@ -150,19 +170,19 @@ def _offered(decision: Decision, line: Line, answer: c.Answer) -> None:
         _note(decision, line, answer, 0)
 
 
-def _lost(decision: Decision, line: Line, answer: c.Answer) -> None:
+def _lost(decision: Decision, line: Line, answer: Answer) -> None:
     """A hold lapsed, or somebody else let go of it."""
     if not _no_longer_held(decision, line, answer, answer.quantity):
         _note(decision, line, answer, 0)
 
 
-def _no_longer_held(decision: Decision, line: Line, answer: c.Answer, quantity: int) -> int:
+def _no_longer_held(decision: Decision, line: Line, answer: Answer, quantity: int) -> int:
     """State that up to so many units of the hold that the answer names are gone; the units that there were."""
     key = (answer.attempt, answer.location_id)
     units = min(quantity, sum(hold.quantity for hold in line.holds if (hold.attempt, hold.location_id) == key))
     if units:
         decision.add(
-            f.LineDeallocated(
+            LineDeallocated(
                 order_id=decision.order.order_id,
                 line_id=line.line_id,
                 sku=line.sku,
@@ -177,7 +197,7 @@ def _no_longer_held(decision: Decision, line: Line, answer: c.Answer, quantity: 
     return units
 
 
-def _shipped(decision: Decision, line: Line, answer: c.Answer) -> None:
+def _shipped(decision: Decision, line: Line, answer: Answer) -> None:
     """What was held, waited or was asked for has left with a parcel, before the order knew of it.
 
     Where the order has taken it for units that are still wanted, these are open again: what was held for the parcel's
@@ -193,13 +213,13 @@ def _shipped(decision: Decision, line: Line, answer: c.Answer) -> None:
             for wait in line.waits
         ]
         decision.add(
-            f.BackorderReopened(
+            BackorderReopened(
                 order_id=decision.order.order_id,
                 line_id=line.line_id,
                 sku=line.sku,
                 quantity=line.backordered,
                 releases=tuple(
-                    f.Release(
+                    Release(
                         line_id=line.line_id, sku=line.sku, attempt=wait.attempt, location_id="", quantity=wait.quantity
                     )
                     for wait in kept
@@ -242,7 +262,7 @@ def _wait_as_a_whole(decision: Decision) -> None:
 
 def _backorder(decision: Decision, line: Line, quantity: int, attempt: int, stock_version: int | None) -> None:
     decision.add(
-        f.LineBackordered(
+        LineBackordered(
             order_id=decision.order.order_id,
             line_id=line.line_id,
             sku=line.sku,
@@ -253,9 +273,9 @@ def _backorder(decision: Decision, line: Line, quantity: int, attempt: int, stoc
     )
 
 
-def _note(decision: Decision, line: Line, answer: c.Answer, quantity: int) -> None:
+def _note(decision: Decision, line: Line, answer: Answer, quantity: int) -> None:
     decision.add(
-        f.AllocationAnswered(
+        AllocationAnswered(
             order_id=decision.order.order_id,
             line_id=line.line_id,
             sku=line.sku,
@@ -265,4 +285,21 @@ def _note(decision: Decision, line: Line, answer: c.Answer, quantity: int) -> No
             quantity=quantity,
             stock_version=answer.stock_version,
         )
+    )
+
+
+def backordered(order: Order, fact: LineBackordered) -> Order:
+    line = order.lines[fact.line_id]
+    line = line_changes.take_open(line, fact.quantity, under_way_first=True)
+    # A wait that follows another one begins with what the customer was told last; a place in no queue promises nothing.
+    told = line.told if fact.attempt else None
+    waits = line_changes.add_wait(line.waits, Wait(fact.attempt, fact.quantity, None if line.waits else told))
+    # A line that waits for another one only is called back by that one's offer, which says nothing of the
+    # places that refused this line: asked again there and then, it would be refused again, for ever.
+    excluded = () if fact.attempt else line.excluded
+    return line_changes.with_line(
+        order,
+        replace(
+            line, waits=waits, excluded=excluded, told=told, answered=line_changes.newest(line, fact.stock_version)
+        ),
     )

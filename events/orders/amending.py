@@ -24,18 +24,104 @@ wait like those of any order.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from events.attempts import round_of
 from events.envelope import Refused
-from events.orders import commands as c
-from events.orders import facts as f
+from events.orders import changing, line_changes
 from events.orders.decision import Decision
+from events.orders.parts import Answer, FactOfOrder, Release
 from events.orders.refusals import too_valuable, unreadable_promise
-from events.orders.state import AmendedLine, Amendment, Line, Order
+from events.orders.sourcing import Excluded, LineAllocated
+from events.orders.state import AmendedLine, Amendment, Hold, Line, Order
 from events.promises import UnreadablePromiseError, promise_end
 from events.refusal import already_so
 from events.times import rfc3339
-from events.values import ORDER_VALUE_MAX_MINOR
+from events.values import ORDER_VALUE_MAX_MINOR, Id, Natural, Quantity, Text, Total, UtcTime
+
+
+class AmendedQuantity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The quantity that the customer gets of a line, in all."""
+
+    line_id: Id
+    quantity: Natural
+
+
+class AmendOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Change what an order asks for."""
+
+    order_id: Id
+    lines: tuple[AmendedQuantity, ...] = ()
+    promised_by: Id | None = None
+    by: Literal["customer", "seller"] = "customer"
+
+
+class AmendmentLine(Struct, frozen=True, kw_only=True):
+    """A line that shall have another quantity."""
+
+    line_id: Id
+    sku: Id
+    ordered_before: Natural
+    ordered: Natural
+    cancelled: Natural = 0
+
+
+class AmendmentRequested(FactOfOrder, frozen=True, kw_only=True):
+    """More is wanted than was ordered: stock is asked first."""
+
+    amendment_id: Id
+    by: Text
+    lines: tuple[AmendmentLine, ...]
+    promised_by: UtcTime | None = None
+    round: Quantity
+    placed_at: UtcTime
+    sales_channel: Text
+    latitude: float | None = None
+    longitude: float | None = None
+    country: Text = ""
+    service_level: Text = "standard"
+    region: Text | None = None
+    value_minor: Total = 0
+    held_at: tuple[Id, ...] = ()
+    excluded: tuple[Excluded, ...] = ()
+
+
+class AmendmentAnswered(FactOfOrder, frozen=True, kw_only=True):
+    """A stock stream has answered for extra units of an amendment."""
+
+    amendment_id: Id
+    line_id: Id
+    sku: Id
+    location_id: Text
+    attempt: Natural
+    outcome: Text
+    quantity: Natural
+    available: Total | None = None
+    stock_version: Quantity
+
+
+class DeclinedLine(Struct, frozen=True, kw_only=True):
+    """A line that keeps its quantity."""
+
+    line_id: Id
+    sku: Id
+    ordered_before: Natural
+    ordered: Natural
+    available: Natural | None = None
+    cancelled: Natural = 0
+
+
+class AmendmentDeclined(FactOfOrder, frozen=True, kw_only=True):
+    """An amendment was not made: the order stays as it was."""
+
+    amendment_id: Id
+    reason: Text
+    lines: tuple[DeclinedLine, ...]
+    releases: tuple[Release, ...]
+
 
 #: Why units that were set aside for an amendment are there no more.
 _LOST = frozenset({"expired", "released"})
@@ -44,7 +130,7 @@ _LOST = frozenset({"expired", "released"})
 LINES_SHOWN = 5
 
 
-def amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
+def amend(decision: Decision, data: AmendOrder) -> Refused | None:
     """The order asks for something else from now on, or asks stock whether it may."""
     order = decision.order
     what = f"order {order.order_id} was not amended"
@@ -94,12 +180,12 @@ def amend(decision: Decision, data: c.AmendOrder) -> Refused | None:
     if grows and _asks_first(order):
         _request(decision, data, wanted, promised_by)
     else:
-        _apply(decision, data.by, wanted, promised_by, None)
+        changing.apply(decision, data.by, wanted, promised_by, None)
     decision.source_idle()
     return None
 
 
-def _wanted(decision: Decision, what: str, lines: Sequence[c.AmendedQuantity]) -> dict[str, AmendedLine] | Refused:
+def _wanted(decision: Decision, what: str, lines: Sequence[AmendedQuantity]) -> dict[str, AmendedLine] | Refused:
     """The lines that change, by line_id."""
     wanted: dict[str, AmendedLine] = {}
     for asked in lines:
@@ -127,21 +213,13 @@ def _numbers(line: Line) -> str:
     return f"{line.ordered} ordered, {line.shipped} shipped, {line.cancelled} cancelled"
 
 
-def _counts_as_due(order: Order, by: str) -> bool:
-    """Whether a promise by them is one that delivery is measured by.
-
-    A seller's new promise does not make up for the one that was given; where none was, it is the first.
-    """
-    return by == "customer" or order.due_by is None
-
-
 def _moves_promise(order: Order, promised_by: datetime | None, by: str) -> bool:
     if promised_by is None:
         return False
-    return promised_by != order.promised_by or (_counts_as_due(order, by) and promised_by != order.due_by)
+    return promised_by != order.promised_by or (changing.counts_as_due(order, by) and promised_by != order.due_by)
 
 
-def _nothing_changes(order: Order, what: str, data: c.AmendOrder) -> Refused:
+def _nothing_changes(order: Order, what: str, data: AmendOrder) -> Refused:
     lines = [order.lines[asked.line_id] for asked in data.lines]
     said = [f"line {line.line_id} has {_numbers(line)}: {line.wanted} wanted in all" for line in lines[:LINES_SHOWN]]
     if len(lines) > LINES_SHOWN:
@@ -171,16 +249,16 @@ def _incomplete(order: Order) -> bool:
 
 
 def _request(
-    decision: Decision, data: c.AmendOrder, wanted: Mapping[str, AmendedLine], promised_by: datetime | None
+    decision: Decision, data: AmendOrder, wanted: Mapping[str, AmendedLine], promised_by: datetime | None
 ) -> None:
     order = decision.order
     decision.add(
-        f.AmendmentRequested(
+        AmendmentRequested(
             order_id=order.order_id,
             amendment_id=f"A{order.amendments + 1}",
             by=data.by,
             lines=tuple(
-                f.AmendmentLine(
+                AmendmentLine(
                     line_id=line_id,
                     sku=order.lines[line_id].sku,
                     ordered_before=line.ordered_before,
@@ -201,7 +279,7 @@ def _request(
             value_minor=order.value_minor,
             held_at=order.held_at,
             excluded=tuple(
-                f.Excluded(line_id=line_id, location_id=location_id, rejected=True)
+                Excluded(line_id=line_id, location_id=location_id, rejected=True)
                 for line_id in wanted
                 for location_id in order.lines[line_id].rejected_by
             ),
@@ -209,50 +287,10 @@ def _request(
     )
 
 
-def _apply(
-    decision: Decision,
-    by: str,
-    wanted: Mapping[str, AmendedLine],
-    promised_by: datetime | None,
-    amendment_id: str | None,
-) -> None:
-    changes: list[f.LineChanged] = []
-    releases: list[f.Release] = []
-    for line_id, amended in wanted.items():
-        line = decision.order.lines[line_id]
-        taken = decision.take(line, max(0, line.ordered - amended.ordered))
-        releases += taken.releases
-        changes.append(
-            f.LineChanged(
-                line_id=line_id,
-                sku=line.sku,
-                ordered_before=line.ordered,
-                ordered=amended.ordered,
-                from_open=taken.from_open,
-                from_backordered=taken.from_backordered,
-                from_allocated=taken.from_allocated,
-                exchange=line.in_exchange,
-                cancelled=line.cancelled,
-            )
-        )
-    counts = _counts_as_due(decision.order, by)
-    decision.add(
-        f.OrderAmended(
-            order_id=decision.order.order_id,
-            by=by,
-            lines=tuple(changes),
-            promised_by=promised_by,
-            releases=tuple(releases),
-            amendment_id=amendment_id,
-            due_by=promised_by if counts else None,
-        )
-    )
-
-
 # The answers of stock
 
 
-def take_answer(decision: Decision, line: Line, answer: c.Answer) -> bool:
+def take_answer(decision: Decision, line: Line, answer: Answer) -> bool:
     """Whether the answer was for extra units of the pending amendment; if so it has been taken."""
     amendment = decision.order.amendment
     if amendment is None or round_of(answer.attempt) != amendment.round or line.line_id not in amendment.lines:
@@ -269,7 +307,7 @@ def take_answer(decision: Decision, line: Line, answer: c.Answer) -> bool:
     else:
         units = 0
     decision.add(
-        f.AmendmentAnswered(
+        AmendmentAnswered(
             order_id=decision.order.order_id,
             amendment_id=amendment.amendment_id,
             line_id=line.line_id,
@@ -321,11 +359,11 @@ def _possible(order: Order, amendment: Amendment) -> bool:
 
 def _make(decision: Decision, amendment: Amendment) -> None:
     """The order is as was asked for; stock has been asked already for what is not set aside for it yet."""
-    _apply(decision, amendment.by, amendment.lines, amendment.promised_by, amendment.amendment_id)
+    changing.apply(decision, amendment.by, amendment.lines, amendment.promised_by, amendment.amendment_id)
     for line_id, amended in amendment.lines.items():
         for hold in amended.got:
             decision.add(
-                f.LineAllocated(
+                LineAllocated(
                     order_id=decision.order.order_id,
                     line_id=line_id,
                     sku=decision.order.lines[line_id].sku,
@@ -376,7 +414,7 @@ def _make_pending(decision: Decision) -> None:
 
 
 def decline(
-    decision: Decision, reason: str, there: Mapping[str, int] | None = None, waits: c.Answer | None = None
+    decision: Decision, reason: str, there: Mapping[str, int] | None = None, waits: Answer | None = None
 ) -> None:
     """The pending amendment, if there is one, is not made; what was set aside for it is let go.
 
@@ -387,7 +425,7 @@ def decline(
     if amendment is None:
         return
     releases = tuple(
-        f.Release(
+        Release(
             line_id=line_id,
             sku=order.lines[line_id].sku,
             attempt=hold.attempt,
@@ -398,7 +436,7 @@ def decline(
         for hold in line.got
     )
     if waits is not None:
-        place = f.Release(
+        place = Release(
             line_id=waits.line_id,
             sku=order.lines[waits.line_id].sku,
             attempt=waits.attempt,
@@ -407,12 +445,12 @@ def decline(
         )
         releases = (*releases, place)
     decision.add(
-        f.AmendmentDeclined(
+        AmendmentDeclined(
             order_id=order.order_id,
             amendment_id=amendment.amendment_id,
             reason=reason,
             lines=tuple(
-                f.DeclinedLine(
+                DeclinedLine(
                     line_id=line_id,
                     sku=order.lines[line_id].sku,
                     ordered_before=line.ordered_before,
@@ -430,3 +468,32 @@ def decline(
 def _acceptable(line: AmendedLine, there: int | None) -> int | None:
     """The quantity that would have been accepted: null where it is not known to be less than what was asked."""
     return None if there is None or there >= line.extra else line.ordered_before - line.cancelled + there
+
+
+def amendment_requested(order: Order, fact: AmendmentRequested) -> Order:
+    amendment = Amendment(
+        amendment_id=fact.amendment_id,
+        round=fact.round,
+        by=fact.by,
+        promised_by=fact.promised_by,
+        lines={
+            line.line_id: AmendedLine(line.ordered_before, line.ordered, cancelled=line.cancelled)
+            for line in fact.lines
+        },
+    )
+    return replace(order, amendment=amendment, amendments=order.amendments + 1, round=fact.round)
+
+
+def amendment_answered(order: Order, fact: AmendmentAnswered) -> Order:
+    line = order.lines[fact.line_id]
+    order = line_changes.with_line(order, replace(line, answered=line_changes.newest(line, fact.stock_version)))
+    amendment = order.amendment
+    if amendment is None or not fact.quantity:
+        return order
+    amended = amendment.lines[fact.line_id]
+    hold = Hold(fact.attempt, fact.location_id, fact.quantity)
+    got = (
+        line_changes.add_hold(amended.got, hold) if fact.outcome == "reserved" else line_changes.less(amended.got, hold)
+    )
+    lines = {**amendment.lines, fact.line_id: amended._replace(got=got)}
+    return replace(order, amendment=replace(amendment, lines=lines))

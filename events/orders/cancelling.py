@@ -5,17 +5,64 @@ cancel(2 where 1 is shipped)            -> Refused(at_most=1)
 cancel_overdue after a line's last time -> OrderCancelled(by=seller, reason=auto_cancel) of what nothing is held for
 """
 
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
 from events.envelope import Refused
-from events.orders import amending
-from events.orders import commands as c
-from events.orders import facts as f
+from events.orders import amending, line_changes
 from events.orders.decision import Decision
+from events.orders.parts import FactOfOrder, LineQuantity, Release
+from events.orders.state import Order
+from events.values import Id, Natural, Quantity, Text
+
+
+class CancelOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Cancel units that have not been shipped."""
+
+    order_id: Id
+    reason: Text
+    by: Literal["customer", "seller"] = "customer"
+    lines: tuple[LineQuantity, ...] = ()
+
+
+class CancelOverdueLines(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The time named in cancel_after of a line has come."""
+
+    order_id: Id
+
+
+class LineCancelled(Struct, frozen=True, kw_only=True):
+    """What was cancelled of a line."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    from_open: Natural
+    from_backordered: Natural
+    from_allocated: Natural
+    exchange: bool = False
+
+
+class OrderCancelled(FactOfOrder, frozen=True, kw_only=True):
+    """Units of an order are cancelled."""
+
+    by: Text
+    reason: Text
+    lines: tuple[LineCancelled, ...]
+    releases: tuple[Release, ...]
+    before_allocation: bool
+
+    def changes_units(self) -> bool:
+        return True
+
 
 #: The reason of a cancellation that nobody asked for.
 AUTO_CANCEL = "auto_cancel"
 
 
-def cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
+def cancel(decision: Decision, data: CancelOrder) -> Refused | None:
     """Units that have not been shipped are not wanted any more; without lines, all of them."""
     order = decision.order
     what = f"order {order.order_id} was not cancelled"
@@ -41,14 +88,14 @@ def cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
         refused = decision.check_unmade(what, wanted)
         if refused is not None:
             return refused
-    cancelled: list[f.LineCancelled] = []
-    releases: list[f.Release] = []
+    cancelled: list[LineCancelled] = []
+    releases: list[Release] = []
     for line_id, quantity in wanted.items():
         line = order.lines[line_id]
         taken = decision.take(line, quantity)
         releases += taken.releases
         cancelled.append(
-            f.LineCancelled(
+            LineCancelled(
                 line_id=line_id,
                 sku=line.sku,
                 quantity=quantity,
@@ -60,7 +107,7 @@ def cancel(decision: Decision, data: c.CancelOrder) -> Refused | None:
         )
     lines = order.lines.values()
     decision.add(
-        f.OrderCancelled(
+        OrderCancelled(
             order_id=order.order_id,
             by=data.by,
             reason=data.reason,
@@ -85,9 +132,16 @@ def cancel_overdue(decision: Decision) -> None:
             continue
         units = line.unshipped if order.as_a_whole and incomplete else line.unmade
         if units:
-            gone.append(c.LineQuantity(line_id=line.line_id, quantity=units))
+            gone.append(LineQuantity(line_id=line.line_id, quantity=units))
     if gone:
         # Nobody wants more of an order whose time is over.
         amending.decline(decision, "cancelled")
         # Cannot be refused: only units that the order has are named, and each line once.
-        cancel(decision, c.CancelOrder(order_id=order.order_id, reason=AUTO_CANCEL, by="seller", lines=tuple(gone)))
+        cancel(decision, CancelOrder(order_id=order.order_id, reason=AUTO_CANCEL, by="seller", lines=tuple(gone)))
+
+
+def cancelled(order: Order, fact: OrderCancelled) -> Order:
+    for cut in fact.lines:
+        line = line_changes.take(order.lines[cut.line_id], cut.from_open, cut.from_backordered, fact.releases)
+        order = line_changes.with_line(order, replace(line, cancelled=line.cancelled + cut.quantity))
+    return order

@@ -4,14 +4,34 @@ deallocate(2 of line 1 at WH1)              -> LineDeallocated, SourcingRequeste
 ... of an order that goes as a whole        -> all of it is let go, and it tries again as a whole
 """
 
+from msgspec import Struct
+
 from events.envelope import Refused
-from events.orders import commands as c
-from events.orders import facts as f
 from events.orders.decision import Decision
+from events.orders.parts import Release
+from events.orders.sourcing import LineDeallocated
 from events.orders.state import Hold, Line
+from events.values import Id, Quantity, Text
 
 
-def deallocate(decision: Decision, data: c.DeallocateLines) -> Refused | None:
+class Deallocated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Units of a line that are not to be set aside any more."""
+
+    line_id: Id
+    quantity: Quantity
+    location_id: Id | None = None
+
+
+class DeallocateLines(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Let go of what is set aside; the units stay wanted and are sourced again."""
+
+    order_id: Id
+    lines: tuple[Deallocated, ...]
+    reason: Text
+    elsewhere: bool = True
+
+
+def deallocate(decision: Decision, data: DeallocateLines) -> Refused | None:
     """Let go of these units and look for them again: elsewhere, or anywhere."""
     order = decision.order
     what = f"nothing of order {order.order_id} was let go"
@@ -54,7 +74,7 @@ def _holds(line: Line, location_id: str | None) -> list[Hold]:
     return [hold for hold in reversed(line.holds) if location_id is None or hold.location_id == location_id]
 
 
-def _let_go(decision: Decision, one: c.Deallocated, data: c.DeallocateLines) -> None:
+def _let_go(decision: Decision, one: Deallocated, data: DeallocateLines) -> None:
     line = decision.order.lines[one.line_id]
     left = one.quantity
     for hold in _holds(line, one.location_id):
@@ -62,11 +82,11 @@ def _let_go(decision: Decision, one: c.Deallocated, data: c.DeallocateLines) -> 
         if not units:
             continue
         left -= units
-        release = f.Release(
+        release = Release(
             line_id=line.line_id, sku=line.sku, attempt=hold.attempt, location_id=hold.location_id, quantity=units
         )
         decision.add(
-            f.LineDeallocated(
+            LineDeallocated(
                 order_id=decision.order.order_id,
                 line_id=line.line_id,
                 sku=line.sku,

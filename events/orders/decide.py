@@ -3,14 +3,12 @@
     decide(None, place_order) -> [OrderPlaced]
     decide(order, cancel_of_a_shipped_unit) -> Refused(at_most=0)
 
-The answers of the stock streams are in `allocation`, what happens to goods in `dispatching` and `goods`, what people
-change their minds about in `amending`, `cancelling` and `holding`, how an order begins in `placing`, what people decide
-where the rules know no way in `queueing`, what locations cannot provide in `rejecting`, what is sent for what comes
-back in `exchanging`; here is the rest.
+Each use case has a file with its commands, its facts, its rules and its part of `evolve`. Here and in `evolve` are the
+two matches that lead to them.
 """
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import assert_never, cast
 
 from events.envelope import About, Command, Refused
 from events.orders import (
@@ -24,12 +22,14 @@ from events.orders import (
     holding,
     placing,
     queueing,
+    refunding,
     rejecting,
 )
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decision import Decision
 from events.orders.evolve import evolve
+from events.orders.parts import FactOfOrder
 from events.orders.state import Order
 
 #: Commands after which an order that goes as a whole has to look where it stands.
@@ -67,7 +67,7 @@ def conclude(
             detail=f"{type(data).__name__} came before its PlaceOrder, or the number is wrong",
             hint="send PlaceOrder first; check order_id",
         )
-    decision = Decision(order, command)
+    decision = Decision(order, command, _evolved)
     refused = _answer(decision, data)
     if refused is not None:
         return refused
@@ -85,7 +85,14 @@ def conclude(
                 parcels=len({hold.location_id for hold in held}),
             )
         )
-    return decision.facts, decision.order
+    return cast(Sequence[f.OrderFact], decision.facts), decision.order
+
+
+def _evolved(order: Order, fact: FactOfOrder, about: About) -> Order:
+    """`evolve` for a decision under way. Every fact of an order is one of `OrderFact`: a law sees to it."""
+    after = evolve(order, cast(f.OrderFact, fact), about)
+    assert after is not None
+    return after
 
 
 def _answer(decision: Decision, data: c.PlacedOrderCommand) -> Refused | None:
@@ -120,7 +127,7 @@ def _answer(decision: Decision, data: c.PlacedOrderCommand) -> Refused | None:
         case c.ReceiveReturn():
             return goods.receive_return(decision, data)
         case c.IssueRefund():
-            return _refund(decision, data)
+            return refunding.refund(decision, data)
         case c.RejectAllocation():
             return rejecting.reject(decision, data)
         case c.QueueOrder():
@@ -135,30 +142,4 @@ def _release_order(decision: Decision) -> Refused | None:
     if decision.order.released:
         return None
     decision.release()
-    return None
-
-
-def _refund(decision: Decision, data: c.IssueRefund) -> Refused | None:
-    order = decision.order
-    left = max(0, order.value_minor - order.refunded_minor)
-    if data.return_id is not None and data.return_id not in order.returns:
-        return decision.unknown_return(f"no refund for order {order.order_id}", data.return_id)
-    if data.amount_minor > left:
-        return Refused(
-            code="limit",
-            what=f"no refund for order {order.order_id}",
-            detail=f"{data.amount_minor} {order.currency} minor units asked, {order.refunded_minor} of "
-            f"{order.value_minor} paid back already: at most {left}",
-            hint=f"refund at most {left}",
-            at_most=left,
-        )
-    decision.add(
-        f.RefundIssued(
-            order_id=order.order_id,
-            return_id=data.return_id,
-            amount_minor=data.amount_minor,
-            currency=order.currency,
-            reason=data.reason,
-        )
-    )
     return None

@@ -1,15 +1,25 @@
 """A decision about an order while it is made: the facts so far and the order as they leave it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from events.ahead import use_up
 from events.attempts import round_of
-from events.envelope import About, Command, Refused
-from events.orders import commands as c
-from events.orders import facts as f
-from events.orders.evolve import evolve
+from events.envelope import About, AnyCommand, Refused
+from events.orders.parts import Answer, FactOfOrder, Release
+from events.orders.sourcing import (
+    AllocationAnswered,
+    BackorderReopened,
+    Excluded,
+    LineDeallocated,
+    ReservationSurrendered,
+    SourcingLine,
+    SourcingRequested,
+)
 from events.orders.state import Line, Order
+
+#: `evolve` of an order that there is. It knows all facts, and so the files of all use cases, which know this one.
+Evolve = Callable[[Order, FactOfOrder, About], Order]
 
 
 class Taken(NamedTuple):
@@ -18,32 +28,31 @@ class Taken(NamedTuple):
     from_open: int
     from_backordered: int
     from_allocated: int
-    releases: tuple[f.Release, ...]
+    releases: tuple[Release, ...]
 
 
 class Decision:
     """Collects facts; `order` is always the state after the last of them."""
 
-    __slots__ = ("_about", "command", "facts", "order")
+    __slots__ = ("_about", "_evolve", "command", "facts", "order")
 
-    def __init__(self, order: Order, command: Command[c.OrderCommand]) -> None:
+    def __init__(self, order: Order, command: AnyCommand, evolve: Evolve) -> None:
         self.order = order
         self.command = command
-        self.facts: list[f.OrderFact] = []
+        self.facts: list[FactOfOrder] = []
         self._about = About.of(command)
+        self._evolve = evolve
 
-    def add(self, fact: f.OrderFact) -> None:
+    def add(self, fact: FactOfOrder) -> None:
         """State one more fact."""
-        order = evolve(self.order, fact, self._about)
-        assert order is not None
-        self.order = order
+        self.order = self._evolve(self.order, fact, self._about)
         self.facts.append(fact)
 
     def take(self, line: Line, quantity: int) -> Taken:
         """How `quantity` unshipped units leave the line: open ones first, then waiting ones, held ones last."""
         from_open = min(quantity, line.open)
         left = quantity - from_open
-        releases: list[f.Release] = []
+        releases: list[Release] = []
         from_backordered = 0
         for wait in line.waits:
             units = min(left, wait.quantity)
@@ -92,7 +101,7 @@ class Decision:
         """
         if not self.order.as_a_whole:
             return
-        if any(_changes_units(fact) for fact in self.facts):
+        if any(fact.changes_units() for fact in self.facts):
             self.leave_queues("changed")
         else:
             self.reopen_orphans()
@@ -105,7 +114,7 @@ class Decision:
             return
         for line in waiting:
             self.add(
-                f.BackorderReopened(
+                BackorderReopened(
                     order_id=self.order.order_id,
                     line_id=line.line_id,
                     sku=line.sku,
@@ -119,7 +128,7 @@ class Decision:
         for line in self.order.lines.values():
             if line.waits:
                 self.add(
-                    f.BackorderReopened(
+                    BackorderReopened(
                         order_id=self.order.order_id,
                         line_id=line.line_id,
                         sku=line.sku,
@@ -141,7 +150,7 @@ class Decision:
         """Nothing is held for the line any more."""
         for hold in line.holds:
             self.add(
-                f.LineDeallocated(
+                LineDeallocated(
                     order_id=self.order.order_id,
                     line_id=line.line_id,
                     sku=line.sku,
@@ -160,18 +169,18 @@ class Decision:
     def _request(self, lines: list[Line]) -> None:
         order = self.order
         self.add(
-            f.SourcingRequested(
+            SourcingRequested(
                 order_id=order.order_id,
                 round=order.round + 1,
-                lines=tuple(f.SourcingLine(line_id=line.line_id, sku=line.sku, quantity=line.idle) for line in lines),
+                lines=tuple(SourcingLine(line_id=line.line_id, sku=line.sku, quantity=line.idle) for line in lines),
                 excluded=tuple(
-                    f.Excluded(line_id=line.line_id, location_id=location)
+                    Excluded(line_id=line.line_id, location_id=location)
                     for line in lines
                     for location in line.excluded
                     if location not in line.rejected_by
                 )
                 + tuple(
-                    f.Excluded(line_id=line.line_id, location_id=location, rejected=True)
+                    Excluded(line_id=line.line_id, location_id=location, rejected=True)
                     for line in lines
                     for location in line.rejected_by
                 ),
@@ -190,7 +199,7 @@ class Decision:
             )
         )
 
-    def surrender(self, line: Line, answer: c.Answer, surplus: int) -> None:
+    def surrender(self, line: Line, answer: Answer, surplus: int) -> None:
         """Give back what came for units that are not wanted any more; what came for units that have left is kept."""
         if not surplus:
             return
@@ -200,7 +209,7 @@ class Decision:
         gone = self._covered(line, answer, surplus) if held or not self.order.as_a_whole else 0
         if surplus > gone:
             self.add(
-                f.ReservationSurrendered(
+                ReservationSurrendered(
                     order_id=self.order.order_id,
                     line_id=line.line_id,
                     sku=line.sku,
@@ -212,7 +221,7 @@ class Decision:
             )
         if gone:
             self.add(
-                f.AllocationAnswered(
+                AllocationAnswered(
                     order_id=self.order.order_id,
                     line_id=line.line_id,
                     sku=line.sku,
@@ -224,7 +233,7 @@ class Decision:
                 )
             )
 
-    def _covered(self, line: Line, answer: c.Answer, units: int) -> int:
+    def _covered(self, line: Line, answer: Answer, units: int) -> int:
         """How many of these units are for some that have left: the stock stream finds them, too, and lets go."""
         left = line.ahead
         for cover in line.covers:
@@ -240,7 +249,7 @@ class Decision:
             if needed < cover.quantity:
                 surplus = cover.quantity - needed
                 self.add(
-                    f.ReservationSurrendered(
+                    ReservationSurrendered(
                         order_id=self.order.order_id,
                         line_id=line_id,
                         sku=line.sku,
@@ -318,15 +327,5 @@ def first_in_turn(lines: Iterable[Line]) -> Line:
     return min(lines, key=lambda line: (line.sku, line.line_id))
 
 
-def _changes_units(fact: f.OrderFact) -> bool:
-    match fact:
-        case f.OrderCancelled() | f.ShipmentDispatched() | f.ExchangeLinesAdded():
-            return True
-        case f.OrderAmended():
-            return bool(fact.lines)
-        case _:
-            return False
-
-
-def _release(line: Line, attempt: int, location_id: str, quantity: int) -> f.Release:
-    return f.Release(line_id=line.line_id, sku=line.sku, attempt=attempt, location_id=location_id, quantity=quantity)
+def _release(line: Line, attempt: int, location_id: str, quantity: int) -> Release:
+    return Release(line_id=line.line_id, sku=line.sku, attempt=attempt, location_id=location_id, quantity=quantity)

@@ -16,18 +16,104 @@ that had been amended away count again.
 from hashlib import blake2b
 from typing import Literal, TypeAlias
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from events.ahead import Ahead, add_ahead
 from events.envelope import Refused
-from events.orders import amending
-from events.orders import commands as c
-from events.orders import facts as f
+from events.orders import amending, line_changes
 from events.orders.decision import Decision
-from events.orders.state import Line, Order
-from events.values import Consumed
+from events.orders.parts import FactOfOrder, LineQuantity
+from events.orders.state import Line, Order, Shipment
+from events.values import Consumed, Id, Natural, Quantity, Text, UtcTime
+
+
+class DispatchShipment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A parcel of an order has left a location."""
+
+    order_id: Id
+    shipment_id: Id
+    location_id: Id
+    carrier: Id
+    service: Text
+    tracking_number: Text | None = None
+    lines: tuple[LineQuantity, ...]
+    expected_at: UtcTime | None = None
+
+
+class ShippedLine(Struct, frozen=True, kw_only=True):
+    """What a shipment holds of a line. `ahead` of the open units left while stock was being asked (`events.ahead`)."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    from_open: Natural
+    from_backordered: Natural
+    from_allocated: Natural
+    from_cancelled: Natural = 0
+    from_removed: Natural = 0
+    consumed: tuple[Consumed, ...]
+    exchange: bool = False
+    ahead: Natural = 0
+    ahead_round: Natural = 0
+    ahead_apart: Natural = 0
+
+
+class DifferingLine(Struct, frozen=True, kw_only=True):
+    """A line that left otherwise than planned."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    planned: Literal["elsewhere", "backordered", "open", "held"]
+    exchange: bool = False
+
+
+class CrossedLine(Struct, frozen=True, kw_only=True):
+    """Units of a line that had been cancelled or amended away and left all the same."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+
+
+class ShipmentDispatched(FactOfOrder, frozen=True, kw_only=True):
+    """A parcel left a location."""
+
+    shipment_id: Id
+    location_id: Id
+    carrier: Id
+    service: Text
+    tracking_number: Text | None = None
+    expected_at: UtcTime | None = None
+    lines: tuple[ShippedLine, ...]
+    cart_id: Id | None = None
+
+    def changes_units(self) -> bool:
+        return True
+
+
+class DispatchDiffered(FactOfOrder, frozen=True, kw_only=True):
+    """A parcel left otherwise than planned; for a person to look at."""
+
+    shipment_id: Id
+    location_id: Id
+    lines: tuple[DifferingLine, ...]
+
+
+class DispatchCrossed(FactOfOrder, frozen=True, kw_only=True):
+    """Units left though they had been cancelled, or amended away; a person is to talk to the customer."""
+
+    shipment_id: Id
+    location_id: Id
+    case_id: Id
+    lines: tuple[CrossedLine, ...]
+
 
 Planned: TypeAlias = Literal["elsewhere", "backordered", "open", "held"]
 
 
-def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
+def dispatch(decision: Decision, data: DispatchShipment) -> Refused | None:
     """A parcel left. What was held for its units, wherever, is used up; a difference from the plan is stated."""
     order = decision.order
     what = f"shipment {data.shipment_id} of order {order.order_id} was not recorded"
@@ -56,12 +142,12 @@ def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
         differing += different
         if part.from_cancelled + part.from_removed:
             units = part.from_cancelled + part.from_removed
-            crossed.append(f.CrossedLine(line_id=line.line_id, sku=line.sku, quantity=units))
+            crossed.append(CrossedLine(line_id=line.line_id, sku=line.sku, quantity=units))
     if any(part.from_removed and order.amendment and part.line_id in order.amendment.lines for part in shipped):
         # The line grows by what left: an increase that is being asked for began from another number.
         amending.decline(decision, "shipped")
     decision.add(
-        f.ShipmentDispatched(
+        ShipmentDispatched(
             order_id=order.order_id,
             shipment_id=data.shipment_id,
             location_id=data.location_id,
@@ -75,7 +161,7 @@ def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
     )
     if differing:
         decision.add(
-            f.DispatchDiffered(
+            DispatchDiffered(
                 order_id=order.order_id,
                 shipment_id=data.shipment_id,
                 location_id=data.location_id,
@@ -84,7 +170,7 @@ def dispatch(decision: Decision, data: c.DispatchShipment) -> Refused | None:
         )
     if crossed:
         decision.add(
-            f.DispatchCrossed(
+            DispatchCrossed(
                 order_id=order.order_id,
                 shipment_id=data.shipment_id,
                 location_id=data.location_id,
@@ -118,7 +204,7 @@ def crossing_case(order_id: str, shipment_id: str) -> str:
     return "crossing-" + blake2b(f"{order_id}\0{shipment_id}".encode(), digest_size=8).hexdigest()
 
 
-def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple[f.ShippedLine, list[f.DifferingLine]]:
+def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple[ShippedLine, list[DifferingLine]]:
     """Use up what is held here, then elsewhere, then places in the queue, then open units; the rest was called off."""
     consumed: list[Consumed] = []
     left = quantity
@@ -143,7 +229,7 @@ def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple
     # Nobody looks for idle units, so they leave first: what is being looked for may still be held for others of them.
     idle = min(from_open, line.idle)
     ahead = from_open - idle
-    part = f.ShippedLine(
+    part = ShippedLine(
         line_id=line.line_id,
         sku=line.sku,
         quantity=quantity,
@@ -169,8 +255,34 @@ def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple
         # Wherever its units were: it was not to leave before what it is sent in exchange for had come.
         planned_otherwise = ((here + elsewhere + waited + from_open, "held"),)
     differing = [
-        f.DifferingLine(line_id=line.line_id, sku=line.sku, quantity=units, planned=planned, exchange=line.in_exchange)
+        DifferingLine(line_id=line.line_id, sku=line.sku, quantity=units, planned=planned, exchange=line.in_exchange)
         for units, planned in planned_otherwise
         if units
     ]
     return part, differing
+
+
+def dispatched(order: Order, fact: ShipmentDispatched) -> Order:
+    for shipped in fact.lines:
+        line = order.lines[shipped.line_id]
+        for part in shipped.consumed:
+            if part.location_id:
+                line = line_changes.take_hold(line, part.attempt, part.location_id, part.quantity)
+            else:
+                line = line_changes.take_wait(line, part.attempt, part.quantity)
+        line = line_changes.take_open(line, shipped.from_open)
+        line = replace(
+            line,
+            ordered=line.ordered + shipped.from_removed,
+            removed=line.removed - shipped.from_removed,
+            cancelled=line.cancelled - shipped.from_cancelled,
+            shipped=line.shipped + shipped.quantity,
+            ahead=add_ahead(line.ahead, Ahead(shipped.ahead, shipped.ahead_round, shipped.ahead_apart)),
+        )
+        order = line_changes.with_line(order, line)
+    shipment = Shipment(
+        location_id=fact.location_id,
+        carrier=fact.carrier,
+        lines={line.line_id: line.quantity for line in fact.lines},
+    )
+    return replace(order, shipments={**order.shipments, fact.shipment_id: shipment})

@@ -10,18 +10,125 @@ WithdrawReturn ends the exchange, and what came is paid back.
 """
 
 from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from events.envelope import Refused
-from events.orders import amending, cancelling, holding
-from events.orders import commands as c
-from events.orders import facts as f
+from events.orders import amending, cancelling, holding, line_changes
+from events.orders.cancelling import CancelOrder
 from events.orders.decision import Decision
+from events.orders.parts import FactOfOrder, LineQuantity
 from events.orders.refusals import too_valuable
-from events.orders.state import Return
-from events.values import ID_LENGTH_MAX, ORDER_VALUE_MAX_MINOR, Attribute
+from events.orders.state import Line, Order, Return
+from events.values import (
+    ID_LENGTH_MAX,
+    ORDER_VALUE_MAX_MINOR,
+    Attribute,
+    Id,
+    Natural,
+    Quantity,
+    ReasonCode,
+    Text,
+    Total,
+)
 
 
-def planned(decision: Decision, data: c.RequestReturn, what: str) -> Sequence[f.AddedLine] | Refused:
+class ReturnLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A line that a customer wants to send back."""
+
+    line_id: Id
+    quantity: Quantity
+    reason: Text
+    reason_code: ReasonCode | None = None
+
+
+class ExchangeLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A line that is sent in exchange for a return."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    unit_price_minor: Natural
+    attributes: dict[Id, Text] = {}
+    customised: bool = False
+
+
+class RequestReturn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A customer asks to send something back."""
+
+    order_id: Id
+    return_id: Id
+    lines: tuple[ReturnLine, ...]
+    resolution: Literal["refund", "exchange"] = "refund"
+    exchange: tuple[ExchangeLine, ...] = ()
+
+
+class WithdrawReturn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A return that was announced does not come, or not the rest of it."""
+
+    order_id: Id
+    return_id: Id
+    reason: Text
+    by: Literal["customer", "seller"] = "customer"
+
+
+class AddedLine(Struct, frozen=True, kw_only=True):
+    """A line that is sent in exchange."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    unit_price_minor: Natural
+    attributes: tuple[Attribute, ...]
+    customised: bool = False
+
+
+class ExchangeLinesAdded(FactOfOrder, frozen=True, kw_only=True):
+    """Lines were added to an order in exchange for a return; they may leave when it has come."""
+
+    return_id: Id
+    credit_minor: Total
+    lines: tuple[AddedLine, ...]
+
+    def changes_units(self) -> bool:
+        return True
+
+
+class ExchangedLine(Struct, frozen=True, kw_only=True):
+    """Units of a line that may leave."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+
+
+class ExchangeReleased(FactOfOrder, frozen=True, kw_only=True):
+    """All that was announced of a return has come: what is sent in exchange may leave."""
+
+    return_id: Id
+    lines: tuple[ExchangedLine, ...]
+
+
+class WithdrawnLine(Struct, frozen=True, kw_only=True):
+    """Units of a line that do not come back."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+
+
+class ReturnWithdrawn(FactOfOrder, frozen=True, kw_only=True):
+    """What was announced of a return and has not come does not come."""
+
+    return_id: Id
+    by: Text
+    reason: Text
+    lines: tuple[WithdrawnLine, ...]
+
+
+def planned(decision: Decision, data: RequestReturn, what: str) -> Sequence[AddedLine] | Refused:
     """The lines to add for this return, none for a refund; refused where they cannot be added."""
     order = decision.order
     if data.resolution != "exchange":
@@ -51,8 +158,8 @@ def planned(decision: Decision, data: c.RequestReturn, what: str) -> Sequence[f.
     return lines
 
 
-def _added(line: c.ExchangeLine) -> f.AddedLine:
-    return f.AddedLine(
+def _added(line: ExchangeLine) -> AddedLine:
+    return AddedLine(
         line_id=line.line_id,
         sku=line.sku,
         quantity=line.quantity,
@@ -62,13 +169,13 @@ def _added(line: c.ExchangeLine) -> f.AddedLine:
     )
 
 
-def _the_same(decision: Decision, data: c.RequestReturn) -> list[f.AddedLine]:
+def _the_same(decision: Decision, data: RequestReturn) -> list[AddedLine]:
     """The goods that come back, at the same price."""
     lines = []
     for asked in data.lines:
         line = decision.order.lines[asked.line_id]
         lines.append(
-            f.AddedLine(
+            AddedLine(
                 line_id=f"{data.return_id}:{line.line_id}",
                 sku=line.sku,
                 quantity=asked.quantity,
@@ -80,7 +187,7 @@ def _the_same(decision: Decision, data: c.RequestReturn) -> list[f.AddedLine]:
     return lines
 
 
-def add(decision: Decision, data: c.RequestReturn, lines: Sequence[f.AddedLine]) -> None:
+def add(decision: Decision, data: RequestReturn, lines: Sequence[AddedLine]) -> None:
     """State the lines and have stock set aside for them."""
     if not lines:
         return
@@ -89,7 +196,7 @@ def add(decision: Decision, data: c.RequestReturn, lines: Sequence[f.AddedLine])
         amending.decline(decision, "changed")
     order = decision.order
     decision.add(
-        f.ExchangeLinesAdded(
+        ExchangeLinesAdded(
             order_id=order.order_id,
             return_id=data.return_id,
             credit_minor=sum(line.quantity * order.lines[line.line_id].unit_price_minor for line in data.lines),
@@ -108,11 +215,11 @@ def release(decision: Decision, return_id: str) -> None:
     if not exchanged or known.exchanged or known.withdrawn or _missing(known):
         return
     decision.add(
-        f.ExchangeReleased(
+        ExchangeReleased(
             order_id=order.order_id,
             return_id=return_id,
             lines=tuple(
-                f.ExchangedLine(line_id=line.line_id, sku=line.sku, quantity=line.unshipped)
+                ExchangedLine(line_id=line.line_id, sku=line.sku, quantity=line.unshipped)
                 for line in exchanged
                 if line.unshipped
             ),
@@ -120,7 +227,7 @@ def release(decision: Decision, return_id: str) -> None:
     )
 
 
-def withdraw(decision: Decision, data: c.WithdrawReturn) -> Refused | None:
+def withdraw(decision: Decision, data: WithdrawReturn) -> Refused | None:
     """What has not come does not come; of what was to be sent in exchange, what has not left is cancelled."""
     order = decision.order
     what = f"return {data.return_id} of order {order.order_id} was not withdrawn"
@@ -136,23 +243,23 @@ def withdraw(decision: Decision, data: c.WithdrawReturn) -> Refused | None:
             hint="what has come is paid back with IssueRefund",
         )
     decision.add(
-        f.ReturnWithdrawn(
+        ReturnWithdrawn(
             order_id=order.order_id,
             return_id=data.return_id,
             by=data.by,
             reason=data.reason,
             lines=tuple(
-                f.WithdrawnLine(line_id=line_id, sku=order.lines[line_id].sku, quantity=units)
+                WithdrawnLine(line_id=line_id, sku=order.lines[line_id].sku, quantity=units)
                 for line_id, units in missing.items()
             ),
         )
     )
     left = {line.line_id: line.unshipped for line in order.lines.values() if line.exchange_for == data.return_id}
-    lines = tuple(c.LineQuantity(line_id=line_id, quantity=units) for line_id, units in left.items() if units)
+    lines = tuple(LineQuantity(line_id=line_id, quantity=units) for line_id, units in left.items() if units)
     if not lines:
         return None
     return cancelling.cancel(
-        decision, c.CancelOrder(order_id=order.order_id, reason=data.reason, by=data.by, lines=lines)
+        decision, CancelOrder(order_id=order.order_id, reason=data.reason, by=data.by, lines=lines)
     )
 
 
@@ -160,3 +267,37 @@ def _missing(known: Return) -> dict[str, int]:
     """Units that were announced and have not come, by line."""
     missing = {line_id: units - known.received.get(line_id, 0) for line_id, units in known.requested.items()}
     return {line_id: units for line_id, units in missing.items() if units > 0}
+
+
+def exchanged(order: Order, fact: ExchangeLinesAdded) -> Order:
+    for added in fact.lines:
+        line = Line(
+            line_id=added.line_id,
+            sku=added.sku,
+            unit_price_minor=added.unit_price_minor,
+            attributes=added.attributes,
+            customised=added.customised,
+            ordered=added.quantity,
+            idle=added.quantity,
+            exchange_for=fact.return_id,
+        )
+        order = line_changes.with_line(order, line)
+        if order.as_a_whole:
+            order = line_changes.sought_no_more(order, line.line_id)
+    known = replace(order.returns[fact.return_id], credit_minor=fact.credit_minor)
+    return replace(order, returns={**order.returns, fact.return_id: known})
+
+
+def withdrawn(order: Order, fact: ReturnWithdrawn) -> Order:
+    known = order.returns[fact.return_id]
+    gone = {line.line_id: line.quantity for line in fact.lines}
+    left = {line_id: units - gone.get(line_id, 0) for line_id, units in known.requested.items()}
+    requested = {line_id: units for line_id, units in left.items() if units > 0}
+    return replace(
+        order, returns={**order.returns, fact.return_id: replace(known, requested=requested, withdrawn=True)}
+    )
+
+
+def exchange_released(order: Order, fact: ExchangeReleased) -> Order:
+    known = replace(order.returns[fact.return_id], exchanged=True)
+    return replace(order, returns={**order.returns, fact.return_id: known})

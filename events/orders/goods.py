@@ -3,20 +3,159 @@
 from base64 import b32encode
 from collections import Counter
 from hashlib import blake2b
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from events.envelope import Refused
-from events.orders import commands as c
-from events.orders import exchanging
-from events.orders import facts as f
+from events.orders import exchanging, line_changes
 from events.orders.decision import Decision
-from events.orders.state import Shipment
-from events.values import TEXT_MAX
+from events.orders.exchanging import RequestReturn
+from events.orders.parts import FactOfOrder
+from events.orders.state import Order, Return, Shipment
+from events.values import TEXT_MAX, Id, Quantity, Text, UtcTime
+
+
+class RecordTracking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A carrier's scan of a parcel."""
+
+    order_id: Id
+    shipment_id: Id
+    status: Literal[
+        "picked_up", "in_transit", "out_for_delivery", "delivered", "delivery_failed", "returned_to_sender", "lost"
+    ]
+    expected_at: UtcTime | None = None
+    place: Text | None = None
+
+
+class RecordReturnTracking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A carrier's scan of a return parcel."""
+
+    order_id: Id
+    return_id: Id
+    status: Literal[
+        "picked_up", "in_transit", "out_for_delivery", "delivered", "delivery_failed", "returned_to_sender", "lost"
+    ]
+    place: Text | None = None
+
+
+class ReceivedLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A returned line as it was found on arrival."""
+
+    line_id: Id
+    quantity: Quantity
+    disposition: Literal["restock", "damaged", "dispose", "inspect"]
+
+
+class ReceiveReturn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A returned parcel was opened at a location."""
+
+    order_id: Id
+    return_id: Id
+    location_id: Id
+    lines: tuple[ReceivedLine, ...]
+
+
+class ShipmentTracked(FactOfOrder, frozen=True, kw_only=True):
+    """A carrier scanned a parcel."""
+
+    shipment_id: Id
+    status: Text
+    expected_at: UtcTime | None = None
+    place: Text | None = None
+    exchange: bool = False
+
+
+class DeliveredLine(Struct, frozen=True, kw_only=True):
+    """Units of a line that reached the customer."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    exchange: bool = False
+
+
+class ShipmentDelivered(FactOfOrder, frozen=True, kw_only=True):
+    """A parcel reached the customer."""
+
+    shipment_id: Id
+    location_id: Id
+    carrier: Id
+    delivered_at: UtcTime
+    due_by: UtcTime | None = None
+    on_time: bool | None = None
+    lines: tuple[DeliveredLine, ...]
+    exchange: bool = False
+
+
+class DeliveryInferred(FactOfOrder, frozen=True, kw_only=True):
+    """Goods came back that no scan had shown as delivered: they must have arrived."""
+
+    return_id: Id
+    lines: tuple[DeliveredLine, ...]
+
+
+class RequestedLine(Struct, frozen=True, kw_only=True):
+    """A line that a customer wants to send back."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    reason: Text
+    reason_code: Text | None = None
+    exchange: bool = False
+
+
+class ArrivedLine(Struct, frozen=True, kw_only=True):
+    """A line that came back."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    disposition: Literal["restock", "damaged", "dispose", "inspect"]
+    exchange: bool = False
+
+
+class ReturnRequested(FactOfOrder, frozen=True, kw_only=True):
+    """A customer wants to send something back."""
+
+    return_id: Id
+    rma: Id
+    resolution: Text
+    lines: tuple[RequestedLine, ...]
+
+
+class ReturnTracked(FactOfOrder, frozen=True, kw_only=True):
+    """A carrier scanned a return parcel."""
+
+    return_id: Id
+    status: Text
+    place: Text | None = None
+
+
+class ReturnReceived(FactOfOrder, frozen=True, kw_only=True):
+    """A return was opened."""
+
+    return_id: Id
+    rma: Id
+    location_id: Id
+    announced: bool
+    lines: tuple[ArrivedLine, ...]
+
+
+class ReturnDiffered(FactOfOrder, frozen=True, kw_only=True):
+    """What came back is not what was announced; for a person to look at."""
+
+    return_id: Id
+    detail: Text
+
 
 # Python makes 1,024 small objects for this at the first use: in the middle of a flood each would hold a page.
 b32encode(b"")
 
 
-def track(decision: Decision, data: c.RecordTracking) -> Refused | None:
+def track(decision: Decision, data: RecordTracking) -> Refused | None:
     """A scan; the first that says delivered also states the delivery."""
     order = decision.order
     shipment = order.shipments.get(data.shipment_id)
@@ -29,7 +168,7 @@ def track(decision: Decision, data: c.RecordTracking) -> Refused | None:
             hint="send DispatchShipment first; check shipment_id",
         )
     decision.add(
-        f.ShipmentTracked(
+        ShipmentTracked(
             order_id=order.order_id,
             shipment_id=data.shipment_id,
             status=data.status,
@@ -54,9 +193,9 @@ def _deliver(decision: Decision, shipment_id: str, shipment: Shipment) -> None:
         # A return may have shown already that units must have arrived.
         units = min(quantity, line.shipped - line.delivered)
         if units:
-            lines.append(f.DeliveredLine(line_id=line_id, sku=line.sku, quantity=units, exchange=line.in_exchange))
+            lines.append(DeliveredLine(line_id=line_id, sku=line.sku, quantity=units, exchange=line.in_exchange))
     decision.add(
-        f.ShipmentDelivered(
+        ShipmentDelivered(
             order_id=order.order_id,
             shipment_id=shipment_id,
             location_id=shipment.location_id,
@@ -74,7 +213,7 @@ def _all_in_exchange(decision: Decision, shipment: Shipment) -> bool:
     return all(decision.order.lines[line_id].in_exchange for line_id in shipment.lines)
 
 
-def request_return(decision: Decision, data: c.RequestReturn) -> Refused | None:
+def request_return(decision: Decision, data: RequestReturn) -> Refused | None:
     """A return is announced for units that were shipped and are not announced or returned yet."""
     order = decision.order
     what = f"return {data.return_id} of order {order.order_id} was not opened"
@@ -109,7 +248,7 @@ def request_return(decision: Decision, data: c.RequestReturn) -> Refused | None:
                 at_most=left,
             )
         lines.append(
-            f.RequestedLine(
+            RequestedLine(
                 line_id=line.line_id,
                 sku=line.sku,
                 quantity=asked.quantity,
@@ -122,7 +261,7 @@ def request_return(decision: Decision, data: c.RequestReturn) -> Refused | None:
     if isinstance(exchange, Refused):
         return exchange
     decision.add(
-        f.ReturnRequested(
+        ReturnRequested(
             order_id=order.order_id,
             return_id=data.return_id,
             rma=rma_number(order.order_id, data.return_id),
@@ -134,19 +273,17 @@ def request_return(decision: Decision, data: c.RequestReturn) -> Refused | None:
     return None
 
 
-def track_return(decision: Decision, data: c.RecordReturnTracking) -> Refused | None:
+def track_return(decision: Decision, data: RecordReturnTracking) -> Refused | None:
     """A scan of a return parcel."""
     if data.return_id not in decision.order.returns:
         return decision.unknown_return(f"a scan of return {data.return_id} was not recorded", data.return_id)
     decision.add(
-        f.ReturnTracked(
-            order_id=decision.order.order_id, return_id=data.return_id, status=data.status, place=data.place
-        )
+        ReturnTracked(order_id=decision.order.order_id, return_id=data.return_id, status=data.status, place=data.place)
     )
     return None
 
 
-def receive_return(decision: Decision, data: c.ReceiveReturn) -> Refused | None:
+def receive_return(decision: Decision, data: ReceiveReturn) -> Refused | None:
     """A parcel was opened. An unannounced one, or one with other contents, is recorded, and the difference stated."""
     order = decision.order
     what = f"receipt of return {data.return_id} of order {order.order_id} was not recorded"
@@ -180,20 +317,20 @@ def receive_return(decision: Decision, data: c.ReceiveReturn) -> Refused | None:
             )
         missing = line.returned + quantity - line.delivered
         if missing > 0:
-            inferred.append(f.DeliveredLine(line_id=line_id, sku=line.sku, quantity=missing, exchange=line.in_exchange))
+            inferred.append(DeliveredLine(line_id=line_id, sku=line.sku, quantity=missing, exchange=line.in_exchange))
     if inferred:
-        decision.add(f.DeliveryInferred(order_id=order.order_id, return_id=data.return_id, lines=tuple(inferred)))
+        decision.add(DeliveryInferred(order_id=order.order_id, return_id=data.return_id, lines=tuple(inferred)))
     known = order.returns.get(data.return_id)
     announced = known is not None and bool(known.requested)
     decision.add(
-        f.ReturnReceived(
+        ReturnReceived(
             order_id=order.order_id,
             return_id=data.return_id,
             rma=known.rma if known else rma_number(order.order_id, data.return_id),
             location_id=data.location_id,
             announced=announced,
             lines=tuple(
-                f.ArrivedLine(
+                ArrivedLine(
                     line_id=found.line_id,
                     sku=order.lines[found.line_id].sku,
                     quantity=found.quantity,
@@ -215,7 +352,7 @@ def receive_return(decision: Decision, data: c.ReceiveReturn) -> Refused | None:
             f"line {line_id}: {units} more than announced" for line_id, units in more.items() if units > 0
         )
     if detail:
-        decision.add(f.ReturnDiffered(order_id=order.order_id, return_id=data.return_id, detail=detail[:TEXT_MAX]))
+        decision.add(ReturnDiffered(order_id=order.order_id, return_id=data.return_id, detail=detail[:TEXT_MAX]))
     exchanging.release(decision, data.return_id)
     return None
 
@@ -224,3 +361,31 @@ def rma_number(order_id: str, return_id: str) -> str:
     """Return merchandise authorisation number: the same for the same return, hard to guess by counting."""
     digest = blake2b(f"{order_id}\0{return_id}".encode(), digest_size=5).digest()
     return "RMA-" + b32encode(digest).decode()
+
+
+def delivered(order: Order, lines: tuple[DeliveredLine, ...]) -> Order:
+    for delivered in lines:
+        line = order.lines[delivered.line_id]
+        order = line_changes.with_line(order, replace(line, delivered=line.delivered + delivered.quantity))
+    return order
+
+
+def returned(order: Order, fact: ReturnReceived) -> Order:
+    known = order.returns.get(fact.return_id) or Return(rma=fact.rma, requested={}, received={})
+    received = dict(known.received)
+    for arrived in fact.lines:
+        line = order.lines[arrived.line_id]
+        received[arrived.line_id] = received.get(arrived.line_id, 0) + arrived.quantity
+        order = line_changes.with_line(order, replace(line, returned=line.returned + arrived.quantity))
+    return replace(order, returns={**order.returns, fact.return_id: replace(known, received=received)})
+
+
+def shipment_delivered(order: Order, fact: ShipmentDelivered) -> Order:
+    shipment = replace(order.shipments[fact.shipment_id], delivered=True)
+    order = replace(order, shipments={**order.shipments, fact.shipment_id: shipment})
+    return delivered(order, fact.lines)
+
+
+def return_requested(order: Order, fact: ReturnRequested) -> Order:
+    asked = Return(rma=fact.rma, requested={line.line_id: line.quantity for line in fact.lines}, received={})
+    return replace(order, returns={**order.returns, fact.return_id: asked})

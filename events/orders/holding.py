@@ -10,15 +10,53 @@ unless a hold says that stock is to be released: had stock been quicker, they wo
 """
 
 from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from events.envelope import Refused
-from events.orders import commands as c
-from events.orders import facts as f
+from events.orders import line_changes
 from events.orders.decision import Decision
-from events.orders.state import Line
+from events.orders.parts import FactOfOrder
+from events.orders.state import Line, Order
+from events.values import Id, Text
 
 
-def hold(decision: Decision, data: c.HoldOrder) -> Refused | None:
+class HoldOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Keep an order from being allocated."""
+
+    order_id: Id
+    hold: Literal["payment", "fraud", "address", "stock", "customer", "other"]
+    reason: Text | None = None
+    stock: Literal["keep", "release"] = "keep"
+
+
+class ReleaseHold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Take one hold off an order."""
+
+    order_id: Id
+    hold: Literal["payment", "fraud", "address", "stock", "customer", "other"]
+    reason: Text | None = None
+
+
+class OrderHeld(FactOfOrder, frozen=True, kw_only=True):
+    """A hold was set."""
+
+    hold: Text
+    reason: Text | None = None
+    stock: Text = "keep"
+    open_skus: tuple[Id, ...] = ()
+
+
+class HoldReleased(FactOfOrder, frozen=True, kw_only=True):
+    """A hold was taken off."""
+
+    hold: Text
+    reason: Text | None = None
+
+
+def hold(decision: Decision, data: HoldOrder) -> Refused | None:
     """A hold is set beside those that there are."""
     order = decision.order
     if data.hold in order.holds:
@@ -37,7 +75,7 @@ def hold(decision: Decision, data: c.HoldOrder) -> Refused | None:
         )
     idle = {line.sku for line in order.lines.values() if line.idle} if order.as_a_whole else ()
     decision.add(
-        f.OrderHeld(
+        OrderHeld(
             order_id=order.order_id,
             hold=data.hold,
             reason=data.reason,
@@ -68,7 +106,7 @@ def _stands(lines: Iterable[Line]) -> bool:
     return any(line.idle for line in lines) and not any(line.sourcing for line in lines)
 
 
-def release_hold(decision: Decision, data: c.ReleaseHold) -> Refused | None:
+def release_hold(decision: Decision, data: ReleaseHold) -> Refused | None:
     """One hold is taken off; with the last one the order goes on."""
     order = decision.order
     if data.hold not in order.holds:
@@ -78,6 +116,21 @@ def release_hold(decision: Decision, data: c.ReleaseHold) -> Refused | None:
             detail=f"holds that are set: {', '.join(order.holds) or 'none'}",
             hint="name a hold that is set",
         )
-    decision.add(f.HoldReleased(order_id=order.order_id, hold=data.hold, reason=data.reason))
+    decision.add(HoldReleased(order_id=order.order_id, hold=data.hold, reason=data.reason))
     decision.source_idle()
     return None
+
+
+def held(order: Order, fact: OrderHeld) -> Order:
+    holds, releasing, sought = (*order.holds, fact.hold), order.releasing, order.sought
+    if fact.stock == "release":
+        releasing, sought = (*releasing, fact.hold), ()
+    elif not order.holds and order.released:
+        sought = line_changes.open_lines(order)
+    return replace(order, holds=holds, releasing=releasing, sought=sought)
+
+
+def hold_released(order: Order, fact: HoldReleased) -> Order:
+    holds = line_changes.without(order.holds, fact.hold)
+    releasing = line_changes.without(order.releasing, fact.hold)
+    return replace(order, holds=holds, releasing=releasing, sought=order.sought if holds else ())

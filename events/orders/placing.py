@@ -1,18 +1,89 @@
 """How an order begins."""
 
 from datetime import datetime
+from typing import Literal
 
-from events.envelope import Command, Refused
-from events.orders import commands as c
-from events.orders import facts as f
+from msgspec import Struct
+
+from events.envelope import About, AnyCommand, Refused
+from events.orders.parts import FactOfOrder
 from events.orders.refusals import too_valuable, unreadable_promise
-from events.orders.state import Order
+from events.orders.state import Line, Order
 from events.promises import UnreadablePromiseError, promise_end
 from events.times import rfc3339
-from events.values import ORDER_VALUE_MAX_MINOR, Attribute
+from events.values import (
+    ORDER_VALUE_MAX_MINOR,
+    Attribute,
+    Charge,
+    CurrencyCode,
+    Id,
+    Natural,
+    Quantity,
+    ShipTo,
+    Text,
+    UtcTime,
+)
 
 
-def place(order: Order | None, data: c.PlaceOrder, command: Command[c.OrderCommand]) -> f.OrderPlaced | Refused:
+class OrderLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One line of an order."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    unit_price_minor: Natural
+    attributes: dict[Id, Text] = {}
+    cancel_after: UtcTime | None = None
+    customised: bool = False
+
+
+class PlaceOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A customer's order, as a channel took it."""
+
+    order_id: Id
+    customer_id: Id
+    currency: CurrencyCode
+    lines: tuple[OrderLine, ...] = ()
+    ship_to: ShipTo
+    service_level: Literal["standard", "express", "same_day"] = "standard"
+    promised_by: Id | None = None
+    allocation: Literal["ship_available", "all_or_nothing"] = "ship_available"
+    release_at: UtcTime | None = None
+    charges: tuple[Charge, ...] = ()
+    cart_id: Id | None = None
+    promise: Literal["delivery", "dispatch"] = "delivery"
+
+
+class PlacedLine(Struct, frozen=True, kw_only=True):
+    """One line of an order."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    unit_price_minor: Natural
+    attributes: tuple[Attribute, ...]
+    cancel_after: UtcTime | None = None
+    customised: bool = False
+
+
+class OrderPlaced(FactOfOrder, frozen=True, kw_only=True):
+    """An order was placed."""
+
+    customer_id: Id
+    currency: CurrencyCode
+    lines: tuple[PlacedLine, ...]
+    ship_to: ShipTo
+    service_level: Text
+    promised_by: UtcTime | None = None
+    allocation: Text
+    release_at: UtcTime | None = None
+    charges: tuple[Charge, ...]
+    sourcing: bool
+    cart_id: Id | None = None
+    promise: Text = "delivery"
+
+
+def place(order: Order | None, data: PlaceOrder, command: AnyCommand) -> OrderPlaced | Refused:
     """The order as it begins, once and for all."""
     what = f"order {data.order_id} was not placed"
     if order is not None:
@@ -51,12 +122,12 @@ def place(order: Order | None, data: c.PlaceOrder, command: Command[c.OrderComma
             promise_end("2000-01-01", country=data.ship_to.country, time_zone=data.ship_to.time_zone)
     except UnreadablePromiseError as error:
         return unreadable_promise(what, error)
-    return f.OrderPlaced(
+    return OrderPlaced(
         order_id=data.order_id,
         customer_id=data.customer_id,
         currency=data.currency,
         lines=tuple(
-            f.PlacedLine(
+            PlacedLine(
                 line_id=line.line_id,
                 sku=line.sku,
                 quantity=line.quantity,
@@ -76,4 +147,41 @@ def place(order: Order | None, data: c.PlaceOrder, command: Command[c.OrderComma
         sourcing=data.release_at is None or data.release_at <= command.recorded_at,
         cart_id=data.cart_id,
         promise=data.promise,
+    )
+
+
+def placed(fact: OrderPlaced, about: About) -> Order:
+    lines = {
+        line.line_id: Line(
+            line_id=line.line_id,
+            sku=line.sku,
+            unit_price_minor=line.unit_price_minor,
+            attributes=line.attributes,
+            ordered=line.quantity,
+            idle=0 if fact.sourcing else line.quantity,
+            sourcing=line.quantity if fact.sourcing else 0,
+            cancel_after=line.cancel_after,
+            customised=line.customised,
+        )
+        for line in fact.lines
+    }
+    return Order(
+        order_id=fact.order_id,
+        currency=fact.currency,
+        channel=about.channel,
+        placed_at=about.occurred_at,
+        allocation=fact.allocation,
+        country=fact.ship_to.country,
+        time_zone=fact.ship_to.time_zone,
+        latitude=fact.ship_to.latitude,
+        longitude=fact.ship_to.longitude,
+        promised_by=fact.promised_by,
+        due_by=fact.promised_by,
+        lines=lines,
+        charges_minor=sum(charge.amount_minor for charge in fact.charges),
+        cart_id=fact.cart_id,
+        released=fact.sourcing,
+        service_level=fact.service_level,
+        region=fact.ship_to.region,
+        promise=fact.promise,
     )

@@ -6,20 +6,37 @@ that is said.
 
 from datetime import datetime
 
-from events.orders import commands as c
-from events.orders import facts as f
+from msgspec.structs import replace
+
+from events.orders import line_changes
 from events.orders.decision import Decision
-from events.orders.state import Line, Wait
+from events.orders.parts import Answer, FactOfOrder
+from events.orders.sourcing import RecordAllocation
+from events.orders.state import Line, Order, Wait
+from events.values import Id, Natural, Quantity, Text, UtcTime
 
 
-def promised(decision: Decision, line: Line, answer: c.Answer) -> None:
+class LinePromised(FactOfOrder, frozen=True, kw_only=True):
+    """What the customer is told: when units of a line that wait are expected."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    attempt: Natural
+    expected_at: UtcTime | None = None
+    previous: UtcTime | None = None
+    cause: Text
+    stock_version: Quantity | None = None
+
+
+def promised(decision: Decision, line: Line, answer: Answer) -> None:
     """The SKU's stream says when the units of a wait are expected; nothing is said of a wait that is over."""
     for wait in line.waits:
         if wait.attempt == answer.attempt and wait.expected_at != answer.expected_at:
             _tell(decision, line, wait, answer.expected_at, answer)
 
 
-def waits_anew(decision: Decision, data: c.RecordAllocation, answer: c.Answer) -> None:
+def waits_anew(decision: Decision, data: RecordAllocation, answer: Answer) -> None:
     """A wait begins with what its line was told last; take that back where nothing that is on its way covers it."""
     wait_asked = (answer.line_id, answer.attempt)
     if any(other.outcome == "promised" and (other.line_id, other.attempt) == wait_asked for other in data.answers):
@@ -30,9 +47,9 @@ def waits_anew(decision: Decision, data: c.RecordAllocation, answer: c.Answer) -
             _tell(decision, line, wait, None, answer)
 
 
-def _tell(decision: Decision, line: Line, wait: Wait, expected_at: datetime | None, answer: c.Answer) -> None:
+def _tell(decision: Decision, line: Line, wait: Wait, expected_at: datetime | None, answer: Answer) -> None:
     decision.add(
-        f.LinePromised(
+        LinePromised(
             order_id=decision.order.order_id,
             line_id=line.line_id,
             sku=line.sku,
@@ -44,3 +61,12 @@ def _tell(decision: Decision, line: Line, wait: Wait, expected_at: datetime | No
             stock_version=answer.stock_version,
         )
     )
+
+
+def line_promised(order: Order, fact: LinePromised) -> Order:
+    line = order.lines[fact.line_id]
+    waits = tuple(
+        wait._replace(expected_at=fact.expected_at) if wait.attempt == fact.attempt else wait for wait in line.waits
+    )
+    answered = line_changes.newest(line, fact.stock_version)
+    return line_changes.with_line(order, replace(line, waits=waits, told=fact.expected_at, answered=answered))

@@ -8,18 +8,67 @@ An order that goes as a whole stands there as a whole: it holds nothing, and wai
 """
 
 from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from events.envelope import Refused
-from events.orders import cancelling
-from events.orders import commands as c
-from events.orders import facts as f
+from events.orders import cancelling, line_changes
+from events.orders.cancelling import CancelOrder
 from events.orders.decision import Decision
-from events.orders.state import Line, Order
+from events.orders.parts import FactOfOrder, LineQuantity
+from events.orders.state import Line, Order, Queued
 from events.refusal import already_so
-from events.values import TEXT_MAX
+from events.values import TEXT_MAX, Id, Natural, Quantity, Text
 
 
-def queue(decision: Decision, data: c.QueueOrder) -> Refused | None:
+class QueueOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The rules know no way on for units of an order: a person is to decide."""
+
+    order_id: Id
+    queue: Id
+    reason: Text
+    detail: Text
+    lines: tuple[LineQuantity, ...] = ()
+
+
+class ResolveQueued(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A person decides about an order in a queue."""
+
+    order_id: Id
+    queue: Id
+    resolution: Literal["retry", "cancel", "leave"]
+    reason: Text | None = None
+
+
+class QueuedLine(Struct, frozen=True, kw_only=True):
+    """A line that cannot go on by itself."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    from_sourcing: Natural
+
+
+class OrderQueued(FactOfOrder, frozen=True, kw_only=True):
+    """Units of an order stand in a queue that a person works; nobody looks for a location for them."""
+
+    queue: Id
+    reason: Text
+    detail: Text
+    lines: tuple[QueuedLine, ...]
+
+
+class OrderUnqueued(FactOfOrder, frozen=True, kw_only=True):
+    """An order is no longer in a queue."""
+
+    queue: Id
+    resolution: Literal["retry", "cancel", "leave", "over"]
+    reason: Text | None = None
+
+
+def queue(decision: Decision, data: QueueOrder) -> Refused | None:
     """The lines named (all where none is) stand in the queue, as far as nobody holds units for them."""
     order = decision.order
     for line in data.lines:
@@ -44,13 +93,13 @@ def put(decision: Decision, name: str, reason: str, detail: str, wanted: dict[st
         units = min(quantity, line.open)
         if units:
             from_sourcing = min(quantity, line.sourcing)
-            lines.append(f.QueuedLine(line_id=line_id, sku=line.sku, quantity=units, from_sourcing=from_sourcing))
+            lines.append(QueuedLine(line_id=line_id, sku=line.sku, quantity=units, from_sourcing=from_sourcing))
     known = decision.order.queues.get(name)
     if known is not None and not known.left and {line.line_id for line in lines} <= set(known.lines):
         lines = [line for line in lines if line.from_sourcing]
     if lines:
         decision.add(
-            f.OrderQueued(
+            OrderQueued(
                 order_id=decision.order.order_id,
                 queue=name,
                 reason=reason,
@@ -60,7 +109,7 @@ def put(decision: Decision, name: str, reason: str, detail: str, wanted: dict[st
         )
 
 
-def resolve(decision: Decision, data: c.ResolveQueued) -> Refused | None:
+def resolve(decision: Decision, data: ResolveQueued) -> Refused | None:
     """Take the order off the queue, and do what the person says: for `cancel`, by the seller."""
     order = decision.order
     entry = order.queues.get(data.queue)
@@ -79,17 +128,17 @@ def resolve(decision: Decision, data: c.ResolveQueued) -> Refused | None:
         )
     unshipped = {line_id: order.lines[line_id].unshipped for line_id in entry.lines}
     decision.add(
-        f.OrderUnqueued(order_id=order.order_id, queue=data.queue, resolution=data.resolution, reason=data.reason)
+        OrderUnqueued(order_id=order.order_id, queue=data.queue, resolution=data.resolution, reason=data.reason)
     )
     if data.resolution == "retry":
         decision.source_idle()
     if data.resolution != "cancel":
         return None
-    given_up = c.CancelOrder(
+    given_up = CancelOrder(
         order_id=order.order_id,
         reason=(data.reason or f"{data.queue}: {entry.reason}")[:TEXT_MAX],
         by="seller",
-        lines=tuple(c.LineQuantity(line_id=line_id, quantity=units) for line_id, units in unshipped.items() if units),
+        lines=tuple(LineQuantity(line_id=line_id, quantity=units) for line_id, units in unshipped.items() if units),
     )
     return cancelling.cancel(decision, given_up)
 
@@ -102,10 +151,33 @@ def end_what_is_over(decision: Decision) -> None:
         if not any(decision.order.lines[line_id].open for line_id in entry.lines)
     ]
     for name in over:
-        decision.add(f.OrderUnqueued(order_id=decision.order.order_id, queue=name, resolution="over"))
+        decision.add(OrderUnqueued(order_id=decision.order.order_id, queue=name, resolution="over"))
     if over:
         decision.source_idle()
 
 
 def _open(order: Order) -> Iterable[Line]:
     return [line for line in order.lines.values() if line.open]
+
+
+def queued(order: Order, fact: OrderQueued) -> Order:
+    known = order.queues.get(fact.queue)
+    names = dict.fromkeys(() if known is None else known.lines)
+    for stuck in fact.lines:
+        names[stuck.line_id] = None
+        line = order.lines[stuck.line_id]
+        units = stuck.from_sourcing
+        order = line_changes.with_line(order, replace(line, idle=line.idle + units, sourcing=line.sourcing - units))
+    return replace(order, queues={**order.queues, fact.queue: Queued(reason=fact.reason, lines=tuple(names))})
+
+
+def unqueued(order: Order, fact: OrderUnqueued) -> Order:
+    entry = order.queues[fact.queue]
+    if fact.resolution == "leave":
+        return replace(order, queues={**order.queues, fact.queue: replace(entry, left=True)})
+    if fact.resolution == "retry":
+        for line_id in entry.lines:
+            order = line_changes.with_line(
+                order, replace(order.lines[line_id], excluded=(), rejected_by=(), rejections=0)
+            )
+    return replace(order, queues={name: one for name, one in order.queues.items() if name != fact.queue})

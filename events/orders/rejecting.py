@@ -7,13 +7,47 @@ The stock stream corrects its record and ends the hold in one decision (see even
 not there is promised to nobody in between.
 """
 
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
 from events.envelope import Refused
-from events.orders import commands as c
-from events.orders import facts as f
-from events.orders import holding, queueing
+from events.orders import holding, line_changes, queueing
 from events.orders.decision import Decision
-from events.orders.state import Line
-from events.values import Consumed
+from events.orders.parts import FactOfOrder, LineQuantity
+from events.orders.state import Line, Order
+from events.values import Consumed, Id, Quantity, Text
+
+
+class RejectAllocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A location cannot provide what is held there for an order."""
+
+    order_id: Id
+    location_id: Id
+    lines: tuple[LineQuantity, ...]
+    reason: Literal["not_in_stock", "mismatch", "damaged"]
+    note: Text | None = None
+
+
+class RejectedLine(Struct, frozen=True, kw_only=True):
+    """Units of a line that a location cannot provide."""
+
+    line_id: Id
+    sku: Id
+    quantity: Quantity
+    rejections: Quantity
+    consumed: tuple[Consumed, ...]
+
+
+class AllocationRejected(FactOfOrder, frozen=True, kw_only=True):
+    """A location cannot provide what was held there; the units are open again."""
+
+    location_id: Id
+    reason: Text
+    note: Text | None = None
+    lines: tuple[RejectedLine, ...]
+
 
 #: The queue of lines that were rejected too often.
 QUEUE = "rejections"
@@ -23,7 +57,7 @@ QUEUE = "rejections"
 REJECTIONS_MAX = 3
 
 
-def reject(decision: Decision, data: c.RejectAllocation) -> Refused | None:
+def reject(decision: Decision, data: RejectAllocation) -> Refused | None:
     """What is held at the location for these units is let go; it is not asked for the line again."""
     order = decision.order
     what = f"nothing of order {order.order_id} was rejected by {data.location_id}"
@@ -49,7 +83,7 @@ def reject(decision: Decision, data: c.RejectAllocation) -> Refused | None:
             )
         rejected.append(_rejected(line, quantity, data.location_id))
     decision.add(
-        f.AllocationRejected(
+        AllocationRejected(
             order_id=order.order_id,
             location_id=data.location_id,
             reason=data.reason,
@@ -72,7 +106,7 @@ def reject(decision: Decision, data: c.RejectAllocation) -> Refused | None:
     return None
 
 
-def _rejected(line: Line, quantity: int, location_id: str) -> f.RejectedLine:
+def _rejected(line: Line, quantity: int, location_id: str) -> RejectedLine:
     left = quantity
     consumed: list[Consumed] = []
     for hold in line.holds:
@@ -80,10 +114,24 @@ def _rejected(line: Line, quantity: int, location_id: str) -> f.RejectedLine:
         if hold.location_id == location_id and units:
             left -= units
             consumed.append(Consumed(attempt=hold.attempt, location_id=location_id, quantity=units))
-    return f.RejectedLine(
+    return RejectedLine(
         line_id=line.line_id,
         sku=line.sku,
         quantity=quantity,
         rejections=line.rejections + 1,
         consumed=tuple(consumed),
     )
+
+
+def rejected(order: Order, fact: AllocationRejected) -> Order:
+    for part in fact.lines:
+        line = order.lines[part.line_id]
+        for hold in part.consumed:
+            line = line_changes.take_hold(line, hold.attempt, hold.location_id, hold.quantity)
+        rejected_by = tuple(dict.fromkeys((*line.rejected_by, fact.location_id)))
+        idle = line.idle + part.quantity
+        order = line_changes.with_line(
+            order, replace(line, idle=idle, rejected_by=rejected_by, rejections=part.rejections)
+        )
+        order = line_changes.sought_no_more(order, part.line_id)
+    return order

@@ -18,8 +18,7 @@ from unittest.mock import patch
 import msgspec
 
 from events.chain import ChainReader, Link
-from events.orders import amending, exchanging
-from events.orders import evolve as order_evolve
+from events.orders import amending, exchanging, line_changes
 from events.stock import decide as stock_decide
 from events.stock import decision as stock_decision
 from events.stock.commands import ExpireReservation
@@ -183,7 +182,7 @@ def _no_tombstone() -> AbstractContextManager[Any]:
 
 
 def _answers_again() -> AbstractContextManager[Any]:
-    return patch.object(order_evolve, "_newest", lambda *_: 0)
+    return patch.object(line_changes, "newest", lambda *_: 0)
 
 
 def _looks_at_a_clock() -> AbstractContextManager[Any]:

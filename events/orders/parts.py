@@ -1,0 +1,48 @@
+"""What commands and facts of several use cases have in common."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from events.values import Id, Natural, Quantity, Text, Total, UtcTime
+
+
+class FactOfOrder(Struct, frozen=True, kw_only=True):
+    """What every fact of an order says first. `OrderFact` is the union of them all."""
+
+    order_id: Id
+
+    def changes_units(self) -> bool:
+        """Whether an order that goes as a whole has to begin anew after it."""
+        return False
+
+
+class LineQuantity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A quantity of one line."""
+
+    line_id: Id
+    quantity: Quantity
+
+
+class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the stock stream said about one attempt for one line."""
+
+    line_id: Id
+    attempt: Natural
+    outcome: Literal["reserved", "refused", "waiting", "offered", "expired", "released", "promised", "shipped"]
+    location_id: Text
+    quantity: Quantity
+    available: Total | None = None
+    stock_version: Quantity
+    expected_at: UtcTime | None = None
+    cause: Text | None = None
+
+
+class Release(Struct, frozen=True, kw_only=True):
+    """What a stock stream is to let go."""
+
+    line_id: Id
+    sku: Id
+    attempt: Natural
+    location_id: Text
+    quantity: Quantity

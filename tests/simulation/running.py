@@ -83,6 +83,8 @@ def run_seeds(
             for seed in seeds:
                 yield run_seed(seed, tables=tables)
         return
+    with shell_in_memory():
+        pass  # what cannot be replaced must fail here: a pool starts its processes again and again when they fail
     with get_context("spawn").Pool(processes, initializer=_begin) as pool:
         yield from pool.imap(run_seed, seeds, chunksize=SEEDS_AT_ONCE)
 

@@ -15,13 +15,26 @@ webhook.py   the first effect: a signed POST to a URL
 
 from events.catalogue import LEDGER_TOPICS
 from processors.worker import Worker
+from runtime.errors import Fault
+from runtime.settings import Settings
+
+
+def _wanted(settings: Settings) -> bool:
+    """Where somebody is to be called. A setting that cannot be meant counts: the worker says what is wrong with it."""
+    from processors.effects.wiring import configured  # here: the list imports this package
+
+    try:
+        return bool(configured(settings))
+    except Fault:
+        return True
+
 
 WORKER = Worker(
     "effects",
     run="processors.effects.worker:run_effects",
     reads=LEDGER_TOPICS,
     needed=False,
-    wanted=lambda settings: settings.webhook_url is not None,
+    wanted=_wanted,
     checks="processors.effects.checks:effects_checks",
 )
 

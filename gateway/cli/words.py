@@ -56,6 +56,11 @@ class Root(Commands):
         super().__init__(**attributes)
         self.commands.update((row.name, _Unread(row)) for row in COMMANDS)
 
+    def format_commands(self, _ctx: Any, formatter: Any) -> None:
+        """All words of each command's line, over several lines where the terminal is narrow."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(row.name, row.help) for row in COMMANDS])
+
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
         return name, self._read(command), rest

@@ -1,8 +1,25 @@
-"""What can be asked of an order: the commands, each from the file of its use case."""
+"""What can be asked of an order, each command from the file of its use case, and the rule that answers it."""
 
+from typing import assert_never
+
+from events.envelope import Refused
+from events.orders import (
+    allocation,
+    amending,
+    cancelling,
+    deallocating,
+    dispatching,
+    exchanging,
+    goods,
+    holding,
+    queueing,
+    refunding,
+    rejecting,
+)
 from events.orders.amending import AmendedQuantity, AmendOrder
 from events.orders.cancelling import CancelOrder, CancelOverdueLines
 from events.orders.deallocating import Deallocated, DeallocateLines
+from events.orders.decision import Decision
 from events.orders.dispatching import DispatchShipment
 from events.orders.exchanging import ExchangeLine, RequestReturn, ReturnLine, WithdrawReturn
 from events.orders.goods import ReceivedLine, ReceiveReturn, RecordReturnTracking, RecordTracking
@@ -68,4 +85,51 @@ __all__ = [
     "ResolveQueued",
     "ReturnLine",
     "WithdrawReturn",
+    "answer",
 ]
+
+
+def answer(decision: Decision, data: PlacedOrderCommand) -> Refused | None:
+    """The rule of the use case states the facts, or says why not."""
+    match data:
+        case RecordAllocation():
+            return allocation.record(decision, data)
+        case DispatchShipment():
+            return dispatching.dispatch(decision, data)
+        case RecordTracking():
+            return goods.track(decision, data)
+        case CancelOrder():
+            return cancelling.cancel(decision, data)
+        case AmendOrder():
+            return amending.amend(decision, data)
+        case HoldOrder():
+            return holding.hold(decision, data)
+        case ReleaseHold():
+            return holding.release_hold(decision, data)
+        case ReleaseOrder():
+            if not decision.order.released:
+                decision.release()
+            return None
+        case DeallocateLines():
+            return deallocating.deallocate(decision, data)
+        case CancelOverdueLines():
+            cancelling.cancel_overdue(decision)
+            return None
+        case RequestReturn():
+            return goods.request_return(decision, data)
+        case RecordReturnTracking():
+            return goods.track_return(decision, data)
+        case WithdrawReturn():
+            return exchanging.withdraw(decision, data)
+        case ReceiveReturn():
+            return goods.receive_return(decision, data)
+        case IssueRefund():
+            return refunding.refund(decision, data)
+        case RejectAllocation():
+            return rejecting.reject(decision, data)
+        case QueueOrder():
+            return queueing.queue(decision, data)
+        case ResolveQueued():
+            return queueing.resolve(decision, data)
+        case _:
+            assert_never(data)

@@ -3,32 +3,18 @@
     decide(None, place_order) -> [OrderPlaced]
     decide(order, cancel_of_a_shipped_unit) -> Refused(at_most=0)
 
-Each use case has a file with its commands, its facts, its rules and its part of `evolve`. Here and in `evolve` are the
-two matches that lead to them.
+Each use case has a file with its commands, its facts, its rules and its part of `evolve`. `commands.py` and `facts.py`
+have the two lists, each with the match that leads there.
 """
 
 from collections.abc import Sequence
-from typing import assert_never, cast
+from typing import cast
 
 from events.envelope import About, Command, Refused
-from events.orders import (
-    allocation,
-    amending,
-    cancelling,
-    deallocating,
-    dispatching,
-    exchanging,
-    goods,
-    holding,
-    placing,
-    queueing,
-    refunding,
-    rejecting,
-)
 from events.orders import commands as c
 from events.orders import facts as f
+from events.orders import holding, placing, queueing
 from events.orders.decision import Decision
-from events.orders.evolve import evolve
 from events.orders.parts import FactOfOrder
 from events.orders.state import Order
 
@@ -59,7 +45,7 @@ def conclude(
         placed = placing.place(order, data, command)
         if isinstance(placed, Refused):
             return placed
-        return (placed,), evolve(None, placed, About.of(command))
+        return (placed,), f.evolve(None, placed, About.of(command))
     if order is None:
         return Refused(
             code="unknown",
@@ -68,7 +54,7 @@ def conclude(
             hint="send PlaceOrder first; check order_id",
         )
     decision = Decision(order, command, _evolved)
-    refused = _answer(decision, data)
+    refused = c.answer(decision, data)
     if refused is not None:
         return refused
     if isinstance(data, _CHANGING):
@@ -90,56 +76,6 @@ def conclude(
 
 def _evolved(order: Order, fact: FactOfOrder, about: About) -> Order:
     """`evolve` for a decision under way. Every fact of an order is one of `OrderFact`: a law sees to it."""
-    after = evolve(order, cast(f.OrderFact, fact), about)
+    after = f.evolve(order, cast(f.OrderFact, fact), about)
     assert after is not None
     return after
-
-
-def _answer(decision: Decision, data: c.PlacedOrderCommand) -> Refused | None:
-    match data:
-        case c.RecordAllocation():
-            return allocation.record(decision, data)
-        case c.DispatchShipment():
-            return dispatching.dispatch(decision, data)
-        case c.RecordTracking():
-            return goods.track(decision, data)
-        case c.CancelOrder():
-            return cancelling.cancel(decision, data)
-        case c.AmendOrder():
-            return amending.amend(decision, data)
-        case c.HoldOrder():
-            return holding.hold(decision, data)
-        case c.ReleaseHold():
-            return holding.release_hold(decision, data)
-        case c.ReleaseOrder():
-            return _release_order(decision)
-        case c.DeallocateLines():
-            return deallocating.deallocate(decision, data)
-        case c.CancelOverdueLines():
-            cancelling.cancel_overdue(decision)
-            return None
-        case c.RequestReturn():
-            return goods.request_return(decision, data)
-        case c.RecordReturnTracking():
-            return goods.track_return(decision, data)
-        case c.WithdrawReturn():
-            return exchanging.withdraw(decision, data)
-        case c.ReceiveReturn():
-            return goods.receive_return(decision, data)
-        case c.IssueRefund():
-            return refunding.refund(decision, data)
-        case c.RejectAllocation():
-            return rejecting.reject(decision, data)
-        case c.QueueOrder():
-            return queueing.queue(decision, data)
-        case c.ResolveQueued():
-            return queueing.resolve(decision, data)
-        case _:
-            assert_never(data)
-
-
-def _release_order(decision: Decision) -> Refused | None:
-    if decision.order.released:
-        return None
-    decision.release()
-    return None

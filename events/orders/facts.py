@@ -1,5 +1,26 @@
-"""What can happen to an order: the facts, each from the file of its use case."""
+"""What can happen to an order, each fact from the file of its use case, and what the order becomes through it."""
 
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from events.envelope import About
+from events.orders import (
+    allocation,
+    amending,
+    cancelling,
+    changing,
+    dispatching,
+    exchanging,
+    goods,
+    holding,
+    placing,
+    promising,
+    queueing,
+    refunding,
+    rejecting,
+    sourcing,
+)
 from events.orders.allocation import LineBackordered
 from events.orders.amending import AmendmentAnswered, AmendmentDeclined, AmendmentLine, AmendmentRequested, DeclinedLine
 from events.orders.cancelling import LineCancelled, OrderCancelled
@@ -50,6 +71,8 @@ from events.orders.sourcing import (
     SourcingLine,
     SourcingRequested,
 )
+from events.orders.state import Order
+from events.refusal import CommandRefused
 
 OrderFact = (
     OrderPlaced
@@ -143,4 +166,81 @@ __all__ = [
     "SourcingLine",
     "SourcingRequested",
     "WithdrawnLine",
+    "evolve",
 ]
+
+
+def evolve(order: Order | None, fact: OrderFact | CommandRefused, about: About) -> Order | None:
+    """The order after the fact. Only placing needs the envelope."""
+    if isinstance(fact, OrderPlaced):
+        return placing.placed(fact, about)
+    if isinstance(fact, CommandRefused):
+        return order
+    if order is None:
+        raise ValueError(f"{type(fact).__name__} in a stream that has no order")
+    match fact:
+        case LineAllocated():
+            return sourcing.allocated(order, fact)
+        case (
+            OrderAllocated()
+            | DispatchDiffered()
+            | DispatchCrossed()
+            | ReturnDiffered()
+            | ReturnTracked()
+            | ShipmentTracked()
+        ):
+            return order
+        case SourcingRequested():
+            return sourcing.asked(order, fact)
+        case ShipmentDispatched():
+            return dispatching.dispatched(order, fact)
+        case LineBackordered():
+            return allocation.backordered(order, fact)
+        case LinePromised():
+            return promising.line_promised(order, fact)
+        case BackorderReopened():
+            return sourcing.reopened(order, fact)
+        case LineDeallocated():
+            return sourcing.deallocated(order, fact)
+        case AllocationAnswered():
+            return sourcing.answered(order, fact)
+        case ReservationSurrendered():
+            return sourcing.surrendered(order, fact)
+        case OrderCancelled():
+            return cancelling.cancelled(order, fact)
+        case OrderAmended():
+            return changing.amended(order, fact)
+        case AmendmentRequested():
+            return amending.amendment_requested(order, fact)
+        case AmendmentAnswered():
+            return amending.amendment_answered(order, fact)
+        case AmendmentDeclined():
+            return replace(order, amendment=None)
+        case OrderHeld():
+            return holding.held(order, fact)
+        case HoldReleased():
+            return holding.hold_released(order, fact)
+        case ShipmentDelivered():
+            return goods.shipment_delivered(order, fact)
+        case DeliveryInferred():
+            return goods.delivered(order, fact.lines)
+        case ReturnRequested():
+            return goods.return_requested(order, fact)
+        case ReturnReceived():
+            return goods.returned(order, fact)
+        case RefundIssued():
+            return refunding.refunded(order, fact)
+        case ExchangeLinesAdded():
+            return exchanging.exchanged(order, fact)
+        case ExchangeReleased():
+            return exchanging.exchange_released(order, fact)
+        case ReturnWithdrawn():
+            return exchanging.withdrawn(order, fact)
+        case AllocationRejected():
+            return rejecting.rejected(order, fact)
+        case OrderQueued():
+            return queueing.queued(order, fact)
+        case OrderUnqueued():
+            return queueing.unqueued(order, fact)
+        case _:
+            assert_never(fact)

@@ -5,7 +5,6 @@ import msgspec
 from events.orders import commands as c
 from events.orders import facts as f
 from events.orders.decide import conclude, decide
-from events.orders.evolve import evolve
 from events.orders.state import Order
 from events.streams import StreamType, members, pack
 
@@ -19,7 +18,7 @@ STREAM: StreamType[Order | None, c.OrderCommand, f.OrderFact] = StreamType(
     begin=lambda _: None,
     decide=decide,
     conclude=conclude,
-    evolve=evolve,
+    evolve=f.evolve,
     encode=pack,
     decode=msgspec.msgpack.Decoder(Order | None).decode,
 )

@@ -1,7 +1,13 @@
-"""No effect is no acceptance: what is accepted changes the state, or is a report of something that happened."""
+"""No effect is no acceptance: what is accepted changes the state, or is a report of something that happened.
+
+The test of a use case may export `EXAMPLES` of its own commands; they are tried with those that stand here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,6 +129,18 @@ EXAMPLES: dict[str, tuple[tuple[Any, ...], Any]] = {
         k.ReopenCase(case_id="case-1", reason="-"),
     ),
 }
+
+
+def of_use_cases() -> Iterator[tuple[str, tuple[tuple[Any, ...], Any]]]:
+    """What the other tests in this folder export."""
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        if path.stem != Path(__file__).stem and "\nEXAMPLES" in path.read_text(encoding="utf-8"):
+            yield from import_module(f"tests.events.{path.stem}").EXAMPLES.items()
+
+
+for _name, _example in of_use_cases():
+    assert _name not in EXAMPLES, f"{_name} has two examples"
+    EXAMPLES[_name] = _example
 
 
 def named(command: Any, number: int) -> sent:

@@ -223,7 +223,9 @@ def what_if_command(
     if data is not None:
         if not data.exists():
             fail("there is nothing to route again", f"{data} is no file", "name an Online Retail file")
-        history = resolve(connector_of(data).history)(Request(data, first, last, seed, decimal=decimal), promise_days)
+        made_by = connector_of(data).history
+        assert made_by is not None, "connector_of gives a connector with a history"
+        history = resolve(made_by)(Request(data, first, last, seed, decimal=decimal), promise_days)
         base = known or default_router()
     else:
         with open_database() as connection:

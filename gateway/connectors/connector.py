@@ -2,8 +2,8 @@
 
     CONNECTOR = Connector("online-retail", help="Import …", …, bring_in="gateway.connectors.online_retail.importing:…")
 
-A connector is a folder beside this file that exports such a row, and a line in `table.py`. The row is light: its two
-functions are imported when they are needed. An id is made of what the outside calls the thing, so that the same file
+A connector is a folder beside this file that exports such a row; `table.py` finds it. The row is light: its functions
+are imported when they are needed. An id is made of what the outside calls the thing, so that the same file
 sent again changes nothing.
 """
 
@@ -57,5 +57,6 @@ class Connector:
     #: (`text` is for people). Raises Fault for a file that cannot be read.
     bring_in: str
     #: `module:function`, called with a `Request` and the days of a promise (None: as it is): the file's orders with
-    #: stock around them, as `what-if` routes them (`gateway.reading.routing.History`).
-    history: str
+    #: stock around them, as `what-if` routes them (`gateway.reading.routing.History`). None: the file's orders come
+    #: without the warehouse around them, and neither `demo` nor `what-if` takes it.
+    history: str | None = None

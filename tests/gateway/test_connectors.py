@@ -1,4 +1,4 @@
-"""A connector is a folder with a row; the command line reads the table."""
+"""A connector is a folder with a row; the table finds it, and the command line reads the table."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import app, imports
+from gateway.connectors import table
 from gateway.connectors.connector import Request
 from gateway.connectors.online_retail.file import HEADERS
 from gateway.connectors.table import CONNECTORS, connector_of, kinds_in_words
@@ -20,12 +21,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_folder_of_a_connector_is_in_the_table_and_its_functions_are_there() -> None:
-    folders = {file.parent.name for file in (ROOT / "gateway/connectors").glob("*/__init__.py")}
-    assert {row.bring_in.split(".")[2] for row in CONNECTORS.values()} == folders
+    """A folder with modules but no `__init__.py`, or with the name of another's command, would be left out."""
+    folders = sorted({file.parent.name for file in (ROOT / "gateway/connectors").glob("*/*.py")})
+    assert sorted(row.bring_in.split(".")[2] for row in CONNECTORS.values()) == folders
     for name, row in CONNECTORS.items():
         assert row.name == name
         assert callable(resolve(row.bring_in))
-        assert callable(resolve(row.history))
+        assert row.history is None or callable(resolve(row.history))
 
 
 def test_the_fields_of_online_retail_are_those_that_its_reader_looks_for() -> None:
@@ -41,6 +43,20 @@ def test_a_file_goes_to_the_connector_that_takes_its_kind(monkeypatch: pytest.Mo
     assert connector_of(Path("a.TOY")) == toy
     assert connector_of(Path("a.csv")) == connector_of(Path("a.nothing")) == ours
     assert kinds_in_words() == "parquet, csv, xlsx or toy"
+
+
+def test_a_file_for_what_if_goes_to_a_connector_with_a_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    toy = replace(CONNECTORS["online-retail"], name="toy", kinds=(".toy", ".csv"), history=None)
+    monkeypatch.setattr("gateway.connectors.table.CONNECTORS", {"toy": toy, **CONNECTORS})
+    assert connector_of(Path("a.csv")) == connector_of(Path("a.toy")) == CONNECTORS["online-retail"]
+
+
+def test_a_folder_without_a_row_is_no_silent_gap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "unreadable").mkdir()  # a module that exports no row
+    (tmp_path / "unreadable" / "__init__.py").touch()
+    monkeypatch.setattr("gateway.connectors.table.__file__", str(tmp_path / "table.py"))
+    with pytest.raises(AttributeError, match="CONNECTOR"):
+        list(table._rows())
 
 
 def test_a_new_connector_is_a_command_of_import(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from gateway.cli.season import NOT_SHOWN, Json, Seed
 from gateway.cli.terminal import print_json, say, say_missing
 from gateway.connectors.connector import Connector, Request
 from gateway.connectors.decimal_marks import DecimalMark
-from gateway.connectors.table import CONNECTORS, kinds_in_words
+from gateway.connectors.table import CONNECTORS
 from gateway.operating.workers import Lookout
 from processors.worker import resolve
 from runtime.postgres import connect
@@ -30,7 +30,8 @@ def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     importing = typer.Typer(name="import", help="Import a retailer's history.", no_args_is_help=True)
     for row in CONNECTORS.values():
-        importing.command(row.name, help=row.help, epilog=f"Example: {row.example}")(import_command)
+        said = f"{row.help} Files: {row.kinds_in_words}."
+        importing.command(row.name, help=said, epilog=f"Example: {row.example}")(import_command)
     importing.callback()(_group)
     app.add_typer(importing)
 
@@ -41,7 +42,7 @@ def _group() -> None:
 
 def import_command(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=kinds_in_words())],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The file to import.")],
     *,
     from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day, included.")] = None,
     to: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day, included.")] = None,

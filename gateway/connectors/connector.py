@@ -60,3 +60,9 @@ class Connector:
     #: stock around them, as `what-if` routes them (`gateway.reading.routing.History`). None: the file's orders come
     #: without the warehouse around them, and neither `demo` nor `what-if` takes it.
     history: str | None = None
+
+    @property
+    def kinds_in_words(self) -> str:
+        """`parquet, csv or xlsx`."""
+        *first, last = (kind.removeprefix(".") for kind in self.kinds)
+        return f"{', '.join(first)} or {last}" if first else last

@@ -27,9 +27,3 @@ def connector_of(file: Path) -> Connector:
     """
     rows = [row for row in CONNECTORS.values() if row.history]
     return next((row for row in rows if file.suffix.lower() in row.kinds), rows[0])
-
-
-def kinds_in_words() -> str:
-    """`parquet, csv or xlsx`."""
-    kinds = list(dict.fromkeys(kind.removeprefix(".") for row in CONNECTORS.values() for kind in row.kinds))
-    return " or ".join([", ".join(kinds[:-1]), kinds[-1]]) if len(kinds) > 1 else kinds[0]

@@ -13,7 +13,7 @@ from gateway.cli import app, imports
 from gateway.connectors import table
 from gateway.connectors.connector import Request
 from gateway.connectors.online_retail.file import HEADERS
-from gateway.connectors.table import CONNECTORS, connector_of, kinds_in_words
+from gateway.connectors.table import CONNECTORS, connector_of
 from processors.worker import resolve
 from runtime.settings import Settings
 
@@ -42,7 +42,7 @@ def test_a_file_goes_to_the_connector_that_takes_its_kind(monkeypatch: pytest.Mo
     monkeypatch.setitem(CONNECTORS, "toy", toy)  # type: ignore[arg-type]  # a table that nobody else changes
     assert connector_of(Path("a.TOY")) == toy
     assert connector_of(Path("a.csv")) == connector_of(Path("a.nothing")) == ours
-    assert kinds_in_words() == "parquet, csv, xlsx or toy"
+    assert (ours.kinds_in_words, toy.kinds_in_words) == ("parquet, csv or xlsx", "toy")
 
 
 def test_a_file_for_what_if_goes_to_a_connector_with_a_history(monkeypatch: pytest.MonkeyPatch) -> None:

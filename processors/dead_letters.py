@@ -10,7 +10,7 @@ What is known about them stands in the headers, so that the original bytes can b
 | source_topic, source_partition, source_offset | the place where they were found |
 | reason | a word that stays, for counting: no_frame, unknown_schema, retired_schema, bad_avro, too_large … |
 | detail | what a person wants to know |
-| at | when they were set aside, RFC 3339 in UTC |
+| at | when they were dead-lettered, RFC 3339 in UTC |
 | original.NAME | a header of the record itself |
 | headers_left_out | stands there when the record had more headers than are kept |
 | retry_of | the place where the record was first found, when it had been sent again before |

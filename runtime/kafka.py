@@ -222,11 +222,10 @@ class ShutOut(KafkaException):
 
 
 class _Admin(AdminClient):
-    """An admin client that keeps no word of a broker that is away.
+    """An admin client that discards connection errors while the broker is down.
 
-    librdkafka has one for each attempt to connect, asked for anything or not, and keeps it until the client is polled,
-    which nobody does who waits for answers only: up to a megabyte in half a minute, for as long as the process lived.
-    So it is polled by a thread of its own for as long as anybody holds it.
+    librdkafka queues an error for each attempt to connect, until the client is polled. Code that only waits for answers
+    never polls, so the queue grew by up to a megabyte in half a minute. A thread polls the client as long as it lives.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -237,7 +236,7 @@ class _Admin(AdminClient):
 def _poll(client: weakref.ref[_Admin]) -> None:
     while (held := client()) is not None:
         held.poll(0)
-        del held  # or it would live as long as this thread, which lives as long as it
+        del held  # this thread ends when nobody else holds the client
         time.sleep(ADMIN_POLL_SECONDS)
 
 

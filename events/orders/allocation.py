@@ -1,12 +1,11 @@
-"""What an order makes of the stock streams' answers.
+"""How an order uses the answers of the stock streams.
 
-Each line belongs to one SKU, so its answers have an order: the versions of that SKU's stream. An answer is taken once
-and never after a newer one; repeats, however they are grouped, change nothing.
+Each line belongs to one SKU, so its answers are ordered by the versions of that SKU's stream. An answer counts once,
+and never after a newer one. Repeats change nothing, however they are grouped.
 
-An order that goes as a whole lets go of everything as soon as one line is refused, and asks again line by line; when a
-line has to wait, the whole order waits, and it tries again as a whole when stock is offered. It has one question open
-at a time, so what answers an earlier one is given back: taken for an answer to the newest, it would have the order ask
-on while that is still under way, and go round for ever with two answers that each come for the question of the other.
+An all-or-nothing order releases everything as soon as one line is refused, and asks again line by line. When a line has
+to wait, the whole order waits, and tries again as a whole when stock is offered. It has one open question at a time.
+Units that answer an earlier question go back: otherwise two late answers could make the order re-source for ever.
 """
 
 from msgspec.structs import replace
@@ -244,7 +243,7 @@ def _go_on_as_a_whole(decision: Decision, *, refused: bool) -> None:
 
 
 def _only_waits_were_asked(decision: Decision) -> bool:
-    """In its first round an order that goes as a whole asks for all lines at once, or only for places in queues. Once
+    """In its first round an all-or-nothing order asks for all lines at once, or only for places in queues. Once
     one of those is answered nothing else is under way, even where the line that it was for is gone.
     """
     order = decision.order

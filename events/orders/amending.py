@@ -2,7 +2,7 @@
 
     amend(line 1 from 3 to 2)    -> OrderAmended, at once; what was held for the unit is let go
     amend(line 1 from 3 to 5)    -> AmendmentRequested: stock is asked for 2 units more, and nothing changes meanwhile
-    all of it is set aside       -> OrderAmended, LineAllocated
+    all of it is reserved        -> OrderAmended, LineAllocated
     any of it would have to wait -> AmendmentDeclined, with the quantity that would have been accepted
     amend(line 1 from 3 to 3)    -> Refused: nothing would change
 
@@ -123,7 +123,7 @@ class AmendmentDeclined(FactOfOrder, frozen=True, kw_only=True):
     releases: tuple[Release, ...]
 
 
-#: Why units that were set aside for an amendment are there no more.
+#: Why units that were reserved for an amendment are gone.
 _LOST = frozenset({"expired", "released"})
 
 #: Lines of which a refusal tells the numbers. More is nobody's reading, and would not fit a text.
@@ -334,7 +334,7 @@ def take_answer(decision: Decision, line: Line, answer: Answer) -> bool:
 
 
 def _settle(decision: Decision) -> None:
-    """When all extra units are set aside, the order is amended."""
+    """The order is amended when all extra units are reserved."""
     order, amendment = decision.order, decision.order.amendment
     if amendment is None or any(line.missing for line in amendment.lines.values()):
         return
@@ -358,7 +358,7 @@ def _possible(order: Order, amendment: Amendment) -> bool:
 
 
 def _make(decision: Decision, amendment: Amendment) -> None:
-    """The order is as was asked for; stock has been asked already for what is not set aside for it yet."""
+    """The order is as was asked for; stock has already been asked for the units that are not reserved yet."""
     changing.apply(decision, amendment.by, amendment.lines, amendment.promised_by, amendment.amendment_id)
     for line_id, amended in amendment.lines.items():
         for hold in amended.got:
@@ -416,7 +416,7 @@ def _make_pending(decision: Decision) -> None:
 def decline(
     decision: Decision, reason: str, there: Mapping[str, int] | None = None, waits: Answer | None = None
 ) -> None:
-    """The pending amendment, if there is one, is not made; what was set aside for it is let go.
+    """Decline the pending amendment, if there is one, and release what was reserved for it.
 
     `there` are extra units of a line that there are; where nothing is said, all that were wanted, as far as is known.
     `waits` is an answer that put it into a queue: the place is given up.

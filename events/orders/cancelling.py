@@ -60,6 +60,7 @@ class OrderCancelled(FactOfOrder, frozen=True, kw_only=True):
 
 #: The reason of a cancellation that nobody asked for.
 AUTO_CANCEL = "auto_cancel"
+RETURN_INSTEAD = "shipped units come back with RequestReturn"
 
 
 def cancel(decision: Decision, data: CancelOrder) -> Refused | None:
@@ -74,14 +75,8 @@ def cancel(decision: Decision, data: CancelOrder) -> Refused | None:
     if not data.lines:
         wanted = {line.line_id: line.unshipped for line in order.lines.values() if line.unshipped}
         if not wanted:
-            return Refused(
-                code="limit",
-                what=what,
-                detail="nothing of it is left to cancel: at most 0 units",
-                hint="what was shipped comes back with RequestReturn",
-                at_most=0,
-            )
-    refused = decision.check_unshipped(what, wanted, "what was shipped comes back with RequestReturn")
+            return _nothing_left(order, what)
+    refused = decision.check_unshipped(what, wanted, RETURN_INSTEAD)
     if refused is not None:
         return refused
     if data.by == "customer":
@@ -119,10 +114,30 @@ def cancel(decision: Decision, data: CancelOrder) -> Refused | None:
     return None
 
 
-def cancel_overdue(decision: Decision) -> None:
-    """What is neither set aside nor shipped of lines whose time is over, by log time, is cancelled by the seller.
+def _nothing_left(order: Order, what: str) -> Refused:
+    """The refusal of a cancellation of an order without a unit that can still be cancelled."""
+    lines = order.lines.values()
+    ordered, shipped = sum(line.ordered for line in lines), sum(line.shipped for line in lines)
+    if shipped == ordered:
+        why, hint = "everything has already shipped", RETURN_INSTEAD
+    elif shipped:
+        why, hint = "everything has already shipped or is cancelled", RETURN_INSTEAD
+    else:
+        why, hint = "everything is already cancelled", "nothing needs to be done"
+    return Refused(
+        code="limit",
+        what=what,
+        detail=f"{why}: {ordered} units ordered, {shipped} shipped, {ordered - shipped} cancelled;"
+        " at most 0 can be cancelled",
+        hint=hint if ordered else "an order of charges only has no units to cancel; IssueRefund pays money back",
+        at_most=0,
+    )
 
-    Of an order that goes as a whole and has not all of it, such a line goes whole: what it holds, it holds in passing.
+
+def cancel_overdue(decision: Decision) -> None:
+    """When log time passes a line's `cancel_after`, the seller cancels its units that are not allocated or shipped.
+
+    An incomplete all-or-nothing order loses the whole line: it holds units only until it is complete.
     """
     order, now = decision.order, decision.command.recorded_at
     incomplete = any(line.unmade for line in order.lines.values())

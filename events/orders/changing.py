@@ -95,7 +95,7 @@ def amended(order: Order, fact: OrderAmended) -> Order:
         line = line_changes.take(order.lines[change.line_id], change.from_open, change.from_backordered, fact.releases)
         grown = max(0, change.ordered - change.ordered_before)
         removed = max(0, line.removed + change.ordered_before - change.ordered)
-        # Stock has been asked for what it has not set aside yet: that is under way.
+        # Stock has been asked for the units it has not reserved yet: the answer is under way.
         missing = asked[change.line_id].missing if change.line_id in asked else 0
         idle, sourcing = line.idle + grown - missing, line.sourcing + missing
         order = line_changes.with_line(

@@ -1,7 +1,7 @@
-"""De-allocation: what is set aside is let go, and the units stay wanted. A cancellation gives the units up.
+"""De-allocation releases allocated units, and the order still wants them. A cancellation gives them up.
 
 deallocate(2 of line 1 at WH1)              -> LineDeallocated, SourcingRequested(without WH1)
-... of an order that goes as a whole        -> all of it is let go, and it tries again as a whole
+... of an all-or-nothing order        -> all of it is let go, and it tries again as a whole
 """
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from events.values import Id, Quantity, Text
 
 
 class Deallocated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Units of a line that are not to be set aside any more."""
+    """Units of a line that are no longer to be allocated."""
 
     line_id: Id
     quantity: Quantity
@@ -23,7 +23,7 @@ class Deallocated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class DeallocateLines(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Let go of what is set aside; the units stay wanted and are sourced again."""
+    """Release allocated units; the order still wants them, and they are sourced again."""
 
     order_id: Id
     lines: tuple[Deallocated, ...]
@@ -49,16 +49,16 @@ def deallocate(decision: Decision, data: DeallocateLines) -> Refused | None:
             return Refused(
                 code="limit",
                 what=what,
-                detail=f"line {one.line_id} is made for this customer, and what is set aside counts as made: at most 0",
-                hint="where it cannot be provided, the location rejects it (RejectAllocation)",
+                detail=f"line {one.line_id} is made for this customer, and allocated units count as made: at most 0",
+                hint="a location that cannot provide it sends RejectAllocation",
                 at_most=0,
             )
         if one.quantity > held:
             return Refused(
                 code="limit",
                 what=what,
-                detail=f"line {one.line_id}: {one.quantity} asked, {held} set aside at {where}: at most {held}",
-                hint="what waits or is sought is not set aside; CancelOrder gives units up",
+                detail=f"line {one.line_id}: {one.quantity} asked, {held} allocated at {where}: at most {held}",
+                hint="units that wait or are being sourced are not allocated; CancelOrder cancels units",
                 at_most=held,
             )
     for one in data.lines:
@@ -70,7 +70,7 @@ def deallocate(decision: Decision, data: DeallocateLines) -> Refused | None:
 
 
 def _holds(line: Line, location_id: str | None) -> list[Hold]:
-    """What was set aside last comes first."""
+    """The newest hold comes first."""
     return [hold for hold in reversed(line.holds) if location_id is None or hold.location_id == location_id]
 
 

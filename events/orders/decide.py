@@ -32,7 +32,7 @@ from events.orders.evolve import evolve
 from events.orders.parts import FactOfOrder
 from events.orders.state import Order
 
-#: Commands after which an order that goes as a whole has to look where it stands.
+#: Commands after which an all-or-nothing order has to look where it stands.
 _CHANGING = (
     c.CancelOrder
     | c.CancelOverdueLines

@@ -95,7 +95,7 @@ class Decision:
         self._request(lines)
 
     def go_on_in_turn(self) -> None:
-        """An order that goes as a whole has changed: the rest may be complete or have to go on.
+        """An all-or-nothing order has changed: the rest may be complete or have to go on.
 
         One that waits tries again, because its place in a queue was for what it needed before.
         """
@@ -205,7 +205,7 @@ class Decision:
             return
         held = answer.outcome == "reserved"
         where = answer.location_id if held else ""
-        # The place of an order that goes as a whole holds nothing, and the stock stream leaves it for the order to end.
+        # The place of an all-or-nothing order holds nothing, and the stock stream leaves it for the order to end.
         gone = self._covered(line, answer, surplus) if held or not self.order.as_a_whole else 0
         if surplus > gone:
             self.add(
@@ -281,7 +281,7 @@ class Decision:
     def check_unmade(self, what: str, wanted: Mapping[str, int]) -> Refused | None:
         """Refused where a customer wants to be rid of units that are being made for them.
 
-        Units that stock is being asked for count as made: stock may have set them aside, unknown to the order.
+        Units that stock is being asked for count as made: stock may have reserved them, unknown to the order.
         """
         for line_id, quantity in wanted.items():
             line = self.order.lines[line_id]
@@ -290,9 +290,9 @@ class Decision:
                 return Refused(
                     code="limit",
                     what=what,
-                    detail=f"line {line_id} is made for this customer: {quantity} asked, {line.allocated} set aside, "
+                    detail=f"line {line_id} is made for this customer: {quantity} asked, {line.allocated} allocated, "
                     f"{line.sourcing} asked of stock: at most {at_most}",
-                    hint="what is set aside or asked of stock counts as made; the seller may cancel it (by: seller)",
+                    hint="allocated units, and units asked of stock, count as made; the seller may cancel them",
                     at_most=at_most,
                 )
         return None
@@ -323,7 +323,7 @@ class Decision:
 
 
 def first_in_turn(lines: Iterable[Line]) -> Line:
-    """The line that an order which goes as a whole acquires next."""
+    """The line that an all-or-nothing order acquires next."""
     return min(lines, key=lambda line: (line.sku, line.line_id))
 
 

@@ -244,14 +244,14 @@ def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple
         ahead_round=max(order.sourced_round, order.amended_round or 0) if ahead else 0,
         ahead_apart=order.amendment.round if ahead and order.amendment else 0,
     )
-    # An order that goes as a whole asks line by line: while it may, it has no answer for any of them.
+    # An all-or-nothing order asks line by line: while it may, it has no answer for any of them.
     asking = order.may_source_line(line.line_id)
     planned_otherwise: tuple[tuple[int, Planned], ...] = (
         (elsewhere, "elsewhere"),
         (waited, "backordered"),
         (0 if asking else idle, "open"),
     )
-    if order.held_until(line) is not None:
+    if order.held_for_return(line) is not None:
         # Wherever its units were: it was not to leave before what it is sent in exchange for had come.
         planned_otherwise = ((here + elsewhere + waited + from_open, "held"),)
     differing = [

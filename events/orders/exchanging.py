@@ -188,7 +188,7 @@ def _the_same(decision: Decision, data: RequestReturn) -> list[AddedLine]:
 
 
 def add(decision: Decision, data: RequestReturn, lines: Sequence[AddedLine]) -> None:
-    """State the lines and have stock set aside for them."""
+    """State the lines and ask for stock for them."""
     if not lines:
         return
     if decision.order.as_a_whole:

@@ -70,8 +70,8 @@ def hold(decision: Decision, data: HoldOrder) -> Refused | None:
         return Refused(
             code="impossible",
             what=f"order {order.order_id} was not held",
-            detail="nothing of it is left to hold: every unit is shipped or cancelled",
-            hint="a hold only keeps what has not left yet",
+            detail="every unit is already shipped or cancelled",
+            hint="a hold only stops units that have not left yet",
         )
     idle = {line.sku for line in order.lines.values() if line.idle} if order.as_a_whole else ()
     decision.add(
@@ -88,13 +88,13 @@ def hold(decision: Decision, data: HoldOrder) -> Refused | None:
 
 
 def stand_still(decision: Decision) -> None:
-    """While a hold is set: no place in a queue; no stock where a hold says so, nor part of an order that goes whole."""
+    """While a hold is set: no place in a queue; no stock where a hold says so, nor part of an all-or-nothing order."""
     order = decision.order
     if not order.holds:
         return
     decision.leave_queues("hold")
     lines = tuple(decision.order.lines.values())
-    # What is made for the customer stays, and with it all of an order that goes as a whole.
+    # What is made for the customer stays, and with it all of an all-or-nothing order.
     stays = order.as_a_whole and any(line.customised and line.holds for line in lines)
     if order.releasing and not stays:
         decision.let_go_of_all("hold")

@@ -94,7 +94,7 @@ def sought_on(order: Order, lines: tuple[str, ...]) -> Order:
 
 
 def sought_no_more(order: Order, line_id: str) -> Order:
-    """An order that goes as a whole stands still as a whole."""
+    """An all-or-nothing order stands still as a whole."""
     if not order.sought:
         return order
     return replace(order, sought=() if order.as_a_whole else without(order.sought, line_id))

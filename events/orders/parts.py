@@ -13,7 +13,7 @@ class FactOfOrder(Struct, frozen=True, kw_only=True):
     order_id: Id
 
     def changes_units(self) -> bool:
-        """Whether an order that goes as a whole has to begin anew after it."""
+        """Whether an all-or-nothing order has to begin anew after it."""
         return False
 
 

@@ -106,8 +106,8 @@ def place(order: Order | None, data: PlaceOrder, command: AnyCommand) -> OrderPl
         return Refused(
             code="invalid",
             what=what,
-            detail=f"line_id {twice} stands there twice",
-            hint="number the lines of an order apart",
+            detail=f"line_id {twice} is used twice",
+            hint="give each line of an order its own line_id",
         )
     value = sum(line.quantity * line.unit_price_minor for line in data.lines)
     value += sum(charge.amount_minor for charge in data.charges)

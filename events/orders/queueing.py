@@ -4,7 +4,7 @@
     ResolveQueued(retry)                         -> OrderUnqueued, SourcingRequested: as if nothing had been
     the units were cancelled or shipped anyhow   -> OrderUnqueued(over), by itself
 
-An order that goes as a whole stands there as a whole: it holds nothing, and waits for nothing, until a person decides.
+An all-or-nothing order stands there as a whole: it holds nothing, and waits for nothing, until a person decides.
 """
 
 from collections.abc import Iterable

@@ -138,7 +138,7 @@ def asked(order: Order, fact: SourcingRequested) -> Order:
 
 def allocated(order: Order, fact: LineAllocated) -> Order:
     line = line_changes.take_wait(order.lines[fact.line_id], fact.attempt, fact.from_backordered)
-    # What was set aside for an amendment before it was made had been asked for apart.
+    # Units reserved for an amendment before it was made were asked for separately.
     line = line_changes.take_open(line, fact.from_open, under_way_first=fact.stock_version is not None)
     holds = line_changes.add_hold(line.holds, Hold(fact.attempt, fact.location_id, fact.quantity))
     # What such a location gives after all, it has received since.

@@ -79,7 +79,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
     @property
     def unmade(self) -> int:
-        """Units that nothing has been made or set aside for yet."""
+        """Units that are neither made nor allocated yet."""
         return self.open + self.backordered
 
     @property
@@ -129,7 +129,7 @@ class Queued(Struct, frozen=True, kw_only=True):
 
 
 class AmendedLine(NamedTuple):
-    """A line of a pending amendment; `got` is what is set aside for it so far.
+    """A line of a pending amendment; `got` counts the units allocated for it so far.
 
     `cancelled` units are in both numbers, as they were when it was asked for.
     """
@@ -151,7 +151,7 @@ class AmendedLine(NamedTuple):
 
     @property
     def missing(self) -> int:
-        """Extra units that no stock stream has set aside yet."""
+        """Extra units that no stock stream has reserved yet."""
         return max(0, self.extra) - sum(hold.quantity for hold in self.got)
 
 
@@ -229,7 +229,7 @@ class Order(Struct, frozen=True, kw_only=True):
             return True
         return bool(self.holds) and not (self.sought if self.as_a_whole else line_id in self.sought)
 
-    def held_until(self, line: Line) -> str | None:
+    def held_for_return(self, line: Line) -> str | None:
         """The return that has to come before the line may leave."""
         if not line.in_exchange or self.returns[line.exchange_for].exchanged:
             return None

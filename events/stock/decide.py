@@ -367,7 +367,7 @@ def _held_for_what_left(stock: Stock, data: c.ShipStock) -> tuple[list[tuple[Att
 
     The order had used up all that it knew of. What waited may have been granted since; for units that it had no answer
     for, everything else that its line holds is meant, first what is held here. An offer holds nothing, and is for all
-    lines of an order that goes as a whole: the order itself takes it back.
+    lines of an all-or-nothing order: the order itself takes it back.
     """
     attempts = stock.holders.get((data.order_id, data.line_id), ())
     known = {(part.attempt, part.location_id): part.quantity for part in data.consumed}
@@ -417,7 +417,7 @@ def _let_go(decision: Decision, attempt: Attempt, part: Consumed, *, shipped: bo
 
 
 def _end_wait(decision: Decision, attempt: Attempt, quantity: int, *, shipped: bool = False) -> None:
-    """Units leave the queue; the place of an order that goes as a whole is one thing and ends whole.
+    """Units leave the queue; the place of an all-or-nothing order is one thing and ends whole.
 
     `shipped`: their goods have left, perhaps before they could wait.
     """

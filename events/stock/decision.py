@@ -85,7 +85,7 @@ class Decision:
             if level is not before.get(location_id)
         ):
             return
-        # What is offered to an order that goes as a whole is not given to a younger one in the same breath.
+        # What is offered to an all-or-nothing order is not given to a younger one in the same breath.
         promised = 0
         # What has arrived is not what a location could not find: it is for those, too, whom the location has rejected.
         fresh = {

@@ -41,7 +41,7 @@ class Attempt(NamedTuple):
 class Moment(NamedTuple):
     """When something moved or was counted, by the channel's clock. `in_turn`: of those at one moment it is the last.
 
-    Nothing happens after it is told. Of a clock that is ahead only that is known: it happened in turn.
+    A time later than log time is treated as log time, and the movement as the last one of that moment.
     """
 
     at: datetime

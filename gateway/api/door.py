@@ -60,7 +60,7 @@ def _unreadable(part: bytes) -> str | None:
         return f"{found!r} is no percent-encoding: two hexadecimal digits follow the %"
     plain = unquote_to_bytes(part)
     if b"\0" in plain:
-        return "it holds a NUL character: no id has one"
+        return "it holds a NUL character: IDs never contain NUL"
     try:
         plain.decode()
     except UnicodeDecodeError as error:

@@ -8,7 +8,7 @@ from psycopg_pool import ConnectionPool
 from gateway.api.parameters import OrderId
 from gateway.api.problems import ProblemError
 from gateway.api.tables import one_moment, reading
-from gateway.reading.orders import order_document
+from gateway.reading.orders import order_document, why_missing
 from projections.order_history.reader import read_history
 
 
@@ -23,7 +23,7 @@ def router(pool: ConnectionPool) -> APIRouter:
         with one_moment(pool) as database:
             facts = read_history(database, order_id)
         if not facts:
-            raise _no_such_order(order_id)
+            raise ProblemError(404, *why_missing(order_id, facts))
         return {"order_id": order_id, "facts": facts}
 
     @routes.get("/orders/{order_id:path}")
@@ -31,14 +31,8 @@ def router(pool: ConnectionPool) -> APIRouter:
         """An order as it is now."""
         with one_moment(pool) as database:
             found = order_document(database, order_id)
-        if found is None:
-            raise _no_such_order(order_id)
+            if found is None:
+                raise ProblemError(404, *why_missing(order_id, read_history(database, order_id)))
         return found
 
     return routes
-
-
-def _no_such_order(order_id: str) -> ProblemError:
-    return ProblemError(
-        404, "no such order", f"no order {order_id!r} was placed", "a fresh order is here within a second"
-    )

@@ -1,6 +1,6 @@
 """Every error of the API has one body: what, detail and hint. The registry's routes alone answer as registries do.
 
-raise ProblemError(404, "no such order", "no order 'A-0' was placed", "a fresh order is here within a second")
+raise ProblemError(404, "no such order", "no command about order A-0 was decided", "check the id: case matters")
 answer_in_one_shape(app)
 """
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from gateway.cli.context import open_database
 from gateway.cli.listing import Json
 from gateway.cli.terminal import fail, grid, print_grid, print_json, say
-from gateway.reading.orders import order_document
+from gateway.reading.orders import order_document, why_missing
 from projections.cases.reader import read_cases_of
 from projections.order_history.reader import read_history
 
@@ -26,8 +26,8 @@ def order_command(order_id: OrderId, *, as_json: Json = False) -> None:
     """Show an order as it is now: status, lines, where they are, shipments, returns."""
     with open_database() as connection:
         order = order_document(connection, order_id)
-    if order is None:
-        _no_such_order(order_id)
+        if order is None:
+            fail(*why_missing(order_id, read_history(connection, order_id)))
     if as_json:
         print_json(order)
     else:
@@ -42,21 +42,13 @@ def story_command(order_id: OrderId, *, as_json: Json = False) -> None:
         history = read_history(connection, order_id)
         cases = read_cases_of(connection, order_id)
     if not history:
-        _no_such_order(order_id)
+        fail(*why_missing(order_id, history))
     chapters = tell(history, cases)
     if as_json:
         days = [chapter.as_json() for chapter in chapters]
         print_json({"order_id": order_id, "days": days, "facts": history})
     else:
         say(f"Order {order_id}", "", *as_lines(chapters))
-
-
-def _no_such_order(order_id: str) -> NoReturn:
-    fail(
-        f"no order {order_id}",
-        "no fact of such an order has reached the tables",
-        "ids are case-sensitive; after publishing, `order-ledger settle` waits until the tables have caught up",
-    )
 
 
 def _show_order(order: dict[str, Any]) -> None:
@@ -88,8 +80,8 @@ def _show_order(order: dict[str, Any]) -> None:
         contents = _contents(one["lines"], "received")
         say(f"  return {one['return_id']} ({one['rma']}): {one['status']} ({contents} came)")
     for line in order["lines"]:
-        if line["held_until"]:
-            say(f"  line {line['line_id']} may leave when {line['held_until']} has come")
+        if line["held_for_return"]:
+            say(f"  line {line['line_id']} may leave when return {line['held_for_return']} has come")
     for one in order["queues"]:
         if one["state"] == "open":
             say(f"  in queue {one['queue']} since {one['since']}, for a person to decide: {one['detail']}")

@@ -152,7 +152,7 @@ class _Announcement:
 
 
 def supervise(workers: Workers, names: Sequence[str], home: Path) -> None:
-    """Start again whoever ends by itself, with growing pauses, until a signal asks to stop."""
+    """Restart crashed workers with back-off, until a signal asks to stop."""
     announcement = _Announcement(workers, home)
     started = dict.fromkeys(labels(names), time.monotonic())
     pause = dict.fromkeys(started, RESTART_SECONDS)

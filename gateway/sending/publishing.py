@@ -318,7 +318,7 @@ def _outcomes(
                     row.id,
                     "dead",
                     "the ledger could not handle this command",
-                    f"{row.topic}/{row.partition}/{row.offset} was set aside",
+                    f"{row.topic}/{row.partition}/{row.offset} is a dead letter",
                     "see `order-ledger dead-letters list`",
                 )
             else:

@@ -2,10 +2,10 @@
 
     27 November 2026
       18:00  Customer C7 ordered 2 × MUG-1 and 1 × TRAY on web for 31.00 GBP, to Leeds, GB.
-      18:01  Set aside: 2 × MUG-1 and 1 × TRAY at WH1.
+      18:01  Allocated: 2 × MUG-1 and 1 × TRAY at WH1.
 
 It is told as it happened, by the channels' clocks: each day comes once. What the ledger learned later than what came
-after it says so. What is alike and follows on each other is told once: twenty-one lines that were set aside are one
+after it says so. What is alike and follows on each other is told once: twenty-one allocated lines are one
 sentence. What a simulated channel or actor did says so.
 """
 

@@ -25,14 +25,14 @@ def _placed(run: Sequence[Fact]) -> str:
     if data["service_level"] != "standard":
         text += f" Service: {data['service_level'].replace('_', ' ')}."
     if data["allocation"] == "all_or_nothing":
-        text += " It is to leave whole or not at all."
+        text += " It is an all-or-nothing order."
     if any(line.get("customised") for line in lines):
         text += f" Made for this customer: {units([line for line in lines if line.get('customised')])}."
     for line in lines:
         if line.get("cancel_after"):
             text += f" What there is not of {line['sku']} by {moment(line['cancel_after'])} is cancelled."
     if data.get("release_at"):
-        text += f" Nothing is to be set aside before {moment(data['release_at'])}."
+        text += f" Nothing is to be allocated before {moment(data['release_at'])}."
     return text
 
 
@@ -63,7 +63,7 @@ def _amendment_requested(run: Sequence[Fact]) -> str:
 
 _DECLINED: Mapping[str, str] = {
     "not_enough": "there is not enough stock",
-    "lost": "stock that was set aside for it is gone",
+    "lost": "stock that was reserved for it is gone",
     "cancelled": "units were cancelled meanwhile",
     "held": "the order was put on hold meanwhile",
     "shipped": "more had left meanwhile than was known",
@@ -82,17 +82,17 @@ def _amendment_declined(run: Sequence[Fact]) -> str:
 def _cancelled(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     held = sum(line["from_allocated"] for line in data["lines"])
-    reason = "it was not set aside in time" if data["reason"] == "auto_cancel" else data["reason"]
+    reason = "it was not allocated in time" if data["reason"] == "auto_cancel" else data["reason"]
     text = f"The {data['by']} cancelled {units(data['lines'])}{because(reason)}."
     if held:
-        text += f" {plural(held, 'unit')} that {'was' if held == 1 else 'were'} set aside went back to stock."
+        text += f" {plural(held, 'unit')} that {'was' if held == 1 else 'were'} allocated went back to stock."
     return text
 
 
 def _held(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     text = f"The order was put on hold ({data['hold']}){because(data.get('reason'))}{by(run[0])}."
-    return text + (" What was set aside is let go." if data.get("stock") == "release" else "")
+    return text + (" Its allocated stock was released." if data.get("stock") == "release" else "")
 
 
 def _hold_released(run: Sequence[Fact]) -> str:

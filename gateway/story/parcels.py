@@ -19,7 +19,7 @@ def _dispatched(run: Sequence[Fact]) -> str:
 
 
 _PLANNED: Mapping[str, str] = {
-    "elsewhere": "was set aside at another location",
+    "elsewhere": "was allocated at another location",
     "backordered": "was waiting for stock",
     "open": "was not to leave yet",
     "held": "was to stay until a return had come",

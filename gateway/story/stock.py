@@ -1,4 +1,4 @@
-"""What was looked for, set aside, waited for, promised and let go."""
+"""Sourcing, allocation, waiting, promises and releases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _sourcing(run: Sequence[Fact]) -> str:
 
 
 def _allocated(run: Sequence[Fact]) -> str:
-    """Lines set aside and lines that wait: the answers of many stock streams, in whatever order they came."""
+    """Lines that are allocated and lines that wait: answers of many stock streams, in any order."""
     held = [fact["data"] for fact in run if fact["fact"] == "LineAllocated"]
     waiting = [fact["data"] for fact in run if fact["fact"] == "LineBackordered"]
     parts = []
@@ -24,7 +24,7 @@ def _allocated(run: Sequence[Fact]) -> str:
         for line in held:
             by_place.setdefault(line["location_id"], []).append(line)
         places = listed([f"{units(lines)} at {place}" for place, lines in sorted(by_place.items())])
-        parts.append(f"Set aside: {places}")
+        parts.append(f"Allocated: {places}")
     if waiting:
         parts.append(f"{units(waiting)} {'has' if len(waiting) == 1 else 'have'} to wait for stock")
     return f"{'; '.join(parts)}."
@@ -67,8 +67,8 @@ def _reopened(run: Sequence[Fact]) -> str:
 
 _DEALLOCATED: Mapping[str, str] = {
     "expired": "the reservation lapsed",
-    "released": "the stock was let go",
-    "all_or_nothing": "the order leaves whole or not at all",
+    "released": "the stock was released",
+    "all_or_nothing": "it is an all-or-nothing order",
     "hold": "the order is held",
     "shipped": "it left with a parcel that was told before it",
 }
@@ -78,7 +78,7 @@ def _deallocated(run: Sequence[Fact]) -> str:
     reason = run[0]["data"]["reason"]
     places = sorted({fact["data"]["location_id"] for fact in run})
     why = _DEALLOCATED.get(reason, reason.replace("_", " "))
-    return f"No longer set aside, because {why}: {units([fact['data'] for fact in run])} at {listed(places)}."
+    return f"No longer allocated, because {why}: {units([fact['data'] for fact in run])} at {listed(places)}."
 
 
 def _surrendered(run: Sequence[Fact]) -> str:
@@ -91,7 +91,7 @@ def _surrendered(run: Sequence[Fact]) -> str:
 def _order_allocated(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     parcels = plural(data["parcels"], "parcel")
-    return f"With that, everything is set aside: {plural(data['units'], 'unit')} in {parcels}."
+    return f"With that, everything is allocated: {plural(data['units'], 'unit')} in {parcels}."
 
 
 _REJECTED: Mapping[str, str] = {

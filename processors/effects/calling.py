@@ -1,4 +1,4 @@
-"""The loop that calls: what is due, many at a time, each with an end in time; retries with growing pauses, then dead.
+"""The loop that calls: what is due, many at a time, each with an end in time; retries with back-off, then dead.
 
     2xx                          delivered (its command sent first, where the effect has one)
     410                          dead: the receiver is gone, and says so

@@ -26,7 +26,7 @@ _AWAY = (*_CUT_OFF, psycopg.errors.UndefinedTable)
 
 
 class Database:
-    """One connection that comes back: a lost server is waited for, with growing pauses, until `patience` is told to
+    """One connection that comes back: it waits for a lost server, with back-off, until `patience` is told to
     stop.
     """
 

@@ -1,4 +1,4 @@
-"""What a ledger writer would otherwise have to read the whole log for. Losing it costs time, never truth.
+"""Stored states, so that a takeover need not replay the log. Losing them costs time, never truth.
 
 It stands in PostgreSQL. A snapshot of a partition is a position on the ledger partition; per stream, a state with its
 version; and the ids of commands that streams which go on for ever have answered. A writer keeps in memory what it has

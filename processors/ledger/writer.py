@@ -56,15 +56,15 @@ IN_FLIGHT_MAX = 100_000
 COMMIT_SECONDS = 0.1
 COMMIT_BUSY_SECONDS = 1.0
 # A snapshot this often: rarer makes a takeover read more of the log and keeps more in memory, more often stops deciding
-# for the writing of it, and for reading again what is still asked for. Where each takes long, no more than one part in
-# so many of the time goes into them, as long as the pause is no longer than the maximum.
+# for the writing of it, and for reading again what is still asked for. Snapshots use at most
+# 1/SNAPSHOT_SHARE of the time, as long as the pause is no longer than the maximum.
 SNAPSHOT_SECONDS = 30.0
 SNAPSHOT_SECONDS_MAX = 60.0
 SNAPSHOT_SHARE = 20
 # So many facts since the last snapshot make one at once. What they changed has to stay in memory until then (an answer
 # of a SKU 230 bytes, a fact of an order 600), and a takeover reads them again. Without it a load ten times as large
-# keeps ten times as much, and writes it all at once (decision 14). What a takeover has read does not count: who begins
-# should be live first (19 s instead of 12 after one of 427,000 facts).
+# keeps ten times as much, and writes it all at once (decision 14). Facts read during a takeover
+# do not count: a snapshot first delayed going live from 12 s to 19 s (427,000 facts).
 UNSAVED_FACTS_MAX = 150_000
 # A snapshot also as soon as nothing has come for so long, however soon after the last one: nobody waits for it. Then a
 # ledger at rest holds nothing, and who takes over from it reads nothing. Shorter makes one in every gap of a load.
@@ -289,7 +289,7 @@ class LedgerWriter:
         held, self._held = self._held, []
         for owned, fact in held:
             if self._side_pending:
-                owned.disturbed = owned.disturbed or "a record that was set aside is not acknowledged yet"
+                owned.disturbed = owned.disturbed or "a dead letter is not acknowledged yet"
             if not owned.disturbed:
                 self._produce_fact(owned, fact)
 

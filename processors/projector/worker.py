@@ -114,7 +114,7 @@ def dead_letters(services: Services) -> SetAside:
         left = client.flush(SET_ASIDE_SECONDS)
         if left or failed:
             raise Fault(
-                f"{len(failed) + left} records that are no facts could not be set aside",
+                f"{len(failed) + left} records that are no facts could not be dead-lettered",
                 failed[0] if failed else f"no answer within {SET_ASIDE_SECONDS:.0f} s",
                 "is Kafka there, and the topic dead-letters? Started again, the projector goes on from the same place",
             )

@@ -1,6 +1,6 @@
 """What an order was offered and may not take is for whoever else waits.
 
-An order that goes as a whole is offered units of one SKU and tries again as a whole. Where it then waits for another
+An all-or-nothing order is offered units of one SKU and tries again as a whole. Where it then waits for another
 SKU, is given up or put before a person, nothing of the first SKU moves: nobody would be served from what is free.
 
 LineBackordered(TRAY, with its order) -> ServeQueue(TRAY)

@@ -94,7 +94,7 @@ class Line(Row):
         return self.told_expected_at if self.promised and self.backordered > 0 else None
 
     @property
-    def held_until(self) -> str | None:
+    def held_for_return(self) -> str | None:
         """The return that has to come before its units may leave."""
         left = self.open + self.backordered + self.allocated
         return self.exchange_for if self.awaits_return and left > 0 else None

@@ -35,7 +35,7 @@ SELECT o.order_id, o.status, o.version, o.channel, o.customer_id, o.placed_at, o
       'customised', coalesce(l.customised, false), 'ordered', l.ordered, 'open', l.open, 'backordered', l.backordered,
       'allocated', l.allocated, 'shipped', l.shipped, 'delivered', l.delivered, 'cancelled', l.cancelled,
       'returned', l.returned, 'expected_at', l.expected_at,
-      'exchange_for', l.exchange_for, 'held_until', 'return ' || l.held_until,
+      'exchange_for', l.exchange_for, 'held_for_return', l.held_for_return,
       'locations', (SELECT coalesce(jsonb_object_agg(p.location_id, p.allocated + p.shipped), '{}')
                     FROM order_line_locations AS p
                     WHERE p.order_id = l.order_id AND p.line_id = l.line_id AND p.allocated + p.shipped <> 0),

@@ -84,7 +84,7 @@ CREATE TABLE IF NOT EXISTS order_lines (
     ) STORED,
     exchange_for     text,
     awaits_return    boolean,
-    held_until       text GENERATED ALWAYS AS (
+    held_for_return  text GENERATED ALWAYS AS (
         CASE WHEN awaits_return AND open + backordered + allocated > 0 THEN exchange_for END
     ) STORED,
     PRIMARY KEY (order_id, line_id)

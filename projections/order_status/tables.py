@@ -92,7 +92,7 @@ ORDER_LINES = Table(
     "Lines of orders as they are now",
     derived={
         "expected_at": "when units that wait now are expected, as the customer was told",
-        "held_until": "the return that has to come before units of the line may leave",
+        "held_for_return": "the return that has to come before units of the line may leave",
     },
 )
 

@@ -15,7 +15,7 @@ _COLUMNS = "queue, since, reason, detail, state, CASE WHEN state = 'closed' THEN
 
 def read_queue(connection: psycopg.Connection[Any], queue: str | None = None, limit: int | None = None) -> Page:
     """Open entries, oldest first: `order_id`, `queue`, `since`, `reason`, `detail`; of the order: `open` units
-    (nothing is set aside for them) and `due_by` (null: nothing was promised).
+    (nothing is allocated for them) and `due_by` (null: nothing was promised).
     """
     return read_page(
         connection,

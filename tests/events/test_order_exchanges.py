@@ -51,12 +51,12 @@ def test_lines_in_exchange_are_added_and_set_aside_at_once_but_held_until_the_re
     )
     assert line_of(story.state, "2") == {"ordered": 2, "open": 2}
     story.when(reserved(2, line="2")).then(like(f.LineAllocated, line_id="2"), f.OrderAllocated)
-    assert story.state.held_until(story.state.lines["2"]) == "r-1"
+    assert story.state.held_for_return(story.state.lines["2"]) == "r-1"
     story.when(receive_return({"1": 1})).then(
         f.ReturnReceived,
         like(f.ExchangeReleased, return_id="r-1", lines=(f.ExchangedLine(line_id="2", sku="LARGER", quantity=2),)),
     )
-    assert story.state.held_until(story.state.lines["2"]) is None
+    assert story.state.held_for_return(story.state.lines["2"]) is None
     story.when(dispatch({"2": 2}, shipment="s-2")).then(like(f.ShipmentDispatched))
     assert story.answer[0].lines[0].exchange
 

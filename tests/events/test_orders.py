@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -161,7 +162,22 @@ def wanted(line: str, units: int) -> f.SourcingLine:
 def test_of_ten_units_five_cancelled_and_five_shipped_none_is_left_to_cancel() -> None:
     story = given(place({"1": 10}), reserved(10), cancel({"1": 5}), dispatch({"1": 5}))
     story.when(cancel({"1": 6})).then_refused("limit", at_most=0)
-    story.when(cancel()).then_refused("limit", at_most=0)
+    story.when(cancel()).then_refused(
+        "limit",
+        at_most=0,
+        says="everything has already shipped or is cancelled: 10 units ordered, 5 shipped, 5 cancelled",
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "says"),
+    [
+        ((reserved(2), dispatch({"1": 2})), "everything has already shipped: 2 units ordered, 2 shipped"),
+        ((cancel(),), "everything is already cancelled: 2 units ordered, 0 shipped, 2 cancelled"),
+    ],
+)
+def test_an_order_without_a_unit_to_cancel_says_what_became_of_them(before: tuple[Any, ...], says: str) -> None:
+    given(place({"1": 2}), *before).when(cancel()).then_refused("limit", at_most=0, says=says)
 
 
 def test_what_is_left_can_be_cancelled_and_not_one_unit_more() -> None:

@@ -200,7 +200,7 @@ def test_an_order_that_goes_as_a_whole_does_not_keep_others_from_what_is_too_lit
     assert served(story) == [("young", "1", 1)]
 
 
-# An order that goes as a whole, line by line
+# An all-or-nothing order, line by line
 
 
 def test_what_the_tables_do_not_know_of_is_taken_at_once_where_there_is_all_of_it() -> None:

@@ -62,6 +62,8 @@ def api(world: LedgerEnv) -> Iterator[httpx.Client]:
     }  # fmt: skip
     orders.decide("order/1", ("OrderPlaced", placed), occurred_at=BEGINNING)
     orders.decide("order/1", ("CommandRefused", REFUSED))
+    orders.decide("order-2", ("CommandRefused", REFUSED | {"command": "PlaceOrder", "detail": "no lines"}))
+    orders.decide("order-3", ("CommandRefused", REFUSED))
     stock.decide("MUG", ("StockReceived", {"sku": "MUG", "location_id": "WH1", "quantity": 5}))
     sender = producer(services)
     for log in (orders, stock):
@@ -126,6 +128,13 @@ def test_what_the_tables_say_is_read_over_http(api: httpx.Client) -> None:
     assert missing.status_code == 404
     assert missing.json()["what"] == "no such order"
     assert api.get("/v1/orders/order-9/history").status_code == 404
+
+    refused = api.get("/v1/orders/order-2")
+    assert (refused.status_code, refused.json()["what"]) == (404, "order order-2 was refused")
+    assert refused.json()["detail"].endswith(": w: no lines")
+    assert refused.json()["hint"] == "h"
+    assert api.get("/v1/orders/order-3").json()["what"] == "no such order"
+    assert "CancelOrder from " in api.get("/v1/orders/order-3").json()["detail"]
     assert api.get("/v1/inventory", params={"limit": 0}).status_code == 422
     assert api.get("/openapi.json").status_code == 200
 
@@ -138,7 +147,7 @@ def test_what_the_tables_say_is_read_over_http(api: httpx.Client) -> None:
         ("DELETE", "/v1/inventory", 405, "DELETE /v1/inventory"),
         ("GET", "/v1/inventory?limit=0", 422, "limit: Input should be greater than or equal to 1"),
         ("GET", "/v1/kpis?from=yesterday&by=mood", 422, "from: "),
-        ("GET", "/v1/orders/a%00b", 400, "no id has one"),
+        ("GET", "/v1/orders/a%00b", 400, "IDs never contain NUL"),
         ("GET", "/v1/inventory?skus=MUG", 422, "'skus' of /v1/inventory"),
     ],
 )

@@ -23,6 +23,12 @@ from runtime.services import Services
 from tests.projections.fact_rows import REFUSED, Log, delivered, dispatched, fact, placed
 
 NOON = "2026-11-27T12:00:00Z"
+NOT_PLACED = {
+    "command": "PlaceOrder",
+    "what": "order o2 was not placed",
+    "detail": "line_id 1 is used twice",
+    "hint": "h",
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +42,7 @@ def database(services: Services) -> Iterator[str]:
             dispatched("o1", NOON),
             delivered("o1", "2026-11-28T13:00Z", due="2026-11-28T12:00Z"),
             fact("CommandRefused", "o1", "2026-11-28T14:00Z", **REFUSED),
+            fact("CommandRefused", "o2", "2026-11-28T15:00Z", **REFUSED | NOT_PLACED),
             fact("StockReceived", "MUG", "2026-11-27T07:00Z", location_id="WH1", quantity=1200),
             fact("StockReceived", "\x1b[2JMUG", "2026-11-27T07:00Z", location_id="WH1", quantity=1),
         )
@@ -67,8 +74,18 @@ def test_order_prints_the_order(run):
 def test_an_unknown_order_is_an_error_on_stderr(run, command):
     result = run(command, "nobody", "--json")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "no order nobody" in result.stderr
+    assert "no command about order nobody" in result.stderr
     assert "hint: " in result.stderr
+
+
+def test_an_order_that_was_refused_says_why(run):
+    result = run("order", "o2")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("order o2 was refused\n")
+    assert "PlaceOrder from web was refused at " in result.stderr
+    assert ": order o2 was not placed: line_id 1 is used twice\n" in result.stderr
+    assert "hint: h\n" in result.stderr
+    assert "PlaceOrder was refused" in run("story", "o2").stdout
 
 
 def test_story_tells_the_order(run):
@@ -173,9 +190,10 @@ def test_days_the_wrong_way_round_are_an_error(run):
 
 
 def test_rejections_are_listed_newest_first(run):
-    (one,) = json.loads(run("rejections", "list", "--limit", "5", "--json").stdout)["rows"]
+    newest, one = json.loads(run("rejections", "list", "--limit", "5", "--json").stdout)["rows"]
+    assert (newest["command"], newest["stream_id"]) == ("PlaceOrder", "o2")
     assert (one["command"], one["stream_id"], one["hint"]) == ("CancelOrder", "o1", REFUSED["hint"])
-    assert "detail: nothing of it is left" in run("rejections", "list").stdout
+    assert "detail: everything has already shipped" in run("rejections", "list").stdout
     assert run("rejections", "list", "--channel", "shop").stdout == ""
 
 

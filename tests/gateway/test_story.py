@@ -59,8 +59,8 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         },
         (
             "Customer C7 ordered 2 × MUG and 1 × TRAY on web for 33.50 GBP (with postage), to Leeds, GB."
-            " It is promised by 28 November 2026, 23:59 UTC. Service: same day. It is to leave whole or not at all."
-            " Nothing is to be set aside before 28 November 2026, 06:00 UTC."
+            " It is promised by 28 November 2026, 23:59 UTC. Service: same day. It is an all-or-nothing order."
+            " Nothing is to be allocated before 28 November 2026, 06:00 UTC."
         ),
     ),
     (
@@ -74,7 +74,7 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     (
         "OrderCancelled",
         {"by": "seller", "reason": "auto_cancel", "lines": [line("MUG", 2, from_allocated=0)]},
-        "The seller cancelled 2 × MUG: it was not set aside in time.",
+        "The seller cancelled 2 × MUG: it was not allocated in time.",
     ),
     (
         "OrderAmended",
@@ -92,7 +92,7 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     (
         "OrderCancelled",
         {"by": "customer", "reason": "too late", "lines": [line("MUG", 2, from_allocated=1)]},
-        "The customer cancelled 2 × MUG: too late. 1 unit that was set aside went back to stock.",
+        "The customer cancelled 2 × MUG: too late. 1 unit that was allocated went back to stock.",
     ),
     (
         "AmendmentRequested",
@@ -113,7 +113,7 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     (
         "OrderHeld",
         {"hold": "fraud", "reason": None, "stock": "release"},
-        "The order was put on hold (fraud), through web. What was set aside is let go.",
+        "The order was put on hold (fraud), through web. Its allocated stock was released.",
     ),
     (
         "BackorderReopened",
@@ -150,18 +150,18 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     (
         "LineDeallocated",
         line("MUG", 1, location_id="WH1", reason="expired"),
-        "No longer set aside, because the reservation lapsed: 1 × MUG at WH1.",
+        "No longer allocated, because the reservation lapsed: 1 × MUG at WH1.",
     ),
     (
         "OrderAllocated",
         {"units": 3, "parcels": 1},
-        "With that, everything is set aside: 3 units in 1 parcel.",
+        "With that, everything is allocated: 3 units in 1 parcel.",
     ),
     ("ShipmentDispatched", PARCEL, "Parcel P1 left WH1 with DHL (parcel): 2 × MUG."),
     (
         "DispatchDiffered",
         PARCEL | {"lines": [line("MUG", 2, planned="elsewhere")]},
-        "That was not the plan, and somebody should look at it: 2 × MUG was set aside at another location.",
+        "That was not the plan, and somebody should look at it: 2 × MUG was allocated at another location.",
     ),
     (
         "ShipmentDelivered",
@@ -258,7 +258,7 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         REFUSED,
         (
             "CancelOrder was refused, through web: order o1 was not cancelled;"
-            " nothing of it is left to cancel: at most 0 units."
+            " everything has already shipped: 2 units ordered, 2 shipped, 0 cancelled; at most 0 can be cancelled."
         ),
     ),
     ("SomethingNew", {}, "SomethingNew was recorded."),
@@ -283,7 +283,7 @@ def test_many_answers_of_stock_are_one_sentence_whatever_their_order():
     facts.insert(3, ("LineBackordered", line("RARE", 4)))
     facts.insert(5, ("AllocationAnswered", {"outcome": "refused"}))
     assert story(*facts) == [
-        "Set aside: 28 units of 14 SKUs at WH1 and 14 units of 7 SKUs at WH2; 4 × RARE has to wait for stock."
+        "Allocated: 28 units of 14 SKUs at WH1 and 14 units of 7 SKUs at WH2; 4 × RARE has to wait for stock."
     ]
 
 

@@ -95,11 +95,11 @@ def test_an_exchange_is_set_aside_at_once_and_may_leave_when_the_return_has_come
         exchange = [{**line, "unit_price_minor": 1_500} for line in instead]
         shop.accepted(command("RequestReturn", **back, lines=asked, resolution="exchange", exchange=exchange))
         line = shop.line(order_id, "2")
-        assert (line["allocated"], line["held_until"]) == (1, "return R1")
+        assert (line["allocated"], line["held_for_return"]) == (1, "R1")
 
     came = [{"line_id": "1", "quantity": 1, "disposition": "restock"}]
     shop.accepted(command("ReceiveReturn", order_id="change-1", return_id="R1", location_id="WH1", lines=came))
-    assert shop.line("change-1", "2")["held_until"] is None
+    assert shop.line("change-1", "2")["held_for_return"] is None
     shop.accepted(dispatch("change-1", "S2", "WH1", ("2", 1)))
     assert "DispatchDiffered" not in shop.facts("change-1")
     assert shop.stock("large", "WH1")["on_hand"] == 0

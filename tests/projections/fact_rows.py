@@ -25,8 +25,8 @@ REFUSED = {
     "command": "CancelOrder",
     "code": "limit",
     "what": "order o1 was not cancelled",
-    "detail": "nothing of it is left to cancel: at most 0 units",
-    "hint": "what was shipped comes back with RequestReturn",
+    "detail": "everything has already shipped: 2 units ordered, 2 shipped, 0 cancelled; at most 0 can be cancelled",
+    "hint": "shipped units come back with RequestReturn",
 }
 
 

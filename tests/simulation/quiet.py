@@ -72,7 +72,7 @@ def _check_answered(order: Any) -> None:
         must(not (order.queues and waiting), "who_waits_for_a_person_waits_for_no_stock", order)
     if order.holds:
         must(not waiting, "who_is_held_stands_in_no_queue", order)
-        # What is made for a customer stays, and with it all of an order that goes as a whole.
+        # What is made for a customer stays, and with it all of an all-or-nothing order.
         made = [line_id for line_id in held if order.lines[line_id].customised]
         kept = [] if made and order.as_a_whole else [line_id for line_id in held if line_id not in made]
         must(not (order.releasing and kept), "who_is_held_keeps_stock_by_policy_only", order)

@@ -1,6 +1,7 @@
 """The tables of `order_status`."""
 
 from projections.model import Column, Table
+from projections.order_status.statuses import STATUSES
 
 #: Units of a line, each in one of these, and how far the shipped ones came. `ordered` is the sum of the first five.
 COUNTERS = {
@@ -58,8 +59,7 @@ ORDER_STATUS = Table(
     ),
     "Orders as they are now, one row each",
     derived={
-        "status": "placed, held, backordered, partially_allocated, allocated, partially_shipped, shipped, delivered,"
-        " partially_returned, returned or cancelled"
+        "status": f"{', '.join(list(STATUSES)[:-1])} or {list(STATUSES)[-1]}",
     },
     born_with="placed_at",
 )

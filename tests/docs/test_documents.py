@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from events.catalogue import COMMANDS, FACTS
 from gateway.cli import app
 from gateway.sending.commands import BadCommandError, parse
+from projections.order_status.statuses import STATUSES
 from runtime.settings import Settings
 from tests.docs.guide import missing, read_guide
 
@@ -42,6 +43,19 @@ def test_the_list_of_views_is_up_to_date() -> None:
 def test_the_list_has_every_command_and_every_fact() -> None:
     headings = set(re.findall(r"^### (\w+)$", (ROOT / "docs" / "commands.md").read_text(), re.MULTILINE))
     assert headings == {*COMMANDS, *FACTS, "CommandRefused"}
+
+
+def test_every_command_from_outside_has_an_example_on_the_page_that_publish_accepts() -> None:
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    examples = [parse(block.encode()) for block in re.findall(r"```json\n(.+?)```", text, re.DOTALL)]
+    assert [one.type.name for one in examples] == [row.name for row in COMMANDS.values() if not row.internal]
+
+
+def test_the_list_of_order_statuses_is_that_of_the_table() -> None:
+    table = (ROOT / "projections" / "order_status" / "table.sql").read_text(encoding="utf-8")
+    rule = re.search(r"status +text GENERATED ALWAYS AS \((.+?)\) STORED", table, re.DOTALL)
+    assert rule is not None
+    assert set(re.findall(r"(?:THEN|ELSE) '(\w+)'", rule[1])) == STATUSES.keys()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

@@ -156,7 +156,7 @@ class Channels:
         return "PlaceOrder", data
 
     def _place_whole(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:
-        """An all-or-nothing order and wants several of the SKUs that everybody wants."""
+        """An all-or-nothing order that wants several of the SKUs that everybody wants."""
         name, data = self._place(number, dice, now)
         first = dice.below(len(SKUS))
         data["lines"] = [

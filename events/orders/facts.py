@@ -187,7 +187,6 @@ def evolve(order: Order | None, fact: OrderFact | CommandRefused, about: About) 
             | DispatchCrossed()
             | ReturnDiffered()
             | ReturnTracked()
-            | ShipmentTracked()
         ):
             return order
         case SourcingRequested():
@@ -220,6 +219,8 @@ def evolve(order: Order | None, fact: OrderFact | CommandRefused, about: About) 
             return holding.held(order, fact)
         case HoldReleased():
             return holding.hold_released(order, fact)
+        case ShipmentTracked():
+            return goods.tracked(order, fact)
         case ShipmentDelivered():
             return goods.shipment_delivered(order, fact)
         case DeliveryInferred():

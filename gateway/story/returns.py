@@ -42,8 +42,10 @@ def _why(line: Mapping[str, str | None]) -> str:
 
 
 def _return_tracked(run: Sequence[Fact]) -> str:
-    steps = ", then ".join(fact["data"]["status"].replace("_", " ") for fact in run)
-    return f"The carrier reports return {run[0]['data']['return_id']}: {steps}."
+    words = (fact["data"]["status"] for fact in run)
+    # The sender of a return parcel is the customer.
+    steps = ("sent back to the customer" if word == "returned_to_sender" else word.replace("_", " ") for word in words)
+    return f"The carrier reports return {run[0]['data']['return_id']}: {', then '.join(steps)}."
 
 
 _DISPOSITIONS: Mapping[str, str] = {

@@ -148,7 +148,12 @@ ORDER_RETURNS = Table(
         Column("return_id", "text", "key", "the return"),
         Column("rma", "text", "last", "number that the customer writes on the parcel"),
         Column("resolution", "text", "last", "refund or exchange; null for goods that came unannounced"),
-        Column("scan", "text", "last", "requested, the carrier's newest word, received or withdrawn"),
+        Column(
+            "scan",
+            "text",
+            "last",
+            "requested, the carrier's newest word (returned_to_sender: back to the customer), received or withdrawn",
+        ),
         Column(
             "cause",
             "text",

@@ -194,6 +194,11 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         ),
     ),
     (
+        "ReturnTracked",
+        {"return_id": "R1", "status": "returned_to_sender"},
+        "The carrier reports return R1: sent back to the customer.",
+    ),
+    (
         "ReturnReceived",
         {
             "return_id": "R1",

@@ -181,13 +181,7 @@ def evolve(order: Order | None, fact: OrderFact | CommandRefused, about: About) 
     match fact:
         case LineAllocated():
             return sourcing.allocated(order, fact)
-        case (
-            OrderAllocated()
-            | DispatchDiffered()
-            | DispatchCrossed()
-            | ReturnDiffered()
-            | ReturnTracked()
-        ):
+        case OrderAllocated() | DispatchDiffered() | DispatchCrossed() | ReturnDiffered() | ReturnTracked():
             return order
         case SourcingRequested():
             return sourcing.asked(order, fact)

@@ -181,14 +181,7 @@ def evolve(order: Order | None, fact: OrderFact | CommandRefused, about: About) 
     match fact:
         case LineAllocated():
             return sourcing.allocated(order, fact)
-        case (
-            OrderAllocated()
-            | DispatchDiffered()
-            | DispatchCrossed()
-            | ReturnDiffered()
-            | ReturnTracked()
-            | ShipmentTracked()
-        ):
+        case OrderAllocated() | DispatchDiffered() | DispatchCrossed() | ReturnDiffered() | ReturnTracked():
             return order
         case SourcingRequested():
             return sourcing.asked(order, fact)
@@ -220,6 +213,8 @@ def evolve(order: Order | None, fact: OrderFact | CommandRefused, about: About) 
             return holding.held(order, fact)
         case HoldReleased():
             return holding.hold_released(order, fact)
+        case ShipmentTracked():
+            return goods.tracked(order, fact)
         case ShipmentDelivered():
             return goods.shipment_delivered(order, fact)
         case DeliveryInferred():

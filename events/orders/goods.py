@@ -2,6 +2,7 @@
 
 from base64 import b32encode
 from collections import Counter
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Literal
 
@@ -12,7 +13,7 @@ from events.envelope import Refused
 from events.orders import exchanging, line_changes
 from events.orders.decision import Decision
 from events.orders.exchanging import RequestReturn
-from events.orders.parts import FactOfOrder
+from events.orders.parts import Cause, FactOfOrder
 from events.orders.state import Order, Return, Shipment
 from events.values import TEXT_MAX, Id, Quantity, Text, UtcTime
 
@@ -41,7 +42,7 @@ class RecordReturnTracking(Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ReceivedLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A returned line as it was found on arrival."""
+    """A line that came back, as it was found on arrival."""
 
     line_id: Id
     quantity: Quantity
@@ -49,11 +50,15 @@ class ReceivedLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class ReceiveReturn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A returned parcel was opened at a location."""
+    """Goods came back and were opened at a location.
+
+    Without a `cause` the ledger finds it: unclaimed where the carrier returned them to sender, else customer.
+    """
 
     order_id: Id
     return_id: Id
     location_id: Id
+    cause: Cause | None = None
     lines: tuple[ReceivedLine, ...]
 
 
@@ -90,7 +95,7 @@ class ShipmentDelivered(FactOfOrder, frozen=True, kw_only=True):
 
 
 class DeliveryInferred(FactOfOrder, frozen=True, kw_only=True):
-    """Goods came back that no scan had shown as delivered: they must have arrived."""
+    """A customer sent goods back that no scan had shown as delivered: they must have arrived."""
 
     return_id: Id
     lines: tuple[DeliveredLine, ...]
@@ -135,12 +140,13 @@ class ReturnTracked(FactOfOrder, frozen=True, kw_only=True):
 
 
 class ReturnReceived(FactOfOrder, frozen=True, kw_only=True):
-    """A return was opened."""
+    """Goods came back and were opened; `cause` says why."""
 
     return_id: Id
     rma: Id
     location_id: Id
     announced: bool
+    cause: Cause
     lines: tuple[ArrivedLine, ...]
 
 
@@ -284,7 +290,10 @@ def track_return(decision: Decision, data: RecordReturnTracking) -> Refused | No
 
 
 def receive_return(decision: Decision, data: ReceiveReturn) -> Refused | None:
-    """A parcel was opened. An unannounced one, or one with other contents, is recorded, and the difference stated."""
+    """A parcel was opened. What differs from what was announced is recorded and stated; only customers announce.
+
+    Only a customer can have had the goods: a parcel that nobody claimed, was refused or recalled shows no delivery.
+    """
     order = decision.order
     what = f"receipt of return {data.return_id} of order {order.order_id} was not recorded"
     if not data.lines:
@@ -300,7 +309,6 @@ def receive_return(decision: Decision, data: ReceiveReturn) -> Refused | None:
     arrived: Counter[str] = Counter()
     for found in data.lines:
         arrived[found.line_id] += found.quantity
-    inferred = []
     for line_id, quantity in arrived.items():
         line = order.lines.get(line_id)
         if line is None:
@@ -315,12 +323,10 @@ def receive_return(decision: Decision, data: ReceiveReturn) -> Refused | None:
                 hint="check what arrived; more than was shipped cannot come back",
                 at_most=left,
             )
-        missing = line.returned + quantity - line.delivered
-        if missing > 0:
-            inferred.append(DeliveredLine(line_id=line_id, sku=line.sku, quantity=missing, exchange=line.in_exchange))
-    if inferred:
-        decision.add(DeliveryInferred(order_id=order.order_id, return_id=data.return_id, lines=tuple(inferred)))
     known = order.returns.get(data.return_id)
+    cause = data.cause or _cause(order, known, arrived)
+    if cause == "customer":
+        _infer_delivery(decision, data.return_id, arrived)
     announced = known is not None and bool(known.requested)
     decision.add(
         ReturnReceived(
@@ -329,6 +335,7 @@ def receive_return(decision: Decision, data: ReceiveReturn) -> Refused | None:
             rma=known.rma if known else rma_number(order.order_id, data.return_id),
             location_id=data.location_id,
             announced=announced,
+            cause=cause,
             lines=tuple(
                 ArrivedLine(
                     line_id=found.line_id,
@@ -341,8 +348,12 @@ def receive_return(decision: Decision, data: ReceiveReturn) -> Refused | None:
             ),
         )
     )
-    if known is None or not announced:
-        detail = "this return had been withdrawn" if known and known.withdrawn else "nobody had announced this return"
+    detail = ""
+    if not known or not announced:
+        # Only a customer announces what is sent back.
+        if cause == "customer":
+            withdrawn = known and known.withdrawn
+            detail = "this return had been withdrawn" if withdrawn else "nobody had announced this return"
     else:
         more = {
             line_id: known.received.get(line_id, 0) + quantity - known.requested.get(line_id, 0)
@@ -355,6 +366,34 @@ def receive_return(decision: Decision, data: ReceiveReturn) -> Refused | None:
         decision.add(ReturnDiffered(order_id=order.order_id, return_id=data.return_id, detail=detail[:TEXT_MAX]))
     exchanging.release(decision, data.return_id)
     return None
+
+
+def _cause(order: Order, known: Return | None, arrived: Mapping[str, int]) -> Cause:
+    """Unclaimed where all of it can be in parcels that their carriers returned to sender, and are not back yet.
+
+    What a customer has got and announced is taken to be what came, though another parcel is on its way back.
+    """
+    lines = [(order.lines[line_id], quantity) for line_id, quantity in arrived.items()]
+    for line, quantity in lines:
+        to_sender = sum(parcel.lines.get(line.line_id, 0) for parcel in order.shipments.values() if parcel.to_sender)
+        if quantity > to_sender - (line.returned - line.returned_by_customer):
+            return "customer"
+    if known and known.requested and all(units <= line.delivered - line.returned_by_customer for line, units in lines):
+        return "customer"
+    return "unclaimed"
+
+
+def _infer_delivery(decision: Decision, return_id: str, arrived: Mapping[str, int]) -> None:
+    """State the delivery of what a customer sends back and no scan has shown."""
+    order = decision.order
+    inferred = []
+    for line_id, quantity in arrived.items():
+        line = order.lines[line_id]
+        missing = line.returned_by_customer + quantity - line.delivered
+        if missing > 0:
+            inferred.append(DeliveredLine(line_id=line_id, sku=line.sku, quantity=missing, exchange=line.in_exchange))
+    if inferred:
+        decision.add(DeliveryInferred(order_id=order.order_id, return_id=return_id, lines=tuple(inferred)))
 
 
 def rma_number(order_id: str, return_id: str) -> str:
@@ -376,8 +415,23 @@ def returned(order: Order, fact: ReturnReceived) -> Order:
     for arrived in fact.lines:
         line = order.lines[arrived.line_id]
         received[arrived.line_id] = received.get(arrived.line_id, 0) + arrived.quantity
-        order = line_changes.with_line(order, replace(line, returned=line.returned + arrived.quantity))
-    return replace(order, returns={**order.returns, fact.return_id: replace(known, received=received)})
+        by_customer = arrived.quantity if fact.cause == "customer" else 0
+        line = replace(
+            line,
+            returned=line.returned + arrived.quantity,
+            returned_by_customer=line.returned_by_customer + by_customer,
+        )
+        order = line_changes.with_line(order, line)
+    known = replace(known, received=received, cause=fact.cause)
+    return replace(order, returns={**order.returns, fact.return_id: known})
+
+
+def tracked(order: Order, fact: ShipmentTracked) -> Order:
+    """On its way back a parcel is scanned like any other: only a delivery says that it found its customer after all."""
+    if fact.status not in ("returned_to_sender", "delivered"):
+        return order
+    shipment = replace(order.shipments[fact.shipment_id], to_sender=fact.status == "returned_to_sender")
+    return replace(order, shipments={**order.shipments, fact.shipment_id: shipment})
 
 
 def shipment_delivered(order: Order, fact: ShipmentDelivered) -> Order:

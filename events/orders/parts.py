@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from events.values import Id, Natural, Quantity, Text, Total, UtcTime
 
+#: Why goods came back. Only what a customer sent back had been delivered.
+Cause = Literal["customer", "unclaimed", "refused", "recalled"]
+
 
 class FactOfOrder(Struct, frozen=True, kw_only=True):
     """What every fact of an order says first. `OrderFact` is the union of them all."""

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from events.envelope import Refused
 from events.orders.decision import Decision
-from events.orders.parts import FactOfOrder
+from events.orders.parts import Cause, FactOfOrder
 from events.orders.state import Order
 from events.values import CurrencyCode, Id, Quantity, Text
 
@@ -20,9 +20,10 @@ class IssueRefund(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class RefundIssued(FactOfOrder, frozen=True, kw_only=True):
-    """Money was paid back."""
+    """Money was paid back; `cause` says why the goods of its return came back."""
 
     return_id: Id | None = None
+    cause: Cause | None = None
     amount_minor: Quantity
     currency: CurrencyCode
     reason: Text
@@ -46,6 +47,7 @@ def refund(decision: Decision, data: IssueRefund) -> Refused | None:
         RefundIssued(
             order_id=order.order_id,
             return_id=data.return_id,
+            cause=None if data.return_id is None else order.returns[data.return_id].cause,
             amount_minor=data.amount_minor,
             currency=order.currency,
             reason=data.reason,

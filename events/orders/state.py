@@ -11,6 +11,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from events.ahead import Ahead
+from events.orders.parts import Cause
 from events.values import Attribute
 
 
@@ -36,6 +37,7 @@ class Line(Struct, frozen=True, kw_only=True):
     `exchange_for` is the return that it was added for, or empty. `removed` units were amended away: they are not
     `ordered` any more. `excluded` have just refused the line, `rejected_by` are locations that looked and could not
     provide it, or are not to. `told` is the time by which the customer was last told to expect units that wait.
+    `returned` units came back for any cause; `returned_by_customer` are those of them that the customer sent back.
     `ahead` are shipped units that stock has not said anything of yet; `covers` is what stock has held for some of them,
     at an empty location what waits for them: it will say that this left with the parcel.
     """
@@ -52,6 +54,7 @@ class Line(Struct, frozen=True, kw_only=True):
     cancelled: int = 0
     delivered: int = 0
     returned: int = 0
+    returned_by_customer: int = 0
     answered: int = 0
     removed: int = 0
     excluded: tuple[str, ...] = ()
@@ -99,22 +102,24 @@ class Line(Struct, frozen=True, kw_only=True):
 
 
 class Shipment(Struct, frozen=True, kw_only=True):
-    """A parcel that left; `lines` is line → units."""
+    """A parcel that left; `lines` is line → units. `to_sender`: its carrier brings it back, undelivered."""
 
     location_id: str
     carrier: str
     lines: Mapping[str, int]
     delivered: bool = False
+    to_sender: bool = False
 
 
 class Return(Struct, frozen=True, kw_only=True):
     """A return; `requested` and `received` are line → units. What is sent in exchange for it costs `credit_minor` less,
-    and may leave once it is `exchanged`.
+    and may leave once it is `exchanged`. `cause` says why the newest goods of it came back.
     """
 
     rma: str
     requested: Mapping[str, int]
     received: Mapping[str, int]
+    cause: Cause | None = None
     credit_minor: int = 0
     exchanged: bool = False
     withdrawn: bool = False

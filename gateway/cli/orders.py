@@ -78,7 +78,8 @@ def _show_order(order: dict[str, Any]) -> None:
         say(f"  parcel {parcel['shipment_id']} {came_from}: {parcel['status']} ({contents}){_when(parcel)}")
     for one in order["returns"]:
         contents = _contents(one["lines"], "received")
-        say(f"  return {one['return_id']} ({one['rma']}): {one['status']} ({contents} came)")
+        cause = f", cause: {one['cause']}" if one["cause"] else ""
+        say(f"  return {one['return_id']} ({one['rma']}): {one['status']} ({contents} came{cause})")
     for line in order["lines"]:
         if line["held_for_return"]:
             say(f"  line {line['line_id']} may leave when return {line['held_for_return']} has come")

@@ -42,8 +42,10 @@ def _why(line: Mapping[str, str | None]) -> str:
 
 
 def _return_tracked(run: Sequence[Fact]) -> str:
-    steps = ", then ".join(fact["data"]["status"].replace("_", " ") for fact in run)
-    return f"The carrier reports return {run[0]['data']['return_id']}: {steps}."
+    words = (fact["data"]["status"] for fact in run)
+    # The sender of a return parcel is the customer.
+    steps = ("sent back to the customer" if word == "returned_to_sender" else word.replace("_", " ") for word in words)
+    return f"The carrier reports return {run[0]['data']['return_id']}: {', then '.join(steps)}."
 
 
 _DISPOSITIONS: Mapping[str, str] = {
@@ -54,11 +56,21 @@ _DISPOSITIONS: Mapping[str, str] = {
 }
 
 
+_CAUSES: Mapping[str, str] = {
+    "unclaimed": "not claimed by the customer",
+    "refused": "refused by the customer",
+    "recalled": "recalled by the seller",
+}
+
+
 def _return_received(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     parts = [f"{units([line])} {_DISPOSITIONS.get(line['disposition'], line['disposition'])}" for line in data["lines"]]
+    where, goods = f"at {data['location_id']}", listed(parts)
+    if data["cause"] != "customer":
+        return f"Return {data['return_id']} arrived {where}, {_CAUSES.get(data['cause'], data['cause'])}: {goods}."
     came = "arrived" if data["announced"] else "arrived unannounced"
-    return f"Return {data['return_id']} {came} at {data['location_id']}: {listed(parts)}."
+    return f"Return {data['return_id']} {came} {where}: {goods}."
 
 
 def _return_differed(run: Sequence[Fact]) -> str:
@@ -69,6 +81,8 @@ def _return_differed(run: Sequence[Fact]) -> str:
 def _refunded(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     source = f" for return {data['return_id']}" if data.get("return_id") else ""
+    if data.get("cause") in _CAUSES:
+        source += f" ({data['cause']})"
     return f"{money(data['amount_minor'], data['currency'])} was paid back{source}{because(data['reason'])}."
 
 

@@ -31,6 +31,7 @@ class KpiOrder(Row):
     inferred: int = 0
     inferred_at: datetime | None = None
     returned: int = 0
+    returned_by_customer: int = 0
     crossed: int = 0
     first_shipped_at: datetime | None = None
 
@@ -57,7 +58,7 @@ class KpiParcel(Row):
     dispatched_at: datetime | None = None
     differed: int = 0
     lost_at: datetime | None = None
-    sent_back_at: datetime | None = None
+    to_sender_at: datetime | None = None
     delivered_at: datetime | None = None
 
 
@@ -218,7 +219,7 @@ class Kpis:
             parcel.lost_at = _later(parcel.lost_at, at)
         elif data["status"] == "returned_to_sender":
             parcel = self.parcels.row(data["order_id"], data["shipment_id"])
-            parcel.sent_back_at = _later(parcel.sent_back_at, at)
+            parcel.to_sender_at = _later(parcel.to_sender_at, at)
 
     def shipment_delivered(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if data["exchange"]:
@@ -245,6 +246,8 @@ class Kpis:
         row = self.orders.row(data["order_id"])
         for line in _due(data):
             row.returned += line["quantity"]
+            if data["cause"] == "customer":
+                row.returned_by_customer += line["quantity"]
 
     def return_requested(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         for line in _due(data):

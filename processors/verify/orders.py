@@ -36,6 +36,7 @@ class Order(Row):
     ordered: int = 0
     delivered: int = 0
     returned: int = 0
+    returned_by_customer: int = 0
     value_minor: int = 0
     charges_minor: int = 0
     refunded_minor: int = 0
@@ -83,6 +84,7 @@ class Line(Row):
     ordered: int = 0
     delivered: int = 0
     returned: int = 0
+    returned_by_customer: int = 0
     promised: bool | None = None
     told_expected_at: datetime | None = None
     exchange_for: str | None = None
@@ -136,6 +138,7 @@ class Return(Row):
     rma: str | None = None
     resolution: str | None = None
     scan: str | None = None
+    cause: str | None = None
     announced: bool | None = None
     requested_at: datetime | None = None
     received_at: datetime | None = None
@@ -465,6 +468,7 @@ class Orders:
         row.rma = data["rma"]
         row.location_id = data["location_id"]
         row.scan = "received"
+        row.cause = data["cause"]
         row.announced = data["announced"] if row.announced is None else row.announced
         row.received_at = fact["occurred_at"]
         for line in data["lines"]:
@@ -472,7 +476,8 @@ class Orders:
             item.sku = line["sku"]
             item.received += line["quantity"]
             item.disposition = line["disposition"]
-            self.move(data["order_id"], line["line_id"], returned=line["quantity"])
+            by_customer = line["quantity"] if data["cause"] == "customer" else 0
+            self.move(data["order_id"], line["line_id"], returned=line["quantity"], returned_by_customer=by_customer)
 
     def refunded(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         order = self.orders.get(data["order_id"])

@@ -52,15 +52,19 @@ CONTEXT: LiteralString = f"""
         SELECT s.order_id, s.shipment_id, s.location_id, s.carrier, s.dispatched_at, s.delivered_at, s.differed,
                o.channel, {_REGION}, o.promise, o.inferred, f.failed,
                -- By the carrier's last word: a parcel that was found and arrived has not gone astray.
-               CASE WHEN greatest(s.lost_at, s.sent_back_at) > coalesce(s.delivered_at, '-infinity')
+               CASE WHEN s.delivered_at IS NULL OR greatest(s.lost_at, s.to_sender_at) > s.delivered_at
                     THEN f.failed END AS astray,
                j.judged_at, coalesce(m.due_by, o.promised_by) AS due_by,
                coalesce(m.due_by, o.promised_by) - j.judged_at AS margin
         FROM kpi_parcels AS s JOIN kpi_orders AS o USING (order_id)
         CROSS JOIN LATERAL (SELECT {_JUDGED_AT} AS judged_at) AS j
         CROSS JOIN LATERAL (SELECT CASE
-            WHEN s.lost_at >= coalesce(s.sent_back_at, '-infinity') THEN 'lost'
-            WHEN s.sent_back_at IS NOT NULL THEN 'returned to sender' END AS failed) AS f
+            WHEN s.lost_at >= coalesce(s.to_sender_at, '-infinity') THEN 'lost'
+            WHEN s.to_sender_at IS NOT NULL THEN 'returned to sender'
+            -- All that did not arrive is back, and no customer sent it: no scan need say so.
+            WHEN s.delivered_at IS NULL AND o.inferred = 0 AND o.shipped > o.delivered
+                 AND o.shipped - o.delivered <= o.returned - o.returned_by_customer
+            THEN 'returned to sender' END AS failed) AS f
         LEFT JOIN {_promised(_JUDGED_AT, "JOIN kpi_parcels AS s USING (order_id)", "order_id, s.shipment_id")}
              USING (order_id, shipment_id)),
     shipping AS MATERIALIZED (
@@ -77,8 +81,9 @@ CONTEXT: LiteralString = f"""
         FROM kpi_complaints GROUP BY order_id),
     orders AS MATERIALIZED (
         SELECT o.order_id, o.channel, {_REGION}, o.placed_at, o.promise, o.ordered, o.cancelled, o.removed_by_seller,
-               o.removed_by_customer, o.delivered, o.returned, o.inferred, o.inferred_at, d.due_by, c.complete,
-               s.margin, s.last_arrived_at, s.arrived, s.under_way, s.parcels - s.arrived - s.under_way AS gone,
+               o.removed_by_customer, o.delivered, o.returned, o.returned_by_customer, o.inferred,
+               o.inferred_at, d.due_by, c.complete, s.margin, s.last_arrived_at, s.arrived, s.under_way,
+               s.parcels - s.arrived - s.under_way AS gone,
                c.complete AND s.judged = s.parcels AND s.margin >= interval '0' AS on_time,
                s.astray IS NULL AND NOT coalesce(q.damaged, false) AS undamaged,
                o.crossed = 0 AND NOT coalesce(q.wrong, false) AS as_ordered,
@@ -244,9 +249,9 @@ NOT_RESOLVED: tuple[LiteralString, ...] = ("not resolved yet", "reopened, not re
 RETURNS: LiteralString = f"""
     SELECT {_ORDER}, coalesce(CASE WHEN o.under_way = 0 THEN o.last_arrived_at
                                    ELSE greatest(o.last_arrived_at, o.inferred_at) END, o.placed_at) AS at,
-           n.why IS NULL AS counted, o.returned > 0 AS good, o.returned AS units_returned,
-           o.delivered AS units_delivered,
-           coalesce(n.why, o.returned || ' of ' || o.delivered || ' units came back') AS why
+           n.why IS NULL AS counted, o.returned_by_customer > 0 AS good, o.returned_by_customer AS units_returned,
+           o.delivered AS units_delivered, o.returned - o.returned_by_customer AS units_back_otherwise,
+           coalesce(n.why, o.returned_by_customer || ' of ' || o.delivered || ' units came back') AS why
     FROM orders AS o
     CROSS JOIN LATERAL (SELECT CASE {_NOT_DELIVERED} END AS why) AS n"""
 

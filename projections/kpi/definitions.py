@@ -131,7 +131,7 @@ _SIX = (
     ),
     Definition(
         "return_rate",
-        3,
+        4,
         "ratio",
         (0.0, 0.05),
         "lower",
@@ -141,6 +141,7 @@ _SIX = (
         {
             "units_returned": "coalesce(sum(units_returned) FILTER (WHERE counted), 0)",
             "units_delivered": "coalesce(sum(units_delivered) FILTER (WHERE counted), 0)",
+            "units_back_otherwise": "coalesce(sum(units_back_otherwise), 0)",
         },
     ),
 )

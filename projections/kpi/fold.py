@@ -48,7 +48,8 @@ ORDERS = Table(
             "inferred", "bigint", "sum", "of the delivered units, those that came back without a scan of their arrival"
         ),
         Column("inferred_at", "timestamptz", "max", "when the last of these came back"),
-        Column("returned", "bigint", "sum", "units that came back"),
+        Column("returned", "bigint", "sum", "units that came back, for whatever cause"),
+        Column("returned_by_customer", "bigint", "sum", "units that the customer sent back"),
         Column("crossed", "bigint", "sum", "parcels with units that had been called off"),
         Column("first_shipped_at", "timestamptz", "min", "when the first parcel left"),
     ),
@@ -91,7 +92,7 @@ PARCELS = Table(
         Column("dispatched_at", "timestamptz", "first", "when it left"),
         Column("differed", "bigint", "sum", "1 where it left otherwise than planned"),
         Column("lost_at", "timestamptz", "max", "the last time that the carrier called it lost"),
-        Column("sent_back_at", "timestamptz", "max", "the last time that it was returned to sender"),
+        Column("to_sender_at", "timestamptz", "max", "the last time that its carrier returned it to sender"),
         Column("delivered_at", "timestamptz", "first", "when it arrived"),
     ),
     "Base rows of the KPIs: parcels",
@@ -249,8 +250,10 @@ def _delivered(batch: FactBatch) -> pl.DataFrame:
 
 
 def _returned(batch: FactBatch) -> pl.DataFrame:
-    """Units that came back. Every one counts as sent back by its customer: no fact says yet why a parcel came back."""
-    return _own(batch, "ReturnReceived").select("order_id", SEQUENCE, returned=_units("quantity"))
+    """Units that came back, and those of them that the customer sent: others say nothing of what customers think."""
+    units = _units("quantity")
+    by_customer = pl.when(pl.col("cause") == "customer").then(units).otherwise(0)
+    return _own(batch, "ReturnReceived").select("order_id", SEQUENCE, returned=units, returned_by_customer=by_customer)
 
 
 def _holds(batch: FactBatch) -> pl.DataFrame:
@@ -272,7 +275,7 @@ def _parcels(batch: FactBatch) -> pl.DataFrame:
         ),
         _own(batch, "DispatchDiffered").select(*key, differed=_ONE),
         scans.filter(pl.col("status") == "lost").select(*key, lost_at="meta_occurred_at"),
-        scans.filter(pl.col("status") == "returned_to_sender").select(*key, sent_back_at="meta_occurred_at"),
+        scans.filter(pl.col("status") == "returned_to_sender").select(*key, to_sender_at="meta_occurred_at"),
         _not_in_exchange(batch, "ShipmentDelivered").select(*key, "delivered_at"),
     )
 

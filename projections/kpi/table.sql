@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS kpi_orders (
     inferred bigint NOT NULL DEFAULT 0,
     inferred_at timestamptz,
     returned bigint NOT NULL DEFAULT 0,
+    returned_by_customer bigint NOT NULL DEFAULT 0,
     crossed bigint NOT NULL DEFAULT 0,
     first_shipped_at timestamptz
 ) WITH (fillfactor = 70);               -- room for HOT updates: an order is updated a dozen times
@@ -50,7 +51,7 @@ CREATE TABLE IF NOT EXISTS kpi_parcels (
     dispatched_at timestamptz,
     differed bigint NOT NULL DEFAULT 0,
     lost_at timestamptz,
-    sent_back_at timestamptz,
+    to_sender_at timestamptz,
     delivered_at timestamptz,
     PRIMARY KEY (order_id, shipment_id)
 ) WITH (fillfactor = 85);               -- a parcel is updated once, when it arrives

@@ -94,7 +94,11 @@ def _line_deltas(batch: FactBatch) -> pl.DataFrame:
                 *_LINE, shipped=_q, cancelled=-pl.col("from_cancelled"), ordered=pl.col("from_removed"), **taken
             ),
             *delivered,
-            batch.lines("ReturnReceived", "lines").select(*_LINE, returned=_q),
+            batch.lines("ReturnReceived", "lines").select(
+                *_LINE,
+                returned=_q,
+                returned_by_customer=pl.when(pl.col("cause") == "customer").then(_q).otherwise(0),
+            ),
         ],
         how="diagonal",
     )
@@ -208,7 +212,13 @@ def _return_deltas(batch: FactBatch) -> pl.DataFrame:
             batch.facts("ReturnTracked").select(*key, scan="status"),
             batch.facts("ReturnWithdrawn").select(*key, scan=pl.lit("withdrawn")),
             batch.facts("ReturnReceived").select(
-                *key, "rma", "location_id", "announced", scan=pl.lit("received"), received_at="meta_occurred_at"
+                *key,
+                "rma",
+                "location_id",
+                "cause",
+                "announced",
+                scan=pl.lit("received"),
+                received_at="meta_occurred_at",
             ),
         ],
         how="diagonal",

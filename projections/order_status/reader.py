@@ -27,14 +27,14 @@ _ORDER = """
 SELECT o.order_id, o.status, o.version, o.channel, o.customer_id, o.placed_at, o.promised_by, o.due_by, o.promise,
        o.country, o.region, o.service_level, o.allocation, o.release_at, o.currency, o.value_minor, o.charges_minor,
        o.refunded_minor, o.ordered, o.open, o.backordered, o.allocated, o.shipped, o.delivered, o.cancelled, o.returned,
-       o.updated_at,
+       o.returned_by_customer, o.updated_at,
   (SELECT coalesce(jsonb_agg(h.hold ORDER BY h.hold), '[]')
    FROM order_holds AS h WHERE h.order_id = o.order_id AND h.active > 0) AS holds,
   (SELECT coalesce(jsonb_agg(jsonb_build_object(
       'line_id', l.line_id, 'sku', l.sku, 'unit_price_minor', l.unit_price_minor, 'cancel_after', l.cancel_after,
       'customised', coalesce(l.customised, false), 'ordered', l.ordered, 'open', l.open, 'backordered', l.backordered,
       'allocated', l.allocated, 'shipped', l.shipped, 'delivered', l.delivered, 'cancelled', l.cancelled,
-      'returned', l.returned, 'expected_at', l.expected_at,
+      'returned', l.returned, 'returned_by_customer', l.returned_by_customer, 'expected_at', l.expected_at,
       'exchange_for', l.exchange_for, 'held_for_return', l.held_for_return,
       'locations', (SELECT coalesce(jsonb_object_agg(p.location_id, p.allocated + p.shipped), '{}')
                     FROM order_line_locations AS p
@@ -54,7 +54,8 @@ SELECT o.order_id, o.status, o.version, o.channel, o.customer_id, o.placed_at, o
       ) ORDER BY s.dispatched_at, s.shipment_id), '[]')
    FROM order_shipments AS s WHERE s.order_id = o.order_id) AS shipments,
   (SELECT coalesce(jsonb_agg(jsonb_build_object(
-      'return_id', r.return_id, 'rma', r.rma, 'status', r.status, 'resolution', r.resolution, 'announced', r.announced,
+      'return_id', r.return_id, 'rma', r.rma, 'status', r.status, 'cause', r.cause, 'resolution', r.resolution,
+      'announced', r.announced,
       'location_id', r.location_id, 'requested_at', r.requested_at, 'received_at', r.received_at,
       'lines', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                     'line_id', i.line_id, 'sku', i.sku, 'quantity', i.quantity, 'received', i.received,

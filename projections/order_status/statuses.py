@@ -11,7 +11,7 @@ STATUSES = {
     "partially_shipped": "Some units have shipped. The others are still to ship.",
     "shipped": "Every unit that is still wanted has shipped. Not all of them are delivered.",
     "delivered": "Every shipped unit is delivered, and nothing is left to ship.",
-    "partially_returned": "Nothing is left to ship, and some of the shipped units came back.",
-    "returned": "Nothing is left to ship, and every shipped unit came back.",
+    "partially_returned": "Nothing is left to ship, and some of the shipped units came back, for whatever cause.",
+    "returned": "Nothing is left to ship, and every shipped unit came back, for whatever cause.",
     "cancelled": "Every unit is cancelled.",
 }

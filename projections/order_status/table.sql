@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS order_status (
     ordered        bigint NOT NULL DEFAULT 0,
     delivered      bigint NOT NULL DEFAULT 0,
     returned       bigint NOT NULL DEFAULT 0,
+    returned_by_customer bigint NOT NULL DEFAULT 0,
     value_minor    bigint NOT NULL DEFAULT 0,
     charges_minor  bigint NOT NULL DEFAULT 0,
     refunded_minor bigint NOT NULL DEFAULT 0,
@@ -77,6 +78,7 @@ CREATE TABLE IF NOT EXISTS order_lines (
     ordered          bigint NOT NULL DEFAULT 0,
     delivered        bigint NOT NULL DEFAULT 0,
     returned         bigint NOT NULL DEFAULT 0,
+    returned_by_customer bigint NOT NULL DEFAULT 0,
     promised         boolean,
     told_expected_at timestamptz,
     expected_at      timestamptz GENERATED ALWAYS AS (
@@ -140,6 +142,7 @@ CREATE TABLE IF NOT EXISTS order_returns (
     rma          text,
     resolution   text,
     scan         text,
+    cause        text,
     announced    boolean,
     requested_at timestamptz,
     received_at  timestamptz,

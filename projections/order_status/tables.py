@@ -12,7 +12,8 @@ COUNTERS = {
     "cancelled": "units that were cancelled",
     "ordered": "units that were ever asked for and not amended away",
     "delivered": "of the shipped units, those that arrived",
-    "returned": "of the delivered units, those that came back",
+    "returned": "of the shipped units, those that came back, for whatever cause",
+    "returned_by_customer": "of the delivered units, those that the customer sent back",
 }
 
 _COUNTER_COLUMNS = tuple(Column(name, "bigint", "sum", meaning) for name, meaning in COUNTERS.items())
@@ -147,13 +148,24 @@ ORDER_RETURNS = Table(
         Column("return_id", "text", "key", "the return"),
         Column("rma", "text", "last", "number that the customer writes on the parcel"),
         Column("resolution", "text", "last", "refund or exchange; null for goods that came unannounced"),
-        Column("scan", "text", "last", "requested, the carrier's newest word, received or withdrawn"),
+        Column(
+            "scan",
+            "text",
+            "last",
+            "requested, the carrier's newest word (returned_to_sender: back to the customer), received or withdrawn",
+        ),
+        Column(
+            "cause",
+            "text",
+            "last",
+            "why its newest goods came back: customer (sent back), unclaimed, refused (at the door) or recalled",
+        ),
         Column("announced", "boolean", "first", "false where goods came back that nobody had announced"),
         Column("requested_at", "timestamptz", "first", "when it was asked for"),
         Column("received_at", "timestamptz", "last", "when its newest parcel was opened"),
         Column("location_id", "text", "last", "where it was opened"),
     ),
-    "Returns of orders",
+    "Goods of orders that came back or are to come back: from customers, unclaimed, refused or recalled",
     derived={"status": "received once goods came, else the newest scan"},
 )
 

@@ -87,11 +87,13 @@ def scan_return(*, return_id: str = "r-1") -> o.RecordReturnTracking:
     return o.RecordReturnTracking(order_id="o-1", return_id=return_id, status="in_transit")
 
 
-def receive_return(lines: dict[str, int], *, return_id: str = "r-1", disposition: Any = "restock") -> o.ReceiveReturn:
+def receive_return(
+    lines: dict[str, int], *, return_id: str = "r-1", disposition: Any = "restock", cause: Any = None
+) -> o.ReceiveReturn:
     found = tuple(
         o.ReceivedLine(line_id=line, quantity=units, disposition=disposition) for line, units in lines.items()
     )
-    return o.ReceiveReturn(order_id="o-1", return_id=return_id, location_id="WH1", lines=found)
+    return o.ReceiveReturn(order_id="o-1", return_id=return_id, location_id="WH1", cause=cause, lines=found)
 
 
 def refund(amount: int, *, return_id: str | None = None) -> o.IssueRefund:
@@ -143,6 +145,7 @@ def postage(amount: int = 500) -> Charge:
 def counters(line: Line) -> dict[str, int]:
     """The counters of a line that are not 0."""
     names = ("ordered", "open", "backordered", "allocated", "shipped", "cancelled", "delivered", "returned")
+    names += ("returned_by_customer",)
     return {name: getattr(line, name) for name in names if getattr(line, name)}
 
 

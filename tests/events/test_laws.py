@@ -65,9 +65,18 @@ ORDER_COMMANDS = st.one_of(
     st.builds(b.hold, st.sampled_from(["payment", "fraud"])),
     st.builds(b.release_hold, st.sampled_from(["payment", "fraud"])),
     st.builds(b.dispatch, SOME, shipment=st.sampled_from(["s-1", "s-2", "s-3"]), location=PLACES),
-    st.builds(b.scan, st.sampled_from(["in_transit", "delivered"]), shipment=st.sampled_from(["s-1", "s-2", "s-3"])),
+    st.builds(
+        b.scan,
+        st.sampled_from(["in_transit", "delivered", "returned_to_sender"]),
+        shipment=st.sampled_from(["s-1", "s-2", "s-3"]),
+    ),
     st.builds(b.ask_return, SOME, return_id=st.sampled_from(["r-1", "r-2"])),
-    st.builds(b.receive_return, SOME, return_id=st.sampled_from(["r-1", "r-2"])),
+    st.builds(
+        b.receive_return,
+        SOME,
+        return_id=st.sampled_from(["r-1", "r-2"]),
+        cause=st.sampled_from([None, None, "customer", "unclaimed", "refused", "recalled"]),
+    ),
     st.builds(b.refund, st.integers(1, 900)),
     st.just(b.RELEASE_ORDER),
 )
@@ -173,7 +182,9 @@ class Life:
 def check_lines(order: Any) -> None:
     for line in order.lines.values():
         assert line.ordered == line.open + line.backordered + line.allocated + line.shipped + line.cancelled, line
-        assert 0 <= line.returned <= line.delivered <= line.shipped, line
+        assert 0 <= line.delivered <= line.shipped, line
+        assert 0 <= line.returned_by_customer <= line.returned <= line.shipped, line
+        assert line.returned_by_customer <= line.delivered, line
         assert min(line.idle, line.sourcing, line.cancelled) >= 0, line
         assert all(part.quantity > 0 for part in (*line.holds, *line.waits)), line
         assert line.unshipped >= 0

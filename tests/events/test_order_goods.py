@@ -16,6 +16,7 @@ from tests.events.builders import (
     line_of,
     place,
     receive_return,
+    refund,
     reserved,
     scan,
     scan_return,
@@ -195,7 +196,8 @@ def test_a_scan_of_a_return_parcel_is_recorded_and_of_an_unknown_one_refused() -
 def test_an_announced_return_of_a_delivered_unit_is_received() -> None:
     story = given(place(), dispatch({"1": 2}), scan(), ask_return({"1": 1})).when(receive_return({"1": 1}))
     story.then(like(f.ReturnReceived, announced=True))
-    assert line_of(story.state) == {"ordered": 2, "shipped": 2, "delivered": 2, "returned": 1}
+    counters = {"ordered": 2, "shipped": 2, "delivered": 2, "returned": 1, "returned_by_customer": 1}
+    assert line_of(story.state) == counters
 
 
 def test_what_comes_back_without_a_delivery_must_have_been_delivered() -> None:
@@ -244,3 +246,61 @@ def test_what_is_said_of_a_return_fits_into_a_fact_however_many_lines_differ(lin
     announced = dict.fromkeys(order, 1)
     story = given(place(order), dispatch(order), scan(), ask_return(announced)).when(receive_return(order))
     assert len(story.answer[-1].detail) <= TEXT_MAX
+
+
+# Goods that come back without having been the customer's
+
+
+def test_a_parcel_that_its_carrier_returned_to_sender_was_not_delivered_and_no_customer_sent_it_back() -> None:
+    story = given(place(), dispatch({"1": 2}), scan("returned_to_sender"), scan("in_transit"))
+    story.when(receive_return({"1": 2})).then(like(f.ReturnReceived, announced=False, cause="unclaimed"))
+    assert line_of(story.state) == {"ordered": 2, "shipped": 2, "returned": 2}
+
+
+@pytest.mark.parametrize("cause", ["unclaimed", "refused", "recalled"])
+def test_goods_that_no_customer_sent_back_show_no_delivery_whatever_the_scans_say(cause: str) -> None:
+    story = given(place(), dispatch({"1": 2})).when(receive_return({"1": 1}, cause=cause))
+    story.then(like(f.ReturnReceived, cause=cause))
+    story.when(receive_return({"1": 1}, return_id="r-2", cause="customer"))
+    story.then(like(f.DeliveryInferred, return_id="r-2"), like(f.ReturnReceived, cause="customer"), f.ReturnDiffered)
+    counters = {"ordered": 2, "shipped": 2, "delivered": 1, "returned": 2, "returned_by_customer": 1}
+    assert line_of(story.state) == counters
+    story.when(receive_return({"1": 1}, return_id="r-3", cause=cause)).then_refused("limit", at_most=0)
+
+
+def test_a_cause_that_is_told_counts_more_than_the_scans() -> None:
+    story = given(place(), dispatch({"1": 2}), scan("returned_to_sender"))
+    story.when(receive_return({"1": 1}, cause="refused")).then(like(f.ReturnReceived, cause="refused"))
+    story.when(receive_return({"1": 1}, return_id="r-2", cause="customer"))
+    story.then(f.DeliveryInferred, like(f.ReturnReceived, cause="customer"), f.ReturnDiffered)
+
+
+def test_a_parcel_that_found_its_customer_after_all_is_no_longer_on_its_way_back() -> None:
+    story = given(place(), dispatch({"1": 2}), scan("returned_to_sender"), scan("delivered"))
+    story.when(receive_return({"1": 2})).then(like(f.ReturnReceived, cause="customer"), f.ReturnDiffered)
+
+
+def test_of_two_parcels_what_the_one_on_its_way_back_does_not_explain_the_customer_sent() -> None:
+    story = given(place({"1": 3}), dispatch({"1": 1}), scan(), dispatch({"1": 2}, shipment="s-2"))
+    story.when(scan("returned_to_sender", shipment="s-2"))
+    story.when(receive_return({"1": 2})).then(like(f.ReturnReceived, cause="unclaimed"))
+    story.when(receive_return({"1": 1}, return_id="r-2"))
+    story.then(like(f.ReturnReceived, cause="customer"), f.ReturnDiffered)
+
+
+def test_what_the_customer_has_and_announced_is_what_came_though_another_parcel_is_on_its_way_back() -> None:
+    story = given(place(), dispatch({"1": 1}), scan(), dispatch({"1": 1}, shipment="s-2"), ask_return({"1": 1}))
+    story.when(scan("returned_to_sender", shipment="s-2"))
+    story.when(receive_return({"1": 1})).then(like(f.ReturnReceived, announced=True, cause="customer"))
+    story.when(receive_return({"1": 1}, return_id="r-2")).then(like(f.ReturnReceived, cause="unclaimed"))
+
+
+def test_a_return_that_was_announced_for_a_parcel_nobody_claimed_is_unclaimed() -> None:
+    story = given(place(), dispatch({"1": 2}), scan("returned_to_sender"), ask_return({"1": 2}))
+    story.when(receive_return({"1": 2})).then(like(f.ReturnReceived, announced=True, cause="unclaimed"))
+
+
+def test_a_refund_says_why_the_goods_that_it_pays_back_came_back() -> None:
+    story = given(place(), dispatch({"1": 2}), scan("returned_to_sender"), receive_return({"1": 2}))
+    story.when(refund(1, return_id="r-1")).then(like(f.RefundIssued, cause="unclaimed"))
+    story.when(refund(1)).then(like(f.RefundIssued, cause=None))

@@ -194,14 +194,36 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         ),
     ),
     (
+        "ReturnTracked",
+        {"return_id": "R1", "status": "returned_to_sender"},
+        "The carrier reports return R1: sent back to the customer.",
+    ),
+    (
         "ReturnReceived",
         {
             "return_id": "R1",
             "location_id": "WH1",
             "announced": False,
+            "cause": "customer",
             "lines": [line("MUG", 1, disposition="damaged"), line("TRAY", 1, disposition="restock")],
         },
         "Return R1 arrived unannounced at WH1: 1 × MUG damaged and 1 × TRAY back to stock.",
+    ),
+    (
+        "ReturnReceived",
+        {
+            "return_id": "R1",
+            "location_id": "WH1",
+            "announced": False,
+            "cause": "unclaimed",
+            "lines": [line("MUG", 2, disposition="restock")],
+        },
+        "Return R1 arrived at WH1, not claimed by the customer: 2 × MUG back to stock.",
+    ),
+    (
+        "RefundIssued",
+        {"return_id": "R1", "cause": "refused", "amount_minor": 1250, "currency": "JPY", "reason": "goodwill"},
+        "1,250 JPY was paid back for return R1 (refused): goodwill.",
     ),
     (
         "RefundIssued",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from projections.cases.reader import read_open_cases
+from projections.kpi.opening import behind
 from projections.work_queue.reader import read_queue
 from tests.support.shop import Shop, command, dispatch, place, receive
 
@@ -109,6 +110,26 @@ def test_an_exchange_is_set_aside_at_once_and_may_leave_when_the_return_has_come
     assert (order["returns"][0]["status"], order["returns"][0]["lines"][0]["quantity"]) == ("withdrawn", 0)
     assert shop.line("change-2", "2")["cancelled"] == 1
     assert shop.stock("large-2", "WH1")["available"] == 1
+
+
+def test_a_parcel_that_nobody_claimed_comes_back_and_no_customer_sent_it(shop: Shop) -> None:
+    shop.accepted(receive("unclaimed", "WH1", 2))
+    shop.accepted(place("unclaimed-1", ("unclaimed", 2)))
+    shop.accepted(dispatch("unclaimed-1", "S1", "WH1", ("1", 2)))
+    scan = {"order_id": "unclaimed-1", "shipment_id": "S1", "status": "returned_to_sender"}
+    shop.accepted(command("RecordTracking", **scan))
+    came = [{"line_id": "1", "quantity": 2, "disposition": "restock"}]
+    back = {"order_id": "unclaimed-1", "return_id": "R1"}
+    shop.accepted(command("ReceiveReturn", **back, location_id="WH1", lines=came))
+    shop.accepted(command("IssueRefund", **back, amount_minor=100, reason="it came back"))
+
+    order, line = shop.order("unclaimed-1"), shop.line("unclaimed-1")
+    assert (order["status"], order["returns"][0]["cause"]) == ("returned", "unclaimed")
+    assert (line["delivered"], line["returned"], line["returned_by_customer"]) == (0, 2, 0)
+    assert not {"DeliveryInferred", "ReturnDiffered"} & set(shop.facts("unclaimed-1"))
+    assert shop.stock("unclaimed", "WH1")["available"] == 2
+    left_out = behind(shop.connection, "return_rate", limit=None)["left_out"]
+    assert {row["id"]: row["why"] for row in left_out}["unclaimed-1"] == "lost or returned to sender"
 
 
 def test_every_table_is_what_the_log_says(shop: Shop) -> None:

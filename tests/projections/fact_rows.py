@@ -237,11 +237,21 @@ def delivered(
     )
 
 
-def returned(order_id: str, when: str, *, units: int = 1, disposition: str = "restock") -> Fact:
-    """A return that was announced and opened."""
+def returned(
+    order_id: str, when: str, *, units: int = 1, disposition: str = "restock", cause: str = "customer"
+) -> Fact:
+    """Goods came back and were opened; what a customer sent had been announced."""
     line = _line(units) | {"disposition": disposition}
     return fact(
-        "ReturnReceived", order_id, when, return_id="R1", rma="RMA-1", location_id="WH1", announced=True, lines=[line]
+        "ReturnReceived",
+        order_id,
+        when,
+        return_id="R1",
+        rma="RMA-1",
+        location_id="WH1",
+        announced=cause == "customer",
+        cause=cause,
+        lines=[line],
     )
 
 

@@ -204,7 +204,10 @@ def _returned(_: _Ledger, random: Random, order: Any, number: int) -> Any:
         if line.shipped > line.returned
     )
     return_id = random.choice([*order.returns, f"R{number}"])
-    return orders.ReceiveReturn(order_id=order.order_id, return_id=return_id, location_id="WH1", lines=lines)
+    cause = random.choice((None, None, "customer", "unclaimed", "refused", "recalled"))
+    return orders.ReceiveReturn(
+        order_id=order.order_id, return_id=return_id, location_id="WH1", cause=cause, lines=lines
+    )
 
 
 _STEPS = (

@@ -77,7 +77,9 @@ class Order:
     customer_took: int = 0
     unseen: int = 0
     inferred_at: datetime | None = None
+    reached: int = 0
     back: int = 0
+    back_otherwise: int = 0
     crossed: bool = False
     complaints: set[str] = field(default_factory=set)
 
@@ -104,12 +106,27 @@ class Order:
         return [parcel for parcel in self.parcels.values() if parcel.arrived is not None]
 
     @property
+    def all_back(self) -> bool:
+        """Nothing is on its way any more: whatever no scan shows as delivered came back unclaimed, refused or recalled.
+
+        Goods that arrived unseen make it unknown which parcels these were in.
+        """
+        missing = self.shipped - self.reached
+        return not self.unseen and 0 < missing <= self.back_otherwise
+
+    def fate(self, parcel: Parcel) -> str | None:
+        """What became of a parcel instead of arriving, by its carrier's word or by the goods themselves."""
+        if parcel.fate is None and parcel.arrived is None and self.all_back:
+            return "returned to sender"
+        return parcel.fate
+
+    @property
     def under_way(self) -> list[Parcel]:
-        return [parcel for parcel in self.parcels.values() if parcel.arrived is None and not parcel.fate]
+        return [parcel for parcel in self.parcels.values() if parcel.arrived is None and not self.fate(parcel)]
 
     @property
     def gone(self) -> list[Parcel]:
-        return [parcel for parcel in self.parcels.values() if parcel.arrived is None and parcel.fate]
+        return [parcel for parcel in self.parcels.values() if parcel.arrived is None and self.fate(parcel)]
 
     def in_time(self, parcel: Parcel) -> bool | None:
         """By the promise in force when it left (or arrived); None: it has not, or nothing had been promised by then."""
@@ -129,7 +146,9 @@ class Order:
 
     @property
     def undamaged(self) -> bool:
-        return not self.complaints & DAMAGED and not any(parcel.astray for parcel in self.parcels.values())
+        return not self.complaints & DAMAGED and not (
+            self.gone or any(parcel.astray for parcel in self.parcels.values())
+        )
 
     @property
     def as_ordered(self) -> bool:
@@ -213,13 +232,17 @@ def _happened(order: Order, name: str, data: Any, when: datetime, place: int) ->
             order.parcels[data["shipment_id"]].failures.append((when, word))
         case "ShipmentDelivered":
             order.parcels[data["shipment_id"]].arrived = data["delivered_at"]
+            order.reached += units
         case "DeliveryInferred":
             order.unseen += units
+            order.reached += units
             order.inferred_at = max(when, order.inferred_at or when)
         case "ReturnRequested":
             order.complaints |= {line.get("reason_code") for line in data["lines"]}
-        case "ReturnReceived":
+        case "ReturnReceived" if data["cause"] == "customer":
             order.back += units
+        case "ReturnReceived":
+            order.back_otherwise += units
 
 
 def _taken_out(order: Order, by: str, units: int) -> None:
@@ -331,7 +354,7 @@ def _take_parcel(found: dict[str, Figure], name: str, order: Order, parcel: Parc
     _put(found, "left_otherwise_than_planned", name, None, Case(parcel.left, good=parcel.otherwise))
     reason = None
     if parcel.arrived is None:
-        reason = parcel.fate or ("arrived, nobody saw when" if order.unseen else "on its way")
+        reason = order.fate(parcel) or ("arrived, nobody saw when" if order.unseen else "on its way")
     elif order.by_dispatch:
         reason = "only its dispatch was promised"
     elif order.promise(parcel.arrived) is None:

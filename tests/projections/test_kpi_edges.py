@@ -143,6 +143,46 @@ def test_an_order_of_which_nothing_arrived_is_not_delivered(log, connection):
     assert why(connection, "return_rate") == ("left_out", "lost or returned to sender")
 
 
+@pytest.mark.parametrize("cause", ["unclaimed", "refused", "recalled"])
+@pytest.mark.parametrize("scan", [True, False])
+def test_goods_that_come_back_without_having_been_the_customers_are_no_return_and_no_delivery(
+    log, connection, cause, scan
+):
+    """The carrier may have said so or not: what is back is not on its way."""
+    log.write(placed("o1", MORNING, due=EVENING), dispatched("o1", NOON))
+    log.write(*([scanned("o1", EVENING, "returned_to_sender")] if scan else []))
+    log.write(returned("o1", NEXT_DAY, units=2, cause=cause))
+    for name in ("return_rate", "on_time_delivery_rate"):
+        assert why(connection, name) == ("left_out", "lost or returned to sender")
+    assert why(connection, "on_time_parcel_rate") == ("left_out", "returned to sender")
+    assert why(connection, "order_fulfillment_rate") == ("rows", "inaccurate: returned to sender")
+    assert why(connection, "perfect_order_rate")[1] == "not complete, not on time, damaged or lost"
+    found = kpis(connection)["kpis"]["return_rate"]
+    assert (found["numerator"], found["units_returned"], found["units_back_otherwise"]) == (0, 0, 2)
+
+
+def test_an_order_of_which_a_parcel_was_refused_is_delivered_not_whole_and_not_returned(log, connection):
+    log.write(placed("o1", MORNING, due=EVENING))
+    log.write(*(dispatched("o1", NOON, units=1, parcel=parcel) for parcel in ("P1", "P2")))
+    log.write(delivered("o1", EVENING, units=1))
+    assert why(connection, "on_time_delivery_rate") == ("left_out", "on its way")
+    log.write(returned("o1", NEXT_DAY, cause="refused"))
+    assert why(connection, "on_time_delivery_rate") == ("rows", "not whole: returned to sender")
+    assert why(connection, "return_rate") == ("rows", "0 of 1 units came back")
+    log.write(returned("o1", DAY_AFTER))
+    assert why(connection, "return_rate") == ("rows", "1 of 1 units came back")
+    found = kpis(connection)["kpis"]["return_rate"]
+    assert (found["numerator"], found["units_returned"], found["units_back_otherwise"]) == (1, 1, 1)
+
+
+def test_what_the_seller_calls_back_from_a_customer_spoils_no_delivery_and_is_no_return(log, connection):
+    log.write(placed("o1", MORNING, due=EVENING), dispatched("o1", NOON), delivered("o1", EVENING))
+    log.write(returned("o1", NEXT_DAY, units=2, cause="recalled"))
+    assert why(connection, "perfect_order_rate") == ("rows", "perfect")
+    found = kpis(connection)["kpis"]["return_rate"]
+    assert (found["numerator"], found["denominator"], found["units_back_otherwise"]) == (0, 1, 2)
+
+
 def test_what_is_sent_in_exchange_makes_no_order_late_incomplete_or_wrong(log, connection):
     log.write(ORDER, dispatched("o1", NOON), delivered("o1", NOON), returned("o1", NEXT_DAY))
     log.write(time_passes())

@@ -198,7 +198,12 @@ def test_a_return_that_was_announced_comes_back():
         fact("ReturnRequested", **back, resolution="refund", lines=[{**line(2), "reason": "too small"}]),
         fact("ReturnTracked", order_id="o-1", return_id="r-1", status="in_transit"),
         fact(
-            "ReturnReceived", **back, location_id="WH1", announced=True, lines=[{**line(1), "disposition": "restock"}]
+            "ReturnReceived",
+            **back,
+            location_id="WH1",
+            announced=True,
+            cause="customer",
+            lines=[{**line(1), "disposition": "restock"}],
         ),
         fact("RefundIssued", order_id="o-1", return_id="r-1", amount_minor=100, currency="EUR"),
     )
@@ -220,12 +225,23 @@ def test_goods_that_nobody_announced_must_have_been_delivered():
                 order_id="o-1",
                 return_id="r-1",
                 rma="X",
+                cause="customer",
                 lines=[{**line(2), "disposition": "damaged"}],
             ),
         ],
     )
     assert counters(tables)["delivered"] == counters(tables)["returned"] == 2
+    assert tables["order_lines"][0]["returned_by_customer"] == tables["order_status"][0]["returned_by_customer"] == 2
     assert tables["order_returns"][0]["announced"] is False
+
+
+def test_goods_that_nobody_claimed_came_back_and_no_customer_sent_them():
+    came = {"return_id": "r-1", "rma": "X", "cause": "unclaimed", "lines": [{**line(2), "disposition": "restock"}]}
+    tables = order(order_placed(), fact("ReturnReceived", order_id="o-1", **came))
+    assert counters(tables)["returned"] == 2
+    assert not counters(tables).get("delivered")
+    assert not tables["order_lines"][0].get("returned_by_customer")
+    assert tables["order_returns"][0]["cause"] == "unclaimed"
 
 
 def test_holds_are_counted_and_named():

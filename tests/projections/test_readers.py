@@ -81,6 +81,7 @@ def test_an_order_as_the_vocabulary_says(log, connection):
         "delivered": 2,
         "cancelled": 0,
         "returned": 1,
+        "returned_by_customer": 1,
         "locations": {"WH1": 2},
     }
     assert line | promised == line
@@ -90,6 +91,7 @@ def test_an_order_as_the_vocabulary_says(log, connection):
     assert (parcel["dispatched_at"], parcel["delivered_at"]) == ("2026-11-27T12:00:00Z", "2026-11-27T18:00:00Z")
     assert parcel["lines"] == [{"line_id": "1", "sku": "MUG", "quantity": 2}]
     (one,) = order["returns"]
+    assert one["cause"] == "customer"
     assert (one["return_id"], one["rma"], one["status"], one["received_at"]) == (
         "R1",
         "RMA-1",

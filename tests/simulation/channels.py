@@ -26,6 +26,8 @@ CATEGORIES = ("china", "glass")
 CASES = ("case-1", "WH1")
 QUEUE = "routing_exceptions"
 _HOLDS = ("payment", "fraud", "customer")
+#: Mostly nobody says why goods came back, and the ledger has to find out.
+_CAUSES = (None, None, None, "customer", "unclaimed", "refused", "recalled")
 _SCANS = ("in_transit", "delivered", "delivered", "delivered", "delivery_failed", "lost", "returned_to_sender")
 
 #: Rules that a planner publishes in the middle of things: few parcels, or cheap ones from nearby.
@@ -283,7 +285,25 @@ class Channels:
             for line_id, units in lines
         ]
         data = {"order_id": order.order_id, "return_id": return_id, "location_id": dice.one(LOCATIONS)}
+        cause = dice.one(_CAUSES)
+        if cause:
+            data["cause"] = cause
+        elif unclaimed := self._unclaimed(order, dice):
+            found = unclaimed
         return "ReceiveReturn", {**data, "lines": found}
+
+    def _unclaimed(self, order: Any, dice: Dice) -> list[Document]:
+        """What is in a parcel that its carrier brings back, as far as it is not back yet; often nothing."""
+        parcels = [parcel for parcel in order.shipments.values() if parcel.to_sender]
+        if not parcels:
+            return []
+        lines = order.lines
+        return [
+            {"line_id": line_id, "quantity": min(units, lines[line_id].shipped - lines[line_id].returned)}
+            | {"disposition": "restock"}
+            for line_id, units in dice.one(parcels).lines.items()
+            if lines[line_id].shipped > lines[line_id].returned
+        ]
 
     def _exchange(self, number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
         """All that has left is to come back, for other goods or the same."""
@@ -329,7 +349,10 @@ class Channels:
         order = self._order(dice)
         if order is None:
             return None
-        return "IssueRefund", {"order_id": order.order_id, "amount_minor": dice.between(1, 500), "reason": "goodwill"}
+        data = {"order_id": order.order_id, "amount_minor": dice.between(1, 500), "reason": "goodwill"}
+        if order.returns and dice.once_in(2):
+            data["return_id"] = dice.one(list(order.returns))
+        return "IssueRefund", data
 
     def _resolve(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
         """A person works a queue; now and then the order has just left it."""

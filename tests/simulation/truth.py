@@ -235,8 +235,12 @@ class Truth:
             row = self.orders.lines.rows[order.order_id, line_id]
             units = [getattr(row, name) for name in _UNITS]
             must(row.ordered == sum(units) and min(units) >= 0, "every_unit_of_a_line_is_in_one_place", row)
-            must(0 <= row.returned <= row.delivered <= row.shipped, "delivered_and_returned_were_shipped", row)
-            same = all(getattr(line, name) == getattr(row, name) for name in (*_UNITS, "delivered", "returned"))
+            must(0 <= row.delivered <= row.shipped, "delivered_and_returned_were_shipped", row)
+            must(0 <= row.returned <= row.shipped, "delivered_and_returned_were_shipped", row)
+            by_customer = row.returned_by_customer
+            must(0 <= by_customer <= min(row.delivered, row.returned), "customers_send_back_what_they_got", row)
+            counters = (*_UNITS, "delivered", "returned", "returned_by_customer")
+            same = all(getattr(line, name) == getattr(row, name) for name in counters)
             must(same, "decider_and_plain_fold_agree", (row, line))
 
     def _check_stock(self, stock: Any, facts: list[tuple[str, dict[str, Any]]], before: dict[str, int]) -> None:

@@ -28,7 +28,17 @@ KINDS = {
     "ledger.service": {"case", "location", "routing", "category"},
 }
 INTERNAL = "order-ledger"
-LINE = ("open", "backordered", "allocated", "shipped", "cancelled", "ordered", "delivered", "returned")
+LINE = (
+    "open",
+    "backordered",
+    "allocated",
+    "shipped",
+    "cancelled",
+    "ordered",
+    "delivered",
+    "returned",
+    "returned_by_customer",
+)
 STOCK = ("on_hand", "reserved", "damaged", "quality_hold")
 
 
@@ -229,7 +239,8 @@ class Oracle:
 
     def _ReturnReceived(self, data: Any) -> None:  # noqa: N802
         for line in data["lines"]:
-            self._line(data, line, returned=line["quantity"])
+            by_customer = line["quantity"] if data["cause"] == "customer" else 0
+            self._line(data, line, returned=line["quantity"], returned_by_customer=by_customer)
 
     def _OrderQueued(self, data: Any) -> None:  # noqa: N802
         self.queued[data["order_id"]].add(data["queue"])
@@ -338,7 +349,10 @@ class Oracle:
         for at, line in self.lines.items():
             if line["ordered"] != sum(line[name] for name in LINE[:5]):
                 wrong.append(f"line {at} does not add up: {dict(line)}")
-            if not line["returned"] <= line["delivered"] <= line["shipped"]:
+            most = min(line["delivered"], line["returned"])
+            if not (
+                line["returned_by_customer"] <= most and max(line["delivered"], line["returned"]) <= line["shipped"]
+            ):
                 wrong.append(f"line {at}: returned, delivered, shipped: {dict(line)}")
             if line["allocated"] != allocated[at]:
                 wrong.append(f"line {at} is allocated {line['allocated']}, its SKU holds {allocated[at]}")

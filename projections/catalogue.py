@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from projections.answers.projection import PROJECTION as ANSWERS
 from projections.cases.projection import PROJECTION as CASES
+from projections.deferred_tracking.projection import PROJECTION as DEFERRED_TRACKING
 from projections.inventory.projection import PROJECTION as INVENTORY
 from projections.kpi.projection import PROJECTION as KPI
 from projections.locations.projection import PROJECTION as LOCATIONS
@@ -30,5 +31,6 @@ PROJECTIONS: Mapping[str, Projection] = {
         KPI,
         ROUTING,
         WORK_QUEUE,
+        DEFERRED_TRACKING,
     )
 }

@@ -8,6 +8,7 @@ from events.orders import (
     amending,
     cancelling,
     deallocating,
+    deferring,
     dispatching,
     exchanging,
     goods,
@@ -20,6 +21,7 @@ from events.orders.amending import AmendedQuantity, AmendOrder
 from events.orders.cancelling import CancelOrder, CancelOverdueLines
 from events.orders.deallocating import Deallocated, DeallocateLines
 from events.orders.decision import Decision
+from events.orders.deferring import ExpireTracking
 from events.orders.dispatching import DispatchShipment
 from events.orders.exchanging import ExchangeLine, RequestReturn, ReturnLine, WithdrawReturn
 from events.orders.goods import ReceivedLine, ReceiveReturn, RecordReturnTracking, RecordTracking
@@ -51,6 +53,7 @@ PlacedOrderCommand = (
     | QueueOrder
     | ResolveQueued
     | CancelOverdueLines
+    | ExpireTracking
 )
 
 OrderCommand = PlaceOrder | PlacedOrderCommand
@@ -65,6 +68,7 @@ __all__ = [
     "Deallocated",
     "DispatchShipment",
     "ExchangeLine",
+    "ExpireTracking",
     "HoldOrder",
     "IssueRefund",
     "LineQuantity",
@@ -114,6 +118,9 @@ def answer(decision: Decision, data: PlacedOrderCommand) -> Refused | None:
             return deallocating.deallocate(decision, data)
         case CancelOverdueLines():
             cancelling.cancel_overdue(decision)
+            return None
+        case ExpireTracking():
+            deferring.expire(decision)
             return None
         case RequestReturn():
             return goods.request_return(decision, data)

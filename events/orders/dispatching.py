@@ -4,6 +4,7 @@
     … what stock is still being asked for  -> ShipmentDispatched(ahead): that is its allocation
     … what is held elsewhere, or waits     -> ShipmentDispatched, DispatchDiffered: for a person to look at
     … what was cancelled in the meantime   -> ShipmentDispatched, DispatchCrossed: a service case is opened
+    … what the carrier has scanned already -> ShipmentDispatched, and the scans that waited for it (`deferring`)
 
 The dispatch of a unit that the order has no answer for contradicts nothing: only the ledger was not quick enough. The
 SKU's stream takes what it holds, or is going to hold, for such units as gone with the parcel (`events.ahead`).
@@ -21,7 +22,7 @@ from msgspec.structs import replace
 
 from events.ahead import Ahead, add_ahead
 from events.envelope import Refused
-from events.orders import amending, line_changes
+from events.orders import amending, goods, line_changes
 from events.orders.decision import Decision
 from events.orders.parts import FactOfOrder, LineQuantity
 from events.orders.state import Line, Order, Shipment
@@ -178,6 +179,7 @@ def dispatch(decision: Decision, data: DispatchShipment) -> Refused | None:
                 lines=tuple(crossed),
             )
         )
+    goods.track_deferred(decision, data.shipment_id)
     return None
 
 

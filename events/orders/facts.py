@@ -10,6 +10,7 @@ from events.orders import (
     amending,
     cancelling,
     changing,
+    deferring,
     dispatching,
     exchanging,
     goods,
@@ -25,6 +26,7 @@ from events.orders.allocation import LineBackordered
 from events.orders.amending import AmendmentAnswered, AmendmentDeclined, AmendmentLine, AmendmentRequested, DeclinedLine
 from events.orders.cancelling import LineCancelled, OrderCancelled
 from events.orders.changing import LineChanged, OrderAmended
+from events.orders.deferring import TrackingDeferred, TrackingExpired
 from events.orders.dispatching import (
     CrossedLine,
     DifferingLine,
@@ -109,6 +111,8 @@ OrderFact = (
     | AllocationRejected
     | OrderQueued
     | OrderUnqueued
+    | TrackingDeferred
+    | TrackingExpired
 )
 
 __all__ = [
@@ -165,6 +169,8 @@ __all__ = [
     "ShippedLine",
     "SourcingLine",
     "SourcingRequested",
+    "TrackingDeferred",
+    "TrackingExpired",
     "WithdrawnLine",
     "evolve",
 ]
@@ -214,7 +220,11 @@ def evolve(order: Order | None, fact: OrderFact | CommandRefused, about: About) 
         case HoldReleased():
             return holding.hold_released(order, fact)
         case ShipmentTracked():
-            return goods.tracked(order, fact)
+            return deferring.over(goods.tracked(order, fact), fact.deferred)
+        case TrackingDeferred():
+            return deferring.deferred(order, fact)
+        case TrackingExpired():
+            return deferring.over(order, fact.number)
         case ShipmentDelivered():
             return goods.shipment_delivered(order, fact)
         case DeliveryInferred():

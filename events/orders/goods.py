@@ -3,6 +3,7 @@
 from base64 import b32encode
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import blake2b
 from typing import Literal
 
@@ -10,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from events.envelope import Refused
-from events.orders import exchanging, line_changes
+from events.orders import deferring, exchanging, line_changes
 from events.orders.decision import Decision
 from events.orders.exchanging import RequestReturn
 from events.orders.parts import Cause, FactOfOrder
@@ -63,13 +64,15 @@ class ReceiveReturn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ShipmentTracked(FactOfOrder, frozen=True, kw_only=True):
-    """A carrier scanned a parcel."""
+    """A carrier scanned a parcel. One that was `deferred` says when: its command came before."""
 
     shipment_id: Id
     status: Text
     expected_at: UtcTime | None = None
     place: Text | None = None
     exchange: bool = False
+    deferred: Quantity | None = None
+    scanned_at: UtcTime | None = None
 
 
 class DeliveredLine(Struct, frozen=True, kw_only=True):
@@ -162,17 +165,11 @@ b32encode(b"")
 
 
 def track(decision: Decision, data: RecordTracking) -> Refused | None:
-    """A scan; the first that says delivered also states the delivery."""
+    """A scan; the first that says delivered also states the delivery. A scan of no known parcel waits for one."""
     order = decision.order
     shipment = order.shipments.get(data.shipment_id)
     if shipment is None:
-        known = ", ".join(list(order.shipments)[:10])
-        return Refused(
-            code="unknown",
-            what=f"a scan of shipment {data.shipment_id} was not recorded",
-            detail=f"order {order.order_id} has no such shipment; its shipments: {known or 'none'}",
-            hint="send DispatchShipment first; check shipment_id",
-        )
+        return deferring.defer(decision, data.shipment_id, data.status, data.expected_at, data.place)
     decision.add(
         ShipmentTracked(
             order_id=order.order_id,
@@ -183,14 +180,35 @@ def track(decision: Decision, data: RecordTracking) -> Refused | None:
             exchange=_all_in_exchange(decision, shipment),
         )
     )
-    if data.status == "delivered" and not shipment.delivered:
-        _deliver(decision, data.shipment_id, shipment)
+    _deliver(decision, data.shipment_id, data.status, decision.command.occurred_at)
     return None
 
 
-def _deliver(decision: Decision, shipment_id: str, shipment: Shipment) -> None:
+def track_deferred(decision: Decision, shipment_id: str) -> None:
+    """The parcel is known now: the scans that waited for it count, in the order in which they came."""
+    for scan in decision.order.deferred:
+        if scan.shipment_id != shipment_id:
+            continue
+        decision.add(
+            ShipmentTracked(
+                order_id=decision.order.order_id,
+                shipment_id=shipment_id,
+                status=scan.status,
+                expected_at=scan.expected_at,
+                place=scan.place,
+                exchange=_all_in_exchange(decision, decision.order.shipments[shipment_id]),
+                deferred=scan.number,
+                scanned_at=scan.scanned_at,
+            )
+        )
+        _deliver(decision, shipment_id, scan.status, scan.scanned_at)
+
+
+def _deliver(decision: Decision, shipment_id: str, status: str, delivered_at: datetime) -> None:
     order = decision.order
-    delivered_at = decision.command.occurred_at
+    shipment = order.shipments[shipment_id]
+    if status != "delivered" or shipment.delivered:
+        return
     # Where only the dispatch was promised, nothing was said of the arrival.
     due_by = order.due_by if order.promise == "delivery" else None
     lines = []

@@ -170,12 +170,25 @@ class Amendment(Struct, frozen=True, kw_only=True):
     lines: Mapping[str, AmendedLine]
 
 
+class DeferredScan(Struct, frozen=True, kw_only=True):
+    """A carrier's scan that waits until `ends_at` for the dispatch of its parcel."""
+
+    number: int
+    shipment_id: str
+    status: str
+    scanned_at: datetime
+    ends_at: datetime
+    expected_at: datetime | None = None
+    place: str | None = None
+
+
 class Order(Struct, frozen=True, kw_only=True):
     """A placed order. Before it is placed there is no state (None). `releasing` are the holds that let go of stock.
 
     `amendments` were asked of stock so far; the units of the last one that was made came in `amended_round`. Locations
     were last looked for in `sourced_round`. `promise` is what is promised by `due_by`: delivery or dispatch.
     `sought` are lines that stock was being asked for when a hold was set: they are sought on.
+    `deferrals` counts the scans that were ever `deferred`.
     """
 
     order_id: str
@@ -208,6 +221,8 @@ class Order(Struct, frozen=True, kw_only=True):
     service_level: str = "standard"
     region: str | None = None
     promise: str = "delivery"
+    deferred: tuple[DeferredScan, ...] = ()
+    deferrals: int = 0
 
     @property
     def as_a_whole(self) -> bool:

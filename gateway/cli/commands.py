@@ -73,7 +73,8 @@ def publish_command(
     else:
         say("  ".join(f"{kind} {document[kind]}" for kind in report.kinds))
         for row in report.outcomes[:SHOWN_MAX]:
-            say(f"line {row.line} ({row.id or 'no id'}) {row.outcome}: {row.what}")
+            again = " again" if row.repeated and row.outcome == "rejected" else ""
+            say(f"line {row.line} ({row.id or 'no id'}) {row.outcome}{again}: {row.what}")
             say(f"  detail: {row.detail}", f"  hint: {row.hint}")
         if len(report.outcomes) > SHOWN_MAX:
             say(f"… and {len(report.outcomes) - SHOWN_MAX} more; --json lists all")

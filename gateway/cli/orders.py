@@ -76,6 +76,12 @@ def _show_order(order: dict[str, Any]) -> None:
         came_from = f"from {parcel['location_id']} with {parcel['carrier']}"
         contents = _contents(parcel["lines"], "quantity")
         say(f"  parcel {parcel['shipment_id']} {came_from}: {parcel['status']} ({contents}){_when(parcel)}")
+    for scan in order["deferred_tracking"]:
+        what = f"scan of parcel {scan['waits_for']} ({scan['status']}, {scan['scanned_at']})"
+        if scan["state"] == "waiting":
+            say(f"  {what} waits for the parcel's dispatch until {scan['ends_at']}")
+        else:
+            say(f"  {what} was given up at {scan['ended_at']}: the parcel's dispatch did not come")
     for one in order["returns"]:
         contents = _contents(one["lines"], "received")
         cause = f", cause: {one['cause']}" if one["cause"] else ""

@@ -26,6 +26,7 @@ from processors.checks import Check, Verdict, minute, rows_of
 from processors.slow_paths import EXPECTED
 from processors.topics import topic_specs
 from processors.worker import resolve
+from projections.deferred_tracking.reader import read_deferred_totals
 from runtime.compiled import uncompiled
 from runtime.errors import Fault
 from runtime.kafka import ADMIN_TIMEOUT_SECONDS, admin, end_offsets, start_offsets, timestamps
@@ -395,6 +396,31 @@ def _slow_paths(services: Services, _settings: Settings) -> Iterator[Check]:
         yield Check("slow-paths", "ok" if expected else "warn", what, detail, "" if expected else hint)
 
 
+def _tracking(services: Services, _settings: Settings) -> Iterator[Check]:
+    with connect(services, "doctor", autocommit=True) as connection:
+        try:
+            found = read_deferred_totals(connection)
+        except psycopg.errors.UndefinedTable:  # no projector has run yet
+            return
+    if found.expired:
+        yield _past(
+            Check(
+                "tracking",
+                "warn",
+                f"{found.expired:,} scans waited in vain for the dispatch of their parcel",
+                f"the newest of orders {', '.join(dict.fromkeys(found.expired_orders))}",
+                "`order-ledger order ID` shows them: send the dispatch, then the scans again with new ids; or have the"
+                " carrier's shipment_id corrected",
+                "tracking expired",
+                str(found.expired),
+            ),
+            found.last_expired_at,
+        )
+    what = f"{found.waiting:,} scans wait for the dispatch of their parcel"
+    ends = found.first_ends_at
+    yield Check("tracking", "ok", what, "" if ends is None else f"the first until {minute(ends)}")
+
+
 def _past(check: Check, last: datetime | None) -> Check:
     """A warning of what has been, with its age: what is long over is no warning."""
     said = "" if last is None else f"; the last at {minute(last)}"
@@ -410,6 +436,7 @@ _OF_POSTGRES: Mapping[str, _Look] = {
     "skipped": _skipped,
     "slow-paths": _slow_paths,
     "forwarded": _forwarded,
+    "tracking": _tracking,
 }
 
 

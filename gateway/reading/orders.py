@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from projections.cases.reader import read_cases_of
+from projections.deferred_tracking.reader import read_deferred_of
 from projections.order_status.reader import read_order
 from projections.work_queue.reader import read_queues_of
 
@@ -21,9 +22,10 @@ class Missing(NamedTuple):
 
 
 def order_document(connection: psycopg.Connection[Any], order_id: str) -> dict[str, Any] | None:
-    """`read_order`, with `queues`, where a person is or was to decide, the service `cases` about it, and
-    `kept_from_channel`: units by SKU and location that it waits for although they are there, because the rules of its
-    channel keep them back. None where there is no such order.
+    """`read_order`, with `queues`, where a person is or was to decide, the service `cases` about it, the scans that
+    wait for the dispatch of their parcel or did so in vain (`deferred_tracking`), and `kept_from_channel`: units by SKU
+    and location that it waits for although they are there, because the rules of its channel keep them back. None where
+    there is no such order.
     """
     order = read_order(connection, order_id)
     if order is None:
@@ -33,6 +35,7 @@ def order_document(connection: psycopg.Connection[Any], order_id: str) -> dict[s
         **order,
         "queues": read_queues_of(connection, order_id),
         "cases": read_cases_of(connection, order_id),
+        "deferred_tracking": read_deferred_of(connection, order_id),
         "kept_from_channel": _kept_from(connection, order["channel"], waiting) if waiting else {},
     }
 

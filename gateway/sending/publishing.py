@@ -42,7 +42,11 @@ Item = TypeVar("Item")
 
 
 class Outcome(NamedTuple):
-    """What became of one command. `outcome` is accepted, duplicate, rejected or dead, `line` where it begins."""
+    """What became of one command. `outcome` is accepted, duplicate, rejected or dead, `line` where it begins.
+
+    `repeated`: its id was answered before, and nothing new came of it. What was refused stays refused: whoever sends it
+    again must learn that, or a sender that only looks for duplicates loses what it sent.
+    """
 
     line: int
     id: str | None
@@ -50,6 +54,7 @@ class Outcome(NamedTuple):
     what: str = ""
     detail: str = ""
     hint: str = ""
+    repeated: bool = False
 
 
 #: What is known of commands when they are decided, and when no decision was waited for.
@@ -321,10 +326,21 @@ def _outcomes(
                     f"{row.topic}/{row.partition}/{row.offset} is a dead letter",
                     "see `order-ledger dead-letters list`",
                 )
+            elif before.outcome == "refused":
+                anew = "this id keeps its first answer: send the command again with a new id"
+                yield Outcome(
+                    row.line,
+                    row.id,
+                    "rejected",
+                    before.what,
+                    before.detail,
+                    f"{before.hint}; {anew}" if before.hint else anew,
+                    repeated=True,
+                )
             else:
-                why = f" ({before.what}: {before.detail})" if before.what else ""
-                told = f"its first answer was: {before.outcome}{why}"
-                yield Outcome(row.line, row.id, "duplicate", "this command was answered before", told, "nothing to do")
+                told = f"its first answer was: {before.outcome}"
+                what = "this command was answered before"
+                yield Outcome(row.line, row.id, "duplicate", what, told, "nothing to do", repeated=True)
 
 
 def _answers(

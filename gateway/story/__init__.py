@@ -137,6 +137,8 @@ def _likeness(fact: Fact) -> object:
             return name, data.get("reason")
         case "ShipmentTracked":
             return name, data["shipment_id"]
+        case "TrackingDeferred" | "TrackingExpired":
+            return name, data["waits_for"]
         case "ReturnTracked":
             return name, data["return_id"]
         case "CommandRefused":

@@ -44,15 +44,39 @@ def _tracked(run: Sequence[Fact]) -> str:
     steps = []
     for fact in run:
         place = fact["data"].get("place")
-        steps.append(fact["data"]["status"].replace("_", " ") + (f" ({place})" if place else ""))
+        # One that waited for its dispatch was scanned before the moment at which it is told.
+        scanned = fact["data"].get("scanned_at")
+        notes = [note for note in (place, f"scanned {moment(scanned)}" if scanned else "") if note]
+        steps.append(_said(fact) + (f" ({', '.join(notes)})" if notes else ""))
     expected = [fact["data"]["expected_at"] for fact in run if fact["data"].get("expected_at")]
     text = f"The carrier reports parcel {run[0]['data']['shipment_id']}: {', then '.join(steps)}"
     return text + (f"; now expected {moment(expected[-1])}." if expected else ".")
 
 
+def _said(fact: Fact) -> str:
+    status: str = fact["data"]["status"]
+    return status.replace("_", " ")
+
+
+def _deferred(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    text = f"The carrier reports parcel {data['waits_for']}: {', then '.join(_said(fact) for fact in run)}. "
+    return (
+        text + f"Nobody has said that it left: this waits for its dispatch until {moment(run[-1]['data']['ends_at'])}."
+    )
+
+
+def _expired(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    what = f"what the carrier reported of it ({', then '.join(_said(fact) for fact in run)}) is given up"
+    return f"Nobody said in time that parcel {data['waits_for']} left, and somebody should look at it: {what}."
+
+
 def _delivered(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     text = f"Parcel {data['shipment_id']} was delivered: {units(data['lines'])}"
+    if data.get("delivered_at") and moment(data["delivered_at"]) != moment(run[0]["occurred_at"]):
+        text += f", on {moment(data['delivered_at'])}"
     if data.get("on_time") is None:
         return text + "; no delivery had been promised."
     due = moment(data["due_by"]) if data.get("due_by") else "the promise"
@@ -71,4 +95,6 @@ TELLERS: Mapping[str, Callable[[Sequence[Fact]], str]] = {
     "ShipmentTracked": _tracked,
     "ShipmentDelivered": _delivered,
     "DeliveryInferred": _inferred,
+    "TrackingDeferred": _deferred,
+    "TrackingExpired": _expired,
 }

@@ -8,10 +8,11 @@ Each command says the due time and has an id that repeats with it, so a timer th
 from datetime import datetime
 from typing import Any
 
-from events.orders.commands import CancelOverdueLines, ReleaseOrder
+from events.orders.commands import CancelOverdueLines, ExpireTracking, ReleaseOrder
 from events.stock.commands import CheckExpected, ExpireReservation
 from processors.reactions.asked import Asked, named
 from processors.reactions.rows import Timer
+from projections.deferred_tracking.reader import TrackingDue, read_tracking_due
 from projections.inventory.reader import ReceiptDue, ReservationDue, read_receipts_due, read_reservations_due
 from projections.order_status.reader import LineDue, OrderDue, read_lines_due, read_orders_due
 
@@ -48,6 +49,12 @@ def cancel(row: LineDue) -> Asked:
     return _at(row.cancel_after, command_id, CancelOverdueLines(order_id=row.order_id))
 
 
+def expire_tracking(row: TrackingDue) -> Asked:
+    """ExpireTracking, once for all scans of an order whose time to wait for their dispatch ends together."""
+    command_id = named("expire-tracking", row.order_id, f"{row.ends_at:%Y%m%dT%H%M%S%f}")
+    return _at(row.ends_at, command_id, ExpireTracking(order_id=row.order_id))
+
+
 def _at(due_at: datetime, command_id: str, data: Any) -> Asked:
     return Asked(command_id, data, ACTOR, due_at, correlation_id=None, causation_id=None)
 
@@ -57,4 +64,5 @@ TIMERS = (
     Timer(read_orders_due, release),
     Timer(read_receipts_due, check),
     Timer(read_lines_due, cancel),
+    Timer(read_tracking_due, expire_tracking),
 )

@@ -14,6 +14,7 @@ from processors.verify.queues import Queues
 from processors.verify.routing import Routing
 from processors.verify.rows import Expected
 from processors.verify.stock import Stocks
+from processors.verify.tracking import Deferrals
 
 _REFUSAL = "CommandRefused"
 
@@ -49,6 +50,7 @@ class Books:
             Queues(),
             Counts(),
             Cases(),
+            Deferrals(),
         )
         for part in self._parts:
             for name, handler in part.handlers.items():

@@ -213,7 +213,7 @@ class Kpis:
     def tracked(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if data["exchange"]:
             return
-        at = fact["occurred_at"]
+        at = fact["occurred_at"] if data["scanned_at"] is None else data["scanned_at"]
         if data["status"] == "lost":
             parcel = self.parcels.row(data["order_id"], data["shipment_id"])
             parcel.lost_at = _later(parcel.lost_at, at)

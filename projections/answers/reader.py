@@ -33,6 +33,7 @@ class FirstAnswer(NamedTuple):
     outcome: str
     what: str
     detail: str
+    hint: str
 
 
 class Answered(NamedTuple):
@@ -75,7 +76,7 @@ def read_first_answers(connection: psycopg.Connection[Any], ids: Collection[tupl
     """The first answer to each of these commands, named by channel and id."""
     rows = connection.execute(
         "SELECT DISTINCT ON (channel, command_id) channel, command_id, outcome, coalesce(what, ''),"
-        " coalesce(detail, '')"
+        " coalesce(detail, ''), coalesce(hint, '')"
         " FROM answers JOIN unnest(%s::text[], %s::text[]) AS w (channel, command_id) USING (channel, command_id)"
         " ORDER BY channel, command_id, recorded_at, topic, partition, intake_offset",
         _columns(ids, 2),

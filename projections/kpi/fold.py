@@ -268,14 +268,15 @@ def _holds(batch: FactBatch) -> pl.DataFrame:
 
 def _parcels(batch: FactBatch) -> pl.DataFrame:
     key = ("order_id", "shipment_id", SEQUENCE)
-    scans = _not_in_exchange(batch, "ShipmentTracked")
+    # A scan that waited for its dispatch has a time of its own.
+    scans = _not_in_exchange(batch, "ShipmentTracked").with_columns(at=pl.coalesce("scanned_at", "meta_occurred_at"))
     return _together(
         _own(batch, "ShipmentDispatched").select(
             *key, "location_id", "carrier", units=_units("quantity"), dispatched_at="meta_occurred_at"
         ),
         _own(batch, "DispatchDiffered").select(*key, differed=_ONE),
-        scans.filter(pl.col("status") == "lost").select(*key, lost_at="meta_occurred_at"),
-        scans.filter(pl.col("status") == "returned_to_sender").select(*key, to_sender_at="meta_occurred_at"),
+        scans.filter(pl.col("status") == "lost").select(*key, lost_at="at"),
+        scans.filter(pl.col("status") == "returned_to_sender").select(*key, to_sender_at="at"),
         _not_in_exchange(batch, "ShipmentDelivered").select(*key, "delivered_at"),
     )
 

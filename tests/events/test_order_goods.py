@@ -148,11 +148,6 @@ def test_where_only_the_dispatch_was_promised_a_delivery_is_neither_late_nor_on_
     story.then(f.ShipmentTracked, like(f.ShipmentDelivered, on_time=None, due_by=None))
 
 
-def test_a_scan_of_an_unknown_shipment_is_refused_with_those_that_are_known() -> None:
-    given(place()).when(scan()).then_refused("unknown", says="none")
-    given(place(), dispatch({"1": 1})).when(scan(shipment="s-9")).then_refused("unknown", says="s-1")
-
-
 # Returns
 
 

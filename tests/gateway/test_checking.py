@@ -224,7 +224,7 @@ def test_the_doctor_finds_a_fresh_ledger_well(topics: Cli) -> None:
     assert (
         found["kafka"] == found["postgres"] == found["topics"] == found["projector"] == found["dead-letters"] == {"ok"}
     )
-    assert found["compiled"] == found["slow-paths"] == {"ok"}
+    assert found["compiled"] == found["slow-paths"] == found["tracking"] == {"ok"}
     assert found["workers"] == {"fail"}  # nothing is behind, but what comes would wait
     text = topics.run("doctor").stdout
     assert "order-ledger run --only ledger" in text
@@ -248,6 +248,10 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(topics: Cli) -> None:
             "CREATE TABLE forwarded_commands (channel text, topic text, count bigint, last_at timestamptz);"
             "INSERT INTO forwarded_commands VALUES ('till', 'intake.orders', 4, now())"
         )
+        connection.execute(
+            "INSERT INTO deferred_tracking (order_id, number, ends_at, ended, ended_at) VALUES"
+            " ('o-1', 1, '2026-12-04', NULL, NULL), ('o-2', 1, now(), 'expired', now())"
+        )
         connection.execute("UPDATE follower_positions SET next_offset = 7 WHERE topic = 'ledger.stock'")
         connection.execute("UPDATE follower_positions SET topic_id = 'another' WHERE topic = 'ledger.orders'")
     document = topics.json("doctor", status=1)
@@ -257,6 +261,10 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(topics: Cli) -> None:
         ("warn", "ledger: 1 of x: of_another build"),
         ("warn", "projector: 64 facts were decoded one by one: polars does not read OrderPlaced v2 in columns"),
         ("ok", "reactions: 2 plans of sourcing are good, and not proved to be the best"),
+    ]
+    assert [(check["what"], check["detail"][:33]) for check in document["checks"] if check["name"] == "tracking"] == [
+        ("1 scans waited in vain for the dispatch of their parcel", "the newest of orders o-2; the las"),
+        ("1 scans wait for the dispatch of their parcel", "the first until 2026-12-04 00:00 "),
     ]
     assert found["projector"] == {"fail"}
     hints = {check["name"]: check["hint"] for check in document["checks"]}

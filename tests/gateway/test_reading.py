@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from gateway.cli import app
 from projections.answers.projection import PROJECTION as ANSWERS
 from projections.cases.projection import PROJECTION as CASES
+from projections.deferred_tracking.projection import PROJECTION as DEFERRED_TRACKING
 from projections.inventory.projection import PROJECTION as INVENTORY
 from projections.kpi.definitions import DEFINITIONS
 from projections.kpi.projection import PROJECTION as KPI
@@ -36,7 +37,9 @@ def database(services: Services) -> Iterator[str]:
     """Tables with one order, one refusal and some stock."""
     conninfo = ensure_database(services, "reading_tests")
     with connect(services, "test", database="reading_tests") as connection:
-        log = Log(connection, [ORDER_STATUS, ORDER_HISTORY, INVENTORY, ANSWERS, CASES, KPI, WORK_QUEUE])
+        log = Log(
+            connection, [ORDER_STATUS, ORDER_HISTORY, INVENTORY, ANSWERS, CASES, KPI, WORK_QUEUE, DEFERRED_TRACKING]
+        )
         log.write(
             placed("o1", "2026-11-27T08:00Z", due="2026-11-28T12:00Z"),
             dispatched("o1", NOON),

@@ -318,6 +318,29 @@ def test_scans_of_one_parcel_are_one_sentence_and_of_two_parcels_two():
     ]
 
 
+def test_a_scan_before_the_dispatch_is_told_when_it_came_and_when_it_counts():
+    waits = {"waits_for": "P1", "scanned_at": "2026-11-27T09:00:00Z", "ends_at": "2026-12-04T12:00:00Z"}
+    early = [("TrackingDeferred", {**waits, "status": status}) for status in ("picked_up", "delivered")]
+    assert story(*early) == [
+        (
+            "The carrier reports parcel P1: picked up, then delivered. Nobody has said that it left: this waits for its"
+            " dispatch until 4 December 2026, 12:00 UTC."
+        )
+    ]
+    scan = {"shipment_id": "P1", "status": "delivered", "deferred": 2, "scanned_at": "2026-11-27T09:00:00Z"}
+    delivered = ("ShipmentDelivered", PARCEL | {"on_time": None, "delivered_at": "2026-11-27T09:00:00Z"})
+    assert story(("ShipmentTracked", scan | {"place": "Leeds"}), delivered) == [
+        "The carrier reports parcel P1: delivered (Leeds, scanned 27 November 2026, 09:00 UTC).",
+        "Parcel P1 was delivered: 2 × MUG, on 27 November 2026, 09:00 UTC; no delivery had been promised.",
+    ]
+    assert story(("TrackingExpired", {**waits, "status": "delivered"})) == [
+        (
+            "Nobody said in time that parcel P1 left, and somebody should look at it: what the carrier reported of it"
+            " (delivered) is given up."
+        )
+    ]
+
+
 def test_a_delivery_is_told_once_unless_its_scan_says_more_or_delivers_nothing():
     scan = {"shipment_id": "P1", "status": "delivered"}
     delivered = ("ShipmentDelivered", PARCEL | {"on_time": None})

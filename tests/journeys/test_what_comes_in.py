@@ -65,6 +65,48 @@ def test_publishing_the_same_file_twice_changes_no_table(shop: Shop) -> None:
     assert shop.tables() == before
 
 
+def test_a_carrier_that_is_quicker_than_the_warehouse_loses_nothing(shop: Shop) -> None:
+    """Seen: the scan was refused, and the carrier's next try under the same id was a duplicate: no delivery, ever."""
+    shop.accepted(receive("quick", "WH1", 1))
+    shop.accepted(place("quick-1", ("quick", 1)))
+    scanned = command("RecordTracking", order_id="quick-1", shipment_id="S1", status="delivered")
+    assert shop.publish(scanned).counts == {"accepted": 1}
+    assert shop.publish(scanned).counts == {"duplicate": 1}
+    shop.settle()
+    (waiting,) = shop.order("quick-1")["deferred_tracking"]
+    assert (waiting["waits_for"], waiting["status"], waiting["state"]) == ("S1", "delivered", "waiting")
+    assert "(delivered, " in _cli(shop, "order", "quick-1")
+    assert "waits for its dispatch until" in _cli(shop, "story", "quick-1")
+
+    later = dispatch("quick-1", "S1", "WH1", ("1", 1)) | {"occurred_at": "2026-11-30T18:00:00Z"}
+    shop.accepted(later)
+
+    order = shop.order("quick-1")
+    assert (order["status"], order["deferred_tracking"]) == ("delivered", [])
+    assert order["shipments"][0]["delivered_at"] == scanned["occurred_at"]
+    assert shop.verify().equal
+
+
+def test_a_repeat_of_what_was_refused_is_refused_again_and_says_how_to_send_it_anew(shop: Shop, tmp_path: Path) -> None:
+    early = command("CancelOrder", order_id="anew-1", reason="changed my mind")
+    (first,) = shop.publish(early).outcomes
+    shop.accepted(place("anew-1", ("anew", 1)))
+    report = shop.publish(early)
+    (again,) = report.outcomes
+    assert report.counts == {"rejected": 1}
+    assert (first.repeated, again.repeated) == (False, True)
+    assert (again.what, again.detail) == (first.what, first.detail)
+    assert again.hint.startswith(first.hint)
+    assert "with a new id" in again.hint
+    file = tmp_path / "again.ndjson"
+    file.write_text(json.dumps(early))
+    assert "rejected again: there is no order anew-1" in _cli(shop, "publish", str(file))
+    (told,) = json.loads(_cli(shop, "publish", str(file), "--json"))["outcomes"]
+    assert (told["outcome"], told["repeated"]) == ("rejected", True)
+    shop.accepted(early | {"id": f"{early['id']}-anew"})
+    assert shop.order("anew-1")["status"] == "cancelled"
+
+
 def test_an_id_with_another_body_is_refused(shop: Shop) -> None:
     shop.accepted(command("ReceiveStock", channel="wms", id="reused", sku="re-a", location_id="WH1", quantity=1))
     for data in ({"sku": "re-a", "quantity": 2}, {"sku": "re-b", "quantity": 1}):  # the same stream, another one
@@ -222,7 +264,7 @@ def test_what_is_impossible_is_refused_with_the_number_that_would_have_been_acce
     report = shop.publish(
         dispatch("imp-1", "S1", "WH1", ("1", 4)),
         command("CancelOrder", order_id="nobody", reason="x"),
-        command("RecordTracking", order_id="imp-1", shipment_id="S9", status="delivered"),
+        command("RecordReturnTracking", order_id="imp-1", return_id="R9", status="delivered"),
         command("IssueRefund", order_id="imp-1", amount_minor=3_001, reason="x"),
     )
     details = [outcome.detail for outcome in report.outcomes]

@@ -28,11 +28,12 @@ from processors.reactions.release import release
 from processors.reactions.rows import On
 from processors.reactions.sender import encode
 from processors.reactions.sourcing import Lookups, source_again, source_placed
-from processors.reactions.timers import cancel, check, expire
+from processors.reactions.timers import cancel, check, expire, expire_tracking
 from processors.reactions.timers import release as release_order
 from processors.reactions.wiring import BY_FACT, REACTED_TO, needs_of, react
 from processors.routing.book import Router
 from processors.routing.model import Place
+from projections.deferred_tracking.reader import TrackingDue
 from projections.inventory.reader import ReceiptDue, ReservationDue
 from projections.order_status.reader import LineDue, OrderDue
 from schemas.codec import Codec
@@ -408,12 +409,14 @@ def test_timers_say_the_due_time_and_repeat_the_same_id() -> None:
         release_order(OrderDue("o9", AT - timedelta(hours=1))),
         check(ReceiptDue("MUG", AT)),
         cancel(LineDue("o8", 5, AT)),
+        expire_tracking(TrackingDue("o7", AT)),
     ]
     assert [(row.id, row.occurred_at) for row in asked] == [
         ("expire:o1:1:1:B", AT),
         ("release-order:o9", AT - timedelta(hours=1)),
         (f"check-expected:MUG:{AT:%Y%m%dT%H%M%S%f}", AT),
         ("auto-cancel:o8:5", AT),
+        (f"expire-tracking:o7:{AT:%Y%m%dT%H%M%S%f}", AT),
     ]
     assert asked[0].data == ExpireReservation(sku="MUG", location_id="B", order_id="o1", line_id="1", attempt=1)
     assert asked[1].data == ReleaseOrder(order_id="o9")
@@ -443,6 +446,7 @@ def test_every_command_can_be_encoded_and_read_back_as_the_ledger_reads_it() -> 
         release_order(OrderDue("o9", AT)),
         check(ReceiptDue("MUG", AT)),
         cancel(LineDue("o8", 5, AT)),
+        expire_tracking(TrackingDue("o7", AT)),
     ]
     for row in asked:
         contract, record = codec.decode(encode(codec, row))

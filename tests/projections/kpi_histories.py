@@ -166,7 +166,7 @@ def _dispatched(_: _Ledger, random: Random, order: Any, number: int) -> Any:
             lines.append(orders.LineQuantity(line_id=line.line_id, quantity=quantity))
     return orders.DispatchShipment(
         order_id=order.order_id,
-        shipment_id=f"P{number}",
+        shipment_id=order.deferred[0].shipment_id if order.deferred else f"P{number}",
         location_id=location_id,
         carrier=random.choice(("DHL", "UPS")),
         service="parcel",
@@ -174,12 +174,14 @@ def _dispatched(_: _Ledger, random: Random, order: Any, number: int) -> Any:
     )
 
 
-def _scanned(_: _Ledger, random: Random, order: Any, __: int) -> Any:
-    if not order.shipments:
+def _scanned(_: _Ledger, random: Random, order: Any, number: int) -> Any:
+    """A carrier's scan; one in five before the dispatch of its parcel."""
+    early = random.random() < 0.2
+    if not (order.shipments or early):
         return None
     return orders.RecordTracking(
         order_id=order.order_id,
-        shipment_id=random.choice(list(order.shipments)),
+        shipment_id=f"P{number}" if early else random.choice(list(order.shipments)),
         status=random.choice(("in_transit", *["delivered"] * 5, "lost", "returned_to_sender")),
     )
 

@@ -229,7 +229,7 @@ def _happened(order: Order, name: str, data: Any, when: datetime, place: int) ->
             order.crossed = True
         case "ShipmentTracked" if data["status"] in {"lost", "returned_to_sender"}:
             word = "lost" if data["status"] == "lost" else "returned to sender"
-            order.parcels[data["shipment_id"]].failures.append((when, word))
+            order.parcels[data["shipment_id"]].failures.append((data.get("scanned_at") or when, word))
         case "ShipmentDelivered":
             order.parcels[data["shipment_id"]].arrived = data["delivered_at"]
             order.reached += units

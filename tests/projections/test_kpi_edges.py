@@ -212,6 +212,12 @@ def test_what_is_sent_in_exchange_makes_no_order_late_incomplete_or_wrong(log, c
     assert why(connection, "order_fulfillment_rate") == ("rows", "in time")
 
 
+def test_a_scan_that_waited_for_its_dispatch_counts_at_its_own_time(log, connection):
+    waited = {"shipment_id": "P1", "status": "lost", "deferred": 1, "scanned_at": at(MORNING)}
+    log.write(ORDER, dispatched("o1", NOON), fact("ShipmentTracked", "o1", NOON, **waited))
+    assert connection.execute("SELECT lost_at FROM kpi_parcels").fetchall() == [(at(MORNING),)]
+
+
 def test_goods_that_left_after_their_cancellation_are_an_error_and_no_cancellation(log, connection):
     log.write(ORDER, cancelled("o1", MORNING, by="customer"))
     assert why(connection, "order_fulfillment_rate") == ("left_out", "cancelled by the customer before it left")

@@ -11,6 +11,7 @@ import pytest
 
 from projections.answers.reader import count_refused, read_answered, read_answers, read_first_answers
 from projections.catalogue import PROJECTIONS
+from projections.deferred_tracking.reader import read_deferred_of, read_deferred_totals, read_tracking_due
 from projections.inventory.reader import (
     read_available,
     read_closed_channels,
@@ -117,6 +118,44 @@ def test_lines_past_their_last_time_are_due_with_the_version_of_their_order(log,
     assert read_lines_due(connection, at(MORNING), 9) == []
 
 
+def test_scans_that_wait_for_their_dispatch_and_when_their_time_is_over(log, connection):
+    assert read_deferred_totals(connection) == (0, None, 0, None, [])
+    log.write(
+        *(
+            fact(
+                "TrackingDeferred",
+                order_id,
+                MORNING,
+                number=number,
+                waits_for=f"P{number}",
+                status="delivered",
+                scanned_at=at(MORNING),
+                ends_at=at(ends),
+            )
+            for order_id, number, ends in (("o1", 1, NOON), ("o1", 2, EVENING), ("o1", 3, EVENING), ("o2", 1, MORNING))
+        ),
+        fact("ShipmentTracked", "o1", NOON, shipment_id="P1", status="delivered", deferred=1, scanned_at=at(MORNING)),
+        fact("ShipmentTracked", "o1", NOON, shipment_id="P1", status="lost"),
+    )
+    assert read_tracking_due(connection, at(NIGHT), 9) == [("o2", at(MORNING)), ("o1", at(EVENING))]
+    assert read_tracking_due(connection, at(NOON), 9) == [("o2", at(MORNING))]
+    assert read_deferred_totals(connection) == (3, at(MORNING), 0, None, [])
+    log.write(
+        fact("TrackingExpired", "o2", NIGHT, number=1, waits_for="P1", status="delivered", scanned_at=at(MORNING))
+    )
+    assert read_tracking_due(connection, at(NIGHT), 9) == [("o1", at(EVENING))]
+    assert [(one["number"], one["waits_for"], one["state"]) for one in read_deferred_of(connection, "o1")] == [
+        (2, "P2", "waiting"),
+        (3, "P3", "waiting"),
+    ]
+    (given_up,) = read_deferred_of(connection, "o2")
+    assert (given_up["state"], given_up["scanned_at"]) == ("expired", "2026-11-27T08:00:00Z")
+    totals = read_deferred_totals(connection)
+    assert totals[:3] == (2, at(EVENING), 1)
+    assert totals.last_expired_at is not None
+    assert totals.expired_orders == ["o2"]
+
+
 def test_what_channels_do_not_get(log, connection):
     rules = [
         {"channel": "*", "buffer": 2, "excluded": False},
@@ -187,7 +226,7 @@ def test_answers_are_found_by_place_and_by_id(log, connection):
     assert (refused.what, refused.hint) == (REFUSED["what"], REFUSED["hint"])
     assert read_answers(connection, []) == read_answers(connection, [("ledger.stock", 0, 0)]) == []
     assert read_first_answers(connection, [("web", "c1"), ("shop", "c1")]) == [
-        ("web", "c1", "refused", REFUSED["what"], REFUSED["detail"])
+        ("web", "c1", "refused", REFUSED["what"], REFUSED["detail"], REFUSED["hint"])
     ]
     assert read_answered(connection, [("web", "c0")]) == [("web", "c0", "o1")]
     assert (count_refused(connection, ["o1"]), count_refused(connection, ["o2"])) == (1, 0)

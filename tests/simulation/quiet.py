@@ -29,6 +29,9 @@ def check_quiet(truth: Truth, now: datetime) -> None:
     _check_goods(truth, orders)
     for order in orders.values():
         _check_exchanges(order)
+        for scan in order.deferred:
+            must(scan.shipment_id not in order.shipments, "no_scan_waits_for_what_has_left", (order.order_id, scan))
+            must(scan.ends_at > now, "no_scan_waits_for_ever", (order.order_id, scan))
     opened = truth.states("case").keys()
     must(truth.crossings <= opened, "a_dispatch_that_crossed_has_its_case", truth.crossings - opened)
 

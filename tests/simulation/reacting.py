@@ -29,6 +29,8 @@ from processors.routing.model import Place as Location
 from processors.verify.orders import Orders
 from processors.verify.routing import Routing
 from processors.verify.stock import Stocks
+from processors.verify.tracking import Deferrals
+from projections.deferred_tracking.reader import TrackingDue, read_tracking_due
 from projections.inventory.reader import ReceiptDue, ReservationDue, read_receipts_due, read_reservations_due
 from projections.order_status.reader import LineDue, OrderDue, read_lines_due, read_orders_due
 from runtime.kafka import murmur2_partition
@@ -54,8 +56,9 @@ class View:
 
     def _begin(self) -> None:
         self._orders, self._stocks, self._routing = Orders(), Stocks(), Routing()
+        self._deferrals = Deferrals()
         self._handlers: dict[str, list[Any]] = {}
-        for part in (self._orders, self._stocks, self._routing):
+        for part in (self._orders, self._stocks, self._routing, self._deferrals):
             for name, handler in part.handlers.items():
                 self._handlers.setdefault(name, []).append(handler)
         self.at: dict[Place, int] = dict.fromkeys(self._truth.facts, 0)
@@ -127,11 +130,13 @@ class View:
             if row.quantity > 0 and not row.overdue and row.expected_at is not None and row.expected_at <= now
         ]
         lines = [row for row in self._overdue_lines() if row.cancel_after <= now]
+        scans = [row for row in self._waiting_scans() if row.ends_at <= now]
         rows: dict[Due, Sequence[Any]] = {
             read_reservations_due: holds,
             read_orders_due: orders,
             read_receipts_due: receipts,
             read_lines_due: lines,
+            read_tracking_due: scans,
         }
         return [rows[query] for query in queries]
 
@@ -145,6 +150,13 @@ class View:
             for order_id, time in times.items()
         ]
 
+    def _waiting_scans(self) -> list[TrackingDue]:
+        times: dict[str, datetime] = {}
+        for (order_id, _), row in self._deferrals.scans.rows.items():
+            if row.ended is None and row.ends_at is not None:
+                times[order_id] = min(times.get(order_id, row.ends_at), row.ends_at)
+        return [TrackingDue(order_id, time) for order_id, time in times.items()]
+
     def next_due(self) -> datetime | None:
         """When the next timer rings."""
         times = [row.expires_at for row in self._stocks.holds.rows.values() if row.expires_at and row.quantity > 0]
@@ -155,6 +167,7 @@ class View:
             if row.expected_at and row.quantity > 0 and not row.overdue
         ]
         times += [row.cancel_after for row in self._overdue_lines()]
+        times += [row.ends_at for row in self._waiting_scans()]
         return min(times, default=None)
 
 

@@ -20,6 +20,7 @@ from processors.following.facts import FactDecoder
 from processors.reactions.asked import Asked
 from processors.reactions.sender import encode
 from processors.reactions.wiring import REACTED_TO
+from projections.deferred_tracking.reader import read_tracking_due
 from projections.inventory.reader import read_receipts_due, read_reservations_due
 from projections.order_status.reader import read_lines_due
 from runtime.kafka import murmur2_partition
@@ -481,10 +482,8 @@ class World:
             self.view.project(place, 1_000_000)
 
     def _open_timers(self) -> bool:
-        holds, receipts, lines = self.view.due(
-            [read_reservations_due, read_receipts_due, read_lines_due], self.clock.now
-        )
-        return bool(holds or receipts or lines)
+        queries = [read_reservations_due, read_receipts_due, read_lines_due, read_tracking_due]
+        return any(self.view.due(queries, self.clock.now))
 
     def _write_all(self, dice: Dice) -> int:
         """The one writer takes all there is; how many commands there were."""

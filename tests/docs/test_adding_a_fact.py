@@ -30,7 +30,7 @@ LAWS = {
 }
 
 PYTHON = [name for name in files(PAGE) if name.endswith(".py")]
-#: Where `assert_never` and the types of the story are. The types of polars, which fold and proof import, take much longer.
+#: Where `assert_never` and the types of the story are. Those of polars, which fold and proof import, take far longer.
 TYPED = [name for name in PYTHON if name.startswith(("events/", "gateway/"))]
 
 

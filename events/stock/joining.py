@@ -22,7 +22,8 @@ def confirm(decision: Decision, data: c.ConfirmLocation) -> None:
 def state_locations(decision: Decision) -> None:
     """State each location that the SKU is at for the first time: with stock, with goods on their way, or by a rule."""
     before, stock = decision.before, decision.stock
-    if stock.levels is before.levels and stock.incoming is before.incoming:
+    # No level ever goes. A SKU may be in a thousand stores, and most decisions bring it to no other one.
+    if len(stock.levels) == len(before.levels) and stock.incoming is before.incoming:
         return
     places = {*stock.levels, *(source.location_id for source in stock.incoming)}
     for location_id in sorted(places - stock.registered.keys()):

@@ -66,6 +66,15 @@ class Bench:
 
     def commands(self, facts: int) -> Iterator[dict[str, Any]]:
         """One order for every nine receipts: about as many facts as commands, before any reaction."""
+        for number in () if self.sent else range(3):
+            name = f"WH{number}"
+            yield {
+                "command": "RegisterLocation",
+                "id": f"open-{name}",
+                "channel": "bench",
+                "occurred_at": "2026-11-27T18:00:00Z",
+                "data": {"location_id": name, "name": name, "kind": "warehouse"},
+            }
         for number in range(self.sent, self.sent + facts):
             sku = f"s{number % SKUS}"
             if number % 10:

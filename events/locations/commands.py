@@ -27,4 +27,11 @@ class SetLocationPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     excluded_channels: tuple[Id, ...]
 
 
-LocationCommand = RegisterLocation | SetLocationPolicy
+class JoinLocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A SKU is at the location for the first time and asks whether it is registered."""
+
+    location_id: Id
+    sku: Id
+
+
+LocationCommand = RegisterLocation | SetLocationPolicy | JoinLocation

@@ -1,4 +1,11 @@
-"""A location: registering it otherwise replaces what was said before; which channels it serves is said apart."""
+"""A location: registering it otherwise replaces what was said before; which channels it serves is said apart.
+
+Stock may arrive before anybody has registered the place. Each SKU asks once, and is answered when the answer is known:
+
+    MUG joins WH1, which nobody has registered  -> LocationJoined(MUG, registered=False)
+    register WH1                                -> LocationRegistered, LocationJoined(MUG, registered=True)
+    CUP joins WH1                               -> LocationJoined(CUP, registered=True)
+"""
 
 from collections.abc import Sequence
 from typing import assert_never
@@ -12,7 +19,13 @@ from events.locations import facts as f
 from events.refusal import CommandRefused, already_so
 
 
-class Location(Struct, frozen=True, kw_only=True):
+class Unregistered(Struct, frozen=True, tag=True):
+    """A place that nobody has registered, and the SKUs that wait for that."""
+
+    skus: tuple[str, ...] = ()
+
+
+class Location(Struct, frozen=True, kw_only=True, tag=True):
     """A registered place."""
 
     location_id: str
@@ -26,7 +39,10 @@ class Location(Struct, frozen=True, kw_only=True):
     excluded_channels: tuple[str, ...] = ()
 
 
-def decide(location: Location | None, command: Command[c.LocationCommand]) -> Sequence[f.LocationFact] | Refused:
+State = Unregistered | Location
+
+
+def decide(location: State, command: Command[c.LocationCommand]) -> Sequence[f.LocationFact] | Refused:
     """The one fact of a registration or a policy; refused where only one of the two coordinates is given."""
     data = command.data
     match data:
@@ -34,11 +50,13 @@ def decide(location: Location | None, command: Command[c.LocationCommand]) -> Se
             return _register(location, data)
         case c.SetLocationPolicy():
             return _set_policy(location, data)
+        case c.JoinLocation():
+            return _join(location, data)
         case _:
             assert_never(data)
 
 
-def _register(location: Location | None, data: c.RegisterLocation) -> Sequence[f.LocationFact] | Refused:
+def _register(location: State, data: c.RegisterLocation) -> Sequence[f.LocationFact] | Refused:
     if (data.latitude is None) != (data.longitude is None):
         return Refused(
             code="invalid",
@@ -60,11 +78,20 @@ def _register(location: Location | None, data: c.RegisterLocation) -> Sequence[f
         return already_so(
             f"location {data.location_id} was not registered", f"it is registered as {data.name} ({data.kind}) already"
         )
-    return (registered,)
+    waiting = location.skus if isinstance(location, Unregistered) else ()
+    return (registered, *(f.LocationJoined(location_id=data.location_id, sku=sku, registered=True) for sku in waiting))
 
 
-def _set_policy(location: Location | None, data: c.SetLocationPolicy) -> Sequence[f.LocationFact] | Refused:
-    if location is None:
+def _join(location: State, data: c.JoinLocation) -> Sequence[f.LocationFact]:
+    """A SKU that asks again while it waits is told nothing new."""
+    if isinstance(location, Unregistered) and data.sku in location.skus:
+        return ()
+    registered = isinstance(location, Location)
+    return (f.LocationJoined(location_id=data.location_id, sku=data.sku, registered=registered),)
+
+
+def _set_policy(location: State, data: c.SetLocationPolicy) -> Sequence[f.LocationFact] | Refused:
+    if isinstance(location, Unregistered):
         return Refused(
             code="unknown",
             what=f"the policy of location {data.location_id} was not set",
@@ -81,7 +108,7 @@ def _set_policy(location: Location | None, data: c.SetLocationPolicy) -> Sequenc
     return (f.LocationPolicySet(location_id=data.location_id, excluded_channels=excluded, served_again=again),)
 
 
-def evolve(location: Location | None, fact: f.LocationFact | CommandRefused, _: About) -> Location | None:
+def evolve(location: State, fact: f.LocationFact | CommandRefused, _: About) -> State:
     """The location after the fact."""
     match fact:
         case CommandRefused():
@@ -89,12 +116,20 @@ def evolve(location: Location | None, fact: f.LocationFact | CommandRefused, _: 
         case f.LocationRegistered():
             return _registered(location, fact)
         case f.LocationPolicySet():
-            return None if location is None else replace(location, excluded_channels=fact.excluded_channels)
+            return (
+                location
+                if isinstance(location, Unregistered)
+                else replace(location, excluded_channels=fact.excluded_channels)
+            )
+        case f.LocationJoined():
+            if isinstance(location, Unregistered) and not fact.registered:
+                return Unregistered((*location.skus, fact.sku))
+            return location
         case _:
             assert_never(fact)
 
 
-def _registered(location: Location | None, fact: f.LocationRegistered) -> Location:
+def _registered(location: State, fact: f.LocationRegistered) -> Location:
     return Location(
         location_id=fact.location_id,
         name=fact.name,
@@ -104,5 +139,5 @@ def _registered(location: Location | None, fact: f.LocationRegistered) -> Locati
         country=fact.country,
         daily_capacity=fact.daily_capacity,
         cost_minor_per_parcel=fact.cost_minor_per_parcel,
-        excluded_channels=() if location is None else location.excluded_channels,
+        excluded_channels=location.excluded_channels if isinstance(location, Location) else (),
     )

@@ -26,4 +26,12 @@ class LocationPolicySet(Struct, frozen=True, kw_only=True):
     served_again: tuple[Id, ...]
 
 
-LocationFact = LocationRegistered | LocationPolicySet
+class LocationJoined(Struct, frozen=True, kw_only=True):
+    """A SKU has asked whether the location is registered; stated again when it is."""
+
+    location_id: Id
+    sku: Id
+    registered: bool
+
+
+LocationFact = LocationRegistered | LocationPolicySet | LocationJoined

@@ -184,6 +184,13 @@ class ApplyCategoryPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     rules: tuple[CategoryRules, ...]
 
 
+class ConfirmLocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The location of the SKU's stock is registered."""
+
+    sku: Id
+    location_id: Id
+
+
 class ReserveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Hold units for a line of an order, or say at once that there are not enough."""
 
@@ -307,6 +314,7 @@ StockCommand = (
     | SetChannelPolicy
     | AssignCategory
     | ApplyCategoryPolicy
+    | ConfirmLocation
     | ReserveStock
     | ReleaseStock
     | AwaitStock

@@ -15,7 +15,7 @@ from events.ahead import Ahead, total, use_up
 from events.attempts import round_of
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
 from events.refusal import already_so
-from events.stock import carts, counting, incoming, promising, quality, rejecting, selling, transferring
+from events.stock import carts, counting, incoming, joining, promising, quality, rejecting, selling, transferring
 from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.decision import Decision
@@ -47,6 +47,7 @@ def conclude(stock: Stock, command: Command[c.StockCommand]) -> tuple[Sequence[f
     decision.serve_queue()
     decision.report_levels()
     selling.state_rules(decision)
+    joining.state_locations(decision)
     promising.promise(decision)
     return decision.facts, decision.stock
 
@@ -103,6 +104,8 @@ def _answer(decision: Decision, data: c.StockCommand) -> Refused | None:
             return selling.categorise(decision, data)
         case c.ApplyCategoryPolicy():
             selling.apply_category(decision, data)
+        case c.ConfirmLocation():
+            joining.confirm(decision, data)
         case c.ReturnStock():
             decision.add(
                 f.StockReturned(
@@ -153,7 +156,7 @@ def _reserve(decision: Decision, data: c.ReserveStock) -> Refused | None:
                 line_id=data.line_id,
                 attempt=data.attempt,
                 available=free,
-                reason="released_before" if released_before else "not_enough",
+                reason="released_before" if released_before else joining.why_not(stock, data.location_id),
                 for_order=for_order,
             )
         )

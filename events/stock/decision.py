@@ -81,6 +81,7 @@ class Decision:
         elif not any(
             level.available > before.get(location_id, NOTHING).available
             or level.chain != before.get(location_id, NOTHING).chain
+            or level.registered != before.get(location_id, NOTHING).registered
             for location_id, level in self.stock.levels.items()
             if level is not before.get(location_id)
         ):

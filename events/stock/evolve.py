@@ -89,6 +89,8 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, about: About) -> St
             return _with(stock, fact.location_id, level)
         case f.ChannelPolicySet() | f.SkuCategorised() | f.CategoryRulesSet():
             return _ruled(stock, fact)
+        case f.StockLocated() | f.LocationConfirmed():
+            return _located(stock, fact)
         case f.StockAwaited():
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
             waiting = Waiting(fact.quantity, fact.placed_at, fact.mode, fact.for_channel, fact.locations, fact.not_at)
@@ -191,6 +193,14 @@ def _ruled(stock: Stock, fact: f.ChannelPolicySet | f.SkuCategorised | f.Categor
         stock,
         levels={place: replace(level, shared=stock.shared_rules(place)) for place, level in stock.levels.items()},
     )
+
+
+def _located(stock: Stock, fact: f.StockLocated | f.LocationConfirmed) -> Stock:
+    """Each level knows whether its location is registered, as it knows the rules of the SKU."""
+    registered = isinstance(fact, f.LocationConfirmed)
+    stock = replace(stock, registered={**stock.registered, fact.location_id: registered})
+    level = stock.levels.get(fact.location_id)
+    return stock if level is None else _with(stock, fact.location_id, replace(level, registered=registered))
 
 
 def _rules(set_: f.ChannelPolicySet | CategoryRules) -> Rules:

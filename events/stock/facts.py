@@ -263,6 +263,20 @@ class ChannelPolicySet(Struct, frozen=True, kw_only=True):
     excluded_channels: tuple[Id, ...]
 
 
+class StockLocated(Struct, frozen=True, kw_only=True):
+    """The SKU is at a location for the first time; nothing is promised from there until it is confirmed."""
+
+    sku: Id
+    location_id: Id
+
+
+class LocationConfirmed(Struct, frozen=True, kw_only=True):
+    """The location is registered: what the SKU has there may be promised from now on."""
+
+    sku: Id
+    location_id: Id
+
+
 class SkuCategorised(Struct, frozen=True, kw_only=True):
     """The SKU belongs to a category from now on."""
 
@@ -479,6 +493,8 @@ StockFact = (
     | StockDisposed
     | StockPolicySet
     | ChannelPolicySet
+    | StockLocated
+    | LocationConfirmed
     | SkuCategorised
     | CategoryRulesSet
     | SellingRulesResolved

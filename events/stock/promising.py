@@ -6,7 +6,8 @@
 The law: number all units that are waited for in the order of the queue (time of the order, then order, then line), and
 all units that are on their way in the order in which they are expected. A waiter is promised the time of the unit that
 has the number of its last one. What is overdue, or has no time, counts for nothing. So no receipt is promised beyond
-what it holds, and nobody is promised an earlier time than somebody before it in the queue.
+what it holds, and nobody is promised an earlier time than somebody before it in the queue. What comes to a location
+that nobody has registered is promised to nobody.
 
 Only a promise that changes is stated, once for each waiter and decision: that is what a customer is told.
 """
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 from events.stock import facts as f
 from events.stock.decision import Decision
-from events.stock.expected import Expected, Incoming
+from events.stock.expected import Expected
 from events.stock.state import Attempt, Stock, Waiting, turn
 
 
@@ -39,7 +40,7 @@ class Promise(NamedTuple):
 
 def promises(stock: Stock) -> Iterator[Promise]:
     """Who may be promised something, oldest first; whoever comes after the last of them may not."""
-    coming = _countable(stock.incoming)
+    coming = _countable(stock)
     if not coming:
         return
     covered = coming[0].quantity
@@ -59,7 +60,8 @@ def promises(stock: Stock) -> Iterator[Promise]:
 def promise(decision: Decision) -> None:
     """State every promise that this decision has changed."""
     before, stock = decision.before, decision.stock
-    if stock.queue is before.queue and stock.incoming is before.incoming:
+    same_places = stock.registered is before.registered
+    if stock.queue is before.queue and stock.incoming is before.incoming and same_places:
         return
     if not stock.promises and not stock.incoming:
         return
@@ -83,7 +85,7 @@ def _only_joined_at_the_end(decision: Decision) -> bool:
     """
     before, stock = decision.before, decision.stock
     joined = [fact for fact in decision.facts if isinstance(fact, f.StockAwaited)]
-    if len(joined) != 1 or stock.incoming is not before.incoming:
+    if len(joined) != 1 or stock.incoming is not before.incoming or stock.registered is not before.registered:
         return False
     (fact,) = joined
     attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
@@ -93,7 +95,7 @@ def _only_joined_at_the_end(decision: Decision) -> bool:
     if before.youngest is not None and turn((attempt, waiting)) < before.youngest:
         return False
     left = stock.awaited
-    for expected in _countable(stock.incoming):
+    for expected in _countable(stock):
         left -= expected.quantity
         if left <= 0:
             _state(decision, attempt, waiting, Change(expected.expected_at, None, "first"))
@@ -136,11 +138,11 @@ def _moved_back(before: datetime | None, after: datetime | None) -> bool:
     return before is not None and (after is None or after > before)
 
 
-def _countable(incoming: Incoming) -> list[Expected]:
+def _countable(stock: Stock) -> list[Expected]:
     """What may be promised, soonest first; of equals in the order of their names."""
     counted = [
         (expected.expected_at, source, expected)
-        for source, expected in incoming.items()
-        if expected.expected_at is not None and not expected.overdue
+        for source, expected in stock.incoming.items()
+        if expected.expected_at is not None and not expected.overdue and stock.registered.get(source.location_id)
     ]
     return [expected for _, _, expected in sorted(counted)]

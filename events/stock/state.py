@@ -109,6 +109,7 @@ class Level(Struct, frozen=True, kw_only=True):
     """The quantities of a SKU at one location, in units. `recount` is a count that a second one must agree with,
     `approval` one that waits for another person; above how many units of variance, the two numbers say. `shared`
     are rules of channels that are not of this location alone. `counts` are the newest that were applied, by counted_at.
+    `registered`: the location is known to be a place from which goods are sold.
     """
 
     on_hand: int = 0
@@ -126,6 +127,7 @@ class Level(Struct, frozen=True, kw_only=True):
     approval_above: int | None = None
     recount: CountAsked | None = None
     approval: CountAsked | None = None
+    registered: bool = False
 
     @property
     def safety(self) -> int:
@@ -134,7 +136,9 @@ class Level(Struct, frozen=True, kw_only=True):
 
     @property
     def available(self) -> int:
-        """Units that may be promised; below 0 when the world took more than there was on record."""
+        """Units that may be promised where the location is registered, and moved away in any case; below 0 when the
+        world took more than there was on record.
+        """
         return self.on_hand - self.reserved - self.safety - self.damaged - self.quality_hold
 
     @property
@@ -142,7 +146,12 @@ class Level(Struct, frozen=True, kw_only=True):
         return self.reorder_point is not None and self.available <= self.reorder_point
 
     def free(self, channel: str | None) -> int:
-        """Units that this channel may still promise: available less what is kept back from it, never below 0."""
+        """Units that this channel may still promise: available less what is kept back from it, never below 0.
+
+        Nothing at a location that nobody has registered.
+        """
+        if not self.registered:
+            return 0
         buffer = kept_back(self.chain, channel)
         return 0 if buffer is None else max(0, self.available - buffer)
 
@@ -217,6 +226,7 @@ class Stock(Struct, frozen=True, kw_only=True):
     `incoming` is what is on its way; at `next_due` some of it is overdue. `transfers` are on their way by number.
     `awaited` is the units of the whole queue, nobody in it comes after `youngest`. `promises` are those of waiters.
     `rules` say what channels may sell at any location; so do `category_rules`, by location ("" is any).
+    `registered` are the locations that it was ever at, and whether they are known to be registered.
     `holders` are the attempts of a line that hold or wait; `aheads` are units that left before they were asked for.
     """
 
@@ -241,6 +251,7 @@ class Stock(Struct, frozen=True, kw_only=True):
     category: str | None = None
     category_version: int = -1
     category_rules: Mapping[str, Rules] = {}
+    registered: Mapping[str, bool] = {}
     holders: Holders = immutables.Map()
     aheads: Aheads = immutables.Map()
 
@@ -248,8 +259,8 @@ class Stock(Struct, frozen=True, kw_only=True):
         found = self.levels.get(location_id)
         if found is not None:
             return found
-        shared = self.shared_rules(location_id)
-        return Level(shared=shared) if shared else NOTHING
+        shared, registered = self.shared_rules(location_id), self.registered.get(location_id, False)
+        return Level(shared=shared, registered=registered) if shared or registered else NOTHING
 
     def shared_rules(self, location_id: str) -> tuple[Rules, ...]:
         """Rules that are not the SKU's at this location alone, the most specific first."""
@@ -292,6 +303,7 @@ class StoredStock(Struct, frozen=True, array_like=True):
     category_version: int = -1
     category_rules: dict[str, Rules] = {}
     aheads: list[tuple[LineKey, LeftAhead]] = []
+    registered: dict[str, bool] = {}
 
 
 def to_stored(stock: Stock) -> StoredStock:
@@ -315,6 +327,7 @@ def to_stored(stock: Stock) -> StoredStock:
         stock.category_version,
         dict(stock.category_rules),
         sorted(stock.aheads.items()),
+        dict(stock.registered),
     )
 
 
@@ -359,6 +372,7 @@ def from_stored(stored: StoredStock) -> Stock:
         category_rules=stored.category_rules,
         holders=holders,
         aheads=immutables.Map(stored.aheads),
+        registered=stored.registered,
     )
 
 

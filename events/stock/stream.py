@@ -18,6 +18,7 @@ STREAM: StreamType[Stock, c.StockCommand, f.StockFact] = StreamType(
     commands=members(c.StockCommand),
     internal=(
         c.ApplyCategoryPolicy,
+        c.ConfirmLocation,
         c.AwaitStock,
         c.ShipStock,
         c.ReturnStock,

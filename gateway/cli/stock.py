@@ -86,9 +86,10 @@ def _show_stock(*, low: bool) -> Callable[[Page], None]:
     numbers = (*_IDENTITY, "reorder_point") if low else _IDENTITY
 
     def show(page: Page) -> None:
-        table = grid("sku", "location", *numbers, right=numbers)
+        table = grid("sku", "location", *numbers, "", right=numbers)
         for row in page:
-            table.add_row(row["sku"], row["location_id"], *(f"{row[name]:,}" for name in numbers))
+            note = "" if row["registered"] else "NOT REGISTERED"
+            table.add_row(row["sku"], row["location_id"], *(f"{row[name]:,}" for name in numbers), note)
         print_grid(table)
 
     return show

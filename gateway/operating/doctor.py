@@ -27,6 +27,8 @@ from processors.slow_paths import EXPECTED
 from processors.topics import topic_specs
 from processors.worker import resolve
 from projections.deferred_tracking.reader import read_deferred_totals
+from projections.inventory.reader import read_unregistered
+from projections.locations.reader import read_locations
 from runtime.compiled import uncompiled
 from runtime.errors import Fault
 from runtime.kafka import ADMIN_TIMEOUT_SECONDS, admin, end_offsets, start_offsets, timestamps
@@ -361,6 +363,26 @@ def _forwarded(services: Services, _settings: Settings) -> Iterator[Check]:
         )
 
 
+def _locations(services: Services, _settings: Settings) -> Iterator[Check]:
+    with connect(services, "doctor", autocommit=True) as connection:
+        try:
+            known = {row["location_id"] for row in read_locations(connection)}
+            found = [row for row in read_unregistered(connection) if row.location_id not in known]
+        except psycopg.errors.UndefinedTable:  # nothing was projected yet
+            return
+    if not found:
+        yield Check("locations", "ok", "All stock is at registered locations")
+    for row in found:
+        yield Check(
+            "locations",
+            "warn",
+            f"Location {row.location_id} is not registered: nothing is promised from there",
+            f"{row.on_hand:,} units on hand and {row.incoming:,} on their way, of {row.skus:,} SKUs; "
+            f"first seen {minute(row.first_seen_at)}",
+            "send RegisterLocation; where the id is a slip, MoveStock to the right location",
+        )
+
+
 #: By path and reason: what happened (count and about go in), and what to do where it is not to be expected.
 _SLOW = {
     ("decode", "beside_unreadable"): ("{count} facts were decoded one by one, beside bytes that are no {about}", ""),
@@ -437,6 +459,7 @@ _OF_POSTGRES: Mapping[str, _Look] = {
     "slow-paths": _slow_paths,
     "forwarded": _forwarded,
     "tracking": _tracking,
+    "locations": _locations,
 }
 
 

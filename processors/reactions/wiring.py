@@ -14,6 +14,7 @@ from processors.reactions import (
     amendments,
     categories,
     crossing,
+    locations,
     movements,
     offers,
     rejections,
@@ -34,6 +35,7 @@ REACTIONS: Sequence[Reaction] = (
     *movements.REACTIONS,
     *crossing.REACTIONS,
     *categories.REACTIONS,
+    *locations.REACTIONS,
     *allocation.REACTIONS,
 )
 

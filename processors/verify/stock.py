@@ -22,6 +22,8 @@ class Stock(Row):
     reorder_point: int | None = None
     buffer: int | None = None
     excluded: bool | None = None
+    registered: bool | None = None
+    located_at: datetime | None = None
     low_detected_at: datetime | None = None
 
     @property
@@ -41,7 +43,7 @@ class Stock(Row):
     @property
     def sellable(self) -> int:
         """What every channel may still sell."""
-        return 0 if self.excluded else max(0, self.available - (self.buffer or 0))
+        return 0 if self.excluded or not self.registered else max(0, self.available - (self.buffer or 0))
 
     @property
     def low_since(self) -> datetime | None:
@@ -139,6 +141,8 @@ class Stocks:
             "StockDisposed": self.disposed,
             "StockPolicySet": self.policy_set,
             "SellingRulesResolved": self.rules_resolved,
+            "StockLocated": self.located,
+            "LocationConfirmed": self.confirmed,
             "StockReserved": self.reserved,
             "StockReleased": self.released,
             "ReservationExpired": self.released,
@@ -256,6 +260,13 @@ class Stocks:
             nothing_at_all = nothing_at_all or rule["excluded"]
         stock = self.at(data)
         stock.buffer, stock.excluded = strictest, nothing_at_all
+
+    def located(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.at(data)
+        row.registered, row.located_at = False, fact["recorded_at"]
+
+    def confirmed(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.at(data).registered = True
 
     def reserved(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).reserved += data["quantity"]

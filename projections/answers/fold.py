@@ -37,9 +37,13 @@ def _not_reserved(batch: FactBatch) -> pl.DataFrame:
         what=pl.format("no {} was reserved", "sku"),
         detail=pl.when(pl.col("reason") == "not_enough")
         .then(pl.format(short, "quantity", "location_id", "available"))
+        .when(pl.col("reason") == "not_registered")
+        .then(pl.format("nobody has registered location {}: at most 0", "location_id"))
         .otherwise(pl.lit("its release came before it")),
         hint=pl.when(pl.col("reason") == "not_enough")
         .then(pl.lit("ask for less, or at another location, as a new attempt"))
+        .when(pl.col("reason") == "not_registered")
+        .then(pl.lit("check location_id; send RegisterLocation, then ask again as a new attempt"))
         .otherwise(pl.lit("number a new attempt")),
         at_most=pl.col("available"),
         fact=pl.lit("ReservationRefused"),

@@ -54,6 +54,8 @@ def _inventory(batch: FactBatch) -> pl.DataFrame:
                 buffer=pl.col("rules").list.eval(pl.element().struct.field("buffer")).list.max().fill_null(0),
                 excluded=pl.col("rules").list.eval(pl.element().struct.field("excluded")).list.any(),
             ),
+            batch.facts("StockLocated").select(*_KEY, registered=pl.lit(False), located_at="meta_recorded_at"),
+            batch.facts("LocationConfirmed").select(*_KEY, registered=pl.lit(True)),
             batch.facts("LowStockDetected").select(*_KEY, low_detected_at="meta_recorded_at"),
         ],
         how="diagonal",

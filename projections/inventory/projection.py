@@ -20,12 +20,16 @@ INVENTORY = Table(
         Column("reorder_point", "bigint", "last", "stock is low at or below so many available units"),
         Column("buffer", "bigint", "last", "the largest number of units kept back from any channel"),
         Column("excluded", "boolean", "last", "whether any channel may sell none of it"),
+        Column(
+            "registered", "boolean", "last", "whether the location is known to be registered; else nothing is promised"
+        ),
+        Column("located_at", "timestamptz", "last", "log time since when the SKU is known at the location"),
         Column("low_detected_at", "timestamptz", "last", "log time of the newest LowStockDetected"),
     ),
     "Stock per SKU and location: on_hand = available + reserved + safety + damaged + quality_hold",
     derived={
         "safety": "units set apart now",
-        "available": "units that can be promised; below zero when more is held than there is",
+        "available": "units that can be promised where registered; below zero when more is held than there is",
         "sellable": "what the strictest rule leaves to every channel (v_channel_sellable has it for each channel)",
         "low_since": "since when stock is low; null when there is enough",
     },

@@ -18,7 +18,7 @@ _COLUMNS = (
     "sku, location_id, on_hand, available, reserved, safety, damaged, quality_hold, incoming,"
     " CASE WHEN EXISTS (SELECT FROM location_channels AS l WHERE l.location_id = inventory.location_id AND l.excluded)"
     " THEN 0 ELSE sellable END AS sellable,"
-    " safety_stock, reorder_point, buffer, low_since"
+    " safety_stock, reorder_point, buffer, low_since, registered IS TRUE AS registered"
 )
 
 
@@ -65,6 +65,16 @@ class ReceiptDue(NamedTuple):
 
     sku: str
     expected_at: datetime
+
+
+class UnregisteredStock(NamedTuple):
+    """Stock at a location that nobody has registered: units on hand and on their way there, since `first_seen_at`."""
+
+    location_id: str
+    skus: int
+    on_hand: int
+    incoming: int
+    first_seen_at: datetime
 
 
 class StockTotals(NamedTuple):
@@ -121,10 +131,10 @@ def read_expected(
 
 
 def read_available(connection: psycopg.Connection[Any], skus: Collection[str] | None) -> list[Units]:
-    """Available units of these SKUs (None: of all), where there are any."""
+    """Available units of these SKUs (None: of all), where there are any, at registered locations."""
     rows = connection.execute(
         "SELECT sku, location_id, available FROM inventory"
-        " WHERE available > 0 AND (%(skus)s::text[] IS NULL OR sku = ANY(%(skus)s))",
+        " WHERE available > 0 AND registered AND (%(skus)s::text[] IS NULL OR sku = ANY(%(skus)s))",
         {"skus": _listed(skus)},
     ).fetchall()
     return [Units(*row) for row in rows]
@@ -175,6 +185,16 @@ def read_receipts_due(connection: psycopg.Connection[Any], now: datetime, limit:
         [now, limit],
     ).fetchall()
     return [ReceiptDue(*row) for row in rows]
+
+
+def read_unregistered(connection: psycopg.Connection[Any]) -> list[UnregisteredStock]:
+    """Stock at locations that have not answered, by location; of one that is registered the answer is under way."""
+    rows = connection.execute(
+        "SELECT location_id, count(*), sum(on_hand)::bigint, sum(incoming)::bigint, min(located_at) FROM inventory"
+        " WHERE registered IS NOT TRUE AND (on_hand <> 0 OR incoming <> 0)"
+        " GROUP BY location_id ORDER BY location_id"
+    ).fetchall()
+    return [UnregisteredStock(*row) for row in rows]
 
 
 def read_stock_totals(connection: psycopg.Connection[Any]) -> StockTotals:

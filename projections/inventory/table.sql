@@ -12,6 +12,8 @@ CREATE TABLE IF NOT EXISTS inventory (
     reorder_point   bigint,
     buffer          bigint,
     excluded        boolean,
+    registered      boolean,
+    located_at      timestamptz,
     low_detected_at timestamptz,
     safety          bigint GENERATED ALWAYS AS (
         least(coalesce(safety_stock, 0), greatest(0, on_hand - reserved - damaged - quality_hold))
@@ -21,7 +23,7 @@ CREATE TABLE IF NOT EXISTS inventory (
         - least(coalesce(safety_stock, 0), greatest(0, on_hand - reserved - damaged - quality_hold))
     ) STORED,
     sellable        bigint GENERATED ALWAYS AS (
-        CASE WHEN excluded THEN 0 ELSE greatest(
+        CASE WHEN excluded OR registered IS NOT TRUE THEN 0 ELSE greatest(
             0,
             on_hand - reserved - damaged - quality_hold
             - least(coalesce(safety_stock, 0), greatest(0, on_hand - reserved - damaged - quality_hold))
@@ -39,6 +41,8 @@ CREATE TABLE IF NOT EXISTS inventory (
 ) WITH (fillfactor = 70); -- a popular SKU's row is updated by every batch
 
 CREATE INDEX IF NOT EXISTS inventory_location_id ON inventory (location_id);
+-- For doctor; usually there is none.
+CREATE INDEX IF NOT EXISTS inventory_unregistered ON inventory (location_id) WHERE registered IS NOT TRUE;
 
 CREATE TABLE IF NOT EXISTS expiring_reservations (
     sku         text COLLATE "C" NOT NULL,

@@ -8,7 +8,7 @@ INVENTORY_TOTALS = View(
     {
         "sku": "the SKU",
         "on_hand": "units that are there",
-        "available": "units that can be promised",
+        "available": "units that can be promised where the location is registered",
         "reserved": "units held for orders",
         "safety": "units set apart",
         "damaged": "units that are damaged",
@@ -44,7 +44,7 @@ CHANNEL_SELLABLE = View(
     i.location_id,
     n.channel,
     CASE
-        WHEN coalesce(own.excluded, every.excluded, false) OR EXISTS (
+        WHEN i.registered IS NOT TRUE OR coalesce(own.excluded, every.excluded, false) OR EXISTS (
             SELECT FROM location_channels AS l
             WHERE l.location_id = i.location_id AND l.channel IN (n.channel, '*') AND l.excluded
         ) THEN 0

@@ -7,6 +7,7 @@ from typing import Any
 
 from events.attempts import attempt_number
 from events.categories import commands as k
+from events.locations import commands as p
 from events.orders import commands as o
 from events.orders.state import Line, Order
 from events.stock import commands as s
@@ -183,6 +184,18 @@ def amend_transfer(expected_at: datetime, transfer: str = "T-1") -> s.AmendTrans
 
 
 CHECK_EXPECTED = s.CheckExpected(sku="MUG")
+
+
+def register(location: str = "WH1") -> p.RegisterLocation:
+    return p.RegisterLocation(location_id=location, name=location, kind="warehouse")
+
+
+def join(sku: str = "MUG", *, location: str = "WH1") -> p.JoinLocation:
+    return p.JoinLocation(location_id=location, sku=sku)
+
+
+def confirm(location: str = "WH1") -> s.ConfirmLocation:
+    return s.ConfirmLocation(sku="MUG", location_id=location)
 
 
 def adjust(delta: int, *, location: str = "WH1", **more: Any) -> s.AdjustStock:

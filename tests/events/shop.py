@@ -20,16 +20,19 @@ from events.stock.state import Stock
 from events.streams import StreamKey
 from processors.reactions.sourcing import Lookups
 from processors.reactions.wiring import react
-from tests.support.given import NOW
+from tests.support.given import NOW, at_registered_places
 
 #: Steps after which something must be going round in circles: the largest of these stories takes a few hundred.
 STEPS_MAX = 2_000
 
 
 class Shop:
-    """Streams are served in any order, each in its own order; facts reach the reactions late and in any grouping."""
+    """Streams are served in any order, each in its own order; facts reach the reactions late and in any grouping.
 
-    def __init__(self, seed: int) -> None:
+    `joined`: all SKUs have joined all places of these stories before they begin.
+    """
+
+    def __init__(self, seed: int, *, joined: bool = True) -> None:
         self.random = Random(seed)
         self.states: dict[StreamKey, Any] = {}
         self.versions: dict[StreamKey, int] = defaultdict(int)
@@ -40,6 +43,7 @@ class Shop:
         self.number = 0
         #: The projector is down: reactions look at tables that know of no stock.
         self.blind = False
+        self.joined = joined
 
     @property
     def orders(self) -> dict[str, Order]:
@@ -78,7 +82,8 @@ class Shop:
             return
         self.seen.add((channel, command_id))
         kind = STREAMS[key.kind]
-        state = self.states.setdefault(key, kind.begin(key.id))
+        begun = kind.begin(key.id)
+        state = self.states.setdefault(key, at_registered_places(begun) if self.joined else begun)
         answer = kind.decide(
             state, Command(id=command_id, channel=channel, occurred_at=NOW, recorded_at=NOW, data=data)
         )
@@ -116,7 +121,11 @@ class Shop:
     def _react(self, key: StreamKey) -> None:
         facts = [self.unread[key].popleft() for _ in range(self.random.randint(1, len(self.unread[key])))]
         available = {
-            sku: {place: level.available for place, level in stock.levels.items() if level.available > 0}
+            sku: {
+                place: level.available
+                for place, level in stock.levels.items()
+                if level.registered and level.available > 0
+            }
             for sku, stock in self.skus.items()
         }
         kept = {

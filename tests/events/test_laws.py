@@ -19,6 +19,7 @@ from tests.events.test_service import (
     EXCLUDE,
     EXCLUDE_NONE,
     JOIN,
+    JOIN_WH1,
     KEEP_BACK,
     KEEP_NOTHING,
     LEAVE,
@@ -124,6 +125,7 @@ STOCK_COMMANDS = st.one_of(
         recount_above=st.none() | st.integers(0, 3),
         approval_above=st.none() | st.integers(0, 3),
     ),
+    st.builds(b.confirm, PLACES),
     st.builds(b.reserve, UNITS, location=PLACES, for_channel=CHANNELS, **OWNERS),
     st.builds(b.reserve, UNITS, location=PLACES, cart_id=st.just("x"), **OWNERS),
     st.builds(b.reserve, UNITS, location=PLACES, expires_at=st.just(NOW + timedelta(seconds=5)), **(OWNERS)),
@@ -138,7 +140,7 @@ STOCK_COMMANDS = st.one_of(
 #: Few and small: by kind, what is asked of them in any order.
 SMALL = {
     "case": [open_case(), NOTE, ASSIGN, RESOLVE, REOPEN],
-    "location": [register(), register(latitude=1.0, longitude=2.0), EXCLUDE, EXCLUDE_NONE],
+    "location": [register(), register(latitude=1.0, longitude=2.0), EXCLUDE, EXCLUDE_NONE, JOIN_WH1],
     "category": [KEEP_BACK, KEEP_NOTHING, JOIN, LEAVE],
     "routing": [RULES, OTHER_RULES],
 }

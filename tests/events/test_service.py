@@ -9,7 +9,7 @@ import pytest
 from events.cases import commands as c
 from events.cases import facts as f
 from events.categories.commands import JoinCategory, SetCategoryPolicy
-from events.locations.commands import RegisterLocation, SetLocationPolicy
+from events.locations.commands import JoinLocation, RegisterLocation, SetLocationPolicy
 from events.locations.facts import LocationRegistered
 from events.routing.commands import SetRoutingRules
 from tests.support.given import ask, given, like
@@ -25,6 +25,7 @@ RESOLVE = c.ResolveCase(case_id="k-1", resolution="sent again")
 REOPEN = c.ReopenCase(case_id="k-1", reason="lost again")
 EXCLUDE = SetLocationPolicy(location_id="WH1", excluded_channels=("web",))
 EXCLUDE_NONE = SetLocationPolicy(location_id="WH1", excluded_channels=())
+JOIN_WH1 = JoinLocation(location_id="WH1", sku="MUG")
 KEEP_BACK = SetCategoryPolicy(category_id="mugs", buffers={"web": 2})
 KEEP_NOTHING = SetCategoryPolicy(category_id="mugs", buffers={})
 JOIN = JoinCategory(category_id="mugs", sku="MUG", sku_version=1, joins=True)

@@ -23,7 +23,7 @@ from random import Random
 from typing import Any
 
 from tests.support.oracle import Oracle
-from tests.support.shop import Shop, command, dispatch, open_shop, place, receive
+from tests.support.shop import Shop, command, dispatch, open_places, open_shop, place, receive
 
 SEEDS = int(os.environ.get("ORDER_LEDGER_TEST_SEEDS", "1"))
 FIRST_SEED = int(os.environ.get("ORDER_LEDGER_TEST_SEED", "20261127"))
@@ -39,7 +39,7 @@ def load(draw: Random, prefix: str, orders: int, skus: int = 8) -> list[dict[str
     Commands of one order follow each other, but not at once: they may overtake its allocation.
     """
     units = 3 * orders // skus + 1
-    commands = [
+    commands = open_places(*LOCATIONS) + [
         receive(f"{prefix}-s{number}", location, units if number % 3 else max(1, units // 3))
         for number in range(skus)
         for location in LOCATIONS

@@ -18,7 +18,7 @@ from gateway.sending.commands import check
 from processors.subjects import codec_for
 from runtime.kafka import producer
 from tests.conftest import LedgerEnv
-from tests.support.shop import command, dispatch, place, receive
+from tests.support.shop import command, dispatch, open_places, place, receive
 
 #: So few that each has as much to remember (attempts, movements of all its locations) as it ever will when the warm-up
 #: is over. With 400 the last of that comes after twenty minutes, and what fills looks like what leaks.
@@ -29,6 +29,7 @@ ORDERS_UNTIL_DISPATCH, ORDERS_UNTIL_DELIVERY, ORDERS_UNTIL_RETURN = 300, 600, 90
 
 def season(draw: Random) -> Iterator[dict[str, Any]]:
     """Orders without end, and what becomes of them; stock is refilled as it is sold."""
+    yield from open_places("WH0", "WH1", "WH2")
     for number in range(SKUS):
         yield receive(f"s{number}", f"WH{number % 3}", 1_000)
     placed: deque[tuple[str, list[tuple[str, int]]]] = deque(maxlen=ORDERS_UNTIL_RETURN + 1)

@@ -179,6 +179,7 @@ def test_two_hundred_clients_never_get_the_hundred_and_first_unit(fault_env: Any
             storm = Storm(ground)
             storms.append(storm)
             ground.shop.publish(*(receive(storm.sku(n), at, units) for n in range(SKUS) for at, units in UNITS.items()))
+            ground.shop.settle()  # the SKUs have joined their locations
             ground.shop.workers.kill("ledger")
             ground.shop.start("ledger", failpoints=_deadly(draw))
             sending = Sending(storm.run)

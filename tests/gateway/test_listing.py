@@ -89,6 +89,11 @@ def test_people_are_shown_a_screen_and_told_how_to_see_the_rest(run, words):
     assert run(words, "--limit", shown[3]).stderr == ""
 
 
+def as_cell(value: Any) -> str:
+    """A value of the JSON as CSV has it."""
+    return "" if value is None else json.dumps(value) if isinstance(value, bool) else str(value)
+
+
 @pytest.mark.parametrize("words", LISTINGS)
 def test_programs_get_all_rows_or_as_many_as_they_ask_for(run, words):
     everything = json.loads(run(words, "--json").stdout)
@@ -99,7 +104,7 @@ def test_programs_get_all_rows_or_as_many_as_they_ask_for(run, words):
     table = list(csv.DictReader(io.StringIO(run(words, "--csv").stdout)))
     assert len(table) == MANY
     for row, cells in zip(everything["rows"], table, strict=True):
-        assert {name: "" if value is None else str(value) for name, value in row.items()} == cells
+        assert {name: as_cell(value) for name, value in row.items()} == cells
     cut = run(words, "--csv", "--limit", "2")
     assert len(cut.stdout.splitlines()) == 3
     assert f"2 of {MANY} rows" in cut.stderr

@@ -47,6 +47,7 @@ def database(services: Services) -> Iterator[str]:
             fact("CommandRefused", "o1", "2026-11-28T14:00Z", **REFUSED),
             fact("CommandRefused", "o2", "2026-11-28T15:00Z", **REFUSED | NOT_PLACED),
             fact("StockReceived", "MUG", "2026-11-27T07:00Z", location_id="WH1", quantity=1200),
+            fact("LocationConfirmed", "MUG", "2026-11-27T07:00Z", location_id="WH1"),
             fact("StockReceived", "\x1b[2JMUG", "2026-11-27T07:00Z", location_id="WH1", quantity=1),
         )
     yield conninfo
@@ -113,7 +114,10 @@ def test_an_id_cannot_steer_the_terminal(run, words):
 def test_inventory_prints_rows(run):
     (row,) = json.loads(run("inventory", "--sku", "MUG", "--location", "WH1", "--json").stdout)["rows"]
     assert (row["on_hand"], row["available"], row["sellable"]) == (1200, 1200, 1200)
-    assert "1,200" in run("inventory").stdout
+    mug, other = run("inventory").stdout.splitlines()[-1:-3:-1]
+    assert "1,200" in mug
+    assert "NOT REGISTERED" not in mug
+    assert "NOT REGISTERED" in other
     assert json.loads(run("inventory", "--sku", "NONE", "--json").stdout) == {"rows": [], "total": 0}
 
 

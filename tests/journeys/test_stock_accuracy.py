@@ -60,7 +60,8 @@ def test_a_unit_is_free_for_the_next_who_asks_when_its_hold_is_over(shop: Shop) 
 
 def test_a_cart_becomes_an_order_and_nobody_else_gets_its_unit(shop: Shop) -> None:
     until = in_seconds(600)
-    shop.accepted(receive("cart", "WH1", 1), reserve("cart", "basket-1", expires_at=until))
+    shop.accepted(receive("cart", "WH1", 1))
+    shop.accepted(reserve("cart", "basket-1", expires_at=until))
     shop.accepted(place("cart-other", ("cart", 1)), place("cart-own", ("cart", 1), cart_id="basket-1"))
     assert shop.line("cart-own")["locations"] == {"WH1": 1}
     assert shop.line("cart-other")["backordered"] == 1

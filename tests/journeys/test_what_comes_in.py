@@ -13,11 +13,12 @@ import pytest
 
 from events.catalogue import COMMANDS
 from events.values import TIME_MIN
+from gateway.operating.doctor import examine
 from gateway.sending.commands import parse
 from projections.kpi.definitions import DEFINITIONS
 from runtime.kafka import murmur2_partition, producer
 from schemas.codec import Codec
-from tests.support.shop import Shop, command, dispatch, place, receive
+from tests.support.shop import Shop, command, dispatch, open_places, place, receive
 
 pytestmark = pytest.mark.journey
 
@@ -273,6 +274,24 @@ def test_what_is_impossible_is_refused_with_the_number_that_would_have_been_acce
     assert report.counts == {"rejected": 4}
     shop.settle()
     assert json.loads(_cli(shop, "rejections", "list", "--json"))["rows"]
+
+
+def test_stock_at_a_slip_of_the_pen_is_named_by_doctor_and_promised_when_it_is_registered(shop: Shop) -> None:
+    shop.opened.add("SLIP")  # this test registers it itself
+    shop.accepted(receive("slip", "SLIP", 3), place("slip-1", ("slip", 2)))
+    stock = shop.stock("slip", "SLIP")
+    assert (stock["on_hand"], stock["registered"], stock["sellable"], stock["reserved"]) == (3, False, 0, 0)
+    assert shop.line("slip-1")["backordered"] == 2
+    hold = command("ReserveStock", sku="slip", location_id="SLIP", quantity=1, order_id="s", line_id="1", attempt=1)
+    (outcome,) = shop.publish(hold).outcomes
+    assert (outcome.code, outcome.at_most) == ("not_registered", 0)
+    (named,) = [one for one in examine(shop.env.settings) if one.name == "locations" and "SLIP" in one.what]
+    assert named.verdict == "warn"
+    assert named.detail.startswith("3 units on hand and 0 on their way, of 1 SKUs; first seen ")
+    shop.accepted(*open_places("SLIP"))
+    assert shop.line("slip-1")["locations"] == {"SLIP": 2}
+    assert (shop.stock("slip", "SLIP")["registered"], shop.stock("slip", "SLIP")["sellable"]) == (True, 1)
+    assert not [one for one in examine(shop.env.settings) if "SLIP" in one.what]
 
 
 def test_a_channel_that_asks_for_a_hold_learns_at_once_that_there_is_not_enough(shop: Shop) -> None:

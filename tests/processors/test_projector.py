@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from events.catalogue import DEAD_LETTERS
+from events.stock.facts import LocationConfirmed
 from processors.following import consuming
 from processors.following.positions import ChainState, Overtaken, Position, Positions
 from processors.projector.projector import Projector
@@ -123,7 +124,7 @@ def statuses(services):
 def test_facts_come_to_the_tables_and_a_restart_goes_on_where_it_was(ledger):
     services = ledger.services
     first, second, third = orders_log(0), orders_log(1, name="p"), ChainLog("ledger.stock", 2)
-    third.decide("SKU-1", stock_received())
+    third.decide("SKU-1", stock_received(), LocationConfirmed(sku="SKU-1", location_id="WH1"))
     send(services, [*first.records[:4], *second.records, *third.records])
     with running(ledger):
         wait_for(services, second)
@@ -488,7 +489,7 @@ def test_the_stock_identity_holds_by_construction(store, ledger_env, row, expect
     names, marks = ", ".join(row), ", ".join(["%s"] * len(row))
     found = asked(
         ledger_env.services,
-        f"INSERT INTO inventory (sku, location_id, {names}) VALUES ('s', 'l', {marks})"
+        f"INSERT INTO inventory (sku, location_id, registered, {names}) VALUES ('s', 'l', true, {marks})"
         " RETURNING safety, available, sellable, on_hand - available - reserved - safety - damaged - quality_hold",
         *row.values(),
     )

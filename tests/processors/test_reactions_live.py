@@ -156,7 +156,9 @@ def ledger(ledger_env: Any) -> LedgerWriter:
     with connect(services, "test") as connection:
         for name in ("inventory", "locations", "order_status", "routing"):
             connection.execute(ddl(PROJECTIONS[name]).encode())
-        connection.execute("INSERT INTO inventory (sku, location_id, on_hand) VALUES ('MUG', 'WH1', 1000000)")
+        connection.execute(
+            "INSERT INTO inventory (sku, location_id, on_hand, registered) VALUES ('MUG', 'WH1', 1000000, true)"
+        )
         connection.execute("INSERT INTO locations (location_id, latitude, longitude) VALUES ('WH1', 52.5, 13.4)")
     return LedgerWriter(services)
 

@@ -99,7 +99,10 @@ def test_the_pace_is_read_where_the_rules_ask_for_it_and_there_is_stock(connecti
     text = default_text().replace('"cost"]', '"stock_out"]')
     assert Router(read_rules(text), 3).needs_pace
     connection.execute("INSERT INTO routing_rules VALUES ('routing', 3, 'default', %s)", [text])
-    connection.execute("INSERT INTO inventory (sku, location_id, on_hand) VALUES ('MUG', 'WH1', 5), ('CUP', 'WH1', 0)")
+    connection.execute(
+        "INSERT INTO inventory (sku, location_id, on_hand, registered)"
+        " VALUES ('MUG', 'WH1', 5, true), ('CUP', 'WH1', 0, true)"
+    )
     connection.execute("INSERT INTO sku_weeks VALUES ('MUG', 'WH1', '2026-11-16', 8), ('CUP', 'WH1', '2026-11-16', 8)")
     found = lookups(connection).read({"MUG", "CUP"}, moments=[NOW])
     assert found.available == {"MUG": {"WH1": 5}}
@@ -109,7 +112,7 @@ def test_the_pace_is_read_where_the_rules_ask_for_it_and_there_is_stock(connecti
 
 def test_no_pace_is_read_where_no_rule_asks_for_it(connection):
     tables(connection)
-    connection.execute("INSERT INTO inventory (sku, location_id, on_hand) VALUES ('MUG', 'WH1', 5)")
+    connection.execute("INSERT INTO inventory (sku, location_id, on_hand, registered) VALUES ('MUG', 'WH1', 5, true)")
     connection.execute("INSERT INTO sku_weeks VALUES ('MUG', 'WH1', '2026-11-16', 8)")
     assert lookups(connection).read({"MUG"}, moments=[NOW]).weekly == {}
 

@@ -16,10 +16,12 @@ from projections.inventory.reader import (
     read_available,
     read_closed_channels,
     read_held_units,
+    read_inventory,
     read_kept_units,
     read_receipts_due,
     read_reservations_due,
     read_stock_totals,
+    read_unregistered,
 )
 from projections.order_history.reader import read_placed, read_telling_order
 from projections.order_status.reader import (
@@ -66,6 +68,15 @@ def received(sku: str, location: str, units: int) -> dict[str, Any]:
     return fact("StockReceived", sku, MORNING, location_id=location, quantity=units)
 
 
+def open_for(sku: str, *locations: str) -> list[Any]:
+    """The SKU has asked at these locations, and they are registered."""
+    return [
+        fact(name, sku, MORNING, location_id=location)
+        for location in locations
+        for name in ("StockLocated", "LocationConfirmed")
+    ]
+
+
 def reserved(sku: str, order_id: str, units: int, until: str | None) -> dict[str, Any]:
     data = {"location_id": "WH1", "order_id": order_id, "line_id": "1", "attempt": 1, "quantity": units}
     return fact("StockReserved", sku, MORNING, expires_at=until and at(until), **data)
@@ -74,11 +85,34 @@ def reserved(sku: str, order_id: str, units: int, until: str | None) -> dict[str
 def test_stock_is_read_where_there_is_any(log, connection):
     log.write(received("MUG", "WH1", 5), received("MUG", "WH2", 1), received("TRAY", "WH1", 3))
     log.write(reserved("MUG", "cart", 2, NOON), reserved("TRAY", "o1", 3, None))
+    log.write(*open_for("MUG", "WH1", "WH2"), *open_for("TRAY", "WH1"))
     assert sorted(read_available(connection, ["MUG", "TRAY"])) == [("MUG", "WH1", 3), ("MUG", "WH2", 1)]
     assert read_available(connection, ["TRAY"]) == []
     assert len(read_available(connection, None)) == 2
     assert read_stock_totals(connection) == (3, 2, 9, 5)
     assert read_held_units(connection, ["cart", "o1"]) == [("cart", "MUG", "WH1", 2)]
+
+
+def test_stock_at_a_location_that_nobody_has_registered_is_named_and_not_given_out(log, connection):
+    coming = {"purchase_order": "PO-1", "quantity_before": 0, "cause": "announced", "overdue": False}
+    log.write(
+        received("MUG", "WH1", 5),
+        *open_for("MUG", "WH1"),
+        received("MUG", "WH-1", 5),
+        fact("StockLocated", "MUG", MORNING, location_id="WH-1"),
+        fact("StockExpected", "TRAY", NOON, location_id="WH-1", quantity=2, **coming),
+        fact("StockLocated", "TRAY", NOON, location_id="WH-1"),
+        fact("StockLocated", "TRAY", NOON, location_id="WH2"),
+    )
+    assert read_available(connection, None) == [("MUG", "WH1", 5)]
+    assert read_unregistered(connection) == [("WH-1", 2, 5, 2, at(MORNING))]
+    sellable = dict(connection.execute("SELECT location_id, sellable FROM v_channel_sellable WHERE sku = 'MUG'"))
+    assert sellable == {"WH1": 5, "WH-1": 0}
+    shown = {row["location_id"]: (row["registered"], row["sellable"]) for row in read_inventory(connection, "MUG")}
+    assert shown == {"WH1": (True, 5), "WH-1": (False, 0)}
+    log.write(fact("LocationConfirmed", "MUG", NOON, location_id="WH-1"))
+    assert sorted(read_available(connection, None)) == [("MUG", "WH-1", 5), ("MUG", "WH1", 5)]
+    assert read_unregistered(connection) == [("WH-1", 1, 0, 2, at(NOON))]
 
 
 def test_what_is_due_comes_longest_overdue_first_and_no_more_than_is_wanted(log, connection):

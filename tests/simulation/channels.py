@@ -121,6 +121,16 @@ class Channels:
             document["expected_version"] = 1 + dice.below(6)
         return document
 
+    def opening(self, location_id: str, now: datetime) -> Document:
+        """The location's registration, from whoever builds it."""
+        return {
+            "command": "RegisterLocation",
+            "id": f"open-{location_id}",
+            "channel": "web",
+            "occurred_at": now.isoformat(),
+            "data": {"location_id": location_id, "name": location_id, "kind": "warehouse"},
+        }
+
     # Orders
 
     def _place(self, number: int, dice: Dice, now: datetime) -> tuple[str, Document]:

@@ -22,10 +22,11 @@ from events.orders import amending, exchanging, line_changes
 from events.stock import decide as stock_decide
 from events.stock import decision as stock_decision
 from events.stock.commands import ExpireReservation
+from events.stock.state import Level
 from processors.following import columns, reading
 from processors.ledger import partition, snapshots, takeover, writer
 from processors.ledger.partition import Answer, PartitionLedger, Stream
-from processors.reactions import asked, engine, movements, offers, rejections, release, wiring
+from processors.reactions import asked, engine, locations, movements, offers, rejections, release, wiring
 from processors.reactions.asked import Asked
 from tests.simulation.tables import MemoryStore
 
@@ -255,9 +256,22 @@ def _promises_twice() -> AbstractContextManager[Any]:
     """Units are reserved by what is on hand, not by what is free."""
 
     def on_hand(self: Any, _channel: str | None) -> int:
-        return max(0, self.on_hand)
+        return max(0, self.on_hand) if self.registered else 0
 
-    return patch.object(stock_decide.Stock.level.__globals__["Level"], "free", on_hand)
+    return patch.object(Level, "free", on_hand)
+
+
+def _promises_anywhere() -> AbstractContextManager[Any]:
+    """As it was: a location that nobody has registered is as good as any other one."""
+    free = Level.free
+    return patch.object(
+        Level, "free", lambda self, channel: free(msgspec.structs.replace(self, registered=True), channel)
+    )
+
+
+def _at_once(fact: Any) -> list[Asked]:
+    """As if a location's word to those who waited were for nobody: it stands behind its registration."""
+    return locations.confirm(fact) if fact.index == 1 else []
 
 
 def _lapses_by_timer() -> AbstractContextManager[Any]:
@@ -325,6 +339,10 @@ PLANTED: Mapping[str, Bug] = {
     "asides_in_any_order": Bug("facts overtake what was set aside before them", _asides_in_any_order, seed=213),
     "snapshots_past_asides": Bug("a snapshot overtakes what was set aside before it", _snapshots_past_asides, seed=219),
     "promises_twice": Bug("held units are promised again", _promises_twice),
+    "promises_anywhere": Bug("units at a place that nobody has registered are promised", _promises_anywhere),
+    "registered_too_late": Bug(
+        "who asked before a location was registered hears nothing", lambda: _instead(locations.confirm, _at_once)
+    ),
     "holds_lapse_by_timer": Bug("a hold counts until a timer rings", _lapses_by_timer, seed=10),
     "corrections_twice": Bug(
         "a rejection that is repeated corrects the stock again", lambda: _numbered(rejections.correct), seed=15

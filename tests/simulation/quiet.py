@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
+from events.locations.decide import Location
 from tests.simulation.failure import must
 from tests.simulation.truth import Truth
 
@@ -25,6 +26,7 @@ def check_quiet(truth: Truth, now: datetime) -> None:
             must(not (late and line.unmade), "nothing_is_waited_for_when_its_time_is_over", (order.order_id, line))
     _check_holds(orders, skus, now)
     _check_categories(skus, truth.states("category"))
+    _check_places(skus, truth.states("location"))
     _check_waits(truth, orders, skus)
     _check_goods(truth, orders)
     for order in orders.values():
@@ -54,6 +56,17 @@ def _check_categories(skus: dict[str, Any], categories: dict[str, Any]) -> None:
         }
         known = {place: (dict(rule.buffers), rule.excluded) for place, rule in stock.category_rules.items()}
         must(known == rules, "the_newest_policy_counts", (sku, known, rules))
+
+
+def _check_places(skus: dict[str, Any], locations: dict[str, Any]) -> None:
+    """Each SKU knows which of its locations are registered; one that is not knows the SKU."""
+    for sku, stock in skus.items():
+        places = {*stock.levels, *(source.location_id for source in stock.incoming)}
+        must(places <= stock.registered.keys(), "a_sku_asks_wherever_it_is", (sku, places, stock.registered))
+        for place, registered in stock.registered.items():
+            one = locations.get(place)
+            must(registered == isinstance(one, Location), "locations_and_skus_agree", (sku, place, one))
+            must(registered or sku in one.skus, "locations_and_skus_agree", (sku, place, one))
 
 
 def _check_answered(order: Any) -> None:

@@ -84,7 +84,7 @@ class View:
     def read(self, skus: Collection[str], carts: Collection[str] = (), moments: Collection[datetime] = ()) -> Lookups:
         available: dict[str, dict[str, int]] = {}
         for (sku, location_id), row in self._stocks.stock.rows.items():
-            if sku in skus and row.available > 0:
+            if sku in skus and row.registered and row.available > 0:
                 available.setdefault(sku, {})[location_id] = row.available
         kept: dict[str, dict[str, dict[str, int | None]]] = {}
         for (sku, location_id, channel), rule in self._stocks.rules.rows.items():

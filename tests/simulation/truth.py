@@ -18,6 +18,7 @@ from typing import Any
 from events.catalogue import COMMANDS, FACTS, INTAKE_TOPICS, LEDGER_OF_INTAKE, LEDGER_TOPICS
 from events.chain import ChainReader, Link
 from events.envelope import INTERNAL_CHANNEL
+from events.locations.decide import Location
 from events.streams import StreamKey
 from processors.ledger.partition import Decided, Forwarded, Parsed, PartitionLedger, SetAside
 from processors.verify.facts import Fact
@@ -35,7 +36,7 @@ STOCK_IDS_KEPT = timedelta(days=30)
 _CHANGE_NOTHING = {"CommandRefused", "ReservationRefused", "ShipmentTracked", "ReturnTracked", "CaseNoteAdded"}
 
 _UNITS = ("open", "backordered", "allocated", "shipped", "cancelled")
-_LEVEL = ("on_hand", "reserved", "damaged", "quality_hold", "available", "safety")
+_LEVEL = ("on_hand", "reserved", "damaged", "quality_hold", "available", "safety", "registered")
 
 
 class Truth:
@@ -108,19 +109,7 @@ class Truth:
             if name == "StockReleased" and not record["data"]["for_order"]:
                 self._hand_over(record["data"], handed)
             elif name == "StockReserved":
-                row = self.stocks.stock.row(record["data"]["sku"], record["data"]["location_id"])
-                wanted = record["data"]["quantity"]
-                if row.available < wanted and record["data"]["location_id"] in handed:
-                    # Units of the order's cart were promised before: not more of them than it held, and nothing of
-                    # others.
-                    available, held, released = handed.pop(record["data"]["location_id"])
-                    must(wanted <= available + held, "no_unit_is_promised_twice", record)
-                    must(wanted - released <= max(0, available), "no_unit_is_promised_twice", record)
-                else:
-                    must(row.available >= wanted, "no_unit_is_promised_twice", record)
-                buried = self._tombstones.get(_attempt(record["data"]))
-                late = buried is None or record["recorded_at"] - buried >= STOCK_IDS_KEPT
-                must(late, "what_was_let_go_is_not_held", record)
+                self._check_promised(record, handed)
             elif name == "ReleaseTombstoned":
                 self._tombstones[_attempt(record["data"])] = record["recorded_at"]
             for handler in self._handlers[name]:
@@ -153,6 +142,23 @@ class Truth:
             self._check_stock(state, facts, levels)
             if facts[0][0] != "CommandRefused":
                 self._check_lapsed(state, first["recorded_at"])
+
+    def _check_promised(self, record: dict[str, Any], handed: dict[str, tuple[int, int, int]]) -> None:
+        """Units are held that are there, where goods are sold from, for somebody who still asks."""
+        row = self.stocks.stock.row(record["data"]["sku"], record["data"]["location_id"])
+        wanted = record["data"]["quantity"]
+        must(row.registered is True, "nothing_is_promised_from_an_unregistered_place", record)
+        if row.available < wanted and record["data"]["location_id"] in handed:
+            # Units of the order's cart were promised before: not more of them than it held, and nothing of
+            # others.
+            available, held, released = handed.pop(record["data"]["location_id"])
+            must(wanted <= available + held, "no_unit_is_promised_twice", record)
+            must(wanted - released <= max(0, available), "no_unit_is_promised_twice", record)
+        else:
+            must(row.available >= wanted, "no_unit_is_promised_twice", record)
+        buried = self._tombstones.get(_attempt(record["data"]))
+        late = buried is None or record["recorded_at"] - buried >= STOCK_IDS_KEPT
+        must(late, "what_was_let_go_is_not_held", record)
 
     def _check_effect(self, ledger: PartitionLedger, before: Any, facts: list[tuple[str, dict[str, Any]]]) -> None:
         """What a channel is told to be accepted has changed something, or is a report."""
@@ -269,10 +275,13 @@ class Truth:
                 if rule is None or rule.buffer is None:
                     rule = ruled.get("*")
                 buffer = 0 if rule is None else rule.buffer or 0
-                sellable = 0 if rule is not None and rule.excluded else max(0, row.available - buffer)
+                none = not level.registered or (rule is not None and rule.excluded)
+                sellable = 0 if none else max(0, row.available - buffer)
                 must(
                     level.free(channel) == sellable >= row.sellable, "a_channel_sells_what_its_rule_leaves", (row, rule)
                 )
+            opened = isinstance(self.state("location", location_id), Location)
+            must(opened or not level.registered, "nobody_joins_what_is_not_registered", (stock.sku, location_id))
             fell = row.available < min(0, before.get(location_id, 0))
             must(not fell or location_id in short, "a_shortfall_is_said", (row, before))
 

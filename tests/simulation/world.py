@@ -24,7 +24,7 @@ from projections.deferred_tracking.reader import read_tracking_due
 from projections.inventory.reader import read_receipts_due, read_reservations_due
 from projections.order_status.reader import read_lines_due
 from runtime.kafka import murmur2_partition
-from tests.simulation.channels import Channels
+from tests.simulation.channels import LOCATIONS, Channels
 from tests.simulation.choices import ASKING, Dice, Move
 from tests.simulation.failure import Broken, Crash, must
 from tests.simulation.memory import Broker, Clock, Database, Message, Place, RememberingCodec
@@ -94,7 +94,12 @@ class World:
     def run(self, moves: Sequence[Move]) -> Counter[str]:
         """Make the moves, then run to quiet; what happened, in figures. Raises Broken; `step` says when."""
         with_tables = False
-        for move in moves:
+        # The first location is registered before anything comes there; the other one while stock is there already.
+        self._register(LOCATIONS[0])
+        opened = moves[0].chance % (1 + len(moves) // 4) if moves else 0
+        for number, move in enumerate(moves):
+            if number == opened:
+                self._register(LOCATIONS[1])
             with_tables = with_tables or move.kind == "tables"
             if move.kind == "tables":
                 continue
@@ -144,6 +149,13 @@ class World:
         self._waited_for.add((parsed.channel, parsed.id))
         self._put(parsed.type.topic, parsed.key, parsed.encode(_CODEC))
         return f"{document['command']} {document['data']}"
+
+    def _register(self, location_id: str) -> None:
+        """Somebody opens a location; no channel repeats that."""
+        parsed = check(self.channels.opening(location_id, self.clock.now))
+        self._waited_for.add((parsed.channel, parsed.id))
+        home = murmur2_partition(parsed.key, self.broker.partitions)
+        self.broker.append(parsed.type.topic, home, parsed.key, parsed.encode(_CODEC))
 
     def _put(self, topic: str, key: bytes, value: bytes, partition: int | None = None) -> None:
         self._sent.append((topic, key, value))

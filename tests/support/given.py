@@ -12,8 +12,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from events.catalogue import COMMANDS, FACTS, STREAMS
 from events.envelope import INTERNAL_CHANNEL, About, Command, Refused
+from events.stock.state import Stock
+
+#: Where stories about stock take place: locations that have been registered. Any other one has not.
+PLACES = ("WH1", "WH2", "WH3", "ST3")
 
 NOW = datetime(2026, 11, 27, 18, tzinfo=UTC)
 USUAL = About("web", NOW, NOW)
@@ -60,6 +66,11 @@ class like:  # noqa: N801 - the same
     __hash__ = None  # type: ignore[assignment]
 
 
+def at_registered_places(state: Any) -> Any:
+    """A SKU that has joined all `PLACES` before anything is told of it; any other state as it is."""
+    return replace(state, registered=dict.fromkeys(PLACES, True)) if isinstance(state, Stock) else state
+
+
 class Story:
     """A stream, and `answer`: what its decider said last (facts, or Refused)."""
 
@@ -68,7 +79,7 @@ class Story:
         name = type(data).__name__
         row = COMMANDS.get(name) or FACTS[name]
         self.kind = STREAMS[row.kind]
-        self.state = self.kind.begin(getattr(data, row.key))
+        self.state = at_registered_places(self.kind.begin(getattr(data, row.key)))
         self.facts: list[Any] = []
         self.answer: Any = ()
 

@@ -100,6 +100,7 @@ class Oracle:
         self.versions: dict[tuple[str, str, str], int] = {}
         self.lines: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         self.stock: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self.confirmed: set[tuple[str, str]] = set()
         self.holds: Counter[tuple[str, str, str]] = Counter()
         self.shortfalls: set[tuple[str, str]] = set()
         self.queued: dict[str, set[str]] = defaultdict(set)
@@ -253,6 +254,9 @@ class Oracle:
     def _units(self, data: Any, **units: int) -> None:
         self.stock[data["sku"], data["location_id"]].update(units)
 
+    def _LocationConfirmed(self, data: Any) -> None:  # noqa: N802
+        self.confirmed.add((data["sku"], data["location_id"]))
+
     def _StockReceived(self, data: Any) -> None:  # noqa: N802
         self._units(data, on_hand=data["quantity"])
 
@@ -299,6 +303,8 @@ class Oracle:
         self.stock[data["sku"], data["to_location_id"]].update(on_hand=data["quantity"])
 
     def _StockReserved(self, data: Any) -> None:  # noqa: N802
+        if (data["sku"], data["location_id"]) not in self.confirmed:
+            self.wrong.append(f"{data['order_id']}: {data['sku']} is promised from {data['location_id']} too early")
         self._units(data, reserved=data["quantity"])
         if data["for_order"]:
             self.holds[data["sku"], data["order_id"], data["line_id"]] += data["quantity"]

@@ -14,7 +14,7 @@ def plainly_promised(stock: Any) -> dict[Any, datetime]:
     coming = sorted(
         (expected.expected_at, source, number)
         for source, expected in stock.incoming.items()
-        if expected.expected_at is not None and not expected.overdue
+        if expected.expected_at is not None and not expected.overdue and stock.registered.get(source.location_id)
         for number in range(expected.quantity)
     )
     waiters = sorted(stock.queue, key=lambda attempt: (stock.queue[attempt].placed_at, attempt))

@@ -32,6 +32,8 @@ from runtime.process import Workers
 #: On a busy two-core machine a rebalance and a takeover take seconds; a hang must still end a test with a message.
 PATIENCE_SECONDS = 180.0
 
+_PLACES = ("location_id", "to_location_id")
+
 _numbers = itertools.count(1)
 
 
@@ -70,6 +72,14 @@ def place(order_id: str, *lines: tuple[str, int], at: str | None = None, **data:
     )
 
 
+def open_places(*location_ids: str) -> list[dict[str, Any]]:
+    """Registrations of locations; the same commands each time, so that one that is there already is no error."""
+    return [
+        command("RegisterLocation", "wms", id=f"open-{name}", location_id=name, name=name, kind="warehouse")
+        for name in location_ids
+    ]
+
+
 def receive(sku: str, location_id: str, quantity: int) -> dict[str, Any]:
     return command("ReceiveStock", channel="wms", sku=sku, location_id=location_id, quantity=quantity)
 
@@ -96,6 +106,9 @@ class Shop:
         self.logs = logs
         self.connection = connect(env.services, "test", autocommit=True)
         self.gauge = Gauge(env.services, self.connection)
+        #: Locations that were registered; with `registers` false a test does that itself.
+        self.opened: set[str] = set()
+        self.registers = True
 
     def start(self, *names: str, failpoints: str = "", **variables: str) -> None:
         """Start workers by label: `ledger`, or `ledger-2` for another one of that kind.
@@ -129,7 +142,17 @@ class Shop:
         raise AssertionError(f"{name} never said {words}\n{self.tail()}")
 
     def publish(self, *commands: dict[str, Any], wait: bool = True) -> Report:
-        """Publish and, unless told otherwise, wait until each is decided."""
+        """Publish and, unless told otherwise, wait until each is decided.
+
+        Somebody has registered the locations of these stories: whatever stock comes to is opened first.
+        """
+        named = {one["data"]["location_id"] for one in commands if one["command"] == "RegisterLocation"}
+        self.opened |= named
+        places = {one["data"].get(name) for one in commands if "sku" in one["data"] for name in _PLACES}
+        unknown = sorted(place for place in places - self.opened if place)
+        if unknown and self.registers:
+            self.opened.update(unknown)
+            self.publish_bytes([json.dumps(one).encode() for one in open_places(*unknown)], wait=wait)
         return self.publish_bytes([json.dumps(c).encode() for c in commands], wait=wait)
 
     def publish_bytes(self, lines: Iterable[bytes], *, wait: bool = True) -> Report:

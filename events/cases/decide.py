@@ -28,7 +28,7 @@ def decide(case: Case | None, command: Command[c.CaseCommand]) -> Sequence[f.Cas
             return Refused(
                 code="conflict",
                 what=f"case {data.case_id} was not opened",
-                detail="there is a case of that number already",
+                detail="this case_id is already used",
                 hint="use a new case_id, or ReopenCase",
             )
         return (
@@ -48,7 +48,7 @@ def decide(case: Case | None, command: Command[c.CaseCommand]) -> Sequence[f.Cas
         return Refused(
             code="unknown",
             what=f"there is no case {data.case_id}",
-            detail=f"{type(data).__name__} came before its OpenCase, or the number is wrong",
+            detail=f"{type(data).__name__} came before its OpenCase, or case_id is wrong",
             hint="send OpenCase first; check case_id",
         )
     match data:
@@ -63,8 +63,8 @@ def decide(case: Case | None, command: Command[c.CaseCommand]) -> Sequence[f.Cas
                 return Refused(
                     code="conflict",
                     what=f"case {case.case_id} was not resolved",
-                    detail="it is resolved already",
-                    hint="ReopenCase first",
+                    detail="it is already resolved",
+                    hint="send ReopenCase first",
                 )
             return (f.CaseResolved(case_id=case.case_id, resolution=data.resolution),)
         case c.ReopenCase():

@@ -53,7 +53,7 @@ def _set_policy(category: Category, data: c.SetCategoryPolicy) -> Sequence[f.Cat
             code="invalid",
             what=f"the policy of category {data.category_id} was not set",
             detail="it names neither buffers nor excluded_channels",
-            hint="name at least one of them; an empty one takes away what was set",
+            hint="name at least one of them; an empty one removes the present values",
         )
     known = category.rules.get(data.location_id or "")
     buffers = known.buffers if known else ()

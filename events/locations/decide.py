@@ -95,7 +95,7 @@ def _set_policy(location: State, data: c.SetLocationPolicy) -> Sequence[f.Locati
         return Refused(
             code="unknown",
             what=f"the policy of location {data.location_id} was not set",
-            detail="there is no location of that number",
+            detail="this location is not registered",
             hint="send RegisterLocation first; check location_id",
         )
     excluded = tuple(sorted(set(data.excluded_channels)))

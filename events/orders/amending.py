@@ -174,7 +174,7 @@ def amend(decision: Decision, data: AmendOrder) -> Refused | None:
         return Refused(
             code="conflict",
             what=what,
-            detail=f"line {queued[0]} stands in a queue where a person decides what becomes of it",
+            detail=f"line {queued[0]} waits for a decision of a person",
             hint="send ResolveQueued first; fewer units or another promise are accepted",
         )
     if grows and _asks_first(order):
@@ -200,7 +200,7 @@ def _wanted(decision: Decision, what: str, lines: Sequence[AmendedQuantity]) -> 
                 what=what,
                 detail=f"line {line.line_id}: {asked.quantity} asked; {_numbers(line)}: at least {line.shipped}, "
                 f"so at most {line.unshipped} can go",
-                hint=f"ask for at least {line.shipped}, or 0 to remove what is left",
+                hint=f"ask for at least {line.shipped}, or 0 to remove all unshipped units",
                 at_most=line.unshipped,
             )
         amended = AmendedLine(line.ordered, quantity + line.cancelled, cancelled=line.cancelled)

@@ -36,7 +36,7 @@ def deallocate(decision: Decision, data: DeallocateLines) -> Refused | None:
     order = decision.order
     what = f"nothing of order {order.order_id} was let go"
     if not data.lines:
-        return Refused(code="invalid", what=what, detail="it names no lines", hint="name what is to be let go")
+        return Refused(code="invalid", what=what, detail="it names no lines", hint="name the lines to release")
     if len({one.line_id for one in data.lines}) != len(data.lines):
         return decision.repeated_line(what)
     for one in data.lines:

@@ -50,7 +50,7 @@ def conclude(
         return Refused(
             code="unknown",
             what=f"there is no order {data.order_id}",
-            detail=f"{type(data).__name__} came before its PlaceOrder, or the number is wrong",
+            detail=f"{type(data).__name__} came before its PlaceOrder, or order_id is wrong",
             hint="send PlaceOrder first; check order_id",
         )
     decision = Decision(order, command, _evolved)

@@ -318,7 +318,7 @@ class Decision:
 
     def repeated_line(self, what: str) -> Refused:
         return Refused(
-            code="invalid", what=what, detail="a line_id stands in it twice", hint="name each line once, with its total"
+            code="invalid", what=what, detail="a line_id is used twice", hint="name each line once, with its total"
         )
 
 

@@ -137,7 +137,7 @@ def planned(decision: Decision, data: RequestReturn, what: str) -> Sequence[Adde
         return Refused(
             code="invalid",
             what=what,
-            detail="it names goods in exchange, and its resolution is refund",
+            detail="it has exchange lines, but its resolution is refund",
             hint="send resolution exchange, or leave exchange out",
         )
     lines = [_added(line) for line in data.exchange] or _the_same(decision, data)
@@ -147,10 +147,10 @@ def planned(decision: Decision, data: RequestReturn, what: str) -> Sequence[Adde
         return Refused(
             code="conflict",
             what=what,
-            detail=f"line {taken[0]} of the exchange is there already"
+            detail=f"line {taken[0]} of the exchange already exists"
             if taken
             else f"the number of a line of the exchange would be longer than {ID_LENGTH_MAX} characters",
-            hint="name the lines of exchange with new numbers",
+            hint="give the exchange lines new line_ids",
         )
     value = order.value_minor + sum(line.quantity * line.unit_price_minor for line in lines)
     if value > max(ORDER_VALUE_MAX_MINOR, order.value_minor):
@@ -239,8 +239,8 @@ def withdraw(decision: Decision, data: WithdrawReturn) -> Refused | None:
         return Refused(
             code="conflict",
             what=what,
-            detail="it was withdrawn before" if known.withdrawn else "nothing of it is still to come",
-            hint="what has come is paid back with IssueRefund",
+            detail="it was withdrawn before" if known.withdrawn else "everything announced has come",
+            hint="use IssueRefund to pay back the received goods",
         )
     decision.add(
         ReturnWithdrawn(

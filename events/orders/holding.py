@@ -63,7 +63,7 @@ def hold(decision: Decision, data: HoldOrder) -> Refused | None:
         return Refused(
             code="conflict",
             what=f"order {order.order_id} was not held",
-            detail=f"the hold {data.hold} is set already",
+            detail=f"the hold {data.hold} is already set",
             hint="nothing needs to be done",
         )
     if order.amendment is None and not any(line.unshipped for line in order.lines.values()):
@@ -113,8 +113,8 @@ def release_hold(decision: Decision, data: ReleaseHold) -> Refused | None:
         return Refused(
             code="conflict",
             what=f"the hold {data.hold} of order {order.order_id} was not released",
-            detail=f"holds that are set: {', '.join(order.holds) or 'none'}",
-            hint="name a hold that is set",
+            detail=f"active holds: {', '.join(order.holds) or 'none'}",
+            hint="name an active hold",
         )
     decision.add(HoldReleased(order_id=order.order_id, hold=data.hold, reason=data.reason))
     decision.source_idle()

@@ -90,8 +90,8 @@ def place(order: Order | None, data: PlaceOrder, command: AnyCommand) -> OrderPl
         return Refused(
             code="conflict",
             what=what,
-            detail=f"there is an order of that number already, placed at {rfc3339(order.placed_at)} by {order.channel}",
-            hint="use a new order_id; to change the order send AmendOrder",
+            detail=f"this order_id is already used by an order placed at {rfc3339(order.placed_at)} by {order.channel}",
+            hint="use a new order_id; to change the order, send AmendOrder",
         )
     if not data.lines and not data.charges:
         return Refused(

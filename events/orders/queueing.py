@@ -117,8 +117,8 @@ def resolve(decision: Decision, data: ResolveQueued) -> Refused | None:
         return Refused(
             code="unknown",
             what=f"nothing was decided about order {order.order_id} in queue {data.queue}",
-            detail=f"queues it stands in: {', '.join(order.queues) or 'none'}",
-            hint="`order-ledger queue list` shows who stands where; what was allocated, cancelled or shipped is out",
+            detail=f"its queues: {', '.join(order.queues) or 'none'}",
+            hint="`order-ledger queue list` shows the queues; allocated, cancelled and shipped units leave them",
         )
     if data.resolution == "leave" and entry.left:
         return already_so(

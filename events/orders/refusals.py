@@ -10,8 +10,8 @@ def too_valuable(what: str, currency: str, value: int) -> Refused:
     return Refused(
         code="limit",
         what=what,
-        detail=f"it comes to {value} {currency} minor units: at most {ORDER_VALUE_MAX_MINOR}",
-        hint="check quantity and unit_price_minor; split an order that is really that large",
+        detail=f"it is worth {value} {currency} minor units: at most {ORDER_VALUE_MAX_MINOR}",
+        hint="check quantity and unit_price_minor; split the order if it is really that large",
         at_most=ORDER_VALUE_MAX_MINOR,
     )
 
@@ -22,5 +22,5 @@ def unreadable_promise(what: str, error: UnreadablePromiseError) -> Refused:
         code="invalid",
         what=what,
         detail=f"promised_by or time_zone cannot be read: {error}",
-        hint="a date like 2026-12-24, a time like 2026-12-24T18:00:00Z; an IANA time zone like Europe/Berlin",
+        hint="use a date like 2026-12-24, a time like 2026-12-24T18:00:00Z; an IANA time zone like Europe/Berlin",
     )

@@ -63,7 +63,9 @@ def reject(decision: Decision, data: RejectAllocation) -> Refused | None:
     what = f"nothing of order {order.order_id} was rejected by {data.location_id}"
     wanted = {line.line_id: line.quantity for line in data.lines}
     if not wanted:
-        return Refused(code="invalid", what=what, detail="it has no lines", hint="name what cannot be provided")
+        return Refused(
+            code="invalid", what=what, detail="it has no lines", hint="name the lines that cannot be provided"
+        )
     if len(wanted) != len(data.lines):
         return decision.repeated_line(what)
     rejected = []

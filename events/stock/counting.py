@@ -26,7 +26,7 @@ def stale(level: Level, what: str, expected_on_hand: int | None) -> Refused | No
         code="stale",
         what=what,
         detail=f"expected_on_hand is {expected_on_hand}, on record are {level.on_hand}: at most {level.on_hand}",
-        hint="look at the record again, and send what is true now under a new id",
+        hint="read the record again, and send a new command with a new id",
         at_most=level.on_hand,
     )
 
@@ -54,14 +54,14 @@ def count(decision: Decision, data: c.CountStock) -> Refused | None:
             code="conflict",
             what=what,
             detail=f"count {asked.count_id} is open there",
-            hint="give every count a count_id of its own",
+            hint="give every count its own count_id",
         )
     if any((asked.count_id, counted_at) == (before.count_id, before.counted_at) for before in level.counts):
         return Refused(
             code="conflict",
             what=what,
             detail=f"count {asked.count_id} of {rfc3339(counted_at)} was applied before",
-            hint="nothing is left to do if it is the same; give another count a count_id of its own",
+            hint="if it is the same count, nothing is to do; give another count its own count_id",
         )
     if level.recount_above is not None and abs(asked.variance) > level.recount_above and len(asked.counts) == 1:
         decision.add(
@@ -133,15 +133,15 @@ def approve(decision: Decision, data: c.ApproveCount) -> Refused | None:
         return Refused(
             code="invalid",
             what=what,
-            detail="nobody is named who decides it",
-            hint="send the person's name as actor",
+            detail="actor is missing",
+            hint="send the name of the person who decides as actor",
         )
     if actor in asked.counted_by:
         return Refused(
             code="conflict",
             what=what,
-            detail=f"{actor} has counted it",
-            hint="somebody else must look at it",
+            detail=f"{actor} counted it",
+            hint="another person must decide",
         )
     if data.approved:
         _apply(decision, data.location_id, asked)

@@ -18,9 +18,9 @@ def expect(decision: Decision, data: c.ExpectStock) -> Refused | None:
     if not data.quantity and known is None:
         return Refused(
             code="unknown",
-            what=f"nothing of {data.sku} was called off",
+            what=f"nothing of {data.sku} was cancelled",
             detail=f"nothing is expected of purchase order {data.purchase_order} at {data.location_id}: at most 0",
-            hint="it was received or called off before; check purchase_order and location_id",
+            hint="it was received or cancelled before; check purchase_order and location_id",
             at_most=0,
         )
     before = known or NOTHING_EXPECTED

@@ -94,6 +94,6 @@ def _too_many(what: str, asked: int, level: Level, most: int) -> Refused:
         what=what,
         detail=f"{asked} asked; {level.on_hand} on hand, {level.damaged} damaged already, {level.quality_hold} in "
         f"quality hold, {level.available} available: at most {most}",
-        hint="count first where the record is wrong",
+        hint="if the record is wrong, count first",
         at_most=most,
     )

@@ -18,7 +18,7 @@ def set_policy(decision: Decision, data: c.SetChannelPolicy) -> Refused | None:
             code="invalid",
             what=f"the channel policy of {data.sku} was not set",
             detail="it names neither buffers nor excluded_channels",
-            hint="name at least one of them; an empty one takes away what was set",
+            hint="name at least one of them; an empty one removes the present values",
         )
     rules = stock.rules if data.location_id is None else stock.level(data.location_id).own_rules
     buffers = rules.buffers if data.buffers is None else data.buffers

@@ -27,8 +27,8 @@ def start(decision: Decision, data: c.StartTransfer) -> Refused | None:
         return Refused(
             code="conflict",
             what=what,
-            detail="a transfer of that number is on its way",
-            hint="number a new transfer; AmendTransfer changes when this one is expected",
+            detail="this transfer_id is already on its way",
+            hint="use a new transfer_id; AmendTransfer changes the expected time of this one",
         )
     available = max(0, stock.level(data.from_location_id).available)
     if data.quantity > available:
@@ -65,14 +65,14 @@ def receive(decision: Decision, data: c.ReceiveTransfer) -> Refused | None:
             what=what,
             detail=f"{data.quantity} asked; {transfer.sent} sent, {transfer.received} received already: "
             f"at most {expected.quantity}",
-            hint=f"receive at most {expected.quantity}; what came besides is an AdjustStock with its reason",
+            hint=f"receive at most {expected.quantity}; send AdjustStock for additional units",
             at_most=expected.quantity,
         )
     if data.damaged > data.quantity:
         return Refused(
             code="limit",
             what=what,
-            detail=f"{data.damaged} of {data.quantity} are said to be damaged: at most {data.quantity}",
+            detail=f"{data.damaged} of {data.quantity} are damaged: at most {data.quantity}",
             hint="quantity counts the damaged units, too",
             at_most=data.quantity,
         )
@@ -80,8 +80,8 @@ def receive(decision: Decision, data: c.ReceiveTransfer) -> Refused | None:
         return Refused(
             code="invalid",
             what=what,
-            detail="it says neither that something came nor that nothing more will",
-            hint="name a quantity, or set close",
+            detail="quantity is 0 and close is not set",
+            hint="send a quantity, or set close",
         )
     left = expected.quantity - data.quantity
     if data.quantity:
@@ -151,6 +151,6 @@ def _unknown(what: str, transfer_id: str) -> Refused:
         code="unknown",
         what=what,
         detail=f"no transfer {transfer_id} is on its way: at most 0",
-        hint="it was received or closed before, or never started; what turns up later is an AdjustStock",
+        hint="it was received or closed before, or never started; send AdjustStock for units that turn up later",
         at_most=0,
     )

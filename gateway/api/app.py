@@ -154,7 +154,7 @@ def _listen(host: str, port: int) -> socket.socket:
             f"The API cannot listen on {host}:{port}",
             str(error),
             "set ORDER_LEDGER_API_PORT to another port (0: any free one), or ORDER_LEDGER_API_HOST to an address of "
-            "this machine (::1 where it has no IPv4)",
+            "this machine (::1 if it has no IPv4)",
         ) from error
 
 

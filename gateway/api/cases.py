@@ -1,4 +1,4 @@
-"""Service cases that are open."""
+"""Open service cases."""
 
 from typing import Annotated
 

@@ -111,7 +111,13 @@ def answer_in_one_shape(app: FastAPI) -> None:
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         # The server writes the trace to its log; a client is told no more of it than its kind.
         kind = type(error).__name__
-        found = say(request, 500, "this is a fault of ours", kind, "the worker's log has the whole of it")
+        found = say(
+            request,
+            500,
+            "internal error: our code raised an exception",
+            kind,
+            "the log of the API worker has the details",
+        )
         # The server ends the connection: a client that is not told sends its next request into nothing.
         found.headers["Connection"] = "close"
         return found

@@ -1,4 +1,4 @@
-"""Orders that a person is to decide about."""
+"""Orders that wait for a person's decision."""
 
 from typing import Annotated
 

@@ -39,7 +39,7 @@ def one_moment(pool: ConnectionPool) -> Iterator[psycopg.Connection[Any]]:
     except psycopg.errors.UndefinedTable as error:
         what = "the ledger's tables are not there yet"
         raise ProblemError(
-            503, what, str(error).strip().splitlines()[0], "the projector makes them when it starts"
+            503, what, str(error).strip().splitlines()[0], "the projector creates them when it starts"
         ) from error
 
 

@@ -19,7 +19,7 @@ from runtime.logging import setup_logging
 app = typer.Typer(
     name="order-ledger",
     cls=Root,
-    help="The ledger of orders: commands in, facts in Kafka, tables in PostgreSQL.",
+    help="The order ledger: commands in, facts in Kafka, tables in PostgreSQL.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -41,7 +41,7 @@ def _options(
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """The ledger of orders: commands in, facts in Kafka, tables in PostgreSQL."""
+    """The order ledger: commands in, facts in Kafka, tables in PostgreSQL."""
 
 
 def main() -> None:

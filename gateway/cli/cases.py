@@ -1,4 +1,4 @@
-"""`order-ledger cases`: service cases that are open."""
+"""`order-ledger cases`: open service cases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from projections.page import Page
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    cases = noun(app, "cases", "Service cases that are open.")
+    cases = noun(app, "cases", "Open service cases.")
     cases.command("list", epilog="Example: order-ledger cases list --topic dispatch_crossed_cancellation --json")(
         cases_command
     )
@@ -25,12 +25,12 @@ def register(app: typer.Typer) -> None:
 
 def cases_command(
     *,
-    topic: Annotated[str | None, typer.Option(help="Only about this.")] = None,
+    topic: Annotated[str | None, typer.Option(help="Only this topic.")] = None,
     limit: Limit = None,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
-    """List service cases that are open, oldest first; ResolveCase ends one."""
+    """List open service cases, oldest first; ResolveCase ends one."""
     form = form_of(limit, as_json=as_json, as_csv=as_csv)
     with open_database() as connection:
         page = read_open_cases(connection, topic, limit=form.limit)

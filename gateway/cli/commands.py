@@ -31,13 +31,13 @@ def publish_command(
     ],
     *,
     no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Return when Kafka has the commands, decided or not.")
+        bool, typer.Option("--no-wait", help="Return when Kafka has the commands, before they are decided.")
     ] = False,
     timeout: Annotated[float, typer.Option(min=0, callback=finite, help="Seconds to wait for the decisions.")] = 120.0,
     start: StartServices = False,
     as_json: Json = False,
 ) -> None:
-    """Publish commands and tell what became of each: accepted, duplicate, rejected (and why) or dead."""
+    """Publish commands and show the result of each: accepted, duplicate, rejected (and why) or dead."""
     from gateway.sending.ndjson import lines
     from gateway.sending.publishing import NotTaken, Undecided, publish_lines
 

@@ -30,7 +30,7 @@ SEED_MAX = 2**63 - 1
 #: How all commands name themselves in `pg_stat_activity`.
 _APPLICATION = "cli"
 
-StartServices = Annotated[bool, typer.Option("--up", help="Start Kafka and PostgreSQL first, where they do not run.")]
+StartServices = Annotated[bool, typer.Option("--up", help="Start Kafka and PostgreSQL first, if they are not running.")]
 
 
 def finite(value: float) -> float:
@@ -80,7 +80,7 @@ def open_database() -> Iterator[psycopg.Connection[Any]]:
             fail(
                 "the ledger's tables are not there yet",
                 str(error).strip().splitlines()[0],
-                "`order-ledger run` starts the workers that make and fill them",
+                "`order-ledger run` starts the workers that create and fill them",
             )
 
 

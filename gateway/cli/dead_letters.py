@@ -18,14 +18,12 @@ from processors.dead_letters import Place
 from projections.page import Page
 from runtime.settings import Settings
 
-Source = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="Where it was found: topic/partition/offset, as `list` says.")
-]
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Its place: topic/partition/offset, as `list` shows it.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    letters = noun(app, "dead-letters", "Records that nobody could read or handle.")
+    letters = noun(app, "dead-letters", "Dead letters: records that nobody could read or handle.")
     letters.command("list", epilog="Example: order-ledger dead-letters list --json")(list_command)
     letters.command("show", epilog="Example: order-ledger dead-letters show intake.orders/3/17")(show_command)
     letters.command("retry", epilog="Example: order-ledger dead-letters retry --all")(retry_command)
@@ -52,7 +50,7 @@ def _show_letters(page: Page) -> None:
 
 
 def show_command(source: Source, *, as_json: Json = False) -> None:
-    """Show one dead letter: its headers, its bytes, and what can be made of them."""
+    """Show one dead letter: headers, bytes, and their meaning as far as it is readable."""
     place = _place(source)
     message = asked(lambda services: find_message(services, place))
     description = describe(message, codec())
@@ -75,9 +73,9 @@ def retry_command(
     everything: Annotated[bool, typer.Option("--all", help="All letters that were not sent again yet.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Send the original bytes to the topic they came from. Harmless to repeat: a command id is answered once."""
+    """Send the original bytes again to their topic. This is safe: a command id is answered once."""
     if (source is None) != everything:
-        fail("say which letters to send again", "", "name one as `dead-letters list` does, or say --all")
+        fail("no letter is named", "", "name one as `dead-letters list` shows it, or use --all")
     place = None if source is None else _place(source)
     outcomes = asked(lambda services: retry(services, place))
     if any(outcome["outcome"] == "sent" for outcome in outcomes):
@@ -98,13 +96,13 @@ def close_command(
         str | None, typer.Argument(metavar="[SOURCE]", help="One letter: topic/partition/offset.")
     ] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="All letters that are open.")] = False,
-    why: Annotated[str, typer.Option(help="Why nothing will come of it; kept with the letter.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="All open letters.")] = False,
+    why: Annotated[str, typer.Option(help="Why it is closed; stored with the letter.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Note that nothing will come of a letter: `doctor` is silent about it, `list` still shows it."""
+    """Close a letter: `doctor` no longer warns about it, `list` still shows it."""
     if (source is None) != everything:
-        fail("say which letters to close", "", "name one as `dead-letters list` does, or say --all")
+        fail("no letter is named", "", "name one as `dead-letters list` shows it, or use --all")
     place = None if source is None else _place(source)
     closed = asked(lambda services: close(services, place, why))
     if as_json:
@@ -120,4 +118,6 @@ def _place(text: str) -> Place:
     try:
         return Place.parse(text)
     except ValueError:
-        fail(f"{text!r} is no place of a record", "", "write topic/partition/offset, for example intake.orders/3/17")
+        fail(
+            f"{text!r} is not the place of a record", "", "write topic/partition/offset, for example intake.orders/3/17"
+        )

@@ -50,12 +50,14 @@ def demo_command(
     data: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="Real orders as UCI Online Retail has them: parquet, csv, xlsx."
+            exists=True,
+            dir_okay=False,
+            help="File of real orders in the layout of UCI Online Retail: parquet, csv or xlsx.",
         ),
     ] = None,
     from_: Annotated[
         datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], help="First day of --data; default: peak week."),
+        typer.Option("--from", formats=["%Y-%m-%d"], help="First day of --data. Default: the peak week."),
     ] = None,
     to: Annotated[
         datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day of --data, included.")
@@ -63,10 +65,10 @@ def demo_command(
     decimal: Decimal = None,
     orders: Orders = DEMO_ORDERS,
     seed: Seed = DEMO_SEED,
-    serve: Annotated[bool, typer.Option("--serve", help="Stay up with the API until Ctrl-C.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Keep running with the API until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
-    """Start everything, run real orders (--data) or a simulated season through it, show what came of it, verify."""
+    """Start everything, process real orders (--data) or a simulated season, show the results, and verify them."""
     first, last = days(from_, to)
     settings = Settings()
     # A Ctrl-C, or the end of the terminal, must come by here on its way out: workers and services are ours to stop.

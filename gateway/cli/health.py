@@ -24,14 +24,14 @@ def doctor_command(
     *,
     seen: Annotated[
         bool,
-        typer.Option("--acknowledge", help="Note that warnings of what has been were seen: silent until more comes."),
+        typer.Option("--acknowledge", help="Mark past warnings as seen: they stay silent until more happen."),
     ] = False,
-    why: Annotated[str, typer.Option(help="With --acknowledge: what was done about them; shown with them.")] = "",
+    why: Annotated[str, typer.Option(help="With --acknowledge: what was done about them.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Check services, topics, workers, what was passed over and what waits; exit status 1 if something fails."""
+    """Check services, topics, workers, skipped facts and dead letters; exit status 1 if a check fails."""
     if why and not seen:
-        fail("--why says what was done about warnings", "it is kept with those that are acknowledged", "--acknowledge")
+        fail("--why needs --acknowledge", "it is stored with the acknowledged warnings", "add --acknowledge")
     settings = Settings()
     checks = examine(settings)
     if seen:

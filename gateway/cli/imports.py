@@ -22,7 +22,7 @@ from runtime.settings import Settings
 
 Decimal = Annotated[
     DecimalMark | None,
-    typer.Option(help="The file's decimal mark, where its numbers can be read in two ways (1,800)."),
+    typer.Option(help="The file's decimal mark, if its numbers are ambiguous (1,800)."),
 ]
 
 

@@ -45,11 +45,11 @@ def kpi_command(
     *,
     from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (UTC).")] = None,
     to: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC), included.")] = None,
-    by: Annotated[By | None, typer.Option(help="Also for each channel, region, location, carrier or day.")] = None,
+    by: Annotated[By | None, typer.Option(help="Group by channel, region, location, carrier or day.")] = None,
     figure: Annotated[str | None, typer.Option(metavar="NAME", help="Only this figure.")] = None,
     orders: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Show what a figure counted, what spoils it first, and what it left out."),
+        typer.Option(metavar="NAME", help="Show the cases that a figure counted (failures first) and left out."),
     ] = None,
     group: Annotated[str | None, typer.Option(help="With --orders and --by: only this channel, region, day …")] = None,
     limit: Annotated[
@@ -57,16 +57,16 @@ def kpi_command(
         typer.Option(
             min=1,
             max=LIMIT_MAX,
-            help="With --by: at most so many groups, of days the last ones. With --orders: at most so many rows that "
-            "the figure counted, and as many that it left out. Unset: a screen or two, with --json and --csv all.",
+            help="With --by: maximum number of groups (of days, the last ones). With --orders: maximum number of cases "
+            "counted, and of cases left out. Default: a screen or two; with --json or --csv, all.",
         ),
     ] = None,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
-    """Show the figures with what they were counted from, and whether they are as good as they should be at peak.
+    """Show the KPIs with numerator, denominator and ideal range.
 
-    By carrier or location the case is a parcel: on_time_parcel_rate, left_otherwise_than_planned.
+    By carrier or location, only the parcel figures apply: on_time_parcel_rate, left_otherwise_than_planned.
     """
     first, last = days(from_, to)
     if figure is not None and orders is not None:

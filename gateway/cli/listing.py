@@ -26,7 +26,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV on stdout, with a header.")]
 Limit = Annotated[
     int | None,
-    typer.Option(min=1, max=LIMIT_MAX, help=f"At most so many rows. Unset: {ROWS_SHOWN}, with --json and --csv all."),
+    typer.Option(
+        min=1, max=LIMIT_MAX, help=f"Maximum number of rows. Default: {ROWS_SHOWN}; with --json or --csv, all."
+    ),
 ]
 
 IDS_HINT = (

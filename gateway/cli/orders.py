@@ -13,7 +13,7 @@ from gateway.reading.orders import order_document, why_missing
 from projections.cases.reader import read_cases_of
 from projections.order_history.reader import read_history
 
-OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order's id, as its channel gave it.")]
+OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order's id.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def order_command(order_id: OrderId, *, as_json: Json = False) -> None:
-    """Show an order as it is now: status, lines, where they are, shipments, returns."""
+    """Show an order as it is now: status, lines with locations, shipments, returns."""
     with open_database() as connection:
         order = order_document(connection, order_id)
         if order is None:
@@ -35,7 +35,7 @@ def order_command(order_id: OrderId, *, as_json: Json = False) -> None:
 
 
 def story_command(order_id: OrderId, *, as_json: Json = False) -> None:
-    """Tell what happened to an order, as it happened, refused commands and service cases included."""
+    """Tell what happened to an order, including refused commands and service cases."""
     from gateway.story import as_lines, tell  # here: `order` needs no sentences
 
     with open_database() as connection:

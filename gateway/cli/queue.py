@@ -17,7 +17,7 @@ from projections.work_queue.reader import read_queue
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    queue = noun(app, "queue", "Orders that a person is to decide about.")
+    queue = noun(app, "queue", "Orders that wait for a person's decision.")
     queue.command("list", epilog="Example: order-ledger queue list --queue rejections --json")(list_command)
 
 
@@ -28,7 +28,7 @@ def list_command(
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
-    """List orders that wait for a person, oldest first; ResolveQueued (retry, cancel, leave) takes one off."""
+    """List orders that wait for a person, oldest first; ResolveQueued (retry, cancel, leave) removes one."""
     form = form_of(limit, as_json=as_json, as_csv=as_csv)
     with open_database() as connection:
         page = read_queue(connection, queue, limit=form.limit)

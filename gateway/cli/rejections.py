@@ -1,4 +1,4 @@
-"""`order-ledger rejections`: commands that were understood and refused."""
+"""`order-ledger rejections`: refused commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from projections.page import Page
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    rejections = noun(app, "rejections", "Commands that were understood and refused.")
+    rejections = noun(app, "rejections", "Refused commands.")
     rejections.command("list", epilog="Example: order-ledger rejections list --limit 10 --json")(rejections_command)
 
 
@@ -28,7 +28,7 @@ def rejections_command(
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
-    """List refused commands, newest first: what, why, and what to do about it."""
+    """List refused commands, newest first: what, why, and what to do."""
     form = form_of(limit, as_json=as_json, as_csv=as_csv)
     with open_database() as connection:
         page = read_rejections(connection, channel=channel, limit=form.limit)

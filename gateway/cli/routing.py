@@ -55,18 +55,16 @@ def register(app: typer.Typer) -> None:
 
 
 def route_command(
-    order_id: Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order's id, as its channel gave it.")],
+    order_id: Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order's id.")],
     *,
-    explained: Annotated[
-        bool, typer.Option("--explain", help="Say of each location why it was chosen or passed over.")
-    ] = False,
+    explained: Annotated[bool, typer.Option("--explain", help="Say why each location was chosen or not.")] = False,
     rules: Annotated[Path | None, typer.Option(help="Route by the rules of this file (TOML).")] = None,
     stock: Annotated[
-        Path | None, typer.Option(help="Take the stock (and locations, and the order) of this file (JSON).")
+        Path | None, typer.Option(help="Use the stock (and locations, and the order) of this file (JSON).")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Route an order by the rules and the stock as they are now, or as given files say. Changes nothing."""
+    """Route an order by the present rules and stock, or by those of given files. Changes nothing."""
     router = None if rules is None else Router(read_file(rules)[0])
     now = _situation(order_id, router, stock)
     found = explain(now.wanted, router or now.router, now.world)
@@ -91,7 +89,7 @@ def _situation(order_id: str, router: Router | None, stock: Path | None) -> Now:
         fail(
             f"no order {order_id}",
             "no fact of such an order has reached the tables",
-            "ids are case-sensitive; after publishing, `order-ledger settle` waits until the tables have caught up",
+            "check the id: case matters; after sending a command, `order-ledger settle` waits until the tables have it",
         )
     if scenario is None:
         return now
@@ -202,21 +200,23 @@ class _Run(NamedTuple):
 def what_if_command(
     *,
     rules: Annotated[Path, typer.Option(help="Rule file (TOML) to try.")],
-    against: Annotated[Path | None, typer.Option(help="Rule file to compare with; unset: the rules in force.")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Rule file to compare with. Default: the rules in force.")
+    ] = None,
     from_: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (UTC).")] = None,
     to: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC), included.")] = None,
     promise_days: Annotated[
-        int | None, typer.Option(min=0, help="Promise (assumed) of orders that have none, in days.")
+        int | None, typer.Option(min=0, help="Days to assume as the promise of orders without one.")
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="An Online Retail file instead of the ledger's tables, with simulated stock around it."),
+        typer.Option(help="Use an Online Retail file, with simulated stock, instead of the ledger's tables."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=-SEED_MAX, max=SEED_MAX, help="Of the simulated stock around --data.")] = 1,
+    seed: Annotated[int, typer.Option(min=-SEED_MAX, max=SEED_MAX, help="Seed of the simulated stock for --data.")] = 1,
     decimal: Decimal = None,
     as_json: Json = False,
 ) -> None:
-    """Route a period's orders again under other rules: parcels, cost and late orders, and the difference."""
+    """Route a period's orders again by other rules, and compare parcels, cost and late orders."""
     tried = Router(read_file(rules)[0])
     known = None if against is None else Router(read_file(against)[0])
     first, last = days(from_, to)

@@ -1,4 +1,4 @@
-"""`order-ledger rules check | publish | show`: the rules by which orders are routed."""
+"""`order-ledger rules check | publish | show`: rules that route orders."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from runtime.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 File = Annotated[Path, typer.Argument(help="Rule file (TOML); - reads stdin.")]
-RulesId = Annotated[str, typer.Option("--as", help="Their id: `routing` is in force, others are drafts.")]
+RulesId = Annotated[str, typer.Option("--as", help="Id of the rules: `routing` is in force, others are drafts.")]
 
 #: The channel of what people send from the command line.
 _CHANNEL = "command-line"
@@ -35,7 +35,7 @@ _CHANNEL = "command-line"
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    rules = typer.Typer(help="The rules by which orders are routed to locations.", no_args_is_help=True)
+    rules = typer.Typer(help="Rules that route orders to locations.", no_args_is_help=True)
     rules.command("check", epilog="Example: order-ledger rules check peak.toml")(check_command)
     rules.command("publish", epilog="Example: order-ledger rules publish peak.toml")(publish_command)
     rules.command("show", epilog="Example: order-ledger rules show --json")(show_command)
@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check_command(file: File, *, as_json: Json = False) -> None:
-    """Read a rule file and say what it does, or what is wrong with it and where. Needs no services."""
+    """Check a rule file: show what it does, or what is wrong and where. Needs no services."""
     book, _ = read_file(file)
     if as_json:
         print_json({"valid": True, **as_document(book)})
@@ -56,12 +56,12 @@ def publish_command(
     file: File,
     *,
     rules_id: RulesId = IN_FORCE,
-    actor: Annotated[str | None, typer.Option(help="Who publishes them.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Person who publishes them.")] = None,
     timeout: Annotated[float, typer.Option(min=0, callback=finite, help="Seconds to wait for the decision.")] = 120.0,
     start: StartServices = False,
     as_json: Json = False,
 ) -> None:
-    """Put the rules of a file in force: orders that are placed from now on are routed by them."""
+    """Put the rules of a file in force: they route all orders from now on."""
     from gateway.sending.publishing import Undecided, publish_lines
 
     _, text = read_file(file)
@@ -103,11 +103,11 @@ def show_command(
     text: Annotated[bool, typer.Option("--text", help="Print the rule file itself.")] = False,
     shipped: Annotated[
         bool,
-        typer.Option("--shipped", help="Those that ship with the product, whatever is in force. Needs no services."),
+        typer.Option("--shipped", help="Show the rules shipped with the product. Needs no services."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the rules in force: their version, since when, and what they do."""
+    """Show the rules in force: version, start time, and what they do."""
     rows: list[dict[str, Any]] = []
     if shipped:
         rules_id = IN_FORCE
@@ -115,7 +115,11 @@ def show_command(
         with open_database() as connection:
             rows = read_rules_rows(connection, rules_id)
     if not rows and rules_id != IN_FORCE:
-        fail(f"no rules {rules_id}", "nobody has published them", "`order-ledger rules publish FILE --as ID` does")
+        fail(
+            f"no rules {rules_id}",
+            "nobody has published them",
+            "publish them: `order-ledger rules publish FILE --as ID`",
+        )
     source = rows[0]["text"] if rows else default_text()
     known = {key: rows[0][key] if rows else None for key in ("number", "set_at", "set_by")}
     book = read_rules(source)

@@ -34,12 +34,15 @@ def simulate_command(
     orders: Orders = 2_000,
     seed: Seed = 7,
     surge: Annotated[
-        float, typer.Option(min=1, max=1000, callback=finite, help="Black Friday's orders over a normal day's.")
+        float,
+        typer.Option(
+            min=1, max=1000, callback=finite, help="How many times a normal day's orders come on Black Friday."
+        ),
     ] = 10.0,
     start: StartServices = False,
     as_json: Json = False,
 ) -> None:
-    """Run a labelled, seeded peak season through the ledger: orders, picks, carriers, returns, counts, cases."""
+    """Simulate a peak season from a seed, labelled as such: orders, picks, carriers, returns, counts, cases."""
     settings = Settings()
     done = run_simulation(settings, services_for(settings, start=start), orders=orders, seed=seed, surge=surge)
     if as_json:

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def up_command(*, as_json: Json = False) -> None:
-    """Start Kafka and PostgreSQL (or check those configured); they go on running until `down`."""
+    """Start Kafka and PostgreSQL (or check the configured ones); they run until `down`."""
     settings = Settings()
     began = time.monotonic()
     try:
@@ -49,7 +49,7 @@ def up_command(*, as_json: Json = False) -> None:
 
 
 def down_command(*, as_json: Json = False) -> None:
-    """Stop the embedded services; their data stays."""
+    """Stop the embedded services; their data is kept."""
     settings = Settings()
     try:
         stopped = down(settings)
@@ -62,7 +62,7 @@ def down_command(*, as_json: Json = False) -> None:
 
 
 def status_command(*, as_json: Json = False) -> None:
-    """Show what runs, where, and where it logs: services, workers, API. Exit status 1 unless both services answer."""
+    """Show services, workers and the API, with their addresses and logs. Exit status 1 unless both services answer."""
     settings = Settings()
     found = status(settings)
     _show(settings, found, _crews(settings, found), as_json=as_json)
@@ -119,7 +119,7 @@ def _show_workers(crews: list[Crew] | None) -> None:
         say(f"{crew.name:<9} {'up' if crew.processes else 'down':<5} {what if crew.processes else '-'}")
     absent = [crew.name for crew in crews if not crew.processes]
     if absent:
-        say(f"          `{start_command(absent)}` starts what is missing")
+        say(f"          `{start_command(absent)}` starts the missing workers")
 
 
 def _fail(fault: Fault, *, as_json: bool) -> NoReturn:

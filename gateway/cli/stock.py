@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     inventory = noun(app, "inventory", "Stock of each SKU at each location.")
     inventory.command("list", epilog="Example: order-ledger inventory list --low --location WH1")(inventory_command)
-    movements = noun(app, "movements", "Every change of a quantity of a SKU.")
+    movements = noun(app, "movements", "Every stock movement.")
     movements.command("list", epilog="Example: order-ledger movements list --sku MUG-RED --location WH1")(
         movements_command
     )
@@ -40,24 +40,21 @@ def inventory_command(
     sku: Annotated[str | None, typer.Option(help="Only this SKU.")] = None,
     location: Annotated[str | None, typer.Option(help="Only this location.")] = None,
     low: Annotated[
-        bool, typer.Option("--low", help="Only what is at or below its reorder point, the most lacking first.")
+        bool, typer.Option("--low", help="Only stock at or below its reorder point, the largest shortage first.")
     ] = False,
-    incoming: Annotated[bool, typer.Option("--incoming", help="Show what is on its way, and when it is expected.")] = (
-        False
-    ),
-    at: Annotated[str | None, typer.Option(help="As it was at this time, by the clocks of those who told.")] = None,
-    known_at: Annotated[
-        str | None, typer.Option(help="As it was known at this time; now where it is not given.")
-    ] = None,
+    incoming: Annotated[
+        bool, typer.Option("--incoming", help="Show incoming deliveries, and when they are expected.")
+    ] = (False),
+    at: Annotated[str | None, typer.Option(help="Stock at this time, by the channels' clocks.")] = None,
+    known_at: Annotated[str | None, typer.Option(help="As known at this time. Default: now.")] = None,
     limit: Limit = None,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
     """Show stock: on_hand = available + reserved + safety + damaged + quality_hold, for each SKU and location.
 
-    What is on its way (incoming) stands outside: nothing of it is available. With --at or --known-at: what was on hand,
-    reserved, damaged and in quality hold at another time. What was told late is where it happened, unless it was not
-    known yet.
+    Incoming units are not part of on_hand. --at shows on_hand, reserved, damaged and quality_hold at an earlier time,
+    with movements that were reported late; --known-at leaves out what was not known by then.
     """
     form = form_of(limit, as_json=as_json, as_csv=as_csv)
     views = [("--low", low), ("--incoming", incoming), ("--at", at is not None), ("--known-at", known_at is not None)]
@@ -112,13 +109,13 @@ def _show_as_of(page: Page) -> None:
 
 def movements_command(
     *,
-    sku: Annotated[str, typer.Option(help="Of this SKU.")],
+    sku: Annotated[str, typer.Option(help="Only this SKU.")],
     location: Annotated[str | None, typer.Option(help="Only at this location.")] = None,
     limit: Limit = None,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
-    """List every change of a quantity of a SKU, as they were decided: how much, why, on which document, by whom.
+    """List the stock movements of a SKU in order of decision: quantity, reason, document, person.
 
     With a limit, the newest ones.
     """
@@ -148,12 +145,12 @@ def _show_movements(page: Page) -> None:
 
 def counts_command(
     *,
-    with_decided: Annotated[bool, typer.Option("--all", help="Also those that were decided.")] = False,
+    with_decided: Annotated[bool, typer.Option("--all", help="Also decided counts.")] = False,
     limit: Limit = None,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
-    """List counts that wait: for a second count (recount), or for another person to approve them (waiting)."""
+    """List counts that wait for a second count (recount) or for the approval of another person (waiting)."""
     form = form_of(limit, as_json=as_json, as_csv=as_csv)
     with open_database() as connection:
         page = read_counts(connection, waiting_only=not with_decided, limit=form.limit)

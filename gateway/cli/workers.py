@@ -52,16 +52,16 @@ def run_command(
         typer.Option(
             "--only",
             show_default="all that are configured",
-            help=f"Workers to run, by comma: {', '.join(WORKERS)}. A name may stand twice.",
+            help=f"Workers to run, separated by commas: {', '.join(WORKERS)}. Repeat a name to run two.",
         ),
     ] = ",".join(WORKERS),
     *,
     start: StartServices = False,
 ) -> None:
-    """Run workers in the foreground until SIGTERM or Ctrl-C, which lets them finish what they have in hand.
+    """Run workers in the foreground until SIGTERM or Ctrl-C; then they finish what they have in hand.
 
-    The log says `ready` when all of them are, with the address of the API. It is on stderr: JSON, one object a line,
-    where that is no terminal.
+    When all are ready, the log says `ready`, with the address of the API. The log is on stderr. If stderr is not a
+    terminal, each line is one JSON object.
     """
     names = [name.strip() for name in only.split(",") if name.strip()]
     unknown = [name for name in names if name not in WORKERS]
@@ -190,11 +190,14 @@ def work(name: str, settings: Settings, services: Services) -> int:
 
 def settle_command(
     *,
-    timeout: Annotated[float, typer.Option(min=0, callback=finite, help="Seconds to wait at most.")] = 60.0,
+    timeout: Annotated[float, typer.Option(min=0, callback=finite, help="Maximum seconds to wait.")] = 60.0,
     start: StartServices = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
-    """Return when nothing is in flight any more: all decided, reacted to, in the tables. Exit status 1 on time-out."""
+    """Wait until nothing is in flight: every command is decided, every reaction has run, the tables are up to date.
+
+    Exit status 1 on time-out.
+    """
     from gateway.operating.settling import Flight, Gauge, settle
 
     settings = Settings()

@@ -255,9 +255,9 @@ class _Sender:
         """The outcomes, when Kafka has answered for all of them. Fault where it does not."""
         if self._producer.flush(_FLUSH_SECONDS):
             raise Fault(
-                "Kafka does not acknowledge what was sent again",
+                "Kafka did not acknowledge all records that were sent again",
                 "",
-                "`order-ledger doctor`; then retry: it is harmless",
+                "run `order-ledger doctor`, then retry: repeating is safe",
             )
         return self._outcomes
 

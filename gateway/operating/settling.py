@@ -72,7 +72,7 @@ class Gauge:
                     raise Fault(
                         "the ledger's progress cannot be read",
                         str(error.args[0]),
-                        "is Kafka up and well? `order-ledger doctor` looks",
+                        "`order-ledger doctor` checks Kafka",
                     ) from error
                 time.sleep(LOOK_SECONDS)
 

@@ -132,7 +132,7 @@ def named(names: Sequence[str]) -> str:
 
 def nobody_works(names: Sequence[str], detail: str) -> Fault:
     """What to say where none of these workers lives."""
-    return Fault(f"no worker runs: {named(names)}", detail, f"`{start_command(names)}` starts what is missing")
+    return Fault(f"no worker runs: {named(names)}", detail, f"`{start_command(names)}` starts the missing workers")
 
 
 def undecided(fault: Fault, names: Sequence[str]) -> Fault:
@@ -140,7 +140,7 @@ def undecided(fault: Fault, names: Sequence[str]) -> Fault:
     if not names:
         return fault
     detail = f"{fault.detail}; no worker runs: {named(names)}"
-    return Fault(fault.what, detail, f"`{start_command(names)}` starts what is missing; nothing is lost")
+    return Fault(fault.what, detail, f"`{start_command(names)}` starts the missing workers; nothing is lost")
 
 
 class Lookout:

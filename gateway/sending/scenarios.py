@@ -99,10 +99,10 @@ class Run:
                     moved_at, before = max(moved_at, time.monotonic()), now
                 elif time.monotonic() - moved_at > STALL_SECONDS_MAX:
                     stalled = Fault(
-                        "nothing moves any more",
+                        "no progress",
                         f"{flight.undecided} commands undecided, {flight.unanswered} facts without reaction, "
                         f"{flight.unprojected} not in the tables, for {STALL_SECONDS_MAX:g} s",
-                        "`order-ledger doctor` says what lags",
+                        "`order-ledger doctor` shows what lags",
                     )
                     raise undecided(stalled, [] if self.lookout is None else self.lookout.missing)
                 # What is handled makes new records: how many there will be nobody knows before the end.
@@ -113,7 +113,7 @@ class Run:
             raise Fault(
                 f"{flight.in_flight} records are still in flight",
                 f"waited {SETTLE_SECONDS_MAX:g} s",
-                "`order-ledger settle` waits on; `order-ledger doctor` says what lags",
+                "`order-ledger settle` waits longer; `order-ledger doctor` shows what lags",
             )
 
     def _facts(self) -> int:

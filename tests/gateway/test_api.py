@@ -170,9 +170,9 @@ def test_a_fault_of_ours_is_said_in_the_same_shape_and_no_more_of_it(
     answer = api.get("/v1/queue")
     assert answer.status_code == 500
     assert answer.json() == {
-        "what": "this is a fault of ours",
+        "what": "internal error: our code raised an exception",
         "detail": "RuntimeError",
-        "hint": "the worker's log has the whole of it",
+        "hint": "the log of the API worker has the details",
     }
     assert api.get("/v1/cases").status_code == 200
 

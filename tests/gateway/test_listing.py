@@ -264,7 +264,7 @@ def test_a_limit_is_for_what_a_figure_counted_and_as_much_for_what_it_left_out(r
     assert "…" not in run(words, "--limit", str(MANY)).stderr
     document = json.loads(run(words, "--json", "--limit", "2").stdout)
     assert [len(document[kind]) for kind in ("rows", "left_out")] == [2, 2]
-    assert "and as many that it left out" in " ".join(run("kpi --help").stdout.split())
+    assert "and of cases left out" in " ".join(run("kpi --help").stdout.split())
 
 
 def test_the_version_is_said(run):

@@ -126,7 +126,7 @@ def test_who_publishes_settles_or_looks_is_told_that_nobody_works(
     assert "`order-ledger run --only ledger,reactions,projector,api` starts" not in status
     for worker in ("ledger", "reactions", "projector", "api"):
         assert f"{worker:<9} down" in status
-    assert "`order-ledger run` starts what is missing" in status
+    assert "`order-ledger run` starts the missing workers" in status
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from gateway.connectors.connector import Connector
 
 CONNECTOR = Connector(
     "online-retail",
-    help="Import a file in the layout of UCI Online Retail (I or II); every row is accounted for once.",
+    help="Import a file in the layout of UCI Online Retail (I or II); every row is accounted for.",
     example="order-ledger import online-retail FILE --from 2010-11-01 --to 2010-11-30",
     kinds=(".parquet", ".csv", ".xlsx"),
     fields=("Invoice", "StockCode", "Description", "Quantity", "InvoiceDate", "Price", "Customer ID", "Country"),

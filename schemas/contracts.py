@@ -1,6 +1,6 @@
 """The contracts as files, and the ids they are sent under.
 
-    commands/NAME.vN.avsc    the data of a command, facts/NAME.vN.avsc that of a fact
+    commands/NAME.vN.avsc    the data of a command (with an example that people read), facts/NAME.vN.avsc that of a fact
     envelope.command.avsc    what stands around the data of every command, envelope.fact.avsc around that of every fact
     ids.json                 the fixed id of every version
 
@@ -65,9 +65,14 @@ def contracts() -> tuple[Contract, ...]:
 
 
 def whole(name: str, envelope: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """The envelope as the record `name`, with `data` as the type of its last field."""
+    """The envelope as the record `name`, with `data` as the type of its last field. An `example` is for people only."""
     *around, last = envelope["fields"]
-    return {**envelope, "name": name, "doc": data["doc"], "fields": [*around, {**last, "type": data}]}
+    return {
+        **envelope,
+        "name": name,
+        "doc": data["doc"],
+        "fields": [*around, {**last, "type": {key: value for key, value in data.items() if key != "example"}}],
+    }
 
 
 @cache

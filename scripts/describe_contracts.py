@@ -4,7 +4,7 @@
     python scripts/describe_contracts.py --check    # exit status 1 if the file is out of date
 
 The meaning of a field comes from the `.avsc` files. Limits, choices and defaults come from the classes that check a
-command. The examples come from docs/examples/commands.ndjson, which a test reads as `publish` does.
+command. The examples come from the `.avsc` files, too; a test reads them as `publish` does.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from projections.order_status.statuses import STATUSES  # noqa: E402
 from schemas.contracts import newest  # noqa: E402
 
 TARGET = ROOT / "docs" / "commands.md"
-EXAMPLES = ROOT / "docs" / "examples" / "commands.ndjson"
 
 HEAD = f"""# Commands and facts
 
@@ -99,7 +98,6 @@ class Row(NamedTuple):
 
 def render() -> str:
     """The whole document."""
-    examples = {one["command"]: one for one in map(json.loads, EXAMPLES.read_text(encoding="utf-8").splitlines())}
     place_order = newest(COMMANDS["PlaceOrder"].schema).schema
     statuses = "".join(f"| `{status}` | {meaning} |\n" for status, meaning in STATUSES.items())
     parts = [HEAD.replace("{contents}", _contents()).replace("{statuses}", statuses)]
@@ -110,7 +108,7 @@ def render() -> str:
         parts.append(f"| `{field['name']}` | {words} | {default} | {doc} |\n")
     for topic in INTAKE_TOPICS:
         parts.append(f"\n## Commands: {PLACE[topic].lower()} (`{topic}`)\n")
-        parts += [_section(row, examples[row.name]) for row in _outside(topic)]
+        parts += [_section(row, _example(row)) for row in _outside(topic)]
     parts.append(
         "\n## Commands of the ledger's own reactions\n\n"
         "Only the ledger's reactions send these. From outside they are refused. They are in the intake topics like all"
@@ -134,6 +132,13 @@ def render() -> str:
 def _outside(topic: str) -> list[CommandType]:
     """The commands of a topic that channels may send."""
     return [row for row in COMMANDS.values() if row.topic == topic and not row.internal]
+
+
+def _example(row: CommandType) -> dict[str, Any]:
+    """The command as a channel sends it, from the file of its newest contract."""
+    contract = newest(row.schema)
+    file = ROOT / "schemas" / "commands" / f"{contract.name}.v{contract.version}.avsc"
+    return {"command": row.name, **json.loads(file.read_text(encoding="utf-8"))["example"]}
 
 
 def _contents() -> str:

@@ -122,6 +122,7 @@ def test_every_record_and_every_field_says_what_it_means(contract: Contract) -> 
 def test_a_file_holds_the_data_of_the_record_that_its_name_says(contract: Contract) -> None:
     assert f"{contract.schema['namespace']}.{contract.schema['name']}" == contract.full_name
     assert contract.schema["fields"][-1]["type"]["name"] == contract.name + "Data"
+    assert "example" not in contract.schema["fields"][-1]["type"], "a registry gets no examples"
 
 
 @pytest.mark.parametrize("full_name", sorted({contract.full_name for contract in ALL}))

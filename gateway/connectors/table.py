@@ -1,7 +1,7 @@
 """All connectors: each folder beside this file exports its row, and the folders are the list.
 
-A list to be written by hand would be the one file outside its folder that a connector touches. Nothing else can be left
-out by it: a folder without a row fails at once, and loud.
+A hand-written list would be a file outside its folder that each new connector has to touch. A folder that exports no
+row fails when this is imported.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ CONNECTORS: Mapping[str, Connector] = {row.name: row for row in _rows()}
 
 
 def connector_of(file: Path) -> Connector:
-    """The first with a history that takes files of this kind; the first of these where none does, whose words say what
-    is wrong.
+    """The first connector with a history that takes files of this kind. Where none does, the first with a history: its
+    error says what is wrong with the file.
     """
     rows = [row for row in CONNECTORS.values() if row.history]
     return next((row for row in rows if file.suffix.lower() in row.kinds), rows[0])

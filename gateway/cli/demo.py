@@ -21,7 +21,7 @@ from gateway.cli.verification import shown_by
 from gateway.connectors.connector import Request
 from gateway.connectors.decimal_marks import DecimalMark
 from gateway.connectors.table import connector_of
-from gateway.operating.workers import wanted
+from gateway.operating.workers import refuse_what_no_worker_takes, wanted
 from runtime.instance import living
 from runtime.logging import hush_clients
 from runtime.postgres import connect
@@ -78,6 +78,7 @@ def demo_command(
     try:
         with progress("starting services") as bar:
             services = up(settings, bar.say)
+            refuse_what_no_worker_takes(services, settings)
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         with Workers() as workers:

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaException
 
 from gateway.cli.context import StartServices, finite, services_for
 from gateway.cli.terminal import fail, print_json, say, say_missing
-from gateway.operating.workers import WORKERS, Lookout, start_command, wanted
+from gateway.operating.workers import WORKERS, Lookout, refuse_what_no_worker_takes, start_command, wanted
 from processors.topics import ensure_topics
 from processors.worker import resolve
 from runtime.compiled import uncompiled
@@ -77,6 +77,7 @@ def run_command(
         services = services_for(settings, start=start)
         if len(names) == 1:
             raise typer.Exit(work(names[0], settings, services))
+        refuse_what_no_worker_takes(services, settings)
         with Workers() as workers:
             start_workers(workers, names)
             supervise(workers, names, settings.home)

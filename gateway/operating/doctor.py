@@ -20,10 +20,13 @@ import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined] # exported, yet not in its __all__
 
+from events.catalogue import LEDGER_TOPICS
 from gateway.operating.dead_letters import read_letters
 from gateway.operating.workers import UNKNOWN, WORKERS, Crew, look, start_command, wanted
 from processors.checks import Check, Verdict, minute, rows_of
+from processors.old_log import refuse_old_log
 from processors.slow_paths import EXPECTED
+from processors.subjects import codec_for
 from processors.topics import topic_specs
 from processors.worker import resolve
 from projections.deferred_tracking.reader import read_deferred_totals
@@ -231,6 +234,18 @@ def _version(name: str, settings: Settings) -> str:
         return ""
     with connect(services, "doctor", autocommit=True) as connection:
         return f"version {connection.execute('SHOW server_version').fetchone()[0]}"  # type: ignore[index]
+
+
+def _log(services: Services, _settings: Settings) -> Iterator[Check]:
+    if (
+        not {services.topic(name) for name in LEDGER_TOPICS}
+        <= admin(services).list_topics(timeout=ADMIN_TIMEOUT_SECONDS).topics.keys()
+    ):
+        return  # `topics` says so
+    try:
+        refuse_old_log(services, codec_for(services.schema_registry, services.topic_prefix))
+    except Fault as fault:
+        yield Check("log", "fail", fault.what, fault.detail, fault.hint)
 
 
 def _topics(services: Services, settings: Settings) -> Iterator[Check]:
@@ -453,7 +468,12 @@ def _past(check: Check, last: datetime | None) -> Check:
 
 
 _Look = Callable[[Services, Settings], Iterator[Check]]
-_OF_KAFKA: Mapping[str, _Look] = {"topics": _topics, "workers": _workers, "dead-letters": _dead_letters}
+_OF_KAFKA: Mapping[str, _Look] = {
+    "topics": _topics,
+    "log": _log,
+    "workers": _workers,
+    "dead-letters": _dead_letters,
+}
 _OF_POSTGRES: Mapping[str, _Look] = {
     "skipped": _skipped,
     "slow-paths": _slow_paths,

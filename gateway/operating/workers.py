@@ -19,8 +19,11 @@ from confluent_kafka.admin import AdminClient
 from gateway.api import WORKER as API
 from processors.effects import WORKER as EFFECTS
 from processors.ledger import WORKER as LEDGER
+from processors.old_log import refuse_old_log
 from processors.projector import WORKER as PROJECTOR
 from processors.reactions import WORKER as REACTIONS
+from processors.subjects import codec_for
+from processors.topics import ensure_topics
 from processors.worker import Worker
 from runtime.errors import Fault
 from runtime.instance import Living, living, owner_of
@@ -65,6 +68,15 @@ class Crew(NamedTuple):
             {"pid": one.pid, "ready_at": one.ready_at or None, "address": one.address or None} for one in self.running
         ]
         return {"name": self.name, "processes": self.processes, "partitions": self.partitions, "here": here}
+
+
+def refuse_what_no_worker_takes(services: Services, settings: Settings) -> None:
+    """Raises Fault where every worker would end at once: the ledger was written by a build from before.
+
+    Asked once by who starts several. Without it they would be started again and again, and only their logs say why.
+    """
+    ensure_topics(services, settings)
+    refuse_old_log(services, codec_for(services.schema_registry, services.topic_prefix))
 
 
 def look(

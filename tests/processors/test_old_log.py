@@ -1,5 +1,7 @@
 """A ledger that a build wrote before the contracts were made anew is refused by all that read it, with what to do."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import pytest
 
 from events.catalogue import LEDGER_TOPICS
+from gateway.operating.doctor import examine
 from processors.ledger.writer import run_ledger
 from processors.old_log import refuse_old_log
 from processors.projector.span import end_offsets_of, fold_span
@@ -79,3 +82,21 @@ def test_an_old_ledger_is_found_in_any_of_its_topics_and_partitions(ledger_env: 
     assert sender.flush(30) == 0
     with pytest.raises(Fault, match=f"{topic}/{partition}"):
         refuse_old_log(ledger_env.services, CODEC)
+
+
+def test_who_starts_several_workers_says_so_before_any_of_them_and_so_does_the_doctor(
+    ledger_env: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen: `demo` on such a log waited for a minute, and said that no worker ran. Only their logs said why."""
+    write(ledger_env, OLD)
+    for name, value in ledger_env.env.items():
+        monkeypatch.setenv(name, value)
+    for command in (["run"], ["demo", "--orders", "5"]):
+        program = [sys.executable, "-m", "gateway.cli", *command]
+        done = subprocess.run(program, env=ledger_env.env, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1, done
+        assert "before the contracts were made anew" in done.stderr
+        assert "begin a new ledger" in done.stderr
+    (told,) = [check for check in examine(ledger_env.settings) if check.name == "log"]
+    assert told.verdict == "fail"
+    assert "before the contracts were made anew" in told.what

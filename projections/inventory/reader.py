@@ -191,7 +191,7 @@ def read_unregistered(connection: psycopg.Connection[Any]) -> list[UnregisteredS
     """Stock at locations that have not answered, by location; of one that is registered the answer is under way."""
     rows = connection.execute(
         "SELECT location_id, count(*), sum(on_hand)::bigint, sum(incoming)::bigint, min(located_at) FROM inventory"
-        " WHERE registered IS NOT TRUE AND (on_hand <> 0 OR incoming <> 0)"
+        " WHERE located_at IS NOT NULL AND registered IS NOT TRUE AND (on_hand <> 0 OR incoming <> 0)"
         " GROUP BY location_id ORDER BY location_id"
     ).fetchall()
     return [UnregisteredStock(*row) for row in rows]

@@ -39,7 +39,8 @@ class Cli:
 
     def json(self, *arguments: str, status: int = 0) -> Any:
         result = self.run(*arguments, "--json")
-        assert result.exit_code == status, result.output
+        assert result.exit_code == status, (result.output, result.exception)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return json.loads(result.stdout)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from gateway.operating.doctor import examine
 from tests.support.receiver import Receiver, receiver
@@ -99,8 +100,7 @@ def test_each_fact_is_told_once_in_order_whatever_dies_and_none_for_a_replay(sho
     after = Counter(one.headers["webhook-id"] for one in hook.heard if one.stream != "told-9")
     assert after == repeats
     assert hook.of("told-before") == []
-    checks: dict[str, Any] = {
-        check.name: check.verdict for check in examine(shop.env.settings.model_copy(update={"webhook_url": hook.url}))
-    }
+    calling = shop.env.settings.model_copy(update={"webhook_url": hook.url, "webhook_secret": SecretStr(SECRET)})
+    checks: dict[str, Any] = {check.name: check.verdict for check in examine(calling)}
     assert checks["effects"] == "ok"
     assert shop.workers.end("effects") == 0

@@ -216,9 +216,10 @@ def test_what_is_saved_leaves_the_memory_and_comes_back_as_it_was(
     monkeypatch.setattr(writer, "SNAPSHOT_SECONDS", 0.2)
     monkeypatch.setattr(writer, "QUIET_SECONDS", 3_600.0)
     with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env) as ledger:
-        for version in (1, 2):
+        shop.registers = False
+        for version in (2, 3):  # the first receipt has two facts: the goods, and that WH1 is new to the SKU
             shop.publish(*(receive(f"bowl-{number}", "WH1", 1) for number in range(20)), wait=False)
-            wait_until(lambda version=version: ledger._decided == 20 * version)
+            wait_until(lambda version=version: ledger._decided == 20 * (version - 1))
             wait_until(lambda: _in_memory(ledger) == 0)
             saved = shop.connection.execute("SELECT version FROM ledger_streams WHERE stream_id LIKE 'bowl-%'")
             assert saved.fetchall() == [(version,)] * 20
@@ -236,14 +237,15 @@ def test_a_ledger_at_rest_holds_nothing_and_leaves_nothing_to_read(
     monkeypatch.setattr(writer, "SNAPSHOT_SHARE", 1_000_000)  # the last one may have taken long
     cups = [receive(f"cup-{number}", "WH1", 1) for number in range(20)]
     with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env) as ledger:
+        shop.registers = False
         for time_sent in (1, 2):  # what is repeated is fetched from the snapshot, and changes nothing
             shop.publish(*cups, wait=False)
             wait_until(lambda time_sent=time_sent: _answered(ledger) == 20 * time_sent)
             wait_until(lambda: _in_memory(ledger) == 0)
             saved = shop.connection.execute("SELECT sum(next_offset) FROM ledger_positions")
-            assert saved.fetchall() == [(20,)], "a takeover would have something to read"
+            assert saved.fetchall() == [(40,)], "a takeover would have something to read"
     snapshots = [line for line in said if line["event"] == "ledger_snapshot"]
-    assert sum(line["facts"] for line in snapshots) == 20
+    assert sum(line["facts"] for line in snapshots) == 40, "the goods, and that WH1 is new to each SKU"
     assert sum(line["streams"] for line in snapshots) == 20
     assert all(line["facts"] for line in snapshots), "seen: a line of 0 facts when only repeats had come"
 
@@ -258,6 +260,7 @@ def test_a_ledger_that_stops_before_a_dead_letter_is_kept_leaves_it_to_the_next_
     client, letters = admin(ledger_env.services), ledger_env.services.topic(DEAD_LETTERS)
     spoilt = [("intake.stock", partition, None, b"no command") for partition in range(ledger_env.settings.partitions)]
     with open_shop(ledger_env, logs=tmp_path / "logs") as shop:
+        shop.registers = False
         with _beside(ledger_env) as ledger:
             shop.publish(*(receive(f"jug-{number}", "WH1", 1) for number in range(20)), wait=False)
             wait_until(lambda: _answered(ledger) == 20)
@@ -294,6 +297,7 @@ def test_a_takeover_begins_when_what_it_replaces_has_left_the_memory(
         monkeypatch.setattr(writer, name, 3_600.0)
     take_over = writer.take_over
     with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env) as ledger:
+        shop.registers = False
         shop.publish(*(receive(f"mug-{number}", "WH1", 1) for number in range(200)), wait=False)
         wait_until(lambda: ledger._decided == 200)
         place = next(place for place, owned in list(ledger._owned.items()) if owned.ledger.streams)

@@ -61,11 +61,11 @@ def tables(connection: psycopg.Connection[Any]) -> None:
 
 
 def test_nothing_is_due_before_there_are_tables_and_the_connection_stays_usable(connection):
-    assert lookups(connection).due(QUERIES, NOW) == [(), (), (), ()]
+    assert lookups(connection).due(QUERIES, NOW) == [()] * len(QUERIES)
     assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_what_is_due_comes_from_all_four_tables(connection):
+def test_what_is_due_comes_from_the_tables_of_all_timers(connection):
     tables(connection)
     past = NOW - timedelta(hours=1)
     connection.execute("INSERT INTO expiring_reservations VALUES ('MUG', 'o1', '1', 1, 'WH1', 2, %s)", [past])
@@ -77,11 +77,17 @@ def test_what_is_due_comes_from_all_four_tables(connection):
     connection.execute(
         "INSERT INTO order_lines (order_id, line_id, cancel_after, open) VALUES ('o2', '1', %s, 1)", [past]
     )
+    connection.execute(
+        "INSERT INTO deferred_tracking (order_id, number, waits_for, status, scanned_at, ends_at)"
+        " VALUES ('o3', 1, 'S1', 'delivered', %s, %s)",
+        [past, past],
+    )
     assert lookups(connection).due(QUERIES, NOW) == [
         [("MUG", "o1", "1", 1, "WH1", 2, past)],
         [("o2", past)],
         [("MUG", past)],
         [("o2", 7, past)],
+        [("o3", past)],
     ]
 
 

@@ -41,7 +41,9 @@ def test_the_dispatch_states_the_scans_that_waited_as_they_came_and_at_their_own
     assert [one.shipment_id for one in story.state.deferred] == ["s-2"], "the scan of another parcel waits on"
 
 
-@pytest.mark.parametrize("scans", [("delivered",), ("in_transit", "delivered", "lost"), ("lost", "delivered")])
+@pytest.mark.parametrize(
+    "scans", [("delivered",), ("in_transit", "delivered", "lost"), ("lost", "delivered"), ("returned_to_sender",)]
+)
 def test_an_order_is_the_same_whichever_came_first_the_dispatch_or_its_scans(scans: tuple[str, ...]) -> None:
     told = [scan(status) for status in scans]
     early = given(place({"1": 2}), *told, dispatch({"1": 2})).state

@@ -396,7 +396,9 @@ def test_a_shipment_and_a_return_become_movements() -> None:
     assert moved.id == "ship:o1:s1:1"
     assert (moved.data.location_id, moved.data.quantity, moved.data.consumed) == ("M", 2, used)
     arrived = tuple(o.ArrivedLine(line_id="1", sku="MUG", quantity=1, disposition=d) for d in ("restock", "damaged"))
-    back = o.ReturnReceived(order_id="o1", return_id="r1", rma="R", location_id="M", announced=True, lines=arrived)
+    back = o.ReturnReceived(
+        order_id="o1", return_id="r1", rma="R", location_id="M", announced=True, cause="customer", lines=arrived
+    )
     assert [(row.id, row.data.disposition) for row in take_back(recorded(back))] == [
         ("return:e1:1", "restock"),
         ("return:e1:2", "damaged"),

@@ -199,8 +199,8 @@ def _not_reserved(data: Mapping[str, Any]) -> dict[str, Any]:
         detail = f"{data['quantity']} asked at {data['location_id']}: at most {data['available']}"
         hint = "ask for less, or at another location, as a new attempt"
     elif data["reason"] == "not_registered":
-        detail = f"nobody has registered location {data['location_id']}: at most 0"
-        hint = "check location_id; send RegisterLocation, then ask again as a new attempt"
+        detail = f"location {data['location_id']} is not known to be registered: at most 0"
+        hint = "ask again in a moment as a new attempt; if that fails, check location_id and send RegisterLocation"
     else:
         detail, hint = "its release came before it", "number a new attempt"
     return {

@@ -38,12 +38,14 @@ def _not_reserved(batch: FactBatch) -> pl.DataFrame:
         detail=pl.when(pl.col("reason") == "not_enough")
         .then(pl.format(short, "quantity", "location_id", "available"))
         .when(pl.col("reason") == "not_registered")
-        .then(pl.format("nobody has registered location {}: at most 0", "location_id"))
+        .then(pl.format("location {} is not known to be registered: at most 0", "location_id"))
         .otherwise(pl.lit("its release came before it")),
         hint=pl.when(pl.col("reason") == "not_enough")
         .then(pl.lit("ask for less, or at another location, as a new attempt"))
         .when(pl.col("reason") == "not_registered")
-        .then(pl.lit("check location_id; send RegisterLocation, then ask again as a new attempt"))
+        .then(
+            pl.lit("ask again in a moment as a new attempt; if that fails, check location_id and send RegisterLocation")
+        )
         .otherwise(pl.lit("number a new attempt")),
         at_most=pl.col("available"),
         fact=pl.lit("ReservationRefused"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 import gateway.cli.context
@@ -60,7 +61,9 @@ def test_a_member_whose_process_is_gone_counts_no_more_though_its_broker_does_no
 def test_effects_are_a_worker_only_where_somebody_is_to_be_called(ledger_env: Any) -> None:
     settings, services = ledger_env.settings, ledger_env.services
     assert [row.name for row in wanted(settings)] == ["ledger", "reactions", "projector", "api"]
-    told = settings.model_copy(update={"webhook_url": "http://shop.example/"})
+    told = settings.model_copy(
+        update={"webhook_url": "http://shop.example/", "webhook_secret": SecretStr("whsec_" + "c2VjcmV0" * 4)}
+    )
     assert "effects" in {row.name for row in wanted(told)}
     found = look(services, told, answer_seconds=30)
     assert [crew.name for crew in found] == [row.name for row in wanted(told)]

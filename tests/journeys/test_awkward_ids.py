@@ -25,6 +25,7 @@ def test_the_longest_ids_live_a_whole_life(shop: Shop) -> None:
     draw = Random(SEED)
     sku, location_id, order_id, line_id, shipment_id, return_id, cart_id = (_longest(draw) for _ in range(7))
     shop.accepted(receive(sku, location_id, 5))
+    shop.settle()  # the SKU asks whether the location is registered
     soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     held = {"sku": sku, "location_id": location_id, "quantity": 1, "order_id": cart_id, "line_id": line_id}
     shop.accepted(command("ReserveStock", attempt=1, expires_at=soon, **held))

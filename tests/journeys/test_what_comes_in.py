@@ -284,7 +284,7 @@ def test_stock_at_a_slip_of_the_pen_is_named_by_doctor_and_promised_when_it_is_r
     assert shop.line("slip-1")["backordered"] == 2
     hold = command("ReserveStock", sku="slip", location_id="SLIP", quantity=1, order_id="s", line_id="1", attempt=1)
     (outcome,) = shop.publish(hold).outcomes
-    assert outcome.detail == "nobody has registered location SLIP: at most 0"
+    assert outcome.detail == "location SLIP is not known to be registered: at most 0"
     (named,) = [one for one in examine(shop.env.settings) if one.name == "locations" and "SLIP" in one.what]
     assert named.verdict == "warn"
     assert named.detail.startswith("3 units on hand and 0 on their way, of 1 SKUs; first seen ")

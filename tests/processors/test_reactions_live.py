@@ -154,7 +154,7 @@ def ledger(ledger_env: Any) -> LedgerWriter:
     names = [*INTAKE_TOPICS, *LEDGER_TOPICS]
     create_topics(services, [TopicSpec(services.topic(name), PARTITIONS) for name in names])
     with connect(services, "test") as connection:
-        for name in ("inventory", "locations", "order_status", "routing"):
+        for name in ("inventory", "locations", "order_status", "routing", "deferred_tracking"):
             connection.execute(ddl(PROJECTIONS[name]).encode())
         connection.execute(
             "INSERT INTO inventory (sku, location_id, on_hand, registered) VALUES ('MUG', 'WH1', 1000000, true)"

@@ -75,7 +75,7 @@ def place(order_id: str, *lines: tuple[str, int], at: str | None = None, **data:
 def open_places(*location_ids: str) -> list[dict[str, Any]]:
     """Registrations of locations; the same commands each time, so that one that is there already is no error."""
     return [
-        command("RegisterLocation", "wms", id=f"open-{name}", location_id=name, name=name, kind="warehouse")
+        command("RegisterLocation", "wms", id=f"open-{name}"[:200], location_id=name, name=name, kind="warehouse")
         for name in location_ids
     ]
 

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 COMMAND_NAMESPACE = "order_ledger.commands"
 FACT_NAMESPACE = "order_ledger.facts"
 
-#: Ids of contracts from before all of them were made anew. Nothing reads their records, and no id is given again.
-RETIRED_IDS = range(101, 2001)
+#: Ids of contracts from before they were made anew. Nothing reads their records, and no id is given again.
+RETIRED_IDS = frozenset((*range(101, 2001), 2056, 3084))
 
 _FOLDER = Path(__file__).parent
 #: By namespace: the folder of the contracts and the file of their envelope.

@@ -185,10 +185,11 @@ class ApplyCategoryPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class ConfirmLocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The location of the SKU's stock is registered."""
+    """The location tells the SKU whether it is registered; where not, it answers again when it is."""
 
     sku: Id
     location_id: Id
+    registered: bool
 
 
 class ReserveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -15,11 +15,22 @@ from events.ahead import Ahead, total, use_up
 from events.attempts import round_of
 from events.envelope import INTERNAL_CHANNEL, Command, Refused
 from events.refusal import already_so
-from events.stock import carts, counting, incoming, joining, promising, quality, rejecting, selling, transferring
+from events.stock import (
+    awaiting,
+    carts,
+    counting,
+    incoming,
+    joining,
+    promising,
+    quality,
+    rejecting,
+    selling,
+    transferring,
+)
 from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.decision import Decision
-from events.stock.state import Attempt, Reservation, Stock, Waiting
+from events.stock.state import Attempt, Reservation, Stock
 from events.times import rfc3339
 from events.values import Buffer, Consumed
 
@@ -45,6 +56,7 @@ def conclude(stock: Stock, command: Command[c.StockCommand]) -> tuple[Sequence[f
         return (), stock
     incoming.find_overdue(decision)
     decision.serve_queue()
+    awaiting.answer_postponed(decision)
     decision.report_levels()
     selling.state_rules(decision)
     joining.state_locations(decision)
@@ -59,7 +71,7 @@ def _answer(decision: Decision, data: c.StockCommand) -> Refused | None:
         case c.ShipStock():
             return _ship(decision, data)
         case c.AwaitStock():
-            return _await(decision, data)
+            return awaiting.ask(decision, data)
         case c.ReleaseStock():
             return _release(decision, data)
         case c.ExpireReservation():
@@ -136,12 +148,12 @@ def _reserve(decision: Decision, data: c.ReserveStock) -> Refused | None:
             hint="send an expires_at that lies ahead",
         )
     released_before = attempt in stock.tombstones
-    if attempt in stock.answered and not released_before:
-        return _answered_already(attempt, data.sku)
+    if (attempt in stock.answered and not released_before) or attempt in stock.postponed:
+        return awaiting.answered_already(attempt, data.sku)
     # Of what has left already, nothing is held.
     quantity = data.quantity
     if for_order and not released_before:
-        quantity -= _left_before(decision, attempt, quantity)
+        quantity -= awaiting.left_before(decision, attempt, quantity)
         if not quantity:
             return None
     stock = decision.stock
@@ -178,74 +190,6 @@ def _reserve(decision: Decision, data: c.ReserveStock) -> Refused | None:
     return None
 
 
-def _await(decision: Decision, data: c.AwaitStock) -> Refused | None:
-    attempt = Attempt(data.order_id, data.line_id, data.attempt)
-    if attempt in decision.stock.answered:
-        return _answered_already(attempt, data.sku)
-    quantity = data.quantity - _left_before(decision, attempt, data.quantity)
-    if not quantity:
-        return None
-    stock = decision.stock
-    waiting = Waiting(quantity, data.placed_at, data.mode, data.for_channel, data.locations, data.not_at)
-    free = decision.free_for(waiting)
-    mode = "offer" if data.mode == "take" else data.mode
-    if mode == "offer":
-        places = carts.locations(stock, data.cart_id) if data.cart_id else ()
-        from_cart = sum(
-            carts.free_with(stock, data.cart_id, place, data.for_channel) - stock.level(place).free(data.for_channel)
-            for place in places
-        )
-        if data.mode == "take" and free >= quantity:
-            # It asks line by line, and this one it could not find: told to try again it would not find it again, for as
-            # long as the tables that it looks at are behind.
-            decision.grant(attempt, waiting, quantity, waited=False)
-            return None
-        if free + from_cart >= quantity:
-            decision.offer(attempt, quantity)
-            return None
-        # An order that waits as a whole lets go of what its other lines hold. That alone must not call it back:
-        # it would find what it has just found, and wait and be called again for ever. What this line held is gone.
-        left = quantity + sum(
-            held.quantity
-            for holder, by_location in stock.reservations.items()
-            if holder.order_id == data.order_id and holder.line_id != data.line_id
-            for held in by_location.values()
-        )
-    else:
-        left = quantity - carts.grant(decision, attempt, data.cart_id, quantity)
-        left -= decision.grant(attempt, waiting, min(free, left), waited=False)
-    if left:
-        decision.add(
-            f.StockAwaited(
-                sku=data.sku,
-                quantity=left,
-                order_id=data.order_id,
-                line_id=data.line_id,
-                attempt=data.attempt,
-                placed_at=data.placed_at,
-                mode=mode,
-                for_channel=data.for_channel,
-                locations=data.locations,
-                not_at=data.not_at,
-            )
-        )
-        if mode == "offer":
-            # It may have been offered what is free, and cannot use it: that is for the others.
-            decision.serve_queue(anew=True)
-    return None
-
-
-def _left_before(decision: Decision, attempt: Attempt, quantity: int) -> int:
-    """How many of the units asked for have left with a parcel already; stated, so that the order knows."""
-    known = decision.stock.aheads.get(attempt[:2])
-    if known is None:
-        return 0
-    _, units = use_up(known.left, round_of(attempt.attempt), quantity)
-    if units:
-        _end_wait(decision, attempt, units, shipped=True)
-    return units
-
-
 def _release(decision: Decision, data: c.ReleaseStock) -> Refused | None:
     stock = decision.stock
     attempt = Attempt(data.order_id, data.line_id, data.attempt)
@@ -267,7 +211,7 @@ def _release(decision: Decision, data: c.ReleaseStock) -> Refused | None:
             at_most=0,
         )
     if waits:
-        _end_wait(decision, attempt, data.quantity)
+        awaiting.end(decision, attempt, data.quantity)
         return None
     if held is None:
         return Refused(
@@ -356,11 +300,11 @@ def _ship(decision: Decision, data: c.ShipStock) -> Refused | None:
         if part.location_id:
             _let_go(decision, attempt, part, shipped=True)
         else:
-            _end_wait(decision, attempt, part.quantity, shipped=True)
+            awaiting.end(decision, attempt, part.quantity, shipped=True)
     for part in data.consumed:
         attempt = Attempt(data.order_id, data.line_id, part.attempt)
         if not part.location_id and attempt in decision.stock.queue:
-            _end_wait(decision, attempt, part.quantity)
+            awaiting.end(decision, attempt, part.quantity)
     carts.use_up(decision, data.cart_id, data.location_id, ahead)
     return None
 
@@ -414,26 +358,6 @@ def _let_go(decision: Decision, attempt: Attempt, part: Consumed, *, shipped: bo
             line_id=attempt.line_id,
             attempt=attempt.attempt,
             for_order=True,
-            shipped=shipped,
-        )
-    )
-
-
-def _end_wait(decision: Decision, attempt: Attempt, quantity: int, *, shipped: bool = False) -> None:
-    """Units leave the queue; the place of an all-or-nothing order is one thing and ends whole.
-
-    `shipped`: their goods have left, perhaps before they could wait.
-    """
-    waiting = decision.stock.queue.get(attempt)
-    if waiting is not None:
-        quantity = waiting.quantity if waiting.mode == "offer" else min(quantity, waiting.quantity)
-    decision.add(
-        f.WaitEnded(
-            sku=decision.stock.sku,
-            quantity=quantity,
-            order_id=attempt.order_id,
-            line_id=attempt.line_id,
-            attempt=attempt.attempt,
             shipped=shipped,
         )
     )
@@ -521,12 +445,3 @@ def _set_policy(decision: Decision, data: c.SetStockPolicy) -> Refused | None:
         )
     )
     return None
-
-
-def _answered_already(attempt: Attempt, sku: str) -> Refused:
-    return Refused(
-        code="conflict",
-        what=f"no {sku} was reserved",
-        detail=f"attempt {attempt.attempt} for {attempt.order_id}:{attempt.line_id} was answered before",
-        hint="number a new attempt",
-    )

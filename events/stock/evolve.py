@@ -27,6 +27,7 @@ from events.stock.state import (
     Level,
     Moment,
     Move,
+    Postponed,
     Promises,
     Reservation,
     Stock,
@@ -91,6 +92,10 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, about: About) -> St
             return _ruled(stock, fact)
         case f.StockLocated() | f.LocationConfirmed():
             return _located(stock, fact)
+        case f.ReservationPostponed():
+            attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
+            waiting = Waiting(fact.quantity, fact.placed_at, fact.mode, fact.for_channel, fact.locations, fact.not_at)
+            return replace(stock, postponed=stock.postponed.set(attempt, Postponed(waiting, fact.cart_id)))
         case f.StockAwaited():
             attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
             waiting = Waiting(fact.quantity, fact.placed_at, fact.mode, fact.for_channel, fact.locations, fact.not_at)
@@ -197,10 +202,12 @@ def _ruled(stock: Stock, fact: f.ChannelPolicySet | f.SkuCategorised | f.Categor
 
 def _located(stock: Stock, fact: f.StockLocated | f.LocationConfirmed) -> Stock:
     """Each level knows whether its location is registered, as it knows the rules of the SKU."""
-    registered = isinstance(fact, f.LocationConfirmed)
+    registered = fact.registered if isinstance(fact, f.LocationConfirmed) else None
     stock = replace(stock, registered={**stock.registered, fact.location_id: registered})
     level = stock.levels.get(fact.location_id)
-    return stock if level is None else _with(stock, fact.location_id, replace(level, registered=registered))
+    if level is None or level.registered == bool(registered):
+        return stock
+    return _with(stock, fact.location_id, replace(level, registered=bool(registered)))
 
 
 def _rules(set_: f.ChannelPolicySet | CategoryRules) -> Rules:
@@ -425,6 +432,8 @@ def _heard_of(stock: Stock, attempt: Attempt) -> Stock:
     """Remember the attempt; forget old ones now and then, for going through them takes as long as there are many."""
     if attempt in stock.answered:
         return stock
+    if attempt in stock.postponed:
+        stock = replace(stock, postponed=stock.postponed.delete(attempt))
     heard = stock.heard + 1
     answered = stock.answered.set(attempt, heard)
     if heard - stock.forgot_at < max(ATTEMPTS_KEPT, len(answered)) // 2:

@@ -271,10 +271,11 @@ class StockLocated(Struct, frozen=True, kw_only=True):
 
 
 class LocationConfirmed(Struct, frozen=True, kw_only=True):
-    """The location is registered: what the SKU has there may be promised from now on."""
+    """The location has answered. If it is registered, what the SKU has there may be promised from now on."""
 
     sku: Id
     location_id: Id
+    registered: bool
 
 
 class SkuCategorised(Struct, frozen=True, kw_only=True):
@@ -328,6 +329,22 @@ class ReservationRefused(Struct, frozen=True, kw_only=True):
     available: Total
     reason: Text
     for_order: bool
+
+
+class ReservationPostponed(Struct, frozen=True, kw_only=True):
+    """A line asks for units at a location that has not said yet whether it is registered; it is answered then."""
+
+    sku: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    attempt: Natural
+    placed_at: UtcTime
+    mode: Text
+    for_channel: Id | None = None
+    locations: tuple[Id, ...]
+    cart_id: Id | None = None
+    not_at: tuple[Id, ...] = ()
 
 
 class StockAwaited(Struct, frozen=True, kw_only=True):
@@ -500,6 +517,7 @@ StockFact = (
     | SellingRulesResolved
     | StockReserved
     | ReservationRefused
+    | ReservationPostponed
     | StockAwaited
     | StockOffered
     | BackorderPromised

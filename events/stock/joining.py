@@ -1,10 +1,13 @@
 """Stock at a location that nobody has registered is recorded, and nothing of it is promised: a typo makes no warehouse.
 
     receive 5 at WH1, for the first time  -> StockReceived, StockLocated(WH1); free: 0
-    confirm WH1                           -> LocationConfirmed(WH1); free: 5, and whoever waits is served
+    a line asks for 2                     -> ReservationPostponed
+    WH1 is registered                     -> LocationConfirmed(WH1); free: 5, and the line gets 2 of them
+    WH1 is not                            -> LocationConfirmed(WH1, registered=False), and the line waits
 
-A SKU cannot know registrations, so it asks at the location's stream (`events/locations`), which answers when it knows.
-What people and carriers do there is recorded as it happened: goods leave it, are counted, moved and disposed of.
+A SKU cannot know registrations, so it asks at the location's stream (`events/locations`), which answers at once, and
+again with its registration. How quick that is decides nothing: a line whose answer depends on it waits for it. What
+people and carriers do there is recorded as it happened: goods leave it, are counted, moved and disposed of.
 """
 
 from events.stock import commands as c
@@ -14,9 +17,10 @@ from events.stock.state import Stock
 
 
 def confirm(decision: Decision, data: c.ConfirmLocation) -> None:
-    """A second answer says nothing new."""
-    if not decision.stock.registered.get(data.location_id):
-        decision.add(f.LocationConfirmed(sku=data.sku, location_id=data.location_id))
+    """Nothing unregisters a location, so an answer that says less than an earlier one is an old one."""
+    known = decision.stock.registered.get(data.location_id)
+    if known is None or data.registered > known:
+        decision.add(f.LocationConfirmed(sku=data.sku, location_id=data.location_id, registered=data.registered))
 
 
 def state_locations(decision: Decision) -> None:

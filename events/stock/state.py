@@ -150,8 +150,10 @@ class Level(Struct, frozen=True, kw_only=True):
 
         Nothing at a location that nobody has registered.
         """
-        if not self.registered:
-            return 0
+        return self.could_sell(channel) if self.registered else 0
+
+    def could_sell(self, channel: str | None) -> int:
+        """Units that this channel may promise if the location is registered."""
         buffer = kept_back(self.chain, channel)
         return 0 if buffer is None else max(0, self.available - buffer)
 
@@ -192,6 +194,13 @@ class Waiting(NamedTuple):
     not_at: tuple[str, ...] = ()
 
 
+class Postponed(NamedTuple):
+    """A question for stock that is answered when a location has said whether it is registered."""
+
+    waiting: Waiting
+    cart_id: str | None
+
+
 Reservations = immutables.Map[Attempt, Mapping[str, Reservation]]
 Carts = immutables.Map[str, immutables.Map[Hold, None]]
 #: A place in the queue: by time of the order, then order, line and attempt.
@@ -200,6 +209,7 @@ Turn = tuple[datetime, Attempt]
 Queue = immutables.Map[Attempt, Waiting]
 Answered = immutables.Map[Attempt, int]
 Tombstones = immutables.Map[Attempt, int]
+Questions = immutables.Map[Attempt, Postponed]
 Promises = immutables.Map[Attempt, datetime]
 #: (order_id, line_id)
 LineKey = tuple[str, str]
@@ -226,7 +236,8 @@ class Stock(Struct, frozen=True, kw_only=True):
     `incoming` is what is on its way; at `next_due` some of it is overdue. `transfers` are on their way by number.
     `awaited` is the units of the whole queue, nobody in it comes after `youngest`. `promises` are those of waiters.
     `rules` say what channels may sell at any location; so do `category_rules`, by location ("" is any).
-    `registered` are the locations that it was ever at, and whether they are known to be registered.
+    `registered` are the locations that it was ever at, and whether they are registered: None until they have answered.
+    `postponed` are the questions that wait for such an answer.
     `holders` are the attempts of a line that hold or wait; `aheads` are units that left before they were asked for.
     """
 
@@ -251,7 +262,8 @@ class Stock(Struct, frozen=True, kw_only=True):
     category: str | None = None
     category_version: int = -1
     category_rules: Mapping[str, Rules] = {}
-    registered: Mapping[str, bool] = {}
+    registered: Mapping[str, bool | None] = {}
+    postponed: Questions = immutables.Map()
     holders: Holders = immutables.Map()
     aheads: Aheads = immutables.Map()
 
@@ -259,7 +271,7 @@ class Stock(Struct, frozen=True, kw_only=True):
         found = self.levels.get(location_id)
         if found is not None:
             return found
-        shared, registered = self.shared_rules(location_id), self.registered.get(location_id, False)
+        shared, registered = self.shared_rules(location_id), bool(self.registered.get(location_id))
         return Level(shared=shared, registered=registered) if shared or registered else NOTHING
 
     def shared_rules(self, location_id: str) -> tuple[Rules, ...]:
@@ -303,7 +315,8 @@ class StoredStock(Struct, frozen=True, array_like=True):
     category_version: int = -1
     category_rules: dict[str, Rules] = {}
     aheads: list[tuple[LineKey, LeftAhead]] = []
-    registered: dict[str, bool] = {}
+    registered: dict[str, bool | None] = {}
+    postponed: list[tuple[Attempt, Postponed]] = []
 
 
 def to_stored(stock: Stock) -> StoredStock:
@@ -328,6 +341,7 @@ def to_stored(stock: Stock) -> StoredStock:
         dict(stock.category_rules),
         sorted(stock.aheads.items()),
         dict(stock.registered),
+        sorted(stock.postponed.items(), key=_by_attempt),
     )
 
 
@@ -373,6 +387,7 @@ def from_stored(stored: StoredStock) -> Stock:
         holders=holders,
         aheads=immutables.Map(stored.aheads),
         registered=stored.registered,
+        postponed=immutables.Map(stored.postponed),
     )
 
 

@@ -1,7 +1,7 @@
 """SKUs and the locations that they are at: each asks once whether the location is registered, and hears when it is.
 
-StockLocated(MUG, WH1)                     -> JoinLocation(WH1, MUG)
-LocationJoined(WH1, MUG, registered=True)  -> ConfirmLocation(MUG, WH1)
+StockLocated(MUG, WH1)                -> JoinLocation(WH1, MUG)
+LocationJoined(WH1, MUG, registered)  -> ConfirmLocation(MUG, WH1, registered)
 """
 
 from events.envelope import Recorded
@@ -29,16 +29,14 @@ def join(fact: Recorded[StockLocated]) -> list[Asked]:
 
 
 def confirm(fact: Recorded[LocationJoined]) -> list[Asked]:
-    """A SKU that has to wait hears nothing until then."""
+    """Also where the answer is no: what waits for it is answered then."""
     joined = fact.data
-    if not joined.registered:
-        return []
     return [
         Asked.because(
             fact,
             ACTOR,
             command_id=named("confirm-location", joined.location_id, fact.version),
-            data=ConfirmLocation(sku=joined.sku, location_id=joined.location_id),
+            data=ConfirmLocation(sku=joined.sku, location_id=joined.location_id, registered=joined.registered),
         )
     ]
 

@@ -266,7 +266,7 @@ class Stocks:
         row.registered, row.located_at = False, fact["recorded_at"]
 
     def confirmed(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        self.at(data).registered = True
+        self.at(data).registered = data["registered"]
 
     def reserved(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.at(data).reserved += data["quantity"]

@@ -55,7 +55,7 @@ def _inventory(batch: FactBatch) -> pl.DataFrame:
                 excluded=pl.col("rules").list.eval(pl.element().struct.field("excluded")).list.any(),
             ),
             batch.facts("StockLocated").select(*_KEY, registered=pl.lit(False), located_at="meta_recorded_at"),
-            batch.facts("LocationConfirmed").select(*_KEY, registered=pl.lit(True)),
+            batch.facts("LocationConfirmed").select(*_KEY, "registered"),
             batch.facts("LowStockDetected").select(*_KEY, low_detected_at="meta_recorded_at"),
         ],
         how="diagonal",

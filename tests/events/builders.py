@@ -194,8 +194,8 @@ def join(sku: str = "MUG", *, location: str = "WH1") -> p.JoinLocation:
     return p.JoinLocation(location_id=location, sku=sku)
 
 
-def confirm(location: str = "WH1") -> s.ConfirmLocation:
-    return s.ConfirmLocation(sku="MUG", location_id=location)
+def confirm(location: str = "WH1", *, registered: bool = True) -> s.ConfirmLocation:
+    return s.ConfirmLocation(sku="MUG", location_id=location, registered=registered)
 
 
 def adjust(delta: int, *, location: str = "WH1", **more: Any) -> s.AdjustStock:

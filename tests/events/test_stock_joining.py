@@ -19,6 +19,7 @@ from tests.events.builders import (
     count,
     dispatch,
     expect,
+    in_round,
     join,
     move,
     place,
@@ -26,6 +27,7 @@ from tests.events.builders import (
     put_in_cart,
     receive,
     register,
+    release,
     send,
     ship,
     wait_for,
@@ -56,11 +58,74 @@ def test_goods_that_arrive_where_nobody_has_registered_a_place_are_on_record_and
 def test_whoever_waits_is_served_when_the_location_is_confirmed() -> None:
     story = given(wait_for(2), receive(5, location=SLIP)).when(confirm(SLIP))
     story.then(
-        f.LocationConfirmed(sku="MUG", location_id=SLIP),
+        f.LocationConfirmed(sku="MUG", location_id=SLIP, registered=True),
         like(f.StockReserved, location_id=SLIP, quantity=2, waited=True),
     )
     assert story.state.level(SLIP).free(None) == 3
     story.when(confirm(SLIP)).then_nothing()
+
+
+def test_a_line_whose_answer_depends_on_a_location_waits_for_its_answer() -> None:
+    story = given(receive(5, location=SLIP)).when(wait_for(2, order="o-2"))
+    story.then(like(f.ReservationPostponed, order_id="o-2", quantity=2))
+    story.when(wait_for(2, order="o-2")).then_refused("conflict")
+    story.when(wait_for(9, order="o-1")).then(f.ReservationPostponed)
+    story.when(confirm(SLIP)).then(
+        f.LocationConfirmed,
+        like(f.StockReserved, order_id="o-1", quantity=5, waited=False),
+        like(f.StockAwaited, order_id="o-1", quantity=4),
+        like(f.StockAwaited, order_id="o-2", quantity=2),
+    )
+    assert not story.state.postponed
+
+
+def test_where_the_location_is_not_registered_the_line_waits_and_a_later_answer_serves_it() -> None:
+    story = given(receive(5, location=SLIP), wait_for(2)).when(confirm(SLIP, registered=False))
+    story.then(like(f.LocationConfirmed, registered=False), like(f.StockAwaited, quantity=2))
+    story.when(confirm(SLIP, registered=False)).then_nothing()
+    story.when(wait_for(1, order="o-2")).then(f.StockAwaited)
+    story.when(confirm(SLIP)).then(f.LocationConfirmed, f.StockReserved, f.StockReserved)
+    story.when(confirm(SLIP, registered=False)).then_nothing()
+    assert story.state.level(SLIP).free(None) == 2
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        wait_for(3),
+        wait_for(6, not_at=(SLIP,)),
+        wait_for(6, mode="grant_there", locations=("WH1",)),
+        wait_for(6, mode="grant_there"),
+    ],
+    ids=["enough elsewhere", "rejected there", "only elsewhere", "nowhere"],
+)
+def test_a_line_that_gets_nothing_there_in_any_case_is_answered_at_once(question: Any) -> None:
+    story = given(receive(5), receive(5, location=SLIP)).when(question)
+    assert not [fact for fact in story.answer if isinstance(fact, f.ReservationPostponed)]
+    assert not story.state.postponed
+
+
+def test_it_waits_for_every_location_that_may_have_its_units_and_for_no_other_one() -> None:
+    story = given(receive(1, location=SLIP), receive(1, location="ST-9"), receive(3, location="ST-8")).when(wait_for(5))
+    story.then(f.ReservationPostponed)
+    story.when(confirm("ST-8", registered=False)).then(f.LocationConfirmed)
+    story.when(confirm(SLIP)).then(f.LocationConfirmed)
+    story.when(confirm("ST-9")).then(
+        f.LocationConfirmed, f.StockReserved, f.StockReserved, like(f.StockAwaited, quantity=3)
+    )
+
+
+def test_what_is_told_of_a_postponed_line_meanwhile_counts_as_for_a_question_that_comes_late() -> None:
+    given(receive(5, location=SLIP), wait_for(2), release(2, location="")).when(confirm(SLIP)).then(f.LocationConfirmed)
+    story = given(receive(5, location=SLIP), wait_for(2, attempt=in_round(1, 999))).when(
+        ship(2, location=SLIP, ahead=2)
+    )
+    story.then(f.StockShipped)
+    story.when(confirm(SLIP)).then(f.LocationConfirmed, like(f.WaitEnded, quantity=2, shipped=True))
+
+
+def test_nobody_else_takes_the_attempt_of_a_postponed_line() -> None:
+    given(receive(5, location=SLIP), wait_for(2)).when(put_in_cart(1, cart="o-1")).then_refused("conflict")
 
 
 def test_a_channel_s_hold_is_refused_with_the_reason() -> None:
@@ -113,7 +178,11 @@ def test_what_comes_to_an_unregistered_place_is_promised_for_no_time() -> None:
 
 
 def test_a_snapshot_knows_which_locations_have_answered() -> None:
-    for story in (given(receive(5, location=SLIP)), given(receive(5, location=SLIP), confirm(SLIP))):
+    for story in (
+        given(receive(5, location=SLIP), wait_for(2)),
+        given(receive(5, location=SLIP), confirm(SLIP)),
+        given(receive(5, location=SLIP), confirm(SLIP, registered=False)),
+    ):
         assert STREAM.decode(STREAM.encode(story.state)) == story.state
 
 

@@ -47,7 +47,7 @@ def database(services: Services) -> Iterator[str]:
             fact("CommandRefused", "o1", "2026-11-28T14:00Z", **REFUSED),
             fact("CommandRefused", "o2", "2026-11-28T15:00Z", **REFUSED | NOT_PLACED),
             fact("StockReceived", "MUG", "2026-11-27T07:00Z", location_id="WH1", quantity=1200),
-            fact("LocationConfirmed", "MUG", "2026-11-27T07:00Z", location_id="WH1"),
+            fact("LocationConfirmed", "MUG", "2026-11-27T07:00Z", location_id="WH1", registered=True),
             fact("StockReceived", "\x1b[2JMUG", "2026-11-27T07:00Z", location_id="WH1", quantity=1),
         )
     yield conninfo

@@ -124,7 +124,7 @@ def statuses(services):
 def test_facts_come_to_the_tables_and_a_restart_goes_on_where_it_was(ledger):
     services = ledger.services
     first, second, third = orders_log(0), orders_log(1, name="p"), ChainLog("ledger.stock", 2)
-    third.decide("SKU-1", stock_received(), LocationConfirmed(sku="SKU-1", location_id="WH1"))
+    third.decide("SKU-1", stock_received(), LocationConfirmed(sku="SKU-1", location_id="WH1", registered=True))
     send(services, [*first.records[:4], *second.records, *third.records])
     with running(ledger):
         wait_for(services, second)

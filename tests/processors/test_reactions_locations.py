@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from events.locations.facts import LocationJoined
 from events.stock.facts import StockLocated
 from processors.reactions.locations import confirm, join
@@ -19,7 +21,7 @@ def test_two_locations_of_a_sku_are_asked_under_two_ids() -> None:
     assert first != second
 
 
-def test_a_sku_hears_of_a_location_that_is_registered_and_of_no_other_one() -> None:
-    (asked,) = confirm(recorded(LocationJoined(location_id="WH1", sku="MUG", registered=True)))
-    assert (asked.data.sku, asked.data.location_id) == ("MUG", "WH1")
-    assert not confirm(recorded(LocationJoined(location_id="WH1", sku="MUG", registered=False)))
+@pytest.mark.parametrize("registered", [True, False])
+def test_a_sku_hears_whether_the_location_is_registered(registered: bool) -> None:
+    (asked,) = confirm(recorded(LocationJoined(location_id="WH1", sku="MUG", registered=registered)))
+    assert (asked.data.sku, asked.data.location_id, asked.data.registered) == ("MUG", "WH1", registered)

@@ -71,9 +71,12 @@ def received(sku: str, location: str, units: int) -> dict[str, Any]:
 def open_for(sku: str, *locations: str) -> list[Any]:
     """The SKU has asked at these locations, and they are registered."""
     return [
-        fact(name, sku, MORNING, location_id=location)
+        one
         for location in locations
-        for name in ("StockLocated", "LocationConfirmed")
+        for one in (
+            fact("StockLocated", sku, MORNING, location_id=location),
+            fact("LocationConfirmed", sku, MORNING, location_id=location, registered=True),
+        )
     ]
 
 
@@ -110,7 +113,7 @@ def test_stock_at_a_location_that_nobody_has_registered_is_named_and_not_given_o
     assert sellable == {"WH1": 5, "WH-1": 0}
     shown = {row["location_id"]: (row["registered"], row["sellable"]) for row in read_inventory(connection, "MUG")}
     assert shown == {"WH1": (True, 5), "WH-1": (False, 0)}
-    log.write(fact("LocationConfirmed", "MUG", NOON, location_id="WH-1"))
+    log.write(fact("LocationConfirmed", "MUG", NOON, location_id="WH-1", registered=True))
     assert sorted(read_available(connection, None)) == [("MUG", "WH-1", 5), ("MUG", "WH1", 5)]
     assert read_unregistered(connection) == [("WH-1", 1, 0, 2, at(NOON))]
 

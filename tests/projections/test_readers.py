@@ -167,7 +167,7 @@ def test_stock_rows_keep_the_identity(log, connection):
         fact("StockReceived", "MUG", MORNING, location_id="WH1", quantity=20),
         fact("StockReceived", "MUG", MORNING, location_id="WH2", quantity=5),
         fact("StockReceived", "TRAY", MORNING, location_id="WH1", quantity=1),
-        fact("LocationConfirmed", "MUG", MORNING, location_id="WH1"),
+        fact("LocationConfirmed", "MUG", MORNING, location_id="WH1", registered=True),
         fact("StockPolicySet", "MUG", MORNING, location_id="WH1", safety_stock=3, reorder_point=20, buffers=[]),
         fact("StockMarkedDamaged", "MUG", NOON, location_id="WH1", quantity=2),
         fact("LowStockDetected", "MUG", NOON, location_id="WH1", available=15, reorder_point=20),

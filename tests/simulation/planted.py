@@ -19,6 +19,7 @@ import msgspec
 
 from events.chain import ChainReader, Link
 from events.orders import amending, exchanging, line_changes
+from events.stock import awaiting
 from events.stock import decide as stock_decide
 from events.stock import decision as stock_decision
 from events.stock.commands import ExpireReservation
@@ -342,6 +343,10 @@ PLANTED: Mapping[str, Bug] = {
     "promises_anywhere": Bug("units at a place that nobody has registered are promised", _promises_anywhere),
     "registered_too_late": Bug(
         "who asked before a location was registered hears nothing", lambda: _instead(locations.confirm, _at_once)
+    ),
+    "postponed_for_ever": Bug(
+        "who asked before a location answered is never answered",
+        lambda: patch.object(awaiting, "answer_postponed", lambda _: None),
     ),
     "holds_lapse_by_timer": Bug("a hold counts until a timer rings", _lapses_by_timer, seed=10),
     "corrections_twice": Bug(

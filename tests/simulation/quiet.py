@@ -62,6 +62,7 @@ def _check_places(skus: dict[str, Any], locations: dict[str, Any]) -> None:
     """Each SKU knows which of its locations are registered; one that is not knows the SKU."""
     for sku, stock in skus.items():
         places = {*stock.levels, *(source.location_id for source in stock.incoming)}
+        must(not stock.postponed, "every_postponed_question_is_answered", (sku, stock.postponed))
         must(places <= stock.registered.keys(), "a_sku_asks_wherever_it_is", (sku, places, stock.registered))
         for place, registered in stock.registered.items():
             one = locations.get(place)

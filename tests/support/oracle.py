@@ -255,7 +255,8 @@ class Oracle:
         self.stock[data["sku"], data["location_id"]].update(units)
 
     def _LocationConfirmed(self, data: Any) -> None:  # noqa: N802
-        self.confirmed.add((data["sku"], data["location_id"]))
+        if data["registered"]:
+            self.confirmed.add((data["sku"], data["location_id"]))
 
     def _StockReceived(self, data: Any) -> None:  # noqa: N802
         self._units(data, on_hand=data["quantity"])

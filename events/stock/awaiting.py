@@ -1,0 +1,173 @@
+"""A line asks for units anywhere: it gets them, or takes its place in the queue, or is told to try again as a whole.
+
+    wait for 3, 5 are free                       -> StockReserved(3)
+    wait for 3, 1 is free                        -> StockReserved(1), StockAwaited(2)
+    wait for 3 as a whole, 1 is free             -> StockAwaited(3, offer); with 3 free later: StockOffered(3)
+    wait for 3, 5 lie where nobody has said yet  -> ReservationPostponed(3); answered with the location's answer
+    whether the place is registered
+
+A postponed question counts as one that has not come yet: what is told of its line meanwhile, a parcel that left or a
+release, is remembered as for any question that comes late.
+"""
+
+from events.ahead import use_up
+from events.attempts import round_of
+from events.envelope import Refused
+from events.stock import carts
+from events.stock import commands as c
+from events.stock import facts as f
+from events.stock.decision import Decision
+from events.stock.state import Attempt, Postponed, Waiting
+
+
+def ask(decision: Decision, data: c.AwaitStock) -> Refused | None:
+    """Answer the question, or postpone the answer."""
+    attempt = Attempt(data.order_id, data.line_id, data.attempt)
+    if attempt in decision.stock.answered or attempt in decision.stock.postponed:
+        return answered_already(attempt, data.sku)
+    waiting = Waiting(data.quantity, data.placed_at, data.mode, data.for_channel, data.locations, data.not_at)
+    if not _undecided(decision, waiting):
+        _answer(decision, attempt, waiting, data.cart_id)
+        return None
+    decision.add(
+        f.ReservationPostponed(
+            sku=data.sku,
+            quantity=data.quantity,
+            order_id=data.order_id,
+            line_id=data.line_id,
+            attempt=data.attempt,
+            placed_at=data.placed_at,
+            mode=data.mode,
+            for_channel=data.for_channel,
+            locations=data.locations,
+            cart_id=data.cart_id,
+            not_at=data.not_at,
+        )
+    )
+    return None
+
+
+def answer_postponed(decision: Decision) -> None:
+    """Answer the questions whose locations have answered, oldest order first."""
+    stock = decision.stock
+    if not stock.postponed or stock.registered is decision.before.registered:
+        return
+    for attempt, (waiting, cart_id) in sorted(stock.postponed.items(), key=_turn):
+        if not _undecided(decision, waiting):
+            _answer(decision, attempt, waiting, cart_id)
+
+
+def _turn(item: tuple[Attempt, Postponed]) -> tuple[object, Attempt]:
+    return item[1].waiting.placed_at, item[0]
+
+
+def _undecided(decision: Decision, waiting: Waiting) -> bool:
+    """Whether it depends on a location that has not answered yet. One that has units enough elsewhere does not."""
+    stock = decision.stock
+    if None not in stock.registered.values():
+        return False
+    scope = set(stock.levels) - set(waiting.not_at)
+    if waiting.mode == "grant_there":
+        scope &= set(waiting.locations)
+    free = hoped_for = 0
+    for location_id in scope:
+        level = stock.levels[location_id]
+        free += level.free(waiting.for_channel)
+        if stock.registered.get(location_id, True) is None:
+            hoped_for += level.could_sell(waiting.for_channel)
+    return hoped_for > 0 and free < waiting.quantity
+
+
+def _answer(decision: Decision, attempt: Attempt, asked: Waiting, cart_id: str | None) -> None:
+    sku = decision.stock.sku
+    quantity = asked.quantity - left_before(decision, attempt, asked.quantity)
+    if not quantity:
+        return
+    stock = decision.stock
+    waiting = asked._replace(quantity=quantity)
+    free = decision.free_for(waiting)
+    mode = "offer" if asked.mode == "take" else asked.mode
+    if mode == "offer":
+        places = carts.locations(stock, cart_id) if cart_id else ()
+        from_cart = sum(
+            carts.free_with(stock, cart_id, place, asked.for_channel) - stock.level(place).free(asked.for_channel)
+            for place in places
+        )
+        if asked.mode == "take" and free >= quantity:
+            # It asks line by line, and this one it could not find: told to try again it would not find it again, for as
+            # long as the tables that it looks at are behind.
+            decision.grant(attempt, waiting, quantity, waited=False)
+            return
+        if free + from_cart >= quantity:
+            decision.offer(attempt, quantity)
+            return
+        # An order that waits as a whole lets go of what its other lines hold. That alone must not call it back:
+        # it would find what it has just found, and wait and be called again for ever. What this line held is gone.
+        left = quantity + sum(
+            held.quantity
+            for holder, by_location in stock.reservations.items()
+            if holder.order_id == attempt.order_id and holder.line_id != attempt.line_id
+            for held in by_location.values()
+        )
+    else:
+        left = quantity - carts.grant(decision, attempt, cart_id, quantity)
+        left -= decision.grant(attempt, waiting, min(free, left), waited=False)
+    if left:
+        decision.add(
+            f.StockAwaited(
+                sku=sku,
+                quantity=left,
+                order_id=attempt.order_id,
+                line_id=attempt.line_id,
+                attempt=attempt.attempt,
+                placed_at=asked.placed_at,
+                mode=mode,
+                for_channel=asked.for_channel,
+                locations=asked.locations,
+                not_at=asked.not_at,
+            )
+        )
+        if mode == "offer":
+            # It may have been offered what is free, and cannot use it: that is for the others.
+            decision.serve_queue(anew=True)
+
+
+def left_before(decision: Decision, attempt: Attempt, quantity: int) -> int:
+    """How many of the units asked for have left with a parcel already; stated, so that the order knows."""
+    known = decision.stock.aheads.get(attempt[:2])
+    if known is None:
+        return 0
+    _, units = use_up(known.left, round_of(attempt.attempt), quantity)
+    if units:
+        end(decision, attempt, units, shipped=True)
+    return units
+
+
+def end(decision: Decision, attempt: Attempt, quantity: int, *, shipped: bool = False) -> None:
+    """Units leave the queue; the place of an all-or-nothing order is one thing and ends whole.
+
+    `shipped`: their goods have left, perhaps before they could wait.
+    """
+    waiting = decision.stock.queue.get(attempt)
+    if waiting is not None:
+        quantity = waiting.quantity if waiting.mode == "offer" else min(quantity, waiting.quantity)
+    decision.add(
+        f.WaitEnded(
+            sku=decision.stock.sku,
+            quantity=quantity,
+            order_id=attempt.order_id,
+            line_id=attempt.line_id,
+            attempt=attempt.attempt,
+            shipped=shipped,
+        )
+    )
+
+
+def answered_already(attempt: Attempt, sku: str) -> Refused:
+    """A repeat with another command id."""
+    return Refused(
+        code="conflict",
+        what=f"no {sku} was reserved",
+        detail=f"attempt {attempt.attempt} for {attempt.order_id}:{attempt.line_id} was answered before",
+        hint="number a new attempt",
+    )

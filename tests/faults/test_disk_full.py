@@ -5,10 +5,9 @@ The disk is a small one of its own (a tmpfs), so it is really full: the services
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -26,7 +25,6 @@ from gateway.operating.doctor import examine
 from runtime.embedded.cluster import Embedded
 from runtime.errors import Fault
 from runtime.kafka import producer
-from runtime.logging import log, setup_logging
 from runtime.services import Services, status
 from runtime.settings import Settings, default_cache
 from tests.conftest import open_world
@@ -240,26 +238,28 @@ def _unreadable(services: Services, draw: Random) -> None:
     assert sender.flush(PATIENCE_SECONDS) == 0
 
 
-def test_a_line_that_cannot_be_written_is_counted_and_told_of(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_line_that_cannot_be_written_is_counted_and_told_of() -> None:
     """Given a log on /dev/full, then writing raises nothing; written elsewhere, the log says what is missing.
 
     Seen to fail: with logging's own StreamHandler "--- Logging error ---" stood there, and not that two are missing.
+    In a process of its own: handlers and streams are the process's, and other tests' threads have them, too.
     """
-    handlers = logging.getLogger().handlers[:]
-    try:
-        setup_logging("INFO", as_json=True)
-        (handler,) = logging.getLogger().handlers
-        assert isinstance(handler, logging.StreamHandler)
-        # As the workers' stderr is: without a buffer of its own.
-        with io.TextIOWrapper(open("/dev/full", "wb", buffering=0), write_through=True) as full:
-            handler.setStream(full)
-            log.info("first")
-            log.info("second")
-        handler.stream = sys.stderr
-        log.info("third")
-    finally:
-        logging.getLogger().handlers[:] = handlers
-    third, missing = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line]
+    text = """
+import io, logging, sys
+from runtime.logging import log, setup_logging
+setup_logging()
+(handler,) = logging.getLogger().handlers
+assert isinstance(handler, logging.StreamHandler)
+# As the workers' stderr is: without a buffer of its own.
+with io.TextIOWrapper(open("/dev/full", "wb", buffering=0), write_through=True) as full:
+    handler.setStream(full)
+    log.info("first")
+    log.info("second")
+handler.stream = sys.stderr
+log.info("third")
+"""
+    ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    third, missing = [json.loads(line) for line in ended.stderr.splitlines() if line]
     assert third["event"] == "third"
     assert (missing["event"], missing["lines"]) == ("log_lines_missing", 2)
 

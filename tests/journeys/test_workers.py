@@ -198,6 +198,8 @@ def test_a_flood_is_saved_before_it_fills_the_memory(
     monkeypatch.setattr(writer, "UNSAVED_FACTS_MAX", 100)
     with open_shop(ledger_env, logs=tmp_path / "logs") as shop, _beside(ledger_env):
         shop.publish(*(receive(f"flood-{number}", "WH1", 1) for number in range(120)), wait=False)
+        # The ledger makes its tables when it starts, and it starts beside this test.
+        wait_until(lambda: shop.connection.execute("SELECT to_regclass('ledger_streams')").fetchall()[0][0])
         streams = "SELECT count(*) FROM ledger_streams WHERE stream_id <> ''"
         wait_until(lambda: shop.connection.execute(streams).fetchall()[0][0] >= 100)
 

@@ -206,7 +206,7 @@ class Decision:
         held = answer.outcome == "reserved"
         where = answer.location_id if held else ""
         # The place of an all-or-nothing order holds nothing, and the stock stream leaves it for the order to end.
-        gone = self._covered(line, answer, surplus) if held or not self.order.as_a_whole else 0
+        gone = self._covered(line, answer, surplus, where) if held or not self.order.as_a_whole else 0
         if surplus > gone:
             self.add(
                 ReservationSurrendered(
@@ -233,12 +233,17 @@ class Decision:
                 )
             )
 
-    def _covered(self, line: Line, answer: Answer, units: int) -> int:
-        """How many of these units are for some that have left: the stock stream finds them, too, and lets go."""
-        left = line.ahead
+    def _covered(self, line: Line, answer: Answer, units: int, where: str) -> int:
+        """How many of these units are for some that have left: the stock stream finds them, too, and lets go.
+
+        A place in the queue that covered some is granted: its units are the same ones.
+        """
+        left, granted = line.ahead, 0
         for cover in line.covers:
             left, _ = use_up(left, round_of(cover.attempt), cover.quantity)
-        return use_up(left, round_of(answer.attempt), units)[1]
+            if where and (cover.attempt, cover.location_id) == (answer.attempt, ""):
+                granted = min(units, cover.quantity)
+        return granted + use_up(left, round_of(answer.attempt), units - granted)[1]
 
     def give_back_covers(self, line_id: str) -> None:
         """What is held for units that have left, and is more than those that stock has not spoken of, is given back."""

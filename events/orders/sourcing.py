@@ -176,7 +176,9 @@ def answered(order: Order, fact: AllocationAnswered) -> Order:
     line = replace(line, answered=line_changes.newest(line, fact.stock_version))
     hold = Hold(fact.attempt, fact.location_id, fact.quantity)
     if fact.outcome == "covers":
-        return line_changes.with_line(order, replace(line, covers=line_changes.add_hold(line.covers, hold)))
+        # What covered as a place in the queue has been granted.
+        waited = line_changes.less(line.covers, hold._replace(location_id="")) if fact.location_id else line.covers
+        return line_changes.with_line(order, replace(line, covers=line_changes.add_hold(waited, hold)))
     if fact.outcome == "shipped":
         left = found(line.ahead, round_of(fact.attempt), fact.quantity)
         return line_changes.with_line(order, replace(line, ahead=left, covers=line_changes.less(line.covers, hold)))

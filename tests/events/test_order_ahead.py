@@ -8,6 +8,7 @@ from typing import Any
 
 from events.orders import commands as c
 from events.orders import facts as f
+from events.orders.state import Hold
 from tests.events.builders import answer, answers, dispatch, in_round, line_of, place, reserved, waiting
 from tests.support.given import given, like
 
@@ -33,6 +34,28 @@ def test_what_is_held_beyond_the_units_that_left_is_given_back() -> None:
         like(f.ReservationSurrendered, quantity=1, stock_version=1),
         like(f.AllocationAnswered, outcome="covers", quantity=2),
     )
+
+
+def test_a_place_in_the_queue_that_was_for_units_that_left_is_the_same_units_when_it_is_granted() -> None:
+    """Seed 2022588 of the simulation: 3 of 4 were refused, and the unit that waited counted twice once it was held."""
+    story = given(
+        place({"1": 4}),
+        dispatch({"1": 4}),
+        answers(answer("refused", 3, version=1)),
+        waiting(1, version=2, attempt=WAIT),
+    )
+    story.when(reserved(1, version=3, attempt=WAIT)).then(like(f.AllocationAnswered, outcome="covers", quantity=1))
+    assert story.state.lines["1"].covers == (Hold(WAIT, "WH1", 1),)
+    story.when(left(1, version=4, attempt=WAIT)).then(like(f.AllocationAnswered, outcome="shipped", quantity=1))
+    assert story.state.lines["1"].covers == ()
+
+
+def test_what_is_granted_beyond_the_place_that_covered_is_looked_at_by_itself() -> None:
+    story = given(place({"1": 2}), dispatch({"1": 1}), waiting(2, attempt=WAIT))
+    story.when(reserved(2, version=2, attempt=WAIT)).then(
+        like(f.LineAllocated, quantity=1), like(f.AllocationAnswered, outcome="covers", quantity=1), f.OrderAllocated
+    )
+    assert story.state.lines["1"].covers == (Hold(WAIT, "WH1", 1),)
 
 
 def test_a_question_for_units_that_left_is_over_when_stock_says_so() -> None:

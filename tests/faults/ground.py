@@ -39,7 +39,7 @@ def load(draw: Random, prefix: str, orders: int, skus: int = 8) -> list[dict[str
     Commands of one order follow each other, but not at once: they may overtake its allocation.
     """
     units = 3 * orders // skus + 1
-    commands = open_places(*LOCATIONS) + [
+    commands = [
         receive(f"{prefix}-s{number}", location, units if number % 3 else max(1, units // 3))
         for number in range(skus)
         for location in LOCATIONS
@@ -173,8 +173,12 @@ class Ground:
 
 @contextmanager
 def open_ground(env: Any, tmp_path: Path, *names: str) -> Iterator[Ground]:
-    """Workers started, oracle ready; at the end everything is verified once more, row by row."""
+    """Workers started, locations registered, oracle ready; at the end everything is verified once more, row by row.
+
+    The locations are registered once, not with each load: a command told again would be on the intake twice.
+    """
     with open_shop(env, *names, logs=tmp_path / "logs") as shop:
+        shop.publish(*open_places(*LOCATIONS), wait=False)
         oracle = Oracle(env)
         ground = Ground(shop, oracle, names)
         try:

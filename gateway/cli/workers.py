@@ -116,11 +116,17 @@ def start_workers(workers: Workers, names: Sequence[str]) -> None:
         start_worker(workers, name)
 
 
-def start_worker(workers: Workers, label: str, env: Mapping[str, str] | None = None, log: Path | None = None) -> None:
+def start_worker(
+    workers: Workers,
+    label: str,
+    env: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    module: str = "gateway.cli",
+) -> None:
     """Start the child of this label with its own environment added to `env`, which is ours unless given."""
     name = label.partition("-")[0]
     env = {**(os.environ if env is None else env), **WORKERS[name].environment}
-    workers.start(label, ["run", "--only", name], env=env, log=log)
+    workers.start(label, ["run", "--only", name], module=module, env=env, log=log)
 
 
 def labels(names: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from gateway.story import as_text, tell
 from projections.inventory.reader import read_expected
 from projections.order_history.reader import read_history
+from tests.support.quick_reactions import wait_until_places_are_known
 from tests.support.shop import PATIENCE_SECONDS, Shop, command, place, receive
 
 pytestmark = pytest.mark.journey
@@ -137,9 +138,7 @@ def test_a_location_that_does_not_serve_a_channel_is_passed_over(shop: Shop) -> 
     places = [command("RegisterLocation", location_id=name, name=name, kind="store") for name in ("NEAR", "FAR")]
     shop.accepted(*places, receive("BOWL", "NEAR", 5), receive("BOWL", "FAR", 5))
     shop.accepted(command("SetLocationPolicy", location_id="FAR", excluded_channels=["web"]))
-    deadline = time.monotonic() + 6  # the reactions look at the locations every five seconds
-    while time.monotonic() < deadline:
-        time.sleep(0.5)
+    wait_until_places_are_known()
     shop.accepted(place("bowls", ("BOWL", 6)))
     assert shop.stock("BOWL", "FAR")["sellable"] == 0
     rows = shop.connection.execute(

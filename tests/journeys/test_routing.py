@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
-from processors.reactions.lookups import PLACES_KEPT_SECONDS
+from tests.support.quick_reactions import wait_until_places_are_known
 from tests.support.shop import Shop, command, dispatch, place, receive
 
 pytestmark = pytest.mark.journey
@@ -27,7 +26,7 @@ def location(name: str, cost: int, **more: object) -> dict[str, object]:
 
 def put_in_force(shop: Shop, text: str) -> None:
     shop.accepted(command("SetRoutingRules", rules_id="routing", text=text))
-    time.sleep(PLACES_KEPT_SECONDS + 1)  # so long the reactions go by what they knew
+    wait_until_places_are_known()
 
 
 def told(shop: Shop, *arguments: str) -> Result:
@@ -102,7 +101,7 @@ def test_a_full_location_is_passed_over_until_what_waits_there_has_left_or_was_l
     put_in_force(shop, 'name = "busy"\n[[rules]]\nname = "all"\ncriteria = ["wait_days", "cost"]\n')
     shop.accepted(location("SMALL", 100, daily_capacity=2), location("LARGE", 900))
     shop.accepted(receive("busy", "SMALL", 50), receive("busy", "LARGE", 50))
-    time.sleep(PLACES_KEPT_SECONDS + 1)
+    wait_until_places_are_known()
 
     def where(order_id: str, at: str = "2026-11-27T18:00:00Z") -> str:
         shop.accepted(place(order_id, ("busy", 1), at=at))

@@ -110,7 +110,7 @@ class Shop:
         self.opened: set[str] = set()
         self.registers = True
 
-    def start(self, *names: str, failpoints: str = "", **variables: str) -> None:
+    def start(self, *names: str, failpoints: str = "", module: str = "gateway.cli", **variables: str) -> None:
         """Start workers by label: `ledger`, or `ledger-2` for another one of that kind.
 
         `failpoints` as in `runtime.failpoints`; `variables` are more of the environment.
@@ -119,7 +119,7 @@ class Shop:
         if failpoints:
             env["ORDER_LEDGER_FAILPOINTS"] = failpoints
         for name in names:
-            start_worker(self.workers, name, env, self.logs / f"{name}.log")
+            start_worker(self.workers, name, env, self.logs / f"{name}.log", module)
 
     def wait_until_dead(self, name: str) -> int:
         """The exit status of a worker that ends by itself (negative: by that signal)."""

@@ -52,7 +52,9 @@ def record(decision: Decision, data: RecordAllocation) -> Refused | None:
             holding.stand_still(decision)
             continue
         order = decision.order
-        stale = order.as_a_whole and round_of(answer.attempt) < order.sourced_round
+        # The units of an amendment that was made early are under way, though a rejection may have begun a later round.
+        amended = round_of(answer.attempt) == order.amended_round
+        stale = order.as_a_whole and round_of(answer.attempt) < order.sourced_round and not amended
         refused = answer.outcome == "refused" and not stale
         match answer.outcome:
             case "shipped":
@@ -65,7 +67,7 @@ def record(decision: Decision, data: RecordAllocation) -> Refused | None:
                 _reserved(decision, line, answer)
             case "refused":
                 _refused(decision, line, answer)
-            case "waiting" if order.as_a_whole and round_of(answer.attempt) == order.amended_round:
+            case "waiting" if order.as_a_whole and amended:
                 # Its place in the queue is one of a line, and the order can only wait as a whole.
                 _note(decision, line, answer, min(answer.quantity, line.sourcing))
                 decision.surrender(line, answer, answer.quantity)

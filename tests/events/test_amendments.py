@@ -25,6 +25,7 @@ from tests.events.builders import (
     line_of,
     place,
     receive,
+    reject,
     reserved,
     waiting,
 )
@@ -349,6 +350,17 @@ def test_an_order_that_lost_what_it_had_as_a_whole_is_not_given_more_meanwhile()
     story = given(place({"1": 2, "2": 1}, **WHOLE), reserved(2), reserved(1, line="2")).when(amend({"1": 3}))
     story.when(answers(answer("expired", 1, version=2, line="2")))
     story.when(answers(extra(1))).then(f.AmendmentAnswered, like(f.AmendmentDeclined, reason="waiting"))
+
+
+@pytest.mark.parametrize("said", [extra(1, version=3), waits(1, version=3)], ids=["reserved", "waiting"])
+def test_an_amendment_that_was_made_early_has_its_answer_though_a_rejection_began_a_later_round(said: Any) -> None:
+    """Seed 3030904 of the simulation: the answer counted as stale, and the unit was under way for ever."""
+    story = given(place({"1": 2, "2": 1}, **WHOLE), reserved(2), reserved(1, line="2", version=1), amend({"1": 3}))
+    story.when(reject({"1": 2})).then(f.AllocationRejected, like(f.SourcingRequested, round=3))
+    story.when(amend({"2": 2})).then(like(f.OrderAmended, amendment_id="A1"), f.OrderAmended)
+    assert story.state.lines["1"].sourcing == 3
+    story.when(answers(said))
+    assert story.state.lines["1"].sourcing == 2
 
 
 # A number is what the customer gets in all: shipped units are in it, cancelled ones are not

@@ -1,16 +1,16 @@
-# `make` alone shows what there is. Variables: PYTHON (interpreter for set-up); for `demo`: DATA, FROM, TO, ORDERS, SEED.
-# No Java, Docker or PostgreSQL of the machine is used, and no root is needed.
+# `make` alone lists the targets. Variables: PYTHON (interpreter for set-up); for `demo`: DATA, FROM, TO, ORDERS, SEED.
+# It uses no Java, Docker or PostgreSQL of the machine, and needs no root.
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-# Two processes share Kafka and PostgreSQL; each file of tests stays in one of them, the longest begin (tests/durations.csv).
+# Two processes share Kafka and PostgreSQL; a test file stays in one of them, the longest start first (tests/durations.csv).
 LANES := -n 2 --dist loadfile --no-loadscope-reorder
 .PHONY: help setup demo test test-all branches simulate faults soak routing recovery year check format pins clean
 
-# Tools of the environment first; nothing of the caller's Python may leak into it.
+# Tools of the environment come first, and settings of the caller's Python do not reach it.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONPATH PYTHONHOME
-# A crash of an interpreter shows where every thread stood.
+# If an interpreter crashes, it prints where every thread was.
 export PYTHONFAULTHANDLER := 1
 
 help: ## show this list
@@ -19,11 +19,11 @@ help: ## show this list
 setup: ## make .venv/ (at once when it is up to date)
 	@PYTHON="$(PYTHON)" sh scripts/setup
 
-demo: setup ## see it run: services, orders, the story of one, KPIs (DATA=file FROM=date TO=date, or ORDERS=n SEED=s)
+demo: setup ## start services, run orders through them, show a story and the KPIs (DATA=file FROM=date TO=date, or ORDERS=n SEED=s)
 	@exec .venv/bin/order-ledger demo $(if $(DATA),--data "$(DATA)") $(if $(FROM),--from "$(FROM)") \
 		$(if $(TO),--to "$(TO)") $(if $(ORDERS),--orders "$(ORDERS)") $(if $(SEED),--seed "$(SEED)")
 
-test: setup ## run the tests, on a real Kafka and a real PostgreSQL (minutes; ARGS="-k name" passes on)
+test: setup ## run the tests, on a real Kafka and a real PostgreSQL (minutes; ARGS="-k name" for pytest)
 	@.venv/bin/python -m runtime.embedded.jars
 	@exec .venv/bin/python -m pytest $(LANES) $(ARGS)
 
@@ -35,11 +35,11 @@ test-all: setup ## every test, the simulation with RUNS=10000 seeds, every fault
 	@$(MAKE) demo ORDERS=2000 SEED=2
 	@$(MAKE) faults SEEDS=$(or $(SEEDS),20)
 
-branches: setup ## set-up and services as root and as a user, in closed and odd folders, without IPv4, … (half an hour; best as root)
+branches: setup ## test set-up and services as root and as a user, in unusual folders, without IPv4, … (half an hour; best as root)
 	@.venv/bin/python -m runtime.embedded.jars
 	@exec .venv/bin/python -m pytest -m branches -o faulthandler_timeout=0 $(ARGS)
 
-simulate: setup ## seeds of the whole system in memory, with faults, until one breaks a rule (SEED=1 RUNS=1000)
+simulate: setup ## run the whole system in memory, with faults, seed after seed, until a rule is broken (SEED=1 RUNS=1000)
 	@exec .venv/bin/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") $(if $(RUNS),--runs "$(RUNS)") $(ARGS)
 
 faults: setup ## every fault on three Kafka nodes, SEEDS=20 each from SEED=1 (hours; ARGS="-k zombie"; REPORT=file)
@@ -47,14 +47,14 @@ faults: setup ## every fault on three Kafka nodes, SEEDS=20 each from SEED=1 (ho
 	@ORDER_LEDGER_TEST_NODES=3 ORDER_LEDGER_TEST_SEEDS=$(or $(SEEDS),20) ORDER_LEDGER_TEST_SEED=$(or $(SEED),1) \
 		ORDER_LEDGER_TEST_REPORT="$(REPORT)" .venv/bin/python -m pytest tests/faults -m "not branches" --timeout=7200 -s $(ARGS)
 
-soak: setup ## load and random faults for MINUTES=30, judged every few minutes (SEED=1 REPORT=file.md)
+soak: setup ## load and random faults for MINUTES=30, checked every few minutes (SEED=1 REPORT=file.md)
 	@.venv/bin/python -m tests.faults.soak --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) \
 		$(if $(REPORT),--report "$(REPORT)") $(ARGS)
 
-routing: setup ## orders routed per second, beside HiGHS and a greedy (ARGS="--orders 5000")
+routing: setup ## orders routed per second, compared with HiGHS and a greedy algorithm (ARGS="--orders 5000")
 	@.venv/bin/python -m benchmarks.routing $(ARGS)
 
-recovery: setup ## how long a worker that died with a backlog takes to be live again (ROUNDS=3)
+recovery: setup ## how long a killed worker with a backlog takes to recover (ROUNDS=3)
 	@.venv/bin/python -m benchmarks.recovery --rounds $(or $(ROUNDS),3) $(ARGS)
 
 year: setup ## the whole year of UCI Online Retail II through the ledger, against an oracle (minutes; DATA=file)
@@ -67,11 +67,11 @@ check: setup ## format, lint, types, layers: changes nothing
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-format: setup ## put the code into shape
+format: setup ## format the code
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-pins: setup ## write constraints.txt anew after a change of dependencies (ARGS=--upgrade takes newest versions)
+pins: setup ## write constraints.txt again after a change of dependencies (ARGS=--upgrade takes the newest versions)
 	.venv/bin/python scripts/pin_python.py $(ARGS)
 
 clean: ## stop the embedded services; remove .venv/ and caches (data stays: `order-ledger status` shows where)

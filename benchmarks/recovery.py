@@ -1,12 +1,12 @@
-"""Recovery after kill -9: how long until a worker that died with a backlog of 100,000 facts is live again.
+"""Recovery after kill -9: how long a worker with a backlog of 100,000 facts takes to catch up.
 
     python -m benchmarks.recovery --facts 100000 --rounds 3 --json
 
-Each worker in turn: a backlog is made while it rests; it is started, joins its group, reads, and kills itself
-(SIGKILL) just before its first effect is durable; it is started again at once. Measured from the death to the moment
-when everything that stood on the log at the death is worked off: the projector's and the reactions' positions have
-reached its end; the ledger, whose snapshots were removed so that it has to read all of the log anew, has decided a
-command that was sent after the death. Start of the process, rejoining of the group and reading are all in it.
+Each worker in turn: while it is stopped, a backlog is made. It starts, joins its group, reads, and kills itself
+(SIGKILL) just before its first effect is durable. Then it is started again at once. The time runs from the death until
+everything that was on the log at the death is done: the positions of projector or reactions have reached its end. The
+ledger must have decided a command that was sent after the death; its snapshots were removed, so it reads the whole log.
+The time includes the start of the process, rejoining the group and reading.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from runtime.services import Services, find_services
 from runtime.settings import Settings, default_cache
 
 WORKERS = ("ledger", "reactions", "projector")
-#: Where each dies: the last moment before its first effect of this life.
+#: Where each dies: the last moment before its first effect.
 DIES_AT = {
     "ledger": "ledger.before_commit",
     "reactions": "reactions.before_position",
@@ -50,7 +50,7 @@ PATIENCE_SECONDS = 600.0
 
 @dataclass
 class Bench:
-    """Services, workers and how far they are."""
+    """Services, workers and the number of commands sent."""
 
     settings: Settings
     services: Services
@@ -65,7 +65,7 @@ class Bench:
         self.workers.start(name, ["run", "--only", name], env=env, log=self.logs / f"{name}.log")
 
     def commands(self, facts: int) -> Iterator[dict[str, Any]]:
-        """One order for every nine receipts: about as many facts as commands, before any reaction."""
+        """One order for nine receipts: about as many facts as commands, before any reaction."""
         for number in () if self.sent else range(3):
             name = f"WH{number}"
             yield {
@@ -118,10 +118,10 @@ def died(bench: Bench, name: str) -> None:
 
 
 def recovery_seconds(bench: Bench, gauge: Gauge, name: str, facts: int) -> tuple[float, int]:
-    """Seconds from the death to live, and the facts that stood before the worker at its death."""
+    """Seconds from the death until the worker has caught up, and its backlog in facts."""
     settle(gauge, PATIENCE_SECONDS)
     if name == "ledger":
-        bench.send(facts)  # its backlog is what it has to read: the whole log
+        bench.send(facts)  # the ledger's backlog is the whole log
         settle(gauge, PATIENCE_SECONDS)
     bench.workers.end(name)
     if name == "ledger":
@@ -139,7 +139,7 @@ def recovery_seconds(bench: Bench, gauge: Gauge, name: str, facts: int) -> tuple
     before = gauge.ledger_ends()
     bench.send(facts)
     if name == "projector":
-        # Reactions and ledger have to be through with it before, or they would share the cores with what is measured.
+        # Reactions and ledger must finish first. Otherwise they take time from the projector, which is measured.
         wait("ledger and reactions finish", lambda: (look := gauge.look()).undecided + look.unanswered == 0, 0.5)
     else:
         wait("the ledger finishes", lambda: gauge.look().undecided == 0, 0.5)
@@ -156,12 +156,12 @@ def recovery_seconds(bench: Bench, gauge: Gauge, name: str, facts: int) -> tuple
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="How long a worker that died by kill -9 takes to be live again.",
+        description="How long a worker takes to catch up after kill -9.",
         epilog="Example: python -m benchmarks.recovery --facts 100000 --rounds 3 --json",
     )
-    parser.add_argument("--facts", type=int, default=100_000, help="backlog before the worker that dies")
+    parser.add_argument("--facts", type=int, default=100_000, help="backlog of the worker that dies")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default=",".join(WORKERS), help="workers to kill, by comma")
+    parser.add_argument("--only", default=",".join(WORKERS), help="workers to kill, separated by commas")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="order-ledger-bench-"))

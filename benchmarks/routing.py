@@ -1,13 +1,13 @@
-"""How many orders a second are routed, beside two peers that do the same work on the same problems.
+"""How many orders a second are routed, compared with two other solvers on the same problems.
 
     python -m benchmarks.routing --orders 2000 --json
 
 Orders of 3 lines, 20 locations. `plenty`: every location has every SKU. `some`: three in ten. `scarce`: one in ten,
-with few units, so that most orders are split. `orders_per_second` is the whole of routing: an order is measured by the
-rules (distances, days, costs), posed as a problem, solved and handed out. Peers get the posed problems, so beside them
-stands `solve_per_second`, and the ratio is of these two: product to peer, on one core. `milp` is scipy's HiGHS, exact;
-`greedy` takes the location with the most units for the money until all is covered. `worse` counts plans of the peer
-that cost more than ours, `better` those that cost less (there are none, or the product is wrong).
+with few units, so that most orders are split. `orders_per_second` is the whole of routing: compute distances, days and
+costs by the rules, make a problem, solve it, and make the plan. The other solvers get the prepared problems: compare
+them with `solve_per_second`. `ratio_…` is ours divided by theirs, on one core. `milp` is scipy's HiGHS, exact; `greedy`
+takes the location with the most units for the money until all is covered. `worse` counts their plans that cost more
+than ours, `better` those that cost less (if there are any, the product is wrong).
 """
 
 from __future__ import annotations
@@ -74,11 +74,11 @@ def orders_of(random: Random, count: int) -> list[Wanted]:
 
 
 Value = tuple[int, int]
-"""Units that are not filled, cost."""
+"""Units without a location, cost."""
 
 
 def by_milp(problem: Problem) -> Value:
-    """HiGHS: units first, in one objective, as the product weighs them."""
+    """HiGHS: units come first, in one objective, with the product's weights."""
     places, skus = len(problem.locations), len(problem.skus)
     if not places:
         return sum(problem.demand), 0
@@ -143,7 +143,7 @@ def timed(work: Callable[[Any], Any], things: list[Any]) -> tuple[float, list[An
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=2_000)
-    parser.add_argument("--milp-orders", type=int, default=100, help="HiGHS takes milliseconds for each")
+    parser.add_argument("--milp-orders", type=int, default=100, help="orders for HiGHS; each takes milliseconds")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -157,7 +157,7 @@ def main() -> None:
             ours = [
                 (sum(p.demand) - one.solution.filled, one.solution.cost) for p, one in zip(problems, found, strict=True)
             ]
-            # HiGHS computes in floating point: criteria one after the other are too large for it as one number.
+            # HiGHS computes in floating point: several criteria combined into one number are too large for it.
             peers: dict[str, tuple[Callable[[Problem], Value], int]] = {"greedy": (by_greedy, len(problems))}
             if rules_name == "weighted":
                 peers["milp"] = (by_milp, options.milp_orders)

@@ -1,1 +1,1 @@
-"""Where the outside meets the ledger: command line, HTTP, connectors, simulated seasons."""
+"""The ledger's doors: command line, HTTP API, connectors, simulated seasons."""

@@ -1,5 +1,5 @@
-"""Everything that touches the world and knows no domain: clients, settings, servers, processes, logs.
+"""Everything that does I/O and knows no domain: clients, settings, servers, processes, logs.
 
-The rooms with meaning (`events`, `projections`) are pure; `processors` and `gateway` come here for Kafka, PostgreSQL,
-child processes and progress. Nothing here imports any other room.
+`events` and `projections` are pure; `processors` and `gateway` use this room for Kafka, PostgreSQL, child processes and
+progress. Nothing here imports any other room.
 """

@@ -1,8 +1,8 @@
 """Runs a module as a child that cannot outlive its parent: `python -m runtime.child PIPE GRACE MODULE ARGUMENTS…`.
 
-The parent holds the other end of PIPE for its whole life; when it dies, however it dies, the kernel closes it. Then
-the module gets SIGTERM, as if it were asked to drain, and GRACE seconds later its whole process group is killed.
-On Linux the kernel is asked as well (PR_SET_PDEATHSIG): a child whose interpreter is stuck cannot watch a pipe.
+The parent holds the other end of PIPE for its whole life; when it dies in any way, the kernel closes it. Then the
+module gets SIGTERM, which asks it to drain, and GRACE seconds later its whole process group is killed. On Linux the
+kernel also sends a signal itself (PR_SET_PDEATHSIG): a child whose interpreter is stuck cannot watch a pipe.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _watch(pipe: int, grace_seconds: float) -> None:
-    os.read(pipe, 1)  # returns when the parent is gone: it never writes
+    os.read(pipe, 1)  # the parent never writes, so this returns when it is gone
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(grace_seconds)
     os.killpg(os.getpgrp(), signal.SIGKILL)
@@ -36,7 +36,7 @@ def _watch(pipe: int, grace_seconds: float) -> None:
 
 def _ask_the_kernel() -> None:
     if sys.platform == "linux":
-        # The signal comes when the *thread* that started us ends; `Workers` starts children from the main thread.
+        # The kernel signals when the *thread* that started us ends; `Workers` starts children from the main thread.
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 

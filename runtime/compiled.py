@@ -1,9 +1,9 @@
-"""Libraries that go on in plain Python where their compiled part is missing, and say nothing about it.
+"""Libraries that silently run in plain Python if their compiled part is missing.
 
-    uncompiled()     # [] where all is well; else ["fastavro"]: each record takes ten times as long, or more
+    uncompiled()     # [] if all is well; ["fastavro"]: each record takes ten times as long, or more
 
-That happens where there is no wheel for this Python or machine and no compiler to build one. Faust has such a part,
-too, and is not looked at: it sees one event for all the facts of a fetch.
+This happens if there is no wheel for this Python or machine, and no compiler to build one. Faust also has a compiled
+part. It is not checked, because Faust handles one event for all the facts of a fetch.
 """
 
 import sys
@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 
 
 def uncompiled(libraries: Collection[str] | None = None) -> list[str]:
-    """Those of the libraries (by default all that are known) that run without their compiled part in this process."""
+    """The libraries that run without their compiled part in this process; by default all known ones are checked."""
     return [name for name, in_python in _IN_PYTHON.items() if (libraries is None or name in libraries) and in_python()]
 
 
@@ -25,7 +25,7 @@ def _fastavro() -> bool:
     import fastavro.read
     import fastavro.write
 
-    # There is no public place that says which of the two it took.
+    # No public name says whether fastavro uses its compiled part.
     return any(_is_python(one.__name__) for one in (vars(fastavro.read)["_read"], vars(fastavro.write)["_write"]))
 
 
@@ -39,5 +39,5 @@ def _is_python(module: str) -> bool:
     return str(sys.modules[module].__file__).endswith(".py")
 
 
-#: Imported when asked for: a worker is not to load what it does without.
+#: Functions, so that a worker does not import libraries that it does not use.
 _IN_PYTHON: Mapping[str, Callable[[], bool]] = {"aiokafka": _aiokafka, "fastavro": _fastavro, "psycopg": _psycopg}

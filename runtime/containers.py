@@ -1,4 +1,4 @@
-"""Kafka and PostgreSQL in Docker, for tests on a machine where an engine answers; testcontainers removes them after."""
+"""Kafka and PostgreSQL in Docker, for tests on a machine with a Docker engine; testcontainers removes them later."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from runtime.embedded.jars import kafka_version
 
-_started: list[Any] = []  # containers live as long as this process: their reaper ends them after it
+_started: list[Any] = []  # containers live as long as this process; then testcontainers' reaper ends them
 
 
 def docker_answers() -> bool:
-    """Whether a Docker engine can be used from here; no engine, no client and no permission all mean no."""
+    """Whether this process can use a Docker engine: not without an engine, its Python client, or permission."""
     try:
         import docker
         from docker.errors import DockerException
@@ -47,6 +47,6 @@ def start_postgres() -> str:
 
 
 def stop_all() -> None:
-    """End what was started here; called by its owner at the end of a test session."""
+    """End all containers that were started here, at the end of a test session."""
     while _started:
         _started.pop().stop()

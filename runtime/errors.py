@@ -1,10 +1,10 @@
-"""One shape for what goes wrong and a person must see: what happened, the detail, what to do about it."""
+"""One form for errors that a person sees: what happened, the detail, what to do about it."""
 
 from __future__ import annotations
 
 
 class Fault(Exception):
-    """Something outside the domain went wrong; `str()` of it is three short lines: what, detail, hint."""
+    """An error outside the domain; its `str()` has up to three parts: what, detail, hint."""
 
     def __init__(self, what: str, detail: str = "", hint: str = "") -> None:
         super().__init__(what, detail, hint)

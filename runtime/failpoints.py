@@ -1,17 +1,16 @@
-"""Named places where a process can be made to die, stop, fail or fall silent; for tests of what then happens.
+"""Named places where a test can make a process die, stop, fail or hang.
 
     ORDER_LEDGER_FAILPOINTS="ledger.before_fact:7=kill,projector.before_commit=raise" order-ledger run
 
     reach("ledger.before_fact")        # the seventh time: SIGKILL to this process
 
-`name:n=action`: what happens when the place is reached for the n-th time (1 unless said). Actions: `kill` (SIGKILL to
-ourselves: nothing is flushed, nothing is said), `stop` (SIGSTOP: we stand still until somebody sends SIGCONT), `raise`
-(FailpointError), `hang` (this thread sleeps for ever), `skip` (from then on `reach` answers True: the caller leaves out
-what it was about to do). Without the variable a place costs one look into an empty dictionary.
+`name:n=action`: what happens when the place is reached for the n-th time (default 1). Actions: `kill` (SIGKILL to this
+process: nothing is flushed or logged), `stop` (SIGSTOP: the process stands still until somebody sends SIGCONT), `raise`
+(FailpointError), `hang` (this thread sleeps for ever), `skip` (from then on `reach` returns True: the caller skips what
+it was about to do). Without the variable a place costs one look-up in an empty dictionary.
 
-`ORDER_LEDGER_FAILPOINTS=@FILE`: the same text, in a file that is removed by whoever acts on it first. So a worker that
-its supervisor starts again, with the same environment, is not harmed a second time. Several, `@FILE,@FILE`, for several
-workers of one supervisor.
+`ORDER_LEDGER_FAILPOINTS=@FILE`: the same text in a file. The first process that acts on the file removes it, so that a
+restarted worker with the same environment does not act again. `@FILE,@FILE` is for several workers of one supervisor.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ class FailpointError(RuntimeError):
 
 
 class Failpoint(NamedTuple):
-    """What happens at a place, and at which visit."""
+    """The action at a place, and the visit at which it happens."""
 
     visit: int
     action: str
 
 
 def parse(text: str) -> dict[str, Failpoint]:
-    """Failpoints by name. ValueError for text that is none: a test with a misspelt action would prove nothing."""
+    """Failpoints by name. Raises ValueError for a misspelt action: a test with it would prove nothing."""
     found: dict[str, Failpoint] = {}
     for word in filter(None, (part.strip() for part in text.split(","))):
         place, _, action = word.partition("=")
@@ -50,7 +49,7 @@ def parse(text: str) -> dict[str, Failpoint]:
 
 
 def _read(text: str) -> tuple[dict[str, Failpoint], dict[str, Path]]:
-    """The failpoints, and the file that each stands in."""
+    """The failpoints, and the file of each."""
     if not text.startswith("@"):
         return parse(text), {}
     found: dict[str, Failpoint] = {}
@@ -73,7 +72,7 @@ def armed(name: str) -> bool:
 
 
 def reach(name: str) -> bool:
-    """Does what a test asked for at this place. True means: leave out what comes next."""
+    """Do what a test asked for at this place. True means: skip what comes next."""
     if name not in _failpoints:
         return False
     visit = _visits[name] = _visits.get(name, 0) + 1
@@ -98,7 +97,7 @@ def reach(name: str) -> bool:
 
 
 def _ours_to_act(name: str) -> bool:
-    """Whether nobody has acted on the file of this failpoint yet; from now on somebody has."""
+    """Whether we are the first to act on the file of this failpoint; removes the file."""
     if name not in _files:
         return True
     try:

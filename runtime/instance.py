@@ -1,13 +1,13 @@
-"""A name that a worker keeps over its restarts, so that Kafka gives it its partitions back at once.
+"""A name that a worker keeps over restarts, so that Kafka gives it its partitions back at once.
 
-    instance = hold_instance(settings.home, "ledger")      # "5f0c…-ledger-1", or "…-ledger-2" when that one runs
+    instance = hold_instance(settings.home, "ledger")      # "5f0c…-ledger-1", or "…-ledger-2" if the first one runs
     consumer(services, "ledger", group_instance_id=instance.name)
 
-Without a name (a static member, KIP-345) whoever is killed and started again waits until the broker has given up on its
-former life: a session time-out of silence for its partitions. The name is that of a locked file below the home folder;
-the kernel lets the lock go when the process dies, however it dies. Two homes never share a name.
+Without a name (static membership, KIP-345) a restarted worker waits until the session of the killed one times out, and
+nobody reads its partitions meanwhile. The name belongs to a locked file below the home folder; the kernel releases the
+lock when the process dies in any way. Two homes never share a name.
 
-The file also says what its process is: `living` reads who runs on this home, and where its API listens.
+The file also describes its process: `living` reads which workers run on this home, and where its API listens.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from typing import NamedTuple
 from runtime.kafka import ShutOut
 from runtime.logging import log
 
-#: Copies of one worker that may run on one home. Only a bound: the number of partitions is reached long before.
+#: Copies of one worker that may run on one home. A safety bound: nobody needs more copies than partitions.
 INSTANCES_MAX = 1_000
 
-#: A member that is shut out joins anew so many times in so many seconds; after that its process ends. A broker that
-#: comes back shuts out once. Without the bound, two machines with copies of one home would take turns unseen.
+#: A member that is shut out rejoins at most REJOINS_MAX times in REJOINS_SECONDS; then its process ends. A broker that
+#: comes back shuts out once. Without the bound, two machines with copies of one home would take turns unnoticed.
 REJOINS_MAX = 5
 REJOINS_SECONDS = 60.0
-#: Before it joins anew: the other one with its name, if there is one, is to find its partitions first.
+#: The pause before it rejoins: another worker with its name, if there is one, can take its partitions first.
 REJOIN_PAUSE_SECONDS = 1.0
 
-#: A name that somebody holds is tried again after this: `living` holds each for microseconds to see whether it is free.
-#: Shorter may take a reader for a worker; longer delays the start of a second copy.
+#: The pause before a held name is tried again, because `living` locks each name for microseconds to see whether it is
+#: free. Shorter may mistake such a look for a worker; longer delays the start of a second copy.
 TRY_AGAIN_SECONDS = 0.02
-#: A note is a hundred bytes; what is longer is none of ours.
+#: A note has a hundred bytes; a longer one is not ours.
 NOTE_BYTES_MAX = 4_096
 
 
 class Living(NamedTuple):
-    """A process of this home that runs. `ready_at` is empty until it is ready; `address` is that of an API.
+    """A running process of this home. `ready_at` is empty until it is ready; only an API has an `address`.
 
-    `ledger` is the topic prefix of its ledger: two of them may share a home.
+    `ledger` is the topic prefix of its ledger: two ledgers may share a home.
     """
 
     worker: str
@@ -61,7 +61,7 @@ class Living(NamedTuple):
 
 
 class Instance:
-    """A name and the lock on it. Without a `name` the worker is a member like any other (`hold_instance` says why)."""
+    """A name and the lock on it. Without a `name` the worker is an ordinary group member (see `hold_instance`)."""
 
     def __init__(self, worker: str, name: str | None, descriptor: int | None) -> None:
         self.worker = worker
@@ -71,7 +71,7 @@ class Instance:
         self._note()
 
     def ready(self, ledger: str, address: str = "") -> None:
-        """Say once, in the log and to `living`, that this worker is at work, on the ledger with this topic prefix."""
+        """Announce once, in the log and for `living`, that this worker is ready. `ledger` is its topic prefix."""
         if self._ready:
             return
         self._ready = True
@@ -85,7 +85,7 @@ class Instance:
         try:
             os.pwrite(self._descriptor, note, 0)
             os.ftruncate(self._descriptor, len(note))
-        except OSError as error:  # a full disk: nobody is told of this worker by its file; it works all the same
+        except OSError as error:  # a full disk: `living` does not know this worker, but it works
             log.warning("instance_not_noted", worker=self.worker, error=str(error))
 
     def config(self) -> dict[str, str]:
@@ -100,7 +100,7 @@ class Instance:
 
 
 def hold_instance(home: Path, worker: str) -> Instance:
-    """The first name of this kind of worker that no living process of this home holds."""
+    """The first free name of this kind of worker on this home."""
     folder = home / "instances"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ def hold_instance(home: Path, worker: str) -> Instance:
                     os.close(descriptor)
                     continue
             return Instance(worker, f"{owner}-{worker}-{number}", descriptor)
-    except OSError as error:  # a full or read-only disk: work goes on, only a restart after a crash takes longer
+    except OSError as error:  # a full or read-only disk: the worker runs, but a restart after a crash takes longer
         log.warning("instance_unnamed", worker=worker, error=str(error), folder=str(folder))
     return Instance(worker, None, None)
 
@@ -128,14 +128,14 @@ def _locked(descriptor: int, kind: int) -> bool:
 
 
 def living(home: Path) -> list[Living]:
-    """The processes that hold a name of this home now. It starts and changes nothing."""
+    """The processes that hold a name of this home now. Starts and changes nothing."""
     owner = owner_of(home)
     found = []
     for path in sorted((home / "instances").glob("*.lock")):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             if _locked(descriptor, fcntl.LOCK_SH):
-                continue  # nobody's
+                continue  # nobody holds it
             try:
                 note = json.loads(os.pread(descriptor, NOTE_BYTES_MAX, 0))
             except json.JSONDecodeError:  # it is being written
@@ -148,29 +148,29 @@ def living(home: Path) -> list[Living]:
 
 
 def owner_of(home: Path) -> str | None:
-    """The random name that all names of this home begin with; None where no worker ever ran."""
+    """The random name that all names of this home begin with; None if no worker ever ran."""
     path = home / "instances" / "owner"
     return path.read_text() if path.exists() else None
 
 
 def _owner(folder: Path) -> str:
-    """The random name of this home; made once, by whoever comes first."""
+    """The random name of this home; the first process makes it."""
     path = folder / "owner"
     if not path.exists():
         draft = folder / f"owner-{uuid.uuid4().hex}"
         draft.write_text(uuid.uuid4().hex)
-        with contextlib.suppress(FileExistsError):  # somebody was faster; theirs is as good
+        with contextlib.suppress(FileExistsError):  # another process was faster: use its name
             os.link(draft, path)
         draft.unlink()
     return path.read_text()
 
 
 def as_member(serve: Callable[[], None], stop: threading.Event) -> None:
-    """Serve until that returns; serve again, with a new client, where the group has shut the old one out.
+    """Call `serve` until it returns; if the group shuts out its client, call it again with a new client.
 
-    That is not another worker's doing, for the lock on the name is ours (decision 13): when its coordinator dies,
-    librdkafka joins anew while a commit of its former life still waits for an answer. The next coordinator refuses
-    that one, and librdkafka takes it for itself, for good. Raises ShutOut when that happens too often.
+    No other worker causes this, because the lock on the name is ours (decision 13). When the coordinator dies,
+    librdkafka rejoins while an old commit still waits for an answer. The next coordinator refuses that commit, and
+    librdkafka treats the refusal as final. Raises ShutOut if this happens too often.
     """
     shut_out: deque[float] = deque(maxlen=REJOINS_MAX)
     while True:
@@ -182,6 +182,6 @@ def as_member(serve: Callable[[], None], stop: threading.Event) -> None:
                 raise
             shut_out.append(now)
             log.warning("member_joins_anew", error=str(error))
-        gc.collect()  # the old client and what called it know each other: a cycle, with all that they had at hand
+        gc.collect()  # the old client and its callbacks refer to each other: a cycle that keeps all their data
         if stop.wait(REJOIN_PAUSE_SECONDS):
             return None

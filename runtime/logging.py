@@ -1,9 +1,9 @@
 """Logs: an event name and fields, one line each, on stderr; stdout belongs to data.
 
     log.info("batch_written", rows=2500, partition=3)
-    → 2026-11-22T19:03:11Z info batch_written partition=3 rows=2500          (JSON where stderr is no terminal)
+    → 2026-11-22T19:03:11Z info batch_written partition=3 rows=2500          (JSON if stderr is not a terminal)
 
-Levels: `error` wakes a person, `warning` is looked at in the morning, `info` tells the story, `debug` is for us.
+Levels: `error` needs a person at once, `warning` needs one within a day, `info` is progress, `debug` is for us.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class _Log:
-    """structlog's logger, imported with the first line: most commands of a person log nothing, and it takes 0.15 s."""
+    """structlog's logger, imported with the first line: most commands log nothing, and the import takes 0.15 s."""
 
     def __getattr__(self, name: str) -> Any:
         import structlog
@@ -34,20 +34,20 @@ class _Log:
 
 log = cast("structlog.stdlib.BoundLogger", _Log())
 
-#: What `setup_logging` asked for, until the first line is written.
+#: The configuration that `setup_logging` asked for, until the first line is written.
 _wanted: Callable[[], logging.Formatter] | None = None
 _formatter: logging.Formatter | None = None
-#: Two threads may write the first line. One that configures may be told of a warning, which is a line, too.
+#: Two threads may write the first line. Reentrant: configuring may itself cause a warning, which is a line too.
 _configuring = threading.RLock()
 
 
 def setup_logging(level: str = "INFO", *, process: str | None = None, as_json: bool | None = None) -> None:
     """Send our logs and the libraries' logs to stderr in one shape; call once per process, at its start.
 
-    `process` names the worker in every line, and what Python would print of warnings and of errors that nobody handles
-    becomes lines of the log, too. JSON is chosen where stderr is not a terminal.
+    `process` names the worker in every line; Python's warnings and unhandled errors then become lines of the log too.
+    The default is JSON if stderr is not a terminal.
     """
-    global _wanted  # noqa: PLW0603 - logging is a thing of the process
+    global _wanted  # noqa: PLW0603 - logging is global to the process
     number = logging.getLevelNamesMapping()[level]
     machine = not sys.stderr.isatty() if as_json is None else as_json
     _wanted = partial(_configure, number, process, machine=machine)
@@ -56,7 +56,7 @@ def setup_logging(level: str = "INFO", *, process: str | None = None, as_json: b
     handler.addFilter(lambda record: not record.name.startswith(_CHATTY) or quiet.filter(record))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(max(number, logging.WARNING))  # libraries tell of trouble only
+    root.setLevel(max(number, logging.WARNING))  # libraries log only warnings and errors
     logging.getLogger("order_ledger").setLevel(number)
     if process is not None:
         _configure_once()  # a worker writes its first line at once
@@ -67,7 +67,7 @@ def setup_logging(level: str = "INFO", *, process: str | None = None, as_json: b
 
 
 def _configure_once() -> None:
-    """Configure structlog as the last `setup_logging` asked; nothing where nobody asked, or it is done."""
+    """Configure structlog as the last `setup_logging` asked, unless nobody asked or it is done."""
     global _wanted, _formatter  # noqa: PLW0603 - as above
     with _configuring:
         wanted, _wanted = _wanted, None
@@ -85,7 +85,7 @@ def _configure(number: int, process: str | None, *, machine: bool) -> logging.Fo
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    # Without local variables: they hold customers' data, and make a kilobyte of every line.
+    # Without local variables: they hold customers' data, and make every line a kilobyte long.
     tracebacks = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     last: list[structlog.typing.Processor] = (
         [structlog.processors.ExceptionRenderer(tracebacks), structlog.processors.JSONRenderer()]
@@ -105,7 +105,7 @@ def _configure(number: int, process: str | None, *, machine: bool) -> logging.Fo
 
 
 def _named(process: str) -> structlog.typing.Processor:
-    # Not a context variable: threads of libraries have none of ours.
+    # Not a context variable: threads of libraries do not have ours.
     def name(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         return {**event, "process": process}
 
@@ -119,9 +119,9 @@ def _unhandled(kind: type[BaseException], error: BaseException | None, trace: Tr
 
 
 class _PatientHandler(logging.StreamHandler[Any]):
-    """A log that cannot be written (its disk is full) costs lines, never the work that they tell of.
+    """If the log cannot be written (its disk is full), lines are lost, but the work goes on.
 
-    When lines can be written again, the second says how many are missing.
+    When lines can be written again, the second line says how many are missing.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -129,7 +129,7 @@ class _PatientHandler(logging.StreamHandler[Any]):
         self._lost = 0
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line; what makes it is imported with the first one."""
+        """The line; structlog is imported with the first one."""
         _configure_once()
         self.formatter = _formatter
         return super().format(record)
@@ -137,11 +137,11 @@ class _PatientHandler(logging.StreamHandler[Any]):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record) + self.terminator
-        except Exception:  # noqa: BLE001  # a line that cannot be put into words is told of as logging always does
+        except Exception:  # noqa: BLE001  # a line that cannot be formatted: handled as `logging` always does
             self.handleError(record)
             return
         try:
-            # The last line may have been cut where the disk was full: this one begins anew.
+            # The full disk may have cut the last line, so begin a new one.
             self.stream.write(f"\n{line}" if self._lost else line)
             self.flush()
         except (OSError, ValueError):  # ValueError: the stream was closed
@@ -152,20 +152,20 @@ class _PatientHandler(logging.StreamHandler[Any]):
             log.warning("log_lines_missing", lines=lost, hint="the log could not be written: was its disk full?")
 
 
-#: A client's line comes again after so long. One that looks for its group while Kafka is away writes forty a second.
+#: The same line of a client is written at most once in this time. While Kafka is away a client writes forty a second.
 REPEATS_SECONDS = 10.0
-#: The client that logs by itself, in loggers of many names.
+#: This client logs by itself, in loggers of many names.
 _CHATTY = "aiokafka"
-#: What was not said for so long is new. For ever would keep each port that was ever named.
+#: A line that did not come for this long counts as new. Without an end, every port ever named would be remembered.
 FORGOTTEN_SECONDS = 600.0
-#: What differs between lines that say the same.
+#: The part in which repeated lines differ.
 _HOW_LONG = re.compile(r"\(after \d+ms.*")
 
 
 class _Quiet(logging.Filter):
-    """Lets pass what an operator can act on, and what is said over and over once in a while, with how often it was.
+    """Drops lines that an operator cannot act on, and repeated lines; the next one then says how many were dropped.
 
-    librdkafka also warns, on each start, that a setting is experimental.
+    librdkafka also warns at each start that a setting is experimental.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -191,15 +191,15 @@ class _Quiet(logging.Filter):
 
 
 def hush_clients() -> None:
-    """Clients say nothing from now on: who stops the services knows that they cannot be reached. Said after a run's
-    verdict, it would look like one.
+    """Silence the clients, for a process that stops the services: errors of lost connections are expected, and after
+    the result of a run they would look like a failure.
     """
     for name in ("order_ledger.kafka", "psycopg.pool", _CHATTY):
         logging.getLogger(name).disabled = True
 
 
 def client_logger() -> Any:
-    """Where Kafka clients write their own log lines."""
+    """The logger for the Kafka clients' own lines."""
     logger = logging.getLogger("order_ledger.kafka")
     if not logger.filters:
         logger.addFilter(_Quiet())

@@ -1,17 +1,17 @@
-"""Memory that a process no longer needs, given back.
+"""Return memory that a process no longer needs to the operating system.
 
-    give_back_from_now_on()      # once, at the start of a process that is to live long
+    give_back_from_now_on()      # once, at the start of a long-lived process
 
-glibc keeps what a burst borrowed for the next one. Free pieces between what is in use stay until `malloc_trim`, and
-that leaves the free end of every heap but the first alone. Each thread that allocates may have such a heap, and its
-end goes back by itself only where it is longer than a threshold that grows with the largest piece ever freed, up to
-64 MB. A process then looks like the largest backlog that it has ever met: a projector stayed 60 MB larger, all of it
-free (decision 14). So the threshold is fixed, and `malloc_trim` called now and then.
+glibc keeps memory that was freed after a burst. Free pieces between pieces in use stay until `malloc_trim`, which does
+not touch the free end of any heap but the first. Each thread may have such a heap. glibc returns its end only above a
+threshold that grows with the largest piece ever freed, up to 64 MB. So a process stays as large as in its largest
+backlog: a projector stayed 60 MB larger, all of it free (decision 14). Therefore the threshold is fixed here, and
+`malloc_trim` is called regularly.
 
-    empty_caches()               # after many small objects were let go; `AtRest` does it when nothing comes any more
+    empty_caches()               # after many small objects were freed; `AtRest` calls it when no more work comes
 
-One string is enough to keep a page of 4 kB or, with Python's own allocator, 1 MB. Caches keep thousands: those of the
-last to come, so of the moment when memory was at its largest.
+One string is enough to keep a page of 4 kB or, with Python's own allocator, 1 MB. Caches keep thousands of the newest
+objects, from the moment when memory was largest.
 """
 
 import ctypes
@@ -22,31 +22,31 @@ import time
 
 import msgspec
 
-#: A call takes milliseconds. More often, and each batch asks again for the pages that the one before it had; longer
-#: keeps for as long what a backlog has left.
+#: A call takes milliseconds. Shorter makes each batch ask again for the pages of the one before; longer keeps the
+#: memory of a backlog for longer.
 GIVE_BACK_SECONDS = 5.0
 
-#: The free end of a heap that may stay. Smaller asks the operating system for the same pages with each batch, larger
-#: is kept by every thread's heap.
+#: The free end that each heap may keep. Smaller asks the operating system for the same pages with each batch; larger
+#: costs that much in every thread's heap.
 HEAP_END_MAX_BYTES = 1 << 20
 
-#: The module that has msgspec's cache, and the visits of the collector until it empties it.
+#: The module with msgspec's cache. The cache is emptied at the tenth visit of the collector.
 _MSGSPEC = sys.modules[f"{msgspec.__name__}._core"]
 _VISITS = 10
 
-#: Its name from Python 3.13 on, and before.
+#: The name from Python 3.13 on, and the name before.
 _clear_lookups = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache  # noqa: SLF001
 
-#: Names of glibc's malloc.h
+#: From glibc's malloc.h
 _M_TRIM_THRESHOLD = -1
 
-#: glibc only; other allocators give back by rules of their own.
+#: glibc only; other allocators have their own rules.
 _trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 _mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
 
 
 def give_back_from_now_on() -> None:
-    """Let the process keep little that is free, for as long as it lives; nothing where the C library is not glibc."""
+    """Return free memory regularly, as long as the process lives. Does nothing if the C library is not glibc."""
     if _trim is None or _mallopt is None:
         return
     _mallopt(_M_TRIM_THRESHOLD, HEAP_END_MAX_BYTES)
@@ -54,24 +54,24 @@ def give_back_from_now_on() -> None:
 
 
 def give_back() -> None:
-    """Return to the operating system what the C library holds free between pieces in use. Costs milliseconds."""
+    """Return the C library's free memory between pieces in use to the operating system. Takes milliseconds."""
     if _trim is not None:
         _trim(0)
 
 
 def empty_caches(*, set_apart: bool = False) -> None:
-    """Let go of what only caches and cycles hold; caches fill again as they are used. Costs microseconds, and the time
-    for what is new since the last call.
+    """Free objects that only caches and cycles hold; caches fill again as they are used. Takes microseconds, plus the
+    time for objects that are new since the last call.
 
-    What lives now is not looked at again before the next full collection: for a process that does without the
-    collector's own times. With `set_apart`, what was there at the start was set apart (`gc.freeze`): that stays so, and
-    all else is looked at each time.
+    By default, older objects are not examined until the next full collection; this suits a process that has switched
+    off automatic collection. With `set_apart`, the process has called `gc.freeze` at its start: those objects stay
+    frozen, and all others are examined each time.
     """
-    # The interpreter's last 4,096 lookups of attributes each hold the name that was looked for, and extensions make a
-    # new string for each lookup (`PyObject_GetAttrString`).
+    # The interpreter caches its last 4,096 attribute lookups with their names, and extensions make a new string for
+    # each lookup (`PyObject_GetAttrString`).
     _clear_lookups()
-    # Thousands of freed tuples, lists and dicts wait to be used again until there is a full collection. With all
-    # objects set apart it has nothing to look at.
+    # A full collection frees thousands of tuples, lists and dicts that wait to be used again. With all objects frozen
+    # it has nothing to examine, so it is quick.
     if set_apart:
         gc.collect()
     else:
@@ -79,14 +79,14 @@ def empty_caches(*, set_apart: bool = False) -> None:
         gc.freeze()
         gc.collect()
         gc.unfreeze()
-    # The last 512 keys of objects decoded by msgspec, which lets go of them in every tenth full collection that visits
-    # its module.
+    # msgspec keeps the last 512 keys that it decoded, and frees them in every tenth full collection that visits its
+    # module.
     for _ in range(_VISITS):
         gc.get_referents(_MSGSPEC)
 
 
 class AtRest:
-    """Empties the caches once, at the first look that finds that nothing has come since the look before."""
+    """Empties the caches once when nothing has come between two calls of `look`."""
 
     def __init__(self, *, set_apart: bool = False) -> None:
         self._set_apart = set_apart
@@ -94,11 +94,11 @@ class AtRest:
         self._holds = False
 
     def came(self) -> None:
-        """Something came."""
+        """Work has come."""
         self._came = True
 
     def look(self) -> None:
-        """To be called now and then: the longer the pauses, the longer it has to be quiet."""
+        """Call this regularly. Longer intervals need a longer quiet time."""
         if self._came:
             self._came, self._holds = False, True
         elif self._holds:

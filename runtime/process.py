@@ -1,12 +1,12 @@
-"""Worker processes that are started together, drained together, and never left behind.
+"""Worker processes that start together, drain together, and never outlive their owner.
 
     with Workers() as workers:
         workers.start("ledger", ["run", "--only", "ledger"])
         workers.start("projector", ["run", "--only", "projector"])
         return workers.wait()          # until SIGINT or SIGTERM, or until one of them ends by itself
 
-Each child leads a process group of its own, so a terminal's Ctrl-C reaches us alone and we pass it on once. Stopping
-means SIGTERM (drain), then, after the deadline, SIGKILL to the group. If we die, `runtime.child` ends them.
+Each child has its own process group, so a terminal's Ctrl-C reaches only us and we pass it on once. Stopping means
+SIGTERM (drain), and after the deadline SIGKILL to the group. If we die, `runtime.child` ends them.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-# A projector batch and its transaction take seconds at most; less cuts healthy work (harmless, but redone), more
-# makes a person press Ctrl-C again.
+# A projector batch and its transaction take seconds at most. Shorter interrupts healthy work, which is then repeated;
+# longer makes a person press Ctrl-C again.
 DRAIN_SECONDS = 20.0
-# What a process may have open when nobody limits it: some libraries ask for each possible descriptor in turn.
+# Open files of a process without a limit. Not more, because some libraries try each possible descriptor in turn.
 FILES_MAX = 65_536
 
 
 def raise_file_limit(wanted: int = 0) -> int:
-    """How many files this process and those that it starts may have open from now on: as many as the account may,
-    FILES_MAX at most. Root may have `wanted`, whatever its limit was.
+    """Raise the limit of open files for this process and its children, up to the account's hard limit and FILES_MAX.
+    Root gets `wanted` even above its hard limit. Returns the new limit.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
@@ -49,19 +49,19 @@ def raise_file_limit(wanted: int = 0) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A worker that ended: its name, and its exit status (negative: killed by that signal)."""
+    """A worker that ended: its name and exit status (negative: the signal that killed it)."""
 
     name: str
     status: int
 
 
 class Workers:
-    """Child processes of one owner; use as a context manager, in the main thread."""
+    """Child processes of one owner; use it as a context manager, in the main thread."""
 
     def __init__(self, drain_seconds: float = DRAIN_SECONDS) -> None:
         self.drain_seconds = drain_seconds
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._pipe_read, self._pipe_write = os.pipe()  # nobody writes; its closing is the message
+        self._pipe_read, self._pipe_write = os.pipe()  # nobody writes: its end tells the children that we are gone
         self._stop_asked = threading.Event()
 
     def __enter__(self) -> Self:
@@ -85,7 +85,7 @@ class Workers:
     ) -> int:
         """Process id of a new child that runs `python -m module arguments…`; its output goes to `log` or to ours."""
         if name in self._children and self._children[name].poll() is None:
-            msg = f"a worker named {name} runs already"
+            msg = f"a worker named {name} is already running"
             raise ValueError(msg)
         with open(log, "ab") if log else contextlib.nullcontext() as output:
             child = subprocess.Popen(
@@ -111,22 +111,22 @@ class Workers:
         return child.pid
 
     def alive(self) -> dict[str, int]:
-        """Process id by name, of those that run."""
+        """Process id by name, of the running workers."""
         return {name: child.pid for name, child in self._children.items() if child.poll() is None}
 
     def started(self) -> list[str]:
-        """Names of all, also of those that have ended."""
+        """Names of all workers, including those that have ended."""
         return list(self._children)
 
     def ended(self) -> list[Ended]:
         return [Ended(n, c.returncode) for n, c in self._children.items() if c.poll() is not None]
 
     def kill(self, name: str) -> None:
-        """End one at once, as a crash would; for tests of what then happens."""
+        """End one at once, like a crash; for tests."""
         self._kill_group(self._children[name])
 
     def end(self, name: str) -> int:
-        """Ask one to drain and wait for it; killed after the deadline. Its exit status."""
+        """Ask one to drain, wait for it, and kill it after the deadline. Its exit status."""
         child = self._children[name]
         child.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -141,9 +141,8 @@ class Workers:
     def wait(self, *, until_one_ends: bool = True, meanwhile: Callable[[], None] = lambda: None) -> list[Ended]:
         """Return on SIGINT or SIGTERM (an empty list), or when a worker ends by itself (that worker).
 
-        `meanwhile` is called ten times a second.
-
-        The caller decides whether to start it again or to give up; leaving the context stops the rest.
+        `meanwhile` is called ten times a second. The caller decides whether to restart the worker or to give up;
+        leaving the context stops the rest.
         """
         with self._signals():
             while not self._stop_asked.is_set():
@@ -156,7 +155,7 @@ class Workers:
         return []
 
     def stop(self, drain_seconds: float | None = None) -> list[Ended]:
-        """Ask all to drain, wait, kill what is left after the deadline with all its children."""
+        """Ask all to drain, wait, and kill the rest after the deadline, with their children."""
         deadline = time.monotonic() + (self.drain_seconds if drain_seconds is None else drain_seconds)
         for child in self._children.values():
             if child.poll() is None:
@@ -164,7 +163,7 @@ class Workers:
         for child in self._children.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(max(0.0, deadline - time.monotonic()))
-            self._kill_group(child)  # also when it ended in order: a grandchild may be left
+            self._kill_group(child)  # even after an orderly end: a grandchild may be left
         return self.ended()
 
     @staticmethod

@@ -2,9 +2,9 @@
 
 with progress("importing orders", total=24_221, unit="orders") as bar:
     bar.advance(500)
-    bar.begin("adding them up", 3, "tables")       # another piece of work, counted by itself
+    bar.begin("adding them up", 3, "tables")       # another piece of work, with its own count
 
-What is not known is not said: no rate before a second was measured, no time left without a rate or a total that holds.
+It shows only what is known: no rate within the first second, and no time left without a rate and a valid total.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-LINE_INTERVAL_SECONDS = 5.0  # in a log file or CI: less makes noise, more looks as if nothing happened
-#: A rate is an average over so long at least: over less, one slow or quick step is most of it.
+LINE_INTERVAL_SECONDS = 5.0  # in a log file or CI: shorter is noise, longer looks as if nothing happened
+#: A rate is an average over at least this long. Over less time one slow or quick step would dominate it.
 MEASURED_SECONDS_MIN = 1.0
-#: Nobody waits for longer, and what is computed from so slow a rate is a guess.
+#: A longer estimate is not shown: the rate is too slow for more than a guess.
 LEFT_SECONDS_MAX = 86_400.0
 
 
 class Bar:
-    """What is done so far; `advance` by what was added, `reach` for a position, `say` for a sentence."""
+    """Progress of one piece of work: `advance` adds, `reach` sets the position, `say` changes the title."""
 
     def __init__(self, title: str, total: int | None, unit: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -42,7 +42,7 @@ class Bar:
         self._measured_from, self._measured_at = done, self._clock()
 
     def begin(self, title: str, total: int | None = None, unit: str = "") -> None:
-        """Another piece of work: what was counted before says nothing of it."""
+        """Start another piece of work, with a new count and rate."""
         self._measure(title, total, unit, 0)
         self._show()
 
@@ -50,7 +50,7 @@ class Bar:
         self.reach(self.done + amount)
 
     def reach(self, done: int, total: int | None = None) -> None:
-        if done < self.done:  # counted anew: the rate so far was that of something else
+        if done < self.done:  # a new count began, so the old rate does not apply
             self._measured_from, self._measured_at = done, self._clock()
         self.done = done
         if total is not None:
@@ -62,13 +62,13 @@ class Bar:
         self._show()
 
     def rate(self) -> float | None:
-        """Units per second, as far as it was measured; None where it was not, or nothing came."""
+        """Units per second; None if it was measured for too short a time, or nothing was done."""
         seconds = self._clock() - self._measured_at
         moved = self.done - self._measured_from
         return moved / seconds if seconds >= MEASURED_SECONDS_MIN and moved > 0 else None
 
     def known(self) -> str:
-        """What is known of the work, in words; empty where nothing is."""
+        """Done, total, rate and time left in words, as far as they are known."""
         if self.done < 0 or (self.done == 0 and not self.total):
             return ""
         of = f" of {self.total:,}" if self.total is not None and self.total >= self.done else ""
@@ -105,7 +105,7 @@ class _Lines(Bar):
             self.line()
 
     def _step(self) -> str:
-        """What the title is about: "fetching: 3 of 46" and "fetching: 4 of 46" are one step, and one line."""
+        """The title up to its colon: "fetching: 3 of 46" and "fetching: 4 of 46" are one step, and one line."""
         return self.title.partition(":")[0]
 
     def _show(self) -> None:
@@ -126,17 +126,17 @@ class _RichBar(Bar):
         self._task = shown.add_task(title, total=total, known="")
 
     def _show(self) -> None:
-        # A total that is none any more (fewer than are done) makes it a bar without end, as no total does.
+        # If more is done than the total, the total is wrong: show a bar without end.
         total = self.total if self.total is not None and self.total >= self.done >= 0 else None
         self._shown.tasks[self._task].total = total
         self._shown.update(self._task, completed=max(0, self.done), description=self.title, known=self.known())
 
 
 def _terminal() -> Console | None:
-    """The terminal that stderr is, or that these variables say it is; None where it is none."""
+    """The terminal if stderr is one, or if these variables say so; None otherwise."""
     said = any(os.environ.get(name) for name in ("FORCE_COLOR", "TTY_COMPATIBLE"))
     if sys.stderr is None or not (said or sys.stderr.isatty()):
-        return None  # without rich, which takes 0.1 s to import
+        return None  # without importing rich, which takes 0.1 s
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -145,7 +145,7 @@ def _terminal() -> Console | None:
 
 @contextlib.contextmanager
 def progress(title: str, total: int | None = None, *, unit: str = "") -> Iterator[Bar]:
-    """A bar for one piece of work; `total=None` when nobody knows how much there is."""
+    """A bar for one piece of work; `total=None` if the total is unknown."""
     console = _terminal()
     if console is None:
         lines = _Lines(title, total, unit)

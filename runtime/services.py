@@ -1,9 +1,9 @@
-"""Where Kafka and PostgreSQL are: what is configured wins, then (tests only) Docker, then the embedded services.
+"""Find Kafka and PostgreSQL: configured services first, then (tests only) Docker, then the embedded services.
 
     services = find_services(Settings())
     producer(services).produce(services.topic("intake.orders"), …)
 
-Each of the two is looked for by itself: a configured Kafka goes well with an embedded PostgreSQL.
+Each is found separately: a configured Kafka works with an embedded PostgreSQL.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Addresses of running services, and the prefix that keeps two users of one Kafka apart."""
+    """Addresses of running services, and the topic prefix, which separates two ledgers on one Kafka."""
 
-    # Both may hold passwords: they stay out of tracebacks and logs.
+    # Both may hold passwords, so they stay out of tracebacks and logs.
     kafka_config: Mapping[str, str] = field(repr=False)  # librdkafka: bootstrap.servers and security
     postgres: str = field(repr=False)  # libpq connection string
     kafka_origin: Origin
     postgres_origin: Origin
     topic_prefix: str = ""
     schema_registry: str | None = None
-    #: librdkafka properties that producers and admin clients would complain of: group protocol, session time-out.
+    #: librdkafka properties for consumers only (group protocol, session time-out): other clients would warn about them.
     consumer_config: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def origin(self) -> Origin:
-        """The less configured of both origins: `embedded` when any of them is."""
+        """`embedded` if at least one is embedded, else `testcontainers` if at least one is, else `configured`."""
         order: tuple[Origin, ...] = ("embedded", "testcontainers", "configured")
         return min(self.kafka_origin, self.postgres_origin, key=order.index)
 
@@ -61,10 +61,10 @@ def find_services(
     say: Say | None = None,
     start: Embedded | None = None,
 ) -> Services:
-    """Services as they are configured or run embedded. Raises Fault where one is neither: nothing is started unasked.
+    """The services that are configured or run embedded. Raises Fault if one is neither.
 
-    `start` starts those that do not run: the embedded services of the settings (`up`), or others (tests: several nodes,
-    no fsync).
+    With `start`, missing services are started there: the embedded services of the settings (`up`), or others (tests:
+    several nodes, no fsync).
     """
     kafka: tuple[Mapping[str, str], Origin] | None = None
     postgres: tuple[str, Origin] | None = None
@@ -74,7 +74,7 @@ def find_services(
     if conninfo is not None:
         postgres = conninfo, "configured"
     if allow_testcontainers and (kafka is None or postgres is None):
-        # Imported here: a development dependency, and the product never asks for Docker.
+        # Imported here because it is a development dependency; the product never uses Docker.
         from runtime.containers import docker_answers, start_kafka, start_postgres
 
         if docker_answers():
@@ -103,7 +103,7 @@ def find_services(
 
 
 def not_up(settings: Settings, *, kafka: bool = False, postgres: bool = False) -> Fault:
-    """What to say where a service is needed that is not there; true: this one is."""
+    """The error for missing services; True means that this service is there."""
     absent = {"Kafka": kafka, "PostgreSQL": postgres}
     names = [name for name, there in absent.items() if not there]
     kinds = " and ".join(f"ORDER_LEDGER_{'KAFKA' if name == 'Kafka' else 'POSTGRES'}" for name in names)
@@ -121,12 +121,12 @@ def embedded(settings: Settings) -> Embedded:
 
 
 def up(settings: Settings, say: Say | None = None) -> Services:
-    """Make sure that both services answer; what is started outlives this process."""
+    """Make sure that both services answer; services that this starts outlive this process."""
     return find_services(settings, say=say, start=embedded(settings))
 
 
 def down(settings: Settings) -> bool:
-    """Stop the embedded services of this installation; says whether any ran. Configured ones are not ours to stop."""
+    """Stop the embedded services of this installation, not configured ones. Returns whether any ran."""
     servers = embedded(settings)
     running = servers.running()
     servers.down()
@@ -135,7 +135,7 @@ def down(settings: Settings) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """One service as `status` shows it; no password in it."""
+    """One service as `status` shows it, without passwords."""
 
     name: str
     origin: Origin
@@ -150,12 +150,12 @@ class ServiceStatus:
 
 
 def status(settings: Settings) -> list[ServiceStatus]:
-    """What runs where, asked of the services themselves; starts nothing."""
+    """The state of each service, from the service itself; starts nothing."""
     return [_kafka_status(settings), _postgres_status(settings)]
 
 
 def _not_running(name: str, origin: Origin, log: Path | None) -> ServiceStatus:
-    """An embedded service that does not run; `log` of one that nobody stopped."""
+    """An embedded service that does not run. `log` is given only if nobody stopped it."""
     problem = None if log is None else f"has ended without being stopped; its log is {log}"
     return ServiceStatus(name, origin, None, up=False, log=None if log is None else str(log), problem=problem)
 

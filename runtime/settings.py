@@ -3,12 +3,11 @@
     ORDER_LEDGER_KAFKA=broker-1:9092,broker-2:9092
     ORDER_LEDGER_POSTGRES="host=db dbname=ledger user=ledger"
 
-A folder per installation (not per user, not per current directory): two projects on one machine never meet, and the
-command finds the same data from whatever directory it is called. Downloads are the same for all: they have a cache of
-their own, which several installations may share (a lock guards it).
+Each installation has its own data folder, so two projects on one machine never share data, and the command finds its
+data from any directory. Downloads have a separate cache that installations may share (a lock guards it).
 
-A name that nobody reads is refused, and so is a value that cannot be meant: a misspelt ORDER_LEDGER_KAFKA would start
-an embedded Kafka with one copy of everything, and nobody would notice before the disk is gone.
+Unknown names and impossible values are refused. Otherwise a misspelt ORDER_LEDGER_KAFKA would start an embedded Kafka
+with one copy of everything, and nobody would notice until the disk fails.
 """
 
 from __future__ import annotations
@@ -45,18 +44,18 @@ from runtime.failpoints import VARIABLE as FAILPOINTS
 PREFIX = "ORDER_LEDGER_"
 PORT_MAX = 65_535
 WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - what a secret begins with
-EPOCH_MAX = 2**31 - 1  # far more than anybody makes topics anew; the contracts and tables hold 64 bits
+EPOCH_MAX = 2**31 - 1  # nobody creates the topics again more often; the contracts and tables hold 64 bits
 
-#: What Kubernetes sets in each container for each Service of its namespace, here one called order-ledger, or
-#: order-ledger-SOMETHING. A bare …_PORT is told from a misspelt setting of ours by its value.
+#: Variables that Kubernetes sets in each container for a Service called order-ledger or order-ledger-SOMETHING. The
+#: value of a bare …_PORT shows whether it is one of them or a misspelt setting of ours.
 _OF_KUBERNETES = re.compile(r"(SERVICE_|(\w+_)?(SERVICE_HOST$|SERVICE_PORT(_|$)|PORT_\d+_(TCP|UDP|SCTP)(_|$)))")
 _KUBERNETES_PORT = re.compile(r"(tcp|udp|sctp)://")
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9.])?")
-_CREDENTIALS = re.compile(r"[^/\s]*@")  # in an address: pasted by mistake, and not to be repeated in a log
+_CREDENTIALS = re.compile(r"[^/\s]*@")  # in an address, pasted by mistake: kept out of logs
 
 
 def default_home() -> Path:
-    """The data folder of this installation: under the user's data folder, named after the environment it runs in."""
+    """The data folder of this installation: in the user's data folder, named after the Python environment."""
     prefix = Path(sys.prefix).resolve()
     name = prefix.parent.name if prefix.name in {".venv", "venv", "env"} else prefix.name
     digest = hashlib.sha256(str(prefix).encode(errors="surrogateescape")).hexdigest()[:8]
@@ -64,7 +63,7 @@ def default_home() -> Path:
 
 
 def default_cache() -> Path:
-    """Downloads that any installation may use: each file is checked against a pinned sum on every start."""
+    """The folder for downloads of all installations: each file is checked against a pinned sum on every start."""
     return platformdirs.user_cache_path("order-ledger")
 
 
@@ -94,8 +93,8 @@ def _brokers(text: str) -> str:
 
 
 def _conninfo(secret: SecretStr) -> SecretStr:
-    """A string that libpq can read. What libpq says of another may hold a piece of the password: it is not repeated."""
-    from psycopg import ProgrammingError  # here: every command reads settings, and this import takes 0.1 s
+    """A string that libpq can read. libpq's own error may show part of the password, so it is not repeated."""
+    from psycopg import ProgrammingError  # imported here: every command reads settings, and this takes 0.1 s
     from psycopg.conninfo import conninfo_to_dict
 
     text = secret.get_secret_value()
@@ -106,7 +105,7 @@ def _conninfo(secret: SecretStr) -> SecretStr:
     if not parts:
         raise ValueError(
             'libpq cannot read it (the value is not shown, it may hold a password). Write "host=db dbname=ledger '
-            'user=ledger" or postgresql://user@host:5432/ledger; a value with a space stands in single quotes'
+            'user=ledger" or postgresql://user@host:5432/ledger; put a value with a space in single quotes'
         )
     for port in filter(None, str(parts.get("port") or "").split(",")):
         if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= PORT_MAX):
@@ -122,7 +121,7 @@ def _url(text: str) -> str:
 
 
 def _webhook_secret(secret: SecretStr) -> SecretStr:
-    """`whsec_` and Base64 of 24 to 64 bytes, as the Standard Webhooks specification writes a secret."""
+    """`whsec_` and Base64 of 24 to 64 bytes, as in the Standard Webhooks specification."""
     text = secret.get_secret_value()
     try:
         key = base64.b64decode(text.removeprefix(WEBHOOK_SECRET_PREFIX), validate=True)
@@ -142,9 +141,7 @@ def _folder(path: Path) -> Path:
     try:
         whole = path.expanduser().absolute()
     except RuntimeError:
-        raise ValueError(
-            "~ stands for no folder, because this account has no home folder. Write a whole path"
-        ) from None
+        raise ValueError("~ cannot be used, because this account has no home folder. Write an absolute path") from None
     try:
         str(whole).encode()
     except UnicodeEncodeError:
@@ -156,14 +153,14 @@ def _folder(path: Path) -> Path:
 
 def _jars_folder(path: Path) -> Path:
     if os.pathsep in str(path):
-        raise ValueError(f"Its path has a {os.pathsep!r}, at which Java cuts a list of files. Write another path")
+        raise ValueError(f"Its path has a {os.pathsep!r}, which separates files for Java. Write another path")
     return _folder(path)
 
 
 def _prefix(text: str) -> str:
     # Kafka allows 249 characters for prefix and name.
     if not re.fullmatch(r"[A-Za-z0-9._-]{0,200}", text):
-        raise ValueError("Kafka allows letters, digits, '.', '_' and '-'; here at most 200 of them")
+        raise ValueError("Kafka allows letters, digits, '.', '_' and '-'; at most 200 characters here")
     return text
 
 
@@ -236,7 +233,7 @@ class Settings(BaseModel):
         default=None,
         ge=1,
         le=300,
-        description="A worker that is not heard of for so long loses its partitions; unset: 10, reactions 6",
+        description="A silent worker loses its partitions after this time; unset: 10, reactions 6",
     )
 
     postgres: Annotated[Secret, AfterValidator(_conninfo)] | None = Field(
@@ -251,7 +248,7 @@ class Settings(BaseModel):
     )
     cache: Annotated[Path, AfterValidator(_jars_folder)] = Field(
         default_factory=default_cache,
-        description="Downloads, may be shared by installations",
+        description="Downloads; installations may share it",
     )
 
     api_host: Annotated[Text, AfterValidator(_host)] = Field(
@@ -262,22 +259,22 @@ class Settings(BaseModel):
     )
 
     webhook_url: Annotated[Text, AfterValidator(_url)] | None = Field(
-        default=None, description="Where facts are sent as they happen; unset: nowhere"
+        default=None, description="Facts are sent here as they happen; unset: nowhere"
     )
     webhook_secret: Annotated[Secret, AfterValidator(_webhook_secret)] | None = Field(
-        default=None, description="Signs what is sent: `whsec_` and Base64 of 24 to 64 bytes"
+        default=None, description="Signs the calls: `whsec_` and Base64 of 24 to 64 bytes"
     )
     webhook_facts: Text | None = Field(
-        default=None, description="Names of the facts that are sent, by comma; unset: all facts of orders"
+        default=None, description="Names of the facts that are sent, separated by commas; unset: all facts of orders"
     )
 
     partitions: int = Field(
-        default=12, ge=1, le=10_000, description="Partitions of each topic; fixed when topics are made"
+        default=12, ge=1, le=10_000, description="Partitions of each topic; fixed when topics are created"
     )
     epoch: int = Field(
-        default=0, ge=0, le=EPOCH_MAX, description="Generation of the intake topics; raised when they are made anew"
+        default=0, ge=0, le=EPOCH_MAX, description="Generation of the intake topics; raise it when you recreate them"
     )
-    replication: int = Field(default=1, ge=1, le=7, description="Copies of each partition; 3 on a cluster that matters")
+    replication: int = Field(default=1, ge=1, le=7, description="Copies of each partition; use 3 in production")
     topic_prefix: Annotated[str, AfterValidator(_prefix)] = Field(
         default="", description="Before each topic and group name"
     )
@@ -285,18 +282,18 @@ class Settings(BaseModel):
         default=60.0,
         ge=5,
         le=86_400,
-        description="A worker that stands still for so long while there is work ends itself",
+        description="A worker that makes no progress for this time, while there is work, ends itself",
     )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = "INFO"
 
     def __init__(self, **values: Any) -> None:
-        """What is given here wins over the environment."""
+        """Arguments win over the environment."""
         super().__init__(**{**_from(os.environ), **values})
 
     @model_validator(mode="wrap")
     @classmethod
     def _in_words(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """All that is wrong, said at once and by the names that the environment has."""
+        """Report all problems at once, under the names in the environment."""
         problems = unknown_names(os.environ)
         try:
             settings = handler(values)
@@ -313,7 +310,7 @@ class Settings(BaseModel):
         )
 
     def _without_effect(self) -> list[str]:
-        """Settings that nothing would read: somebody believes that they protect a connection."""
+        """Settings that have no effect: somebody may believe that they protect a connection."""
         problems = self._half_a_webhook()
         given = [name for name in _PASSED_THROUGH if getattr(self, name) is not None]
         if self.kafka is None:
@@ -321,7 +318,7 @@ class Settings(BaseModel):
             if self.replication > 1:
                 problems.append(
                     f"{_variable('replication')} is {self.replication}, but {_variable('kafka')} is not set: the "
-                    "embedded Kafka is one broker, which holds one copy"
+                    "embedded Kafka is one broker with one copy"
                 )
             return problems
         protocol = self.kafka_security_protocol or "plaintext"
@@ -355,7 +352,7 @@ class Settings(BaseModel):
         ]
 
     def kafka_client_config(self) -> dict[str, str]:
-        """librdkafka properties of the configured cluster: address and security; empty when none is configured."""
+        """librdkafka properties of the configured cluster: address and security; empty if none is configured."""
         if self.kafka is None:
             return {}
         config = {"bootstrap.servers": self.kafka}
@@ -367,7 +364,7 @@ class Settings(BaseModel):
         return config
 
     def kafka_consumer_config(self) -> dict[str, str]:
-        """librdkafka properties of consumers alone, whatever cluster they are on; empty when nothing is set."""
+        """librdkafka properties for consumers only, on any cluster; empty if nothing is set."""
         config: dict[str, str] = {}
         if self.kafka_group_protocol != "classic":
             config["group.protocol"] = self.kafka_group_protocol
@@ -380,7 +377,7 @@ class Settings(BaseModel):
         return self.postgres.get_secret_value() if self.postgres else None
 
     def as_env(self) -> dict[str, str]:
-        """The same settings as environment variables, for child processes: what was set, with paths absolute."""
+        """The settings as environment variables for child processes, with absolute paths."""
         env: dict[str, str] = {}
         for field in type(self).model_fields:
             value = getattr(self, field)
@@ -399,16 +396,16 @@ _SECRETS = ("kafka_sasl_password", "kafka_ssl_key_password", "postgres", "webhoo
 
 
 def _from(environment: Mapping[str, str]) -> dict[str, str]:
-    """The settings that an environment has, by field; names are read in any case.
+    """The settings in an environment, by field; names in upper or lower case.
 
-    pydantic-settings does this and more, and takes 0.1 s of every command to import.
+    pydantic-settings does this and more, but its import would add 0.1 s to every command.
     """
     spelt = {name.upper(): value for name, value in environment.items()}
     return {field: spelt[name] for field in Settings.model_fields if (name := _variable(field)) in spelt}
 
 
 def unknown_names(environment: Mapping[str, str]) -> list[str]:
-    """One sentence for each `ORDER_LEDGER_*` that is neither a setting, nor of the tests, nor set by Kubernetes."""
+    """One sentence for each `ORDER_LEDGER_*` that is not a setting and does not come from the tests or Kubernetes."""
     known = [_variable(field) for field in Settings.model_fields]
     problems = []
     for name, value in sorted(environment.items()):
@@ -423,7 +420,7 @@ def unknown_names(environment: Mapping[str, str]) -> list[str]:
         ):
             continue
         (nearest,) = difflib.get_close_matches(rest, [one.removeprefix(PREFIX) for one in known], 1, 0)
-        problems.append(f"{name} is no setting. The nearest one is {PREFIX}{nearest}")
+        problems.append(f"{name} is not a setting. The nearest one is {PREFIX}{nearest}")
     return problems
 
 
@@ -432,7 +429,7 @@ def _variable(field: str) -> str:
 
 
 def _in_plain_words(problem: ErrorDetails) -> str:
-    """The variable and its value as they were set, and what is allowed."""
+    """The variable and its value as they were set, and the allowed values."""
     field = str(problem["loc"][0])
     name = next((name for name in os.environ if name.upper() == _variable(field)), _variable(field))
     said = problem["msg"].removeprefix("Value error, ").replace("Input should", "It should", 1)

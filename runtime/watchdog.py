@@ -1,18 +1,17 @@
-"""A reader that stands still while there is something to read ends its process; the supervisor starts a new one.
+"""A reader that makes no progress, although there are records, ends its process; the supervisor restarts it.
 
-    10 s of silence: records wait, the reader has nothing in hand, is in no rebalance, and not one fetch comes; or
-                     its event loop has stopped turning (the reactions alone)
-    60 s of standing still: a partition with records does not move on, whatever the reader is doing meanwhile
-    60 s without a place: the group has not said which partitions are the reader's, be it none
+    10 s of silence        records wait, the reader is idle and not in a rebalance, and no fetch comes; or its event
+                           loop hangs (reactions only)
+    60 s without progress  a partition with records does not advance, whatever the reader does
+    60 s without a place   the group has not told the reader which partitions it has, not even that it has none
 
-Faust agents have been seen to stop fetching after a rebalance, without an error (faust-streaming #175, #629); members
-of librdkafka, never to be given partitions again after their broker was away (docs/guarantees.md, The long run). So a
-thread of its own, which nothing that hangs can stop, compares what was read with what the broker has. Before it ends
-the process it writes where each thread stands.
+Faust agents sometimes stop fetching after a rebalance, without an error (faust-streaming #175, #629). Members of
+librdkafka sometimes get no partitions again after their broker was down (docs/long-runs.md). So a separate thread,
+which runs even if others hang, compares the reader's offsets with the broker's. Before it ends the process, it logs
+where each thread is.
 
-Time is counted by looks: between two of them never more than two pauses. A process that was stopped, or a machine too
-busy to run it, has not been silent for as long as the clock says; a reader that is as starved as its watchdog is given
-as many looks as on a quiet machine.
+Time is counted by looks: the time between two looks counts as two pauses at most. So a process that was stopped does
+not count as silent for that time, and on a busy machine a starved reader gets as many looks as on a quiet one.
 """
 
 import contextvars
@@ -34,23 +33,23 @@ from runtime.services import Services
 
 Partition = tuple[str, int]
 
-#: An idle reader may be silent for so long though records wait. aiokafka asks the broker twice a second and finds a
-#: moved leader within a second or two: shorter takes a slow broker for a silent reader, longer leaves orders waiting.
+#: How long an idle reader may get nothing although records wait. aiokafka asks the broker twice a second and finds a
+#: moved leader within a second or two. Shorter takes a slow broker for a silent reader, longer leaves orders waiting.
 SILENCE_SECONDS = 10.0
 
-#: How often to look: often enough that a step between two looks is seen. Each look at a reader with signs is two small
-#: requests to the broker; the others are asked about only when nothing has changed for half of their time.
+#: The pause between looks: short enough to see each step. A look at a reader with signs costs two small requests to the
+#: broker; for a reader without signs, the broker is asked only after half of the time without progress.
 LOOK_SECONDS, LOOK_SECONDS_STILL = 1.0, 5.0
 
-#: A broker that does not answer this soon leaves the watchdog blind, and is left alone for a while: a client that waits
-#: for a leader that is gone tries all the time to reach it, and three workers that asked at every look kept the one
-#: node that was left of three from answering anybody.
+#: If the broker does not answer within ANSWER_SECONDS, the watchdog waits for BLIND_SECONDS before it asks again. A
+#: client that waits for a missing leader tries to reach it all the time: three workers that asked at every look kept
+#: the last of three nodes from answering anybody.
 ANSWER_SECONDS, BLIND_SECONDS = 5.0, 10.0
 
 
 class Signs(NamedTuple):
-    """What a reader shows: whether it is at work (or in a rebalance), how many batches it has ever been given, and how
-    often its event loop has come round.
+    """The signs of a reader: whether it is working (or in a rebalance), how many batches it has got so far, and how
+    many turns its event loop has made.
     """
 
     busy: bool
@@ -59,13 +58,13 @@ class Signs(NamedTuple):
 
 
 class Stillness:
-    """Since when each partition has not moved on; the clock comes as an argument."""
+    """Since when each partition has not advanced; the clock is an argument."""
 
     def __init__(self) -> None:
         self._since: dict[Partition, tuple[int, float]] = {}
 
     def look(self, next_offsets: Mapping[Partition, int], now: float) -> float:
-        """Seconds for which the slowest partition has not moved, whether or not there is more to read."""
+        """Seconds for which the slowest partition has not advanced, whether or not there is more to read."""
         since: dict[Partition, tuple[int, float]] = {}
         for partition, offset in next_offsets.items():
             before = self._since.get(partition)
@@ -74,13 +73,13 @@ class Stillness:
         return max((now - at for _, at in since.values()), default=0.0)
 
     def behind(self, ends: Mapping[Partition, int]) -> dict[Partition, int]:
-        """Offset at which each partition that has more to read stands; those that have none begin anew."""
+        """The next offset of each partition that has more to read; the time of all others starts again."""
         self._since = {one: (offset, at) for one, (offset, at) in self._since.items() if offset < ends.get(one, 0)}
         return {one: offset for one, (offset, _) in self._since.items()}
 
 
 class Silence:
-    """Since when an idle reader has been given nothing although there was something; the clock is an argument."""
+    """Since when an idle reader has got nothing although records wait; the clock is an argument."""
 
     def __init__(self) -> None:
         self._since: float | None = None
@@ -89,7 +88,7 @@ class Silence:
 
     def look(self, signs: Signs, *, behind: bool, now: float) -> float:
         """Seconds of silence."""
-        # Work that a stopped event loop has in hand is never finished.
+        # A reader whose event loop hangs is not working: it will never finish its batch.
         at_work = signs.busy and signs.beats != self._beats
         if at_work or not behind:
             self._since = None
@@ -100,26 +99,26 @@ class Silence:
 
 
 class Standing:
-    """What a reader shows its watchdog, which is another thread."""
+    """The state of a reader, for its watchdog in another thread."""
 
     def __init__(self) -> None:
-        #: Partition → offset of the next record to read, of those that are the reader's.
+        #: Partition → offset of the next record to read, for the reader's partitions.
         self.next_offsets: Callable[[], Mapping[Partition, int]] = dict
-        #: Whether the group has said which partitions are the reader's.
+        #: Whether the group has told the reader which partitions it has.
         self.placed = False
-        #: For what it waits, by its own account: that is not standing still.
+        #: What the reader says it waits for; such a wait is not a stall.
         self.waiting_for: str | None = None
-        #: None for a reader whose silence says nothing.
+        #: None for a reader whose silence means nothing.
         self.signs: Callable[[], Signs] | None = None
 
     def leave(self) -> None:
-        """No longer a member of the group."""
+        """The reader has left the group."""
         self.placed = False
         self.next_offsets = dict
 
     @contextmanager
     def excused(self) -> Iterator[Callable[[str], None]]:
-        """Who has called this with what it waits for is not blamed until the end of the block."""
+        """Within the block, a reader that has called the yielded function does not count as stalled."""
         before = self.waiting_for
 
         def wait_for(what: str) -> None:
@@ -146,9 +145,9 @@ class _Waits:
 def start_watchdog(
     worker: str, standing: Standing, services: Services, topics: Sequence[str], stall_seconds: float
 ) -> Callable[[], None]:
-    """Watch from now on, in a thread of its own, until what comes out is called.
+    """Start a thread that watches the reader of these topics. Returns a function that stops it.
 
-    `worker` begins the names of its lines; `topics` are what it reads.
+    `worker` is the beginning of the event names in its log lines.
     """
     stopped = threading.Event()
     broker = admin(services)
@@ -158,7 +157,7 @@ def start_watchdog(
         return end_offsets(services, topics, broker, ANSWER_SECONDS)
 
     threading.Thread(
-        target=contextvars.copy_context().run,  # its lines, too, say which process speaks
+        target=contextvars.copy_context().run,  # so that its log lines name the process too
         args=(lambda: watch(worker, standing, ends, stopped, stall_seconds, look_seconds=look_seconds),),
         name="watchdog",
         daemon=True,
@@ -167,7 +166,7 @@ def start_watchdog(
 
 
 def where_threads_stand() -> dict[str, list[str]]:
-    """For each thread, by name, where it is: the most recent call first."""
+    """The stack of each thread by name, the most recent call first."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     return {
         f"{names.get(ident, 'unknown')} ({ident})": [
@@ -188,10 +187,10 @@ def watch(
     look_seconds: float = LOOK_SECONDS,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Look until `stopped`; end the whole process with status 1 when it is silent or stands still for too long.
+    """Look until `stopped`; end the process with status 1 if the reader is silent or makes no progress for too long.
 
-    `ends` gives the offset behind each partition's last record. Nothing but standing still is to be seen of a reader
-    without signs: it is asked for only once something has stood for half of its time, and must be behind from then on.
+    `ends` gives the offset after each partition's last record. For a reader without signs, only progress is checked,
+    and `ends` is called only after half of the time without progress.
     """
     still, silence, waits = Stillness(), Silence(), _Waits()
     counted, before, pause = 0.0, clock(), look_seconds
@@ -210,7 +209,7 @@ def watch(
             behind = still.behind(ends())
         except (KafkaException, Fault) as error:
             log.warning(f"{worker}_watchdog_blind", error=str(error))
-            # Nobody can read from a broker that does not answer.
+            # Nobody can read from a broker that does not answer, so start counting again.
             still, silence, waits, pause = Stillness(), Silence(), _Waits(), BLIND_SECONDS
             continue
         stood_seconds = still.look(behind, counted)
@@ -224,5 +223,5 @@ def watch(
                 threads=where_threads_stand(),
                 **{f"{topic}/{number}": offset for (topic, number), offset in behind.items()},
             )
-            # Not an exception: what would have to handle it may be what hangs.
+            # Not an exception: the code that would handle it may be what hangs.
             os._exit(1)

@@ -1,8 +1,8 @@
-"""Make or mend `.venv/`: the packages of constraints.txt, each checked against its hash, and this project (editable).
+"""Make or repair `.venv/`: the packages of constraints.txt, each checked against its hash, and this project (editable).
 
-Called by `scripts/setup`, which has seen that something is missing or has changed. Safe to interrupt and to run twice
-at once: a lock lets one work while the other waits, and the note that all is done is written last. An environment in
-which pip was cut off is made anew: pip takes a package for installed before all its files are there.
+`scripts/setup` calls it when something is missing or has changed. It may be interrupted, and run twice at once: a lock
+makes the second one wait, and the note that all is done is written last. If pip was interrupted, the environment is
+made again from scratch: pip considers a package installed before all its files are there.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
-#: A colon separates folders; in double quotes, where pip and PostgreSQL put paths for a shell, the others do something.
+#: A colon separates folders. The others have a meaning in double quotes, and pip and PostgreSQL quote paths like that.
 REFUSED = ':"$`\\\n'
 NOTE = VENV / ".made-from"
-UNFINISHED = VENV / ".unfinished"  # there while pip works
-LINE_INTERVAL_SECONDS = 5.0  # between lines where there is no terminal: more is noise, less looks like a hang
+UNFINISHED = VENV / ".unfinished"  # exists while pip works
+LINE_INTERVAL_SECONDS = 5.0  # between lines without a terminal: shorter is noise, longer looks like a hang
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def make(made_from: str) -> None:
             say("waiting for another set-up of this folder")
             fcntl.flock(lock, fcntl.LOCK_EX)
         if NOTE.exists() and NOTE.read_text() == made_from and (VENV / "bin" / "order-ledger").exists():
-            return  # the other one did it
+            return  # the other set-up did it
         began = time.monotonic()
         NOTE.unlink(missing_ok=True)
         if not is_usable():
@@ -60,7 +60,7 @@ def make(made_from: str) -> None:
             venv.EnvBuilder(clear=True, symlinks=True, with_pip=True).create(VENV)
         UNFINISHED.touch()
         install("packages", "--require-hashes", "--only-binary", ":all:", "-r", "constraints.txt")
-        # Dependencies are there; the build tool too (it is among them), so nothing unpinned is fetched.
+        # All dependencies are installed, including the build tool, so nothing unpinned is fetched.
         install("order-ledger", "--no-deps", "--no-build-isolation", "--editable", ".")
         point_by_relative_path()
         UNFINISHED.unlink()
@@ -73,7 +73,7 @@ def fail(what: str, detail: str, hint: str) -> NoReturn:
 
 
 def is_usable() -> bool:
-    """Whether `.venv/` holds a whole environment of this very interpreter, at this very place."""
+    """Whether `.venv/` is a complete environment of this interpreter in this folder."""
     if UNFINISHED.exists():
         return False
     python = VENV / "bin" / "python"
@@ -86,7 +86,7 @@ def is_usable() -> bool:
 
 
 def install(what: str, *arguments: str) -> None:
-    """Run pip, and tell how far it is instead of what it says; what it said is shown when it fails."""
+    """Run pip and show its progress; show its output only if it fails."""
     wanted = (ROOT / "constraints.txt").read_text().count("==")
     pip = subprocess.Popen(
         [VENV / "bin" / "python", "-m", "pip", "install", "--no-input", "--disable-pip-version-check", *arguments],
@@ -120,14 +120,14 @@ def install(what: str, *arguments: str) -> None:
         fail(
             f"pip could not install {what}",
             "".join(errors).strip(),
-            "check the connection to the package registry (pip's own settings hold: PIP_INDEX_URL, PIP_CERT, "
+            "check the connection to the package registry (pip's own settings apply: PIP_INDEX_URL, PIP_CERT, "
             "HTTPS_PROXY), then run it again",
         )
 
 
 def point_by_relative_path() -> None:
-    """Take the project's path out of the file that leads Python from `.venv/` to the project: Python 3.11 and 3.12 read
-    that file by the locale, and under another one than at set-up every umlaut in it is an error."""
+    """Write a relative path into the file that points Python from `.venv/` to the project. Python 3.11 and 3.12 read it
+    with the locale's encoding: under another locale than at set-up, an umlaut in the project's path is an error."""
     for pointer in VENV.glob("lib/python*/site-packages/__editable__.order_ledger-*.pth"):
         pointer.write_text(os.path.relpath(ROOT, pointer.parent) + "\n")
 
@@ -136,7 +136,7 @@ last_line_at = 0.0
 
 
 def tell(text: str, *, now: bool = False) -> None:
-    """Progress: one line that is written over on a terminal, a line now and then elsewhere."""
+    """Show progress: on a terminal one line that is overwritten, elsewhere a line now and then."""
     global last_line_at  # noqa: PLW0603 - a program of one page
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
@@ -158,4 +158,4 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("setup: interrupted; run it again to go on")
+        sys.exit("setup: interrupted; run it again to continue")

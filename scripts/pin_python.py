@@ -1,7 +1,7 @@
 """Write `constraints.txt`: every Python package that `make setup` installs, exact, with the SHA-256 of each file.
 
-Run by a maintainer after a change of dependencies in pyproject.toml: `make pins`. The file holds names, versions and
-sums for all systems and Pythons that we support, and no address: pip takes packages from wherever it is set to.
+A maintainer runs `make pins` after a change of dependencies in pyproject.toml. The file holds names, versions and sums
+for all systems and Pythons that we support, but no address: pip uses its own settings for that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HEADER = """\
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        venv.create(folder, with_pip=True)  # the resolver is no dependency of the project
+        venv.create(folder, with_pip=True)  # the resolver is not a dependency of the project
         python = Path(folder) / "bin" / "python"
         subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], check=True)
         subprocess.run(
@@ -29,7 +29,7 @@ def main() -> None:
                 *(Path(folder) / "bin" / "uv", "pip", "compile", "pyproject.toml", "--extra", "dev"),
                 *("--universal", "--python-version", "3.11", "--generate-hashes"),
                 *("--no-header", "--no-annotate", "--no-emit-index-url", "--quiet"),
-                *("--output-file", str(PINS)),  # the versions in it are kept, unless they are to be the newest
+                *("--output-file", str(PINS)),  # keeps the versions in it, unless --upgrade is given
                 *(["--upgrade"] if "--upgrade" in sys.argv else []),
             ],
             cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The HTTP API: what the tables say, whether the services answer, and the contracts as a schema registry has them.
+"""The HTTP API: documents from the tables, health of the services, and the contracts as a schema registry.
 
 app = create_app(Settings(), services)
 run_api(settings, services, stop)       # serves until `stop` is set

@@ -1,4 +1,4 @@
-"""The application: health, the read endpoints, the registry; and the server around it.
+"""The application (health, read endpoints, registry) and its server.
 
 stop = threading.Event()
 run_api(Settings(), services, stop)       # http://127.0.0.1:8085/docs
@@ -33,25 +33,25 @@ from runtime.services import Services
 from runtime.settings import Settings
 from schemas.registry import Subjects
 
-#: What is read below /v1: a module of this folder each, whose `router` takes the pool of connections.
+#: The modules with endpoints below /v1; the `router` of each takes the pool of connections.
 NOUNS = (orders, stock, queue, cases, kpis)
 
-#: How long readiness waits for each service: a probe asks every few seconds, so a slow answer is a red one.
+#: How long readiness waits for each service. Probes come every few seconds, so a slow answer counts as none.
 _READY_SECONDS = 2.0
-#: How long open requests may still run when the server is to stop; a read takes milliseconds.
+#: How long open requests may still run after a stop; a read takes milliseconds.
 _DRAIN_SECONDS = 5
-#: How often the server looks whether it is to stop: shorter spins, longer delays the end of every test.
+#: How often the server checks whether it must stop: shorter spins, longer delays the end of every test.
 _STOP_POLL_SECONDS = 0.1
 
 
 def create_app(settings: Settings, services: Services, on_ready: Callable[[], None] = lambda: None) -> FastAPI:
-    """The API over these services; opens its connections when it starts to serve, and then calls `on_ready`."""
+    """The API over these services. When it starts to serve, it opens its connections and calls `on_ready`."""
     connections = pool(services, "api")
     kafka = admin(services)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        connections.open(wait=False)  # PostgreSQL may still be on its way up: /readyz says so
+        connections.open(wait=False)  # PostgreSQL may still be starting: /readyz says so
         on_ready()
         yield
         connections.close()
@@ -62,7 +62,7 @@ def create_app(settings: Settings, services: Services, on_ready: Callable[[], No
         description="Orders, stock and service cases as the ledger knows them. Errors say what, detail and hint.",
         lifespan=lifespan,
         dependencies=[Depends(understood)],
-        # FastAPI's own pages load their programs from another host, and its redirects go where the client's Host says.
+        # FastAPI's own pages load scripts from another host, and its redirects go where the client's Host header says.
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -79,7 +79,7 @@ def create_app(settings: Settings, services: Services, on_ready: Callable[[], No
 
     @app.get("/readyz", tags=["health"])
     def ready() -> JSONResponse:
-        """Kafka and PostgreSQL answer; 503 and the reason where one does not."""
+        """Kafka and PostgreSQL answer; 503 and the reason if one does not."""
         found = {"kafka": kafka_problem(), "postgres": postgres_problem()}
         problems = {name: problem for name, problem in found.items() if problem is not None}
         words = {name: problem or "ok" for name, problem in found.items()}
@@ -108,13 +108,13 @@ def create_app(settings: Settings, services: Services, on_ready: Callable[[], No
 
 
 def run_api(settings: Settings, services: Services, stop: threading.Event) -> None:
-    """Serve until `stop` is set, then let open requests end. Raises Fault where the address cannot be listened on."""
+    """Serve until `stop` is set, then let open requests end. Raises Fault if it cannot listen on the address."""
     listener = _listen(settings.api_host, settings.api_port)
     instance = hold_instance(settings.home, "api")
     app = create_app(settings, services, on_ready=lambda: instance.ready(services.topic_prefix, address_of(listener)))
     config = uvicorn.Config(
         app,
-        log_config=None,  # our own logging stands; uvicorn's would take the root logger over
+        log_config=None,  # keeps our own logging: uvicorn's would replace the root logger
         access_log=False,
         http=_Protocol,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
@@ -139,13 +139,13 @@ def run_api(settings: Settings, services: Services, stop: threading.Event) -> No
 
 
 def address_of(listener: socket.socket) -> str:
-    """Where to find what listens: `http://127.0.0.1:8085`, with the port that it was really given."""
+    """The URL of a listener: `http://127.0.0.1:8085`, with its real port."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    # Bound before the server starts, so that a taken port is an error of this call and not a line in a log.
+    # Bound before the server starts, so that a port in use is an error of this call and not a line in a log.
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)
@@ -159,10 +159,10 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 class _Protocol(H11Protocol):
-    """Says in our words, too, that what came is no HTTP."""
+    """Answers bytes that are not HTTP in the form of all our errors."""
 
     def send_400_response(self, msg: str) -> None:
-        refusal = answer(400, "this is no HTTP request", msg, "addresses are ASCII, percent-encoded; " + ADDRESSES)
+        refusal = answer(400, "this is not an HTTP request", msg, "addresses are ASCII, percent-encoded; " + ADDRESSES)
         headers = [*refusal.raw_headers, (b"connection", b"close")]
         for event in (
             h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
@@ -174,7 +174,7 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the process around it, which sets `stop`."""
+    """Does not handle signals; its process does, and sets `stop`."""
 
     ended = False
 

@@ -18,7 +18,7 @@ def router(pool: ConnectionPool) -> APIRouter:
     @listing(routes, "/cases")
     def open_cases(
         request: Request,
-        topic: Annotated[Word | None, Query(description="Only about this.")] = None,
+        topic: Annotated[Word | None, Query(description="Only this topic.")] = None,
         limit: Limit = ROWS_MAX,
     ) -> Response:
         """Service cases that nobody has resolved, oldest first."""

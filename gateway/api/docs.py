@@ -1,6 +1,6 @@
-"""The API's own description: `/openapi.json`, and `/docs`, a page that shows it and tries it out.
+"""The API's own description: `/openapi.json`, and `/docs`, a page to read and try it.
 
-All that the page loads comes from here, so it works without a network; its policy forbids the browser anything else.
+The page loads everything from here, so it works without a network; its policy forbids the browser anything else.
 """
 
 from importlib.resources import files
@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse
 
-#: Scripts and styles of the page stand in it; all else is ours.
+#: The page has inline scripts and styles; everything else comes from this server.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
@@ -20,7 +20,7 @@ File = Literal["swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"]
 
 
 def docs_router(app: FastAPI) -> APIRouter:
-    """The routes; none of them is listed in the document."""
+    """The routes; the document does not list them."""
     router = APIRouter(include_in_schema=False)
     folder = Path(str(files("fastapi_swagger.resources")))
 
@@ -28,20 +28,20 @@ def docs_router(app: FastAPI) -> APIRouter:
     def document() -> dict[str, Any]:
         found = app.openapi()
         for operation in (one for address in found["paths"].values() for one in address.values()):
-            # The page shows summaries in its list; FastAPI makes them of the names of functions.
+            # The page lists summaries; FastAPI would make them from the names of functions.
             operation["summary"] = operation.get("description", operation["summary"]).partition("\n\n")[0]
         return found
 
     @router.get("/docs")
     def page() -> HTMLResponse:
         found = get_swagger_ui_html(
-            # Relative addresses: a proxy may serve all this below a path of its own.
+            # Relative addresses, so that a proxy may serve this below a path.
             openapi_url="openapi.json",
             title=f"{app.title}: the API",
             swagger_js_url="docs/swagger-ui-bundle.js",
             swagger_css_url="docs/swagger-ui.css",
             swagger_favicon_url="docs/favicon-32x32.png",
-            # Without null here the page asks a validator elsewhere.
+            # Without this the page calls a validator on another host.
             swagger_ui_parameters={"validatorUrl": None, "displayRequestDuration": True},
         )
         found.headers["Content-Security-Policy"] = _POLICY

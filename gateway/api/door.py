@@ -1,5 +1,5 @@
-"""What is not understood is refused at the door: addresses that are no text, parameters that nobody declared, formats
-that nobody makes. What the OpenAPI document lists is what is understood.
+"""Refuses requests that the OpenAPI document does not describe: unreadable addresses, unknown parameters, unknown
+formats.
 
 app.add_middleware(Door)                                   # the address itself; HEAD is GET without the body
 FastAPI(dependencies=[Depends(understood)])                # parameters and Accept
@@ -20,12 +20,12 @@ from gateway.api.problems import ADDRESSES, ProblemError, answer, is_registry
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _QUALITY = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)", re.ASCII)
-#: Content types that registry clients name for one and the same answer.
+#: Content types that registry clients accept; the answer is the same.
 _REGISTRY_TYPES = ("application/vnd.schemaregistry.v1+json", "application/vnd.schemaregistry+json", "application/json")
 
 
 class Door:
-    """Refuses addresses that are no text. Answers HEAD wherever GET is answered, with GET's status and headers."""
+    """Refuses unreadable addresses. Answers HEAD like GET, with the same status and headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -54,13 +54,13 @@ def _without_body(send: Send) -> Send:
 
 
 def _unreadable(part: bytes) -> str | None:
-    """What is wrong with a path or a query; null where it is text."""
+    """The problem of a path or a query; None if there is none."""
     if bad := _BAD_ESCAPE.search(part):
         found = part[bad.start() : bad.start() + 3].decode("ascii", "replace")
-        return f"{found!r} is no percent-encoding: two hexadecimal digits follow the %"
+        return f"{found!r} is not a percent-encoding: two hexadecimal digits must follow the %"
     plain = unquote_to_bytes(part)
     if b"\0" in plain:
-        return "it holds a NUL character: IDs never contain NUL"
+        return "it contains a NUL character: IDs never contain NUL"
     try:
         plain.decode()
     except UnicodeDecodeError as error:
@@ -69,9 +69,9 @@ def _unreadable(part: bytes) -> str | None:
 
 
 def understood(request: Request) -> None:
-    """Raise ProblemError where a parameter is unknown or given twice, or no answer is in a format that is accepted.
+    """Raise ProblemError if a parameter is unknown or given twice, or if the client accepts none of our formats.
 
-    A registry ignores parameters that it does not know, as its clients expect: they send what newer registries have.
+    The registry ignores unknown parameters, because its clients also send those of newer registries.
     """
     if is_registry(request.url.path):
         wanted(request, _REGISTRY_TYPES)
@@ -87,14 +87,14 @@ def understood(request: Request) -> None:
             hint = f"did you mean {near}?" if near else ADDRESSES
             raise ProblemError(422, "a parameter is not known", f"{name!r:.200} of {request.url.path}: {takes}", hint)
         if times > 1 and not _takes_several(listed[name]["schema"]):
-            detail = f"{name} is given {times} times: which one is meant?"
+            detail = f"{name} is given {times} times, so it is unclear which one is meant"
             raise ProblemError(422, "a parameter is given twice", detail, "give it once")
     if offered := operation.get("responses", {}).get("200", {}).get("content"):
         wanted(request, tuple(offered))
 
 
 def _operation(request: Request) -> dict[str, Any]:
-    """What the OpenAPI document says of the address; nothing where it is not listed."""
+    """The address in the OpenAPI document; empty if it is not listed."""
     app: FastAPI = request.app
     address = getattr(request.scope.get("route"), "path_format", "")
     found: dict[str, Any] = app.openapi()["paths"].get(address.removesuffix(".csv"), {}).get(request.method.lower(), {})
@@ -106,7 +106,7 @@ def _takes_several(schema: dict[str, Any]) -> bool:
 
 
 def wanted(request: Request, offered: Sequence[str]) -> str:
-    """The offered content type that the client likes best, the first of equals. ProblemError where it takes none."""
+    """The offered content type that the client prefers, the first of equals. Raises ProblemError if it takes none."""
     accept = ", ".join(request.headers.getlist("accept")) or "*/*"
     ranges: dict[str, float] = {}
     for part in accept.split(","):
@@ -117,12 +117,12 @@ def wanted(request: Request, offered: Sequence[str]) -> str:
         ranges[kind.lower()] = float(quality)
 
     def liking(offer: str) -> float:
-        # The most specific range decides: `text/csv;q=0, */*` is everything but CSV.
+        # The most specific range decides: `text/csv;q=0, */*` means everything except CSV.
         near = (offer, f"{offer.partition('/')[0]}/*", "*/*")
         return next((ranges[one] for one in near if one in ranges), 0.0)
 
     best = max(offered, key=liking)
     if liking(best) == 0:
         detail = f"Accept is {accept:.200}, and the answer is {' or '.join(offered)}"
-        raise ProblemError(406, "no answer in this format", detail, f"send Accept: {offered[0]}, or none")
+        raise ProblemError(406, "no answer in this format", detail, f"send Accept: {offered[0]}, or no Accept")
     return best

@@ -1,4 +1,4 @@
-"""The figures and what is behind each: the documents that `kpi` prints."""
+"""The figures and the cases behind each: the documents that `kpi` prints."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from projections.kpi.reader import kpis
 
 
 def router(pool: ConnectionPool) -> APIRouter:
-    """Routes below /v1/kpis; each answer is of one moment."""
+    """Routes below /v1/kpis; each answer shows one moment."""
     routes = APIRouter(prefix="/v1/kpis", tags=["read"], responses=PROBLEMS)
 
     @routes.get("")
@@ -29,12 +29,12 @@ def router(pool: ConnectionPool) -> APIRouter:
         figure: Annotated[Word | None, Query(description="Only this figure.")] = None,
         limit: Limit | None = None,
     ) -> dict[str, Any]:
-        """The six figures with numerator and denominator, and the perfect order; with `by` for each group, too."""
+        """The six figures with numerator and denominator, and the perfect order; `by` adds groups."""
         _check_days(from_, to)
         if figure is not None and figure not in OPENABLE:
             raise _no_such_figure(422, figure)
         if limit is not None and by is None:
-            raise ProblemError(422, "limit needs by", "without groups there is one of each figure", "leave it out")
+            raise ProblemError(422, "limit needs by", "limit is the number of groups", "add by, or leave limit out")
         with one_moment(pool) as database, _sayable("these figures cannot be shown"):
             return kpis(database, from_=from_, to=to, by=by, figure=figure, limit=limit)
 
@@ -47,7 +47,7 @@ def router(pool: ConnectionPool) -> APIRouter:
         group: Annotated[Word | None, Query(description="Only this group; `by` names the dimension.")] = None,
         limit: Limit = ROWS_MAX,
     ) -> dict[str, Any]:
-        """What a figure counted, what spoils it first, and what it left out; `total` is the number of each."""
+        """The cases that a figure counted, failures first, and those it left out; `total` is the number of each."""
         if name not in OPENABLE:
             raise _no_such_figure(404, name)
         _check_days(from_, to)
@@ -59,7 +59,7 @@ def router(pool: ConnectionPool) -> APIRouter:
 
 def _check_days(from_: date | None, to: date | None) -> None:
     if from_ is not None and to is not None and to < from_:
-        raise ProblemError(422, "the days are the wrong way round", f"from {from_} is after to {to}", "exchange them")
+        raise ProblemError(422, "the days are the wrong way round", f"from {from_} is after to {to}", "swap them")
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def _sayable(what: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ProblemError(422, what, str(error), "see docs/kpis.md for what each figure is counted by") from error
+        raise ProblemError(422, what, str(error), "docs/kpis.md lists the groupings of each figure") from error
 
 
 def _no_such_figure(status: int, name: str) -> ProblemError:

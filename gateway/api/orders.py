@@ -1,4 +1,4 @@
-"""An order, and what happened to it."""
+"""An order and its history."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ def router(pool: ConnectionPool) -> APIRouter:
     """Routes below /v1/orders."""
     routes = reading()
 
-    # An order's id may hold slashes, escaped or not; hence `path`, and the longer route first.
+    # An order's id may contain slashes, escaped or not. So it is a `path`, and the longer route comes first.
     @routes.get("/orders/{order_id:path}/history")
     def order_history(order_id: OrderId) -> dict[str, Any]:
-        """All facts of an order, refusals included, in the order of their versions."""
+        """All facts of an order, including refusals, by version."""
         with one_moment(pool) as database:
             facts = read_history(database, order_id)
         if not facts:

@@ -1,4 +1,4 @@
-"""Every error of the API has one body: what, detail and hint. The registry's routes alone answer as registries do.
+"""All errors of the API have the same body: what, detail and hint. Only the registry's routes answer as registries do.
 
 raise ProblemError(404, "no such order", "no command about order A-0 was decided", "check the id: case matters")
 answer_in_one_shape(app)
@@ -18,13 +18,13 @@ from starlette.routing import Match
 from events.spelling import meant
 from runtime.errors import Fault
 
-ADDRESSES = "/docs lists every address and what it takes"
+ADDRESSES = "/docs lists every address and its parameters"
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-#: Where the registry's addresses begin.
+#: The first parts of the registry's addresses.
 _REGISTRY = frozenset({"subjects", "schemas", "config", "mode", "compatibility", "contexts"})
 REGISTRY_TYPE = "application/vnd.schemaregistry.v1+json"
-#: Characters of a value that an error repeats: what is longer is no value that anybody reads.
+#: Characters of a value that an error repeats; nobody reads a longer one.
 _VALUE_MAX = 80
 
 
@@ -36,12 +36,12 @@ class Problem(BaseModel):
     hint: str
 
 
-#: What the document says of every address.
+#: The errors of every address in the OpenAPI document.
 PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (400, 404, 406, 422, 503)}
 
 
 class ProblemError(Fault):
-    """A fault as a route raises it: the client is answered with this HTTP status."""
+    """A fault that a route raises, with the HTTP status of the answer."""
 
     def __init__(self, status: int, what: str, detail: str, hint: str) -> None:
         super().__init__(what, detail, hint)
@@ -49,23 +49,23 @@ class ProblemError(Fault):
 
 
 class RegistryResponse(JSONResponse):
-    """JSON with the content type that registry clients ask for."""
+    """JSON with the content type of registries."""
 
     media_type = REGISTRY_TYPE
 
 
 def answer(status: int, what: str, detail: str, hint: str) -> JSONResponse:
-    """An error as it is sent."""
+    """The response of an error."""
     return JSONResponse(Problem(what=what, detail=detail, hint=hint).model_dump(), status_code=status)
 
 
 def is_registry(path: str) -> bool:
-    """Whether an address is one of the registry's, which answers in its own way."""
+    """Whether an address belongs to the registry."""
     return path.removeprefix("/").partition("/")[0] in _REGISTRY
 
 
 def _allowed(request: Request) -> list[str]:
-    """The methods that the address takes."""
+    """The methods of the address."""
     routes = request.app.routes
     scopes = {method: {**request.scope, "method": "GET" if method == "HEAD" else method} for method in _METHODS}
     found = [m for m in _METHODS if any(route.matches(scopes[m])[0] is Match.FULL for route in routes)]
@@ -73,7 +73,7 @@ def _allowed(request: Request) -> list[str]:
 
 
 def answer_in_one_shape(app: FastAPI) -> None:
-    """What routes raise, what does not fit an address, and what nobody expected."""
+    """Handle errors that routes raise, requests that fit no address, and unexpected exceptions."""
 
     def say(request: Request, status: int, what: str, detail: str, hint: str) -> JSONResponse:
         if is_registry(request.url.path):
@@ -109,7 +109,7 @@ def answer_in_one_shape(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        # The server writes the trace to its log; a client is told no more of it than its kind.
+        # The server logs the traceback; the client sees only the type of the exception.
         kind = type(error).__name__
         found = say(
             request,
@@ -118,7 +118,7 @@ def answer_in_one_shape(app: FastAPI) -> None:
             kind,
             "the log of the API worker has the details",
         )
-        # The server ends the connection: a client that is not told sends its next request into nothing.
+        # The server closes the connection. Without this header the client's next request would be lost.
         found.headers["Connection"] = "close"
         return found
 
@@ -130,7 +130,7 @@ def _misfit(error: dict[str, Any]) -> str:
 
 
 def _hint(errors: Iterable[dict[str, Any]]) -> str:
-    """The word that was meant, where one of the errors is about words and one is near."""
+    """The word that was probably meant, if an error lists the allowed words."""
     for error in errors:
         words = str(error.get("ctx", {}).get("expected", "")).replace(" or ", ", ").replace("'", "").split(", ")
         if near := meant(str(error["input"]), words):

@@ -21,7 +21,7 @@ def router(pool: ConnectionPool) -> APIRouter:
         queue: Annotated[Word | None, Query(description="Only this queue.")] = None,
         limit: Limit = ROWS_MAX,
     ) -> Response:
-        """Orders that a person is to decide about, oldest first."""
+        """Orders that wait for a person's decision, oldest first."""
         with one_moment(pool) as database:
             return as_wanted(request, read_queue(database, queue, limit))
 

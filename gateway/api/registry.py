@@ -2,7 +2,7 @@
 
     kcat -b BROKER -C -t ledger.orders -s value=avro -r http://127.0.0.1:8085
 
-Served at the root, as such clients expect. Ids are the fixed ones of `schemas/ids.json`, which stand in every record.
+Served at the root, as such clients expect. The ids are the fixed ones of `schemas/ids.json`, which every record has.
 """
 
 import json
@@ -16,10 +16,10 @@ from gateway.api.problems import RegistryResponse
 from gateway.sending.json_reading import BadJsonError, read_json
 from schemas.registry import COMPATIBILITY, Subject, Subjects
 
-#: What clients cut a list by; -1: to its end.
+#: Part of a list; limit -1 means to its end.
 Offset = Annotated[int, Query(ge=0)]
 Limit = Annotated[int, Query(ge=-1)]
-#: Only what was deleted: nothing ever is.
+#: Only deleted ones; nothing is ever deleted.
 DeletedOnly = Annotated[bool, Query(alias="deletedOnly")]
 
 
@@ -37,7 +37,7 @@ class RegistryError(Exception):
 
 
 def answer_error(_request: Request, error: Exception) -> Response:
-    """The body that registry clients understand."""
+    """The error in the form of registries."""
     assert isinstance(error, RegistryError)
     return RegistryResponse({"error_code": error.error_code, "message": error.message}, status_code=error.status)
 
@@ -74,7 +74,7 @@ def registry_router(subjects: Subjects) -> APIRouter:
         return subjects.find(subject, int(version))
 
     def with_schema(subject: str, body: dict[str, Any]) -> Subject | None:
-        """The version of the subject that has the very schema in the body."""
+        """The version of the subject with exactly the schema in the body."""
         try:
             wanted = read_json(body["schema"].encode("utf-8", "surrogatepass"))
         except (KeyError, AttributeError, BadJsonError):
@@ -133,7 +133,7 @@ def registry_router(subjects: Subjects) -> APIRouter:
 
     @router.post("/subjects/{subject}")
     def look_up(subject: str, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
-        """The version of a subject that has this very schema: how a producer finds the id without registering."""
+        """The version of a subject with exactly this schema: a producer finds the id without registering."""
         found = with_schema(subject, body)
         if found is None:
             raise RegistryError(404, 40403, "Schema not found")
@@ -141,7 +141,7 @@ def registry_router(subjects: Subjects) -> APIRouter:
 
     @router.post("/subjects/{subject}/versions")
     def register(subject: str, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
-        """The id of a schema that is there. A serializer with its own defaults asks so with its first record."""
+        """The id of a known schema. A serializer with default settings sends this with its first record."""
         found = with_schema(subject, body)
         if found is None:
             raise RegistryError(422, 42205, f"Subject {subject} is in read-only mode: contracts come with the product")

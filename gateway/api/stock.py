@@ -21,10 +21,10 @@ def router(pool: ConnectionPool) -> APIRouter:
         *,
         sku: Annotated[Word | None, Query(description="Only this SKU.")] = None,
         location: Annotated[Word | None, Query(description="Only this location.")] = None,
-        low: Annotated[bool, Query(description="Only what is at or below its reorder point.")] = False,
+        low: Annotated[bool, Query(description="Only stock at or below its reorder point.")] = False,
         limit: Limit = ROWS_MAX,
     ) -> Response:
-        """Stock of each SKU at each location: `total` is the number of rows without the limit."""
+        """Stock of each SKU at each location; `total` is the number of rows without the limit."""
         with one_moment(pool) as database:
             return as_wanted(request, read_inventory(database, sku, location, low=low, limit=limit))
 

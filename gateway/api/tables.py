@@ -1,6 +1,6 @@
-"""What all addresses that read the tables have in common: one moment, lists in three formats.
+"""Common to all addresses that read the tables: data of one moment, and lists in three formats.
 
-The nouns beside this (`orders`, `stock`, …) answer with the very documents that the commands of these names print.
+The modules `orders`, `stock`, … return the same documents as the commands of the command line.
 """
 
 import json
@@ -29,7 +29,7 @@ _Route = TypeVar("_Route", bound=Callable[..., Any])
 
 @contextmanager
 def one_moment(pool: ConnectionPool) -> Iterator[psycopg.Connection[Any]]:
-    """A read-only connection to the tables of one moment. ProblemError where they or PostgreSQL are away."""
+    """A read-only connection that sees one moment. Raises ProblemError if the tables or PostgreSQL are not there."""
     try:
         with pool.connection() as found, found.transaction():
             found.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -37,19 +37,19 @@ def one_moment(pool: ConnectionPool) -> Iterator[psycopg.Connection[Any]]:
     except (psycopg.OperationalError, PoolTimeout) as error:
         raise ProblemError(503, "PostgreSQL does not answer", str(error).strip(), "try again; see /readyz") from error
     except psycopg.errors.UndefinedTable as error:
-        what = "the ledger's tables are not there yet"
+        what = "the ledger's tables do not exist yet"
         raise ProblemError(
             503, what, str(error).strip().splitlines()[0], "the projector creates them when it starts"
         ) from error
 
 
 def reading() -> APIRouter:
-    """Routes below /v1 that read; each answer is of one moment."""
+    """Routes below /v1 that read; each answer shows one moment."""
     return APIRouter(prefix="/v1", tags=["read"], responses=PROBLEMS)
 
 
 def listing(routes: APIRouter, path: str) -> Callable[[_Route], _Route]:
-    """A list's address, and the same with `.csv`."""
+    """Adds a list under its address and under the address with `.csv`."""
 
     def add(route: _Route) -> _Route:
         routes.get(path, response_model=None, responses=_FORMATS)(route)
@@ -60,7 +60,7 @@ def listing(routes: APIRouter, path: str) -> Callable[[_Route], _Route]:
 
 
 def as_wanted(request: Request, page: Page) -> Response:
-    """The rows in the format that the client wants; JSON says, too, how many there are without the limit."""
+    """The rows in the client's format; JSON also has the number of rows without the limit."""
     kind = "text/csv" if request.url.path.endswith(".csv") else wanted(request, ("application/json", *_TEXTS))
     if kind == "text/csv":
         return Response("".join(csv_lines(page.fields, page)), media_type=kind)

@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 
 
-def _say_version(value: bool) -> None:  # noqa: FBT001 - typer hands it on so
+def _say_version(value: bool) -> None:  # noqa: FBT001 - typer passes it positionally
     if value:
         from importlib.metadata import version
 
@@ -45,9 +45,9 @@ def _options(
 
 
 def main() -> None:
-    """Run the command; a fault that a person can mend ends as three lines on stderr and exit status 1."""
+    """Run the command; a Fault ends as up to three lines on stderr and exit status 1."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal may not know a letter of an order. It is shown the letter's number then.
+        # A character that the terminal cannot show is printed as its number.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     setup_logging()
@@ -59,10 +59,10 @@ def main() -> None:
         say_fault(fault)
         sys.exit(1)
     except BrokenPipeError:
-        _leave_what_cannot_be_written()  # `| head` has seen enough
+        _leave_what_cannot_be_written()  # `| head` has closed the pipe
         sys.exit(1)
     except OSError as error:
-        hint = "check the path, the rights on it, and the space on its disk"
+        hint = "check the path, its permissions, and the space on its disk"
         say_fault(Fault("the operating system refused a file", str(error), hint))
         _leave_what_cannot_be_written()
         sys.exit(1)
@@ -77,23 +77,23 @@ def main() -> None:
 
 
 def _of_a_service(error: Exception) -> Fault | None:
-    """What Kafka's or PostgreSQL's client raised, in our words; None for any other error.
+    """An error of Kafka's or PostgreSQL's client as a Fault; None for any other error.
 
-    A client that was never imported raised nothing: most commands need one of the two, and `--help` none.
+    A client that was never imported raised nothing. `--help` imports neither of them.
     """
     kafka, postgres = sys.modules.get("confluent_kafka"), sys.modules.get("psycopg")
     if kafka is not None and isinstance(error, kafka.KafkaException):
         hint = "`order-ledger status` shows what runs, `order-ledger doctor` what is wrong"
         return Fault("Kafka could not do what was asked", str(error.args[0]), hint)
     if postgres is not None and isinstance(error, postgres.Error):
-        hint = "`order-ledger status` shows what runs; check ORDER_LEDGER_POSTGRES where it is set"
+        hint = "`order-ledger status` shows what runs; check ORDER_LEDGER_POSTGRES if it is set"
         what = "does not answer" if isinstance(error, postgres.OperationalError) else "could not do what was asked"
         return Fault(f"PostgreSQL {what}", str(error).strip(), hint)
     return None
 
 
 def _run_and_flush() -> None:
-    """Run the command. What it printed is written before it counts as done: a full disk shows only then."""
+    """Run the command and flush its output, because a full disk shows only then."""
     try:
         app()
     except SystemExit:
@@ -103,7 +103,7 @@ def _run_and_flush() -> None:
 
 
 def _leave_what_cannot_be_written() -> None:
-    """Drop what stdout does not take. Python would try again at its very end, print a traceback and exit with 120."""
+    """Drop output that cannot be written. Python would try again at exit, print a traceback and exit with 120."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -111,12 +111,12 @@ def _leave_what_cannot_be_written() -> None:
 
 
 def _refuse_what_is_no_text(arguments: Sequence[str]) -> None:
-    """Python hands bytes that are no UTF-8 on as lone surrogates, which no service takes; nor does any take a NUL.
-    Raises Fault."""
+    """Raises Fault for a NUL character and for bytes that are not UTF-8: no service accepts them. (Python turns such
+    bytes into lone surrogates.)"""
     for argument in arguments:
         if "\0" in argument:
-            raise Fault("an argument holds a NUL character", ascii(argument), "leave it out")
+            raise Fault("an argument contains a NUL character", ascii(argument), "leave it out")
         try:
             argument.encode()
         except UnicodeEncodeError:
-            raise Fault("an argument is not UTF-8", ascii(argument), "is the terminal set to UTF-8?") from None
+            raise Fault("an argument is not UTF-8", ascii(argument), "set the terminal to UTF-8") from None

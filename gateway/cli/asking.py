@@ -1,4 +1,4 @@
-"""Questions to both services, with an answer in words where one of them cannot be asked."""
+"""Requests to both services; if one cannot answer, the command ends with an error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 
 
 def running_services() -> Services:
-    """The services that run; ends the command where they do not."""
+    """The running services; ends the command if they do not run."""
     try:
         return find_services(Settings())
     except Fault as error:
@@ -27,13 +27,13 @@ def running_services() -> Services:
 
 
 def codec() -> Codec:
-    """What reads and writes their records."""
+    """The codec for their records."""
     services = running_services()
     return codec_for(services.schema_registry, services.topic_prefix)
 
 
 def asked(question: Callable[[Services], Answer]) -> Answer:
-    """What the services answer; ends the command where they do not."""
+    """The services' answer; ends the command if there is none."""
     try:
         return question(running_services())
     except (Fault, KafkaException) as error:
@@ -41,7 +41,7 @@ def asked(question: Callable[[Services], Answer]) -> Answer:
 
 
 def fail_with(error: Exception) -> NoReturn:
-    """End the command with what went wrong."""
+    """End the command with this error."""
     if isinstance(error, Fault):
         fail(error.what, error.detail, error.hint)
     service = "PostgreSQL" if isinstance(error, psycopg.Error) else "Kafka"

@@ -1,4 +1,4 @@
-"""`order-ledger publish`: commands go in, and what became of each comes back."""
+"""`order-ledger publish`: send commands and show the outcome of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runtime.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
-#: Rejections shown in words; `--json` has all.
+#: Outcomes shown as text; `--json` has all.
 SHOWN_MAX = 20
 
 

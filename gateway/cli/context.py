@@ -1,4 +1,4 @@
-"""What every command needs: a connection to the ledger's tables, and one way to say what went wrong.
+"""Common to all commands: a connection to the ledger's tables, and checks of options.
 
 with open_database() as connection:
     print_json(read_order(connection, "order-1"))
@@ -22,34 +22,34 @@ from runtime.progress import progress
 from runtime.services import Services, embedded, find_services, not_up, up
 from runtime.settings import Settings
 
-#: What PostgreSQL counts to: more rows than this cannot be asked for.
+#: PostgreSQL's largest LIMIT.
 LIMIT_MAX = 2**63 - 1
-#: Seeds become part of ids, which have an end.
+#: Seeds become part of ids, whose length is limited.
 SEED_MAX = 2**63 - 1
 
-#: How all commands name themselves in `pg_stat_activity`.
+#: The name of all commands in `pg_stat_activity`.
 _APPLICATION = "cli"
 
 StartServices = Annotated[bool, typer.Option("--up", help="Start Kafka and PostgreSQL first, if they are not running.")]
 
 
 def finite(value: float) -> float:
-    """The number itself; for an option, whose bounds NaN is within."""
+    """The number, unless it is NaN or infinite: an option's bounds do not exclude NaN."""
     if math.isnan(value) or math.isinf(value):
-        raise typer.BadParameter(f"{value} is no number of this kind.")
+        raise typer.BadParameter(f"{value} is not a finite number.")
     return value
 
 
 def days(from_: datetime | None, to: datetime | None) -> tuple[date | None, date | None]:
-    """The days of --from and --to, both included; ends the command where they are the wrong way round."""
+    """The days of --from and --to, both included; ends the command if they are the wrong way round."""
     first, last = (value and value.date() for value in (from_, to))
     if first and last and last < first:
-        fail("the days are the wrong way round", f"--from {first} is after --to {last}", "exchange them")
+        fail("the days are the wrong way round", f"--from {first} is after --to {last}", "swap them")
     return first, last
 
 
 def services_for(settings: Settings, *, start: bool) -> Services:
-    """The services that a command works with; started, with progress, only where that was asked for. Raises Fault."""
+    """The services for a command; `start` starts them, with progress. Raises Fault if they are not up."""
     if not start:
         try:
             return find_services(settings)
@@ -61,8 +61,8 @@ def services_for(settings: Settings, *, start: bool) -> Services:
 
 @contextmanager
 def open_database() -> Iterator[psycopg.Connection[Any]]:
-    """A read-only connection, each statement of one moment. Starts nothing: where PostgreSQL is down or its tables are
-    not made yet, the command ends with what to do about it."""
+    """A read-only connection; each statement sees one moment. Starts nothing: if PostgreSQL is down or the tables do
+    not exist yet, the command ends with a hint."""
     services = _services(Settings())
     try:
         connection = connect(services, _APPLICATION, autocommit=True)
@@ -70,7 +70,7 @@ def open_database() -> Iterator[psycopg.Connection[Any]]:
         fail(
             "PostgreSQL does not answer",
             str(error).strip().splitlines()[0],
-            "`order-ledger status` shows what runs; check ORDER_LEDGER_POSTGRES where it is set",
+            "`order-ledger status` shows what runs; check ORDER_LEDGER_POSTGRES if it is set",
         )
     with connection:
         connection.execute("SET default_transaction_read_only TO on")
@@ -78,14 +78,14 @@ def open_database() -> Iterator[psycopg.Connection[Any]]:
             yield connection
         except psycopg.errors.UndefinedTable as error:
             fail(
-                "the ledger's tables are not there yet",
+                "the ledger's tables do not exist yet",
                 str(error).strip().splitlines()[0],
                 "`order-ledger run` starts the workers that create and fill them",
             )
 
 
 def _services(settings: Settings) -> Services:
-    """Where PostgreSQL is, without starting anything: a look must not change what runs."""
+    """The address of PostgreSQL. Starts nothing, because a reading command must not change what runs."""
     conninfo = settings.postgres_conninfo()
     if conninfo is not None:
         return Services({}, conninfo, "configured", "configured", settings.topic_prefix, settings.schema_registry)

@@ -18,7 +18,7 @@ from processors.dead_letters import Place
 from projections.page import Page
 from runtime.settings import Settings
 
-Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Its place: topic/partition/offset, as `list` shows it.")]
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Its place, as `list` shows it: topic/partition/offset.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -70,12 +70,12 @@ def retry_command(
         str | None, typer.Argument(metavar="[SOURCE]", help="One letter: topic/partition/offset.")
     ] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="All letters that were not sent again yet.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All open letters.")] = False,
     as_json: Json = False,
 ) -> None:
     """Send the original bytes again to their topic. This is safe: a command id is answered once."""
     if (source is None) != everything:
-        fail("no letter is named", "", "name one as `dead-letters list` shows it, or use --all")
+        fail("name one letter, or use --all", "", "`dead-letters list` shows the places of all letters")
     place = None if source is None else _place(source)
     outcomes = asked(lambda services: retry(services, place))
     if any(outcome["outcome"] == "sent" for outcome in outcomes):
@@ -102,7 +102,7 @@ def close_command(
 ) -> None:
     """Close a letter: `doctor` no longer warns about it, `list` still shows it."""
     if (source is None) != everything:
-        fail("no letter is named", "", "name one as `dead-letters list` shows it, or use --all")
+        fail("name one letter, or use --all", "", "`dead-letters list` shows the places of all letters")
     place = None if source is None else _place(source)
     closed = asked(lambda services: close(services, place, why))
     if as_json:

@@ -1,4 +1,4 @@
-"""`demo`: services up, workers started, orders in, and what came of them, in one go."""
+"""`demo`: start services and workers, send orders, and show the results."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from runtime.progress import progress
 from runtime.services import Services, down, status, up
 from runtime.settings import Settings
 
-#: The season of a demo without data: large enough for all six figures, done in well under two minutes on two cores.
+#: The season of a demo without data: large enough for all six figures, and done in under two minutes on two cores.
 DEMO_ORDERS = 2_000
 DEMO_SEED = 7
-#: The workers of a demo are at work after seconds; on a machine that is very busy, after a minute (seen). Shorter says
-#: that they are missing, longer hides for as long that they cannot start.
+#: The workers are ready after seconds; on a very busy machine after a minute (seen). With a shorter time the demo
+#: reports them as missing too soon; a longer one hides that they cannot start.
 WORKERS_START_SECONDS = 60.0
-#: Rows of low stock that are shown.
+#: Rows of low stock to show.
 LOW_STOCK_SHOWN = 8
 
 
@@ -71,7 +71,7 @@ def demo_command(
     """Start everything, process real orders (--data) or a simulated season, show the results, and verify them."""
     first, last = days(from_, to)
     settings = Settings()
-    # A Ctrl-C, or the end of the terminal, must come by here on its way out: workers and services are ours to stop.
+    # SIGTERM and SIGHUP (the end of the terminal) act like Ctrl-C, so that `finally` stops workers and services.
     by_interrupt(signal.SIGTERM, signal.SIGHUP)
     ran_before = all(service.up for service in status(settings))
     started = time.monotonic()
@@ -82,14 +82,13 @@ def demo_command(
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         with Workers() as workers:
-            # One child that supervises the workers: one that ends by itself is started again, as in production.
-            # The API too, when it stays up.
+            # One child supervises the workers and restarts them, as in production. With --serve, the API too.
             names = [row.name for row in wanted(settings) if row.needed or serve]
             workers.start("workers", ["run", "--only", ",".join(names)], log=logs / "workers.log")
             ready, began = time.monotonic(), datetime.now(UTC).replace(microsecond=0)
             done = _go(settings, services, data, first, last, orders=orders, seed=seed, decimal=decimal)
             if not serve:
-                workers.stop()  # all is settled; what follows only reads, and has the machine to itself
+                workers.stop()  # everything is settled, and the rest only reads
             shown = _look(services, done, seconds=time.monotonic() - ready)
             shown["seconds"] = {
                 "services": round(ready - started, 1),
@@ -110,7 +109,7 @@ def demo_command(
 
 
 def _serve(workers: Workers, settings: Settings, services: Services, began: datetime) -> None:
-    """Say where the API listens, once it does, and stay."""
+    """Say where the API listens, once it does, and wait for Ctrl-C."""
     said = False
 
     def look() -> None:
@@ -195,7 +194,7 @@ def _story(connection: psycopg.Connection[Any], order_id: str) -> str:
 
 
 def _counts(connection: psycopg.Connection[Any], orders: Collection[str]) -> dict[str, Any]:
-    """What became of these orders, how many others the place holds, and its stock, which is that of all of them."""
+    """The results for these orders, the number of other orders, and the stock, which is that of all orders."""
     from projections.answers.reader import count_refused
     from projections.inventory.reader import read_stock_totals
     from projections.order_status.reader import count_by_status, count_others
@@ -235,8 +234,8 @@ def _tell(shown: dict[str, Any]) -> None:
     )
     if out["other_orders"]:
         say(
-            f"  {out['other_orders']:,} orders of earlier runs are here, too; stock is that of all orders, what follows"
-            " is of this run alone"
+            f"  there are also {out['other_orders']:,} orders of earlier runs: stock is that of all orders, everything"
+            " below is of this run only"
         )
     _title(f"The story of order {shown['order_id']}")
     say(*shown["story"].splitlines())
@@ -253,10 +252,10 @@ def _tell(shown: dict[str, Any]) -> None:
     say(
         f"  {rates['commands_sent']:,} commands became {rates['facts']:,} facts in {rates['seconds']:.1f} s, "
         "all projected: "
-        f"{rates['facts_per_second']:,} events/s (services up in {seconds['services']:.1f} s)"
+        f"{rates['facts_per_second']:,} facts/s (services up in {seconds['services']:.1f} s)"
     )
     report = shown["verify"]
-    say("", "look further: order-ledger up; order-ledger story ORDER_ID; order-ledger kpi --by channel", "")
+    say("", "next: order-ledger up; order-ledger story ORDER_ID; order-ledger kpi --by channel", "")
     say(f"verify: {'equal' if report['equal'] else 'NOT EQUAL ' + str(report['first_difference'])}")
 
 

@@ -11,10 +11,10 @@ from rich.table import Table
 
 from gateway.cli.terminal import visible
 
-#: Columns of a table that goes to a file or a pipe: fewer would break ids in two, which no `grep` finds again.
+#: Columns of a table in a file or a pipe: fewer would break ids in two, and `grep` would not find them.
 PIPE_WIDTH_COLUMNS = 160
 
-#: Wider than any table: what is measured is the table, not the terminal.
+#: Wider than any table, to measure the table and not the terminal.
 _UNBOUNDED = 100_000
 
 
@@ -22,7 +22,7 @@ class Grid(Table):
     """A table whose cells are text."""
 
     def add_row(self, *cells: Any, **options: Any) -> None:
-        """One more row; what would steer the terminal is written out."""
+        """Add a row; terminal control characters are escaped."""
         super().add_row(*map(visible, cells), **options)
 
 
@@ -44,5 +44,5 @@ def draw(table: Grid) -> None:
     console = Console(highlight=False, markup=False)
     wanted = console.width if console.is_terminal else PIPE_WIDTH_COLUMNS
     least = Measurement.get(console, console.options.update(width=_UNBOUNDED), table).minimum
-    # `crop`: rich cuts what is wider than it takes the terminal to be.
+    # Without `crop=False` rich cuts a table that is wider than the terminal.
     Console(highlight=False, markup=False, width=max(wanted, least)).print(table, crop=False)

@@ -1,4 +1,4 @@
-"""`order-ledger doctor`: what is well, what is not, and what to do."""
+"""`order-ledger doctor`: health checks."""
 
 from __future__ import annotations
 

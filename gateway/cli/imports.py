@@ -1,4 +1,4 @@
-"""`order-ledger import`: a retailer's history goes in."""
+"""`order-ledger import`: import a retailer's history."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def import_command(
     start: StartServices = False,
     as_json: Json = False,
 ) -> None:
-    """Import a file by the connector whose name the command has."""
+    """Import a file with the connector that has the command's name."""
     first, last = days(from_, to)
     settings = Settings()
     services = services_for(settings, start=start)
@@ -66,7 +66,7 @@ def import_command(
 def run_import(
     settings: Settings, services: Services, connector: Connector, request: Request, *, patience_seconds: float = 0.0
 ) -> dict[str, Any]:
-    """The import with running workers; used by `demo` too. The account, with the phases of the run and its scope."""
+    """Import with running workers (also for `demo`). Returns the account, with phases and scope of the run."""
     from gateway.sending.scenarios import Run
 
     lookout = Lookout(services, settings, say_missing, patience_seconds=patience_seconds)

@@ -1,8 +1,8 @@
-"""Ctrl-C that gets through.
+"""Makes sure that Ctrl-C ends a command.
 
-A KeyboardInterrupt can come in a callback of the Kafka client or in a destructor, where it is swallowed, and the
-command goes on as if nobody had pressed; or the client makes another error of it. Here it is raised again until it is
-on its way out, and arrives as what it was.
+If a KeyboardInterrupt comes in a callback of the Kafka client or in a destructor, it is swallowed and the command
+continues; or the client turns it into another error. Here it is raised again until it propagates, and a converted
+error becomes a KeyboardInterrupt again.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# Until it is raised again: shorter than a person takes to press a second time.
+# The time until it is raised again: shorter than a person takes to press a second time.
 AGAIN_SECONDS = 0.5
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGINT raises KeyboardInterrupt in the block, again and again until it is on its way out; in the main thread."""
+    """In this block, SIGINT raises KeyboardInterrupt repeatedly until it propagates. Main thread only."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGALRM)}
     by_interrupt(signal.SIGINT)
     signal.signal(signal.SIGALRM, _again)
@@ -36,7 +36,7 @@ def interruptible() -> Iterator[None]:
 
 
 def by_interrupt(*signals: signal.Signals) -> None:
-    """These do what Ctrl-C does; one that is ignored, as under nohup, stays ignored."""
+    """These signals act like Ctrl-C; an ignored one (nohup) stays ignored."""
     for number in signals:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _leave)
@@ -48,7 +48,7 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 
 def _again(_number: int, _frame: FrameType | None) -> None:
-    if not _interrupted(sys.exception()):  # else it is on its way: what is cleaned up there must not be disturbed
+    if not _interrupted(sys.exception()):  # if it propagates already, do not disturb the clean-up
         raise KeyboardInterrupt
 
 

@@ -1,4 +1,4 @@
-"""`order-ledger kpi`: the six figures, beside them those of parcels and the perfect order, and the rows behind each."""
+"""`order-ledger kpi`: the six figures, the parcel figures, the perfect order, and the cases behind each."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from projections.kpi.opening import behind
 from projections.kpi.reader import kpis
 from projections.page import Page
 
-#: Groups shown to people with all figures, which are ten rows each: all channels or carriers, and of days a few.
+#: Groups shown as text with all figures, ten rows each: enough for all channels or carriers.
 GROUPS_SHOWN = 20
+#: The same for days.
 DAYS_SHOWN = 5
 
 
 class By(StrEnum):
-    """What the figures can be grouped by."""
+    """The groupings of figures."""
 
     channel = "channel"
     region = "region"
@@ -57,8 +58,8 @@ def kpi_command(
         typer.Option(
             min=1,
             max=LIMIT_MAX,
-            help="With --by: maximum number of groups (of days, the last ones). With --orders: maximum number of cases "
-            "counted, and of cases left out. Default: a screen or two; with --json or --csv, all.",
+            help="With --by: maximum number of groups (the last days). With --orders: maximum number of cases counted, "
+            "and of cases left out. Default: a screen or two; with --json or --csv, all.",
         ),
     ] = None,
     as_json: Json = False,
@@ -74,12 +75,12 @@ def kpi_command(
     if orders is None and group is not None:
         fail("--group needs --orders", "it chooses among the rows behind a figure", "name the figure: --orders NAME")
     if orders is None and by is None and limit is not None:
-        fail("--limit needs --orders or --by", "without them there is one row for each figure", "leave it out")
+        fail("--limit needs --orders or --by", "without them each figure is one row", "leave --limit out")
     name = orders or figure
     if name is not None and name not in OPENABLE:
         near = meant(name, OPENABLE)
         hint = f"did you mean {near}?" if near else "docs/kpis.md says what each of them counts"
-        fail(f"no figure {name}", f"there are {', '.join(OPENABLE)}", hint)
+        fail(f"no figure {name}", f"the figures are {', '.join(OPENABLE)}", hint)
     if orders is not None:
         form = form_of(limit, as_json=as_json, as_csv=as_csv)
         _show_behind(form, orders, first, last, by=by, group=group)
@@ -108,11 +109,11 @@ def _sayable() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        fail("these figures cannot be shown", str(error), "see docs/kpis.md for what each figure is counted by")
+        fail("these figures cannot be shown", str(error), "docs/kpis.md lists the groupings of each figure")
 
 
 def show_figures(figures: dict[str, Any]) -> None:
-    """Print the figures as a table, each with what it was counted from and its ideal range; then the perfect order."""
+    """Print the figures as a table, each with numerator, denominator and ideal range; then the perfect order."""
     group_column = ("group",) if "groups" in figures else ()
     table = grid(*group_column, "figure", "value", "counted", "ideal", "", right=("value", "counted"), text=("value",))
     perfect, otherwise = figures.get("perfect_order", {}), figures.get(LEFT_OTHERWISE.name)
@@ -155,7 +156,7 @@ def _figure_cells(figure: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _perfect_rows(perfect: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    """The two figures beside the six; they have no ideal of their own."""
+    """The two figures of the perfect order; they have no ideal."""
     if rate := perfect.get(PERFECT_ORDER_RATE.name):
         yield PERFECT_ORDER_RATE.name, *_share(rate), "-", "all four of:"
     for name, component in perfect.get("components", {}).items():
@@ -168,7 +169,7 @@ _FIELDS = ("figure", "value", "numerator", "denominator", "unit", "ideal_low", "
 
 
 def _rows(figures: dict[str, Any]) -> Page:
-    """The figures as rows, first those of each group, then those of all (`group` is empty)."""
+    """The figures as rows: first for each group, then for all (`group` is empty)."""
     fields = (figures["by"], *_FIELDS) if "by" in figures else _FIELDS
     perfect, otherwise = figures.get("perfect_order", {}), figures.get(LEFT_OTHERWISE.name, {})
     apart, groups = otherwise.get("groups", {}), figures.get("groups", {})
@@ -225,13 +226,13 @@ def _show_behind(
     elif (counted, left_out) != (total["rows"], total["left_out"]):
         say(
             f"… {counted:,} of {total['rows']:,} rows counted and {left_out:,} of {total['left_out']:,} left out: "
-            f"--limit is for each of these two lists; --limit {max(total.values())} shows all, so do --csv and --json",
+            f"--limit applies to each list; to show all: --limit {max(total.values())}, --csv or --json",
             err=True,
         )
 
 
 def _as_rows(document: dict[str, Any]) -> Page:
-    """What was counted and what was left out, as one table."""
+    """The cases counted and left out, as one table."""
     rows = [{"counted": True, **row} for row in document["rows"]]
     rows += [{"counted": False, **row} for row in document["left_out"]]
     fields = tuple(dict.fromkeys(["counted", "id", "order_id", "at", "why", *(key for row in rows for key in row)]))

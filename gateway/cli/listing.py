@@ -1,10 +1,10 @@
-"""What all listing commands have in common: `--limit`, `--json`, `--csv`, and the words for nothing and for more.
+"""Common to all listing commands: `--limit`, `--json`, `--csv`, and the messages for no rows and for more rows.
 
     form = form_of(limit, as_json=as_json, as_csv=as_csv)          # the three options of every listing
     page = read_queue(connection, queue, limit=form.limit)
     print_listing(form, page, nothing("orders in a queue", queue=queue), show)
 
-People are shown so many rows as they can read; programs get all, unless a limit is named.
+Text shows a screen or two; `--json` and `--csv` have all rows unless a limit is given.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gateway.cli.terminal import fail, print_json, say, visible
 from gateway.reading.listing import csv_lines
 from projections.page import Page
 
-#: Rows shown to people unless they ask for more: one or two screens.
+#: Rows shown as text by default: one or two screens.
 ROWS_SHOWN = 50
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -37,7 +37,7 @@ IDS_HINT = (
 
 
 class Form(NamedTuple):
-    """How a listing is wanted; `limit` is null where all rows are."""
+    """The format of a listing; `limit` is None for all rows."""
 
     as_json: bool
     as_csv: bool
@@ -45,18 +45,18 @@ class Form(NamedTuple):
 
 
 def form_of(limit: int | None, *, as_json: bool, as_csv: bool, shown: int = ROWS_SHOWN) -> Form:
-    """The form that the options ask for. Ends the command where they contradict each other."""
+    """The format from the options. Ends the command if they contradict each other."""
     if as_json and as_csv:
-        fail("--json and --csv exclude each other", "standard output holds one of them", "leave one out")
+        fail("--json and --csv exclude each other", "each is a format of the output", "leave one out")
     return Form(as_json, as_csv, limit if limit is not None or as_json or as_csv else shown)
 
 
 def print_listing(
     form: Form, page: Page, none: str | Callable[[], str], show: Callable[[Page], None], **beside: Any
 ) -> None:
-    """Print the rows as they are wanted: `show` prints them for people, `none` is said when there are none.
+    """Print the rows in the format: `show` prints them as text, `none` is the message if there are none.
 
-    Words go to stderr, so that stdout holds rows alone.
+    Messages go to stderr, so that stdout has only rows.
     """
     if form.as_json:
         print_json({"rows": page, "total": page.total, **beside})
@@ -71,12 +71,12 @@ def print_listing(
 
 
 def print_csv(page: Page) -> None:
-    """The rows as CSV; a character that would steer the terminal, or begin a line, is written out."""
+    """The rows as CSV; terminal control characters and line ends are escaped."""
     for line in csv_lines(page.fields, page):
         typer.echo(visible(line[:-1]))
 
 
 def say_more(shown: int, total: int, things: str) -> None:
-    """Say on stderr that there are more, how many, and how to see them; silent where all are shown."""
+    """Say on stderr how many rows there are and how to see them; nothing if all are shown."""
     if shown < total:
-        say(f"… {shown:,} of {total:,} {things}: --limit {total} shows all, so do --csv and --json", err=True)
+        say(f"… {shown:,} of {total:,} {things}; to show all: --limit {total}, --csv or --json", err=True)

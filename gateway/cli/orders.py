@@ -1,4 +1,4 @@
-"""`order-ledger order | story`: an order as it is, and what happened to it."""
+"""`order-ledger order | story`: an order and its history."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def order_command(order_id: OrderId, *, as_json: Json = False) -> None:
 
 def story_command(order_id: OrderId, *, as_json: Json = False) -> None:
     """Tell what happened to an order, including refused commands and service cases."""
-    from gateway.story import as_lines, tell  # here: `order` needs no sentences
+    from gateway.story import as_lines, tell  # imported here: `order` does not need it
 
     with open_database() as connection:
         history = read_history(connection, order_id)
@@ -81,14 +81,14 @@ def _show_order(order: dict[str, Any]) -> None:
         if scan["state"] == "waiting":
             say(f"  {what} waits for the parcel's dispatch until {scan['ends_at']}")
         else:
-            say(f"  {what} was given up at {scan['ended_at']}: the parcel's dispatch did not come")
+            say(f"  {what} expired at {scan['ended_at']}: the parcel's dispatch did not come")
     for one in order["returns"]:
         contents = _contents(one["lines"], "received")
         cause = f", cause: {one['cause']}" if one["cause"] else ""
         say(f"  return {one['return_id']} ({one['rma']}): {one['status']} ({contents} came{cause})")
     for line in order["lines"]:
         if line["held_for_return"]:
-            say(f"  line {line['line_id']} may leave when return {line['held_for_return']} has come")
+            say(f"  line {line['line_id']} may leave when return {line['held_for_return']} has arrived")
     for one in order["queues"]:
         if one["state"] == "open":
             say(f"  in queue {one['queue']} since {one['since']}, for a person to decide: {one['detail']}")
@@ -97,16 +97,16 @@ def _show_order(order: dict[str, Any]) -> None:
 
 
 def _changes(lines: list[dict[str, Any]]) -> str:
-    """`line 1 from 3 to 5 units, where at most 4 are possible`."""
+    """`line 1 from 3 to 5 units, at most 4 are possible`."""
     return "; ".join(
         f"line {line['line_id']} from {line['ordered_before']} to {line['ordered']} units"
-        + ("" if line["available"] is None else f", where at most {line['available']} are possible")
+        + ("" if line["available"] is None else f", at most {line['available']} are possible")
         for line in lines
     )
 
 
 def _when(parcel: dict[str, Any]) -> str:
-    """When it left, or arrived, and whether in time."""
+    """When it left or arrived, and whether it was on time."""
     if parcel["delivered_at"] is None:
         return f", left {parcel['dispatched_at']}"
     kept = {True: ", in time", False: ", LATE", None: ""}[parcel["on_time"]]

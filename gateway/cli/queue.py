@@ -1,4 +1,4 @@
-"""`order-ledger queue`: orders that a person is to decide about."""
+"""`order-ledger queue`: orders that wait for a person's decision."""
 
 from __future__ import annotations
 

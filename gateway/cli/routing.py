@@ -1,4 +1,4 @@
-"""`order-ledger route | what-if`: why an order is sent from where it is, and what other rules would have come to."""
+"""`order-ledger route | what-if`: why a location ships an order, and a comparison with other rules."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from projections.routing.reader import read_rules_rows
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
-#: Locations without stock that are told one by one; a chain with hundreds of shops has them in one line.
+#: Up to this many locations without stock have a line each; more share one line.
 EMPTY_TOLD_MAX = 3
 
 _STATUS = {
     "chosen": "chosen",
-    "dearer": "passed over",
+    "dearer": "not chosen",
     "superfluous": "not needed",
     "filtered": "not allowed",
     "no_stock": "no stock",
@@ -79,7 +79,7 @@ def _situation(order_id: str, router: Router | None, stock: Path | None) -> Now:
     places = None if scenario is None else scenario_places(scenario)
     brought = None if scenario is None else scenario_order(scenario)
     if scenario is not None and brought is not None and brought.order_id != order_id:
-        fail(f"no order {order_id} in {stock}", f"the file has the order {brought.order_id}", "name that one")
+        fail(f"no order {order_id} in {stock}", f"the file has the order {brought.order_id}", "use this id")
     if scenario is not None and brought is not None and places is not None:
         world = World(scenario.stock, places, scenario.waiting or {}, {}, scenario.weekly or {})
         return Now(brought, world, router or default_router(), again=False)
@@ -89,7 +89,7 @@ def _situation(order_id: str, router: Router | None, stock: Path | None) -> Now:
         fail(
             f"no order {order_id}",
             "no fact of such an order has reached the tables",
-            "check the id: case matters; after sending a command, `order-ledger settle` waits until the tables have it",
+            "check the id and its upper and lower case; `order-ledger settle` waits until the tables are complete",
         )
     if scenario is None:
         return now
@@ -147,15 +147,15 @@ def _tell(found: Explanation, now: Now, router: Router, file: Path | None, *, ex
     version = f"version {router.number}" if router.number is not None else ("as shipped" if file is None else str(file))
     say(f'Order {found.wanted.order_id} by rule "{routed.rule.name}" of "{router.book.name}" ({version})')
     if now.again:
-        say("  everything of it was sent: this is how all of it would be routed now")
+        say("  all of it was sent: this is how all units would be routed now")
     else:
-        say("  with the stock as it is now, as if the order held nothing yet")
+        say("  with the present stock, as if the order held nothing yet")
     for step in routed.relaxed:
         say(f"  fallback: relaxed {step}")
     used = {part.location_id for part in routed.plan.parts}
     if routed.outcome == "queue" and found.reason is not None:
         say(f"  NOT ROUTED ({found.reason[0]}): {found.reason[1]}")
-        say("  nothing is reserved; it stands in the queue routing_exceptions. The best that may be sent:")
+        say("  nothing is reserved; it is in the queue routing_exceptions. The best possible plan:")
     elif found.reason is not None:
         say(f"  left out ({found.reason[0]}): {found.reason[1]}")
     parcels = "1 parcel" if len(used) == 1 else f"{len(used)} parcels"
@@ -179,13 +179,13 @@ def _tell(found: Explanation, now: Now, router: Router, file: Path | None, *, ex
     for one in found.verdicts:
         change = f"; {one.change}" if one.change else ""
         if one.location_id in kept_at and one.status == "no_stock":
-            say(f"    {one.location_id}  not for channel {found.wanted.channel}: what it has is kept back")
+            say(f"    {one.location_id}  not for channel {found.wanted.channel}: its stock is kept back")
         elif one.status != "no_stock" or len(empty) <= EMPTY_TOLD_MAX:
             say(f"    {one.location_id}  {_STATUS[one.status]}: {one.why}{change}")
     if len(empty) > EMPTY_TOLD_MAX:
         names = [name for name in empty if name not in kept_at]
         more = f" and {len(names) - EMPTY_TOLD_MAX} more" if len(names) > EMPTY_TOLD_MAX else ""
-        say(f"    {', '.join(names[:EMPTY_TOLD_MAX])}{more}  no stock: nothing of what is wanted")
+        say(f"    {', '.join(names[:EMPTY_TOLD_MAX])}{more}  no stock of these SKUs")
     if found.changes:
         say("  what would change it")
     for text in found.changes:
@@ -222,7 +222,7 @@ def what_if_command(
     first, last = days(from_, to)
     if data is not None:
         if not data.exists():
-            fail("there is nothing to route again", f"{data} is no file", "name an Online Retail file")
+            fail("there is nothing to route again", f"there is no file {data}", "name an Online Retail file")
         made_by = connector_of(data).history
         assert made_by is not None, "connector_of gives a connector with a history"
         history = resolve(made_by)(Request(data, first, last, seed, decimal=decimal), promise_days)
@@ -242,7 +242,7 @@ def what_if_command(
 
 
 def _towards(past: Past, centres: Mapping[str, tuple[float, float]]) -> Past:
-    """Orders without coordinates go to the centre of their country, for both rules alike."""
+    """Orders without coordinates go to the centre of their country, under both rules."""
     return past._replace(
         orders=tuple(
             one._replace(destination=centres[one.country])
@@ -305,7 +305,7 @@ def _show_comparison(history: History, runs: list[_Run], promise_days: int | Non
         table.add_row(*row, *([] if actual is None else [f"{actual.parcels_by_location[place]:,}"]))
     print_grid(table)
     if promise_days is not None:
-        say(f"orders without a promise are taken to be promised {promise_days} days after they were placed")
+        say(f"assumed promise of orders without one: {promise_days} days after they were placed")
     if history.simulated:
         say(f"simulated: the stock and the costs of {', '.join(history.simulated)}")
 

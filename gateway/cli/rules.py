@@ -29,7 +29,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 File = Annotated[Path, typer.Argument(help="Rule file (TOML); - reads stdin.")]
 RulesId = Annotated[str, typer.Option("--as", help="Id of the rules: `routing` is in force, others are drafts.")]
 
-#: The channel of what people send from the command line.
+#: The channel of commands from the command line.
 _CHANNEL = "command-line"
 
 
@@ -134,7 +134,7 @@ def show_command(
 
 
 def read_file(file: Path) -> tuple[RuleBook, str]:
-    """The rules of a file and its text; ends the command where they cannot be used."""
+    """The rules of a file and its text; ends the command if they cannot be used."""
     try:
         raw = read_source(file)
         text = raw.decode("utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
@@ -151,13 +151,13 @@ def read_file(file: Path) -> tuple[RuleBook, str]:
 
 
 def as_document(book: RuleBook) -> dict[str, Any]:
-    """The rules as JSON, without what is left at its default."""
+    """The rules as JSON, without defaults."""
     document: dict[str, Any] = msgspec.to_builtins(book)
     return document
 
 
 def describe(book: RuleBook) -> None:
-    """Print each rule: for which orders, from where, judged by what, and what happens where nothing fits."""
+    """Print each rule: its orders, locations, criteria and fallbacks."""
     say(f"{book.name}: {book.description}" if book.description else book.name)
     for rule in book.rules:
         parts = {name: msgspec.to_builtins(getattr(rule, name)) for name in ("when", "filters", "limits")}

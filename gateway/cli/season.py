@@ -1,4 +1,4 @@
-"""`order-ledger simulate`: a season of orders that nobody placed goes in."""
+"""`order-ledger simulate`: send a simulated season of orders."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from runtime.postgres import connect
 from runtime.services import Services
 from runtime.settings import Settings
 
-#: Orders of a season. Each is some twenty records: beyond this a slip of the keyboard fills the disk.
+#: Orders of a season. Each makes some twenty records: without the limit, a typing error fills the disk.
 ORDERS_MAX = 10_000_000
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Seed = Annotated[int, typer.Option(min=-SEED_MAX, max=SEED_MAX, help="The same seed gives the same commands.")]
 Orders = Annotated[int, typer.Option(min=1, max=ORDERS_MAX, help="Orders of the simulated season.")]
 
-#: Of what a run answers: the text is for people, the scope for whoever reads its figures.
+#: Parts of a result that `--json` leaves out: the text is for people, the scope for the demo's figures.
 NOT_SHOWN = ("text", "scope")
 
 
@@ -35,9 +35,7 @@ def simulate_command(
     seed: Seed = 7,
     surge: Annotated[
         float,
-        typer.Option(
-            min=1, max=1000, callback=finite, help="How many times a normal day's orders come on Black Friday."
-        ),
+        typer.Option(min=1, max=1000, callback=finite, help="Orders on Black Friday, as a multiple of a normal day's."),
     ] = 10.0,
     start: StartServices = False,
     as_json: Json = False,
@@ -54,7 +52,7 @@ def simulate_command(
 def run_simulation(
     settings: Settings, services: Services, *, orders: int, seed: int, surge: float, patience_seconds: float = 0.0
 ) -> dict[str, Any]:
-    """The season with running workers; used by `demo` too. What it was, with the phases of the run and its scope."""
+    """Send the season with running workers (also for `demo`). Returns its description, with phases and scope."""
     from gateway.sending.scenarios import Run, simulate
 
     lookout = Lookout(services, settings, say_missing, patience_seconds=patience_seconds)

@@ -1,4 +1,4 @@
-"""`order-ledger up | down | status`: the services that the ledger stands on."""
+"""`order-ledger up | down | status`: Kafka and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from runtime.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
-#: A new broker makes the topic of its groups with the first question about one, which takes seconds. `up` waits for it,
-#: so that whoever asks next is answered at once.
+#: A new broker creates the topic of its groups at the first request about a group, which takes seconds. `up` waits for
+#: it, so that the next command gets its answer at once.
 FIRST_ANSWER_SECONDS = 15.0
 
 
@@ -36,7 +36,7 @@ def up_command(*, as_json: Json = False) -> None:
     try:
         with progress("looking for services") as bar:
             up(settings, bar.say)
-            bar.say("making topics")
+            bar.say("creating topics")
             ensure_topics(find_services(settings), settings)
             bar.say("looking for workers")
             found = status(settings)
@@ -99,7 +99,7 @@ def _show(
 
 
 def _crews(settings: Settings, found: list[ServiceStatus], answer_seconds: float = ANSWER_SECONDS) -> list[Crew] | None:
-    """Who works; None where Kafka, which knows it, does not answer."""
+    """The running workers; None if Kafka, which knows them, does not answer."""
     if not all(service.up for service in found):
         return None
     try:
@@ -110,7 +110,7 @@ def _crews(settings: Settings, found: list[ServiceStatus], answer_seconds: float
 
 def _show_workers(crews: list[Crew] | None) -> None:
     if crews is None:
-        say("workers   unknown: only running services tell of them; `order-ledger up` starts those that are ours")
+        say("workers   unknown until the services run; `order-ledger up` starts the embedded ones")
         return
     for crew in crews:
         addresses = ", ".join(one.address for one in crew.running if one.address)

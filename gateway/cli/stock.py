@@ -1,4 +1,4 @@
-"""`order-ledger inventory | movements | counts`: how much there is, and how it came to be what it is."""
+"""`order-ledger inventory | movements | counts`: stock, its movements, and its counts."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def inventory_command(
     """Show stock: on_hand = available + reserved + safety + damaged + quality_hold, for each SKU and location.
 
     Incoming units are not part of on_hand. --at shows on_hand, reserved, damaged and quality_hold at an earlier time,
-    with movements that were reported late; --known-at leaves out what was not known by then.
+    including movements that were reported later; --known-at leaves out movements that were not known at that time.
     """
     form = form_of(limit, as_json=as_json, as_csv=as_csv)
     views = [("--low", low), ("--incoming", incoming), ("--at", at is not None), ("--known-at", known_at is not None)]
     asked = [option for option, given in views if given]
     if len(asked) > 1 and asked != ["--at", "--known-at"]:
-        fail(f"{' and '.join(asked)} exclude each other", "each shows other figures of stock", "name one of them")
+        fail(f"{' and '.join(asked)} exclude each other", "each shows other figures of stock", "use one of them")
     moment, known = _time("--at", at), _time("--known-at", known_at)
     with open_database() as connection:
         if at is not None or known_at is not None:
@@ -171,7 +171,7 @@ def _show_counts(page: Page) -> None:
 def _none(
     connection: psycopg.Connection[Any], things: str, sku: str | None, location: str | None, **times: str | None
 ) -> Callable[[], str]:
-    """What to say of a listing without rows: that such stock is not known at all, or since when it is."""
+    """The message for a listing without rows: such stock is unknown, or since when it is known."""
 
     def words() -> str:
         since = known_since(connection, sku, location)
@@ -192,7 +192,7 @@ def _time(option: str, text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        fail(f"{option} is no time", str(error), "write it as 2026-11-27T18:00:00Z")
+        fail(f"{option} is not a time", str(error), "write it as 2026-11-27T18:00:00Z")
     if moment.tzinfo is None:
         hint = f"write {moment.isoformat()}Z for UTC"
         fail(f"{option} has no offset", f"{text} is a different moment in each time zone", hint)

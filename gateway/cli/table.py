@@ -1,7 +1,7 @@
-"""Every command of the command line, in the order of `--help`, with the module that is imported when it is called.
+"""All commands of the command line, in the order of `--help`, with the module that is imported when one is called.
 
-A new command is a row here and a `register(app)` in its module. The words are the first sentence of the command's own
-help; a test holds that they are the same, and that no module is left out.
+A new command is a row here and a `register(app)` in its module. The text is the first sentence of the command's own
+help; a test checks that they are the same and that no module is missing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ COMMANDS: tuple[Row, ...] = (
     Row(
         "run",
         "workers",
-        "Run workers in the foreground until SIGTERM or Ctrl-C; then they finish what they have in hand.",
+        "Run workers in the foreground until SIGTERM or Ctrl-C; then they finish their work in progress.",
     ),
     Row(
         "settle",
@@ -70,8 +70,7 @@ COMMANDS: tuple[Row, ...] = (
     Row(
         "verify",
         "verification",
-        "Fold the whole log independently and compare every row and column of the tables; exit status 1 if they "
-        "differ.",
+        "Compute all tables again from the log with separate code and compare every row; exit status 1 if they differ.",
     ),
     Row(
         "doctor",

@@ -1,4 +1,4 @@
-"""`order-ledger verify`: whether the tables are what the log says."""
+"""`order-ledger verify`: compare the tables with the log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def verify_command(
     schema: Annotated[str, typer.Option(help="Schema of the tables.")] = "public",
     as_json: Json = False,
 ) -> None:
-    """Fold the whole log independently and compare every row and column of the tables; exit status 1 if they differ."""
+    """Compute all tables again from the log with separate code and compare every row; exit status 1 if they differ."""
     services = running_services()
     with progress("reading the log", unit="records") as bar:
         try:
@@ -42,7 +42,7 @@ def verify_command(
 
 
 def shown_by(bar: Bar) -> Progress:
-    """The progress of a `verify` on this bar: each table is a piece of work of its own."""
+    """Show the progress of `verify` on this bar; each table is a separate piece of work."""
 
     def show(what: str, done: int, total: int, unit: str) -> None:
         if what != bar.title:
@@ -57,7 +57,7 @@ def _tell(report: Report) -> None:
         say(f"{name:24} {rows:>12,} rows")
     for topic, reasons in report.skipped.items():
         for reason, entry in reasons.items():
-            say(f"{topic}: {entry['count']:,} facts passed over, {reason}; first at {', '.join(entry['places'])}")
+            say(f"{topic}: {entry['count']:,} facts skipped, {reason}; first at {', '.join(entry['places'])}")
     difference = report.first_difference
     if difference is None:
         say(f"equal: the tables are what {report.facts:,} facts say")

@@ -1,5 +1,5 @@
-"""How words of the command line become commands: a noun alone lists; for a wrong word only a near one is offered; a
-value that an option does not take is answered as every fault is. A command's module is imported when it is called."""
+"""Parsing of the command line: a noun alone lists; a wrong word gets a suggestion only if one is near; a wrong value of
+an option ends like every fault. A command's module is imported when it is called."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typer.main import get_group
 from gateway.cli.table import COMMANDS, Row
 from gateway.cli.terminal import fail
 
-#: So many letters of a wrong value are shown.
+#: Letters of a wrong value that an error shows.
 VALUE_SHOWN_LETTERS = 60
 
 
 class Commands(TyperGroup):
-    """Offers the command or option that was meant where it is near; typer offers `story` for `stock`."""
+    """Suggests a command or option only if it is near; typer would suggest `story` for `stock`."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
@@ -42,7 +42,7 @@ class Commands(TyperGroup):
 
 
 class _Unread(TyperCommand):
-    """A command of which only the name and the line of help are known yet."""
+    """A command whose module is not imported yet: only its name and its line of help are known."""
 
     def __init__(self, row: Row) -> None:
         super().__init__(row.name, help=row.help)
@@ -50,14 +50,14 @@ class _Unread(TyperCommand):
 
 
 class Root(Commands):
-    """All commands of the table. Each becomes itself when somebody calls it, asks for its help or completes it."""
+    """All commands of the table. The module of a command is imported to call it, show its help or complete it."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands.update((row.name, _Unread(row)) for row in COMMANDS)
 
     def format_commands(self, _ctx: Any, formatter: Any) -> None:
-        """All words of each command's line, over several lines where the terminal is narrow."""
+        """Write each command's whole line of help, over several lines if the terminal is narrow."""
         with formatter.section("Commands"):
             formatter.write_dl([(row.name, row.help) for row in COMMANDS])
 
@@ -66,7 +66,7 @@ class Root(Commands):
         return name, self._read(command), rest
 
     def whole(self) -> dict[str, Any]:
-        """All commands as they are: every module is imported."""
+        """All commands, with their modules imported."""
         return {name: self._read(command) for name, command in list(self.commands.items())}
 
     def _read(self, command: Any) -> Any:
@@ -99,11 +99,11 @@ def _our_answers() -> Iterator[None]:
     try:
         yield
     except typer.BadParameter as error:
-        if type(error) is typer.BadParameter:  # not the ones derived from it: what is missing has no value
+        if type(error) is typer.BadParameter:  # not a derived one, such as a missing parameter without a value
             _refuse(error)
         raise
     except Exception as error:
-        # Of what the parser offers for an option that there is not (`--at` for `--all`), the one that is near.
+        # The parser suggests far options too (`--at` for `--all`): keep only a near one.
         if possibilities := getattr(error, "possibilities", None):
             from events.spelling import meant
 
@@ -113,7 +113,7 @@ def _our_answers() -> Iterator[None]:
 
 
 def _refuse(error: typer.BadParameter) -> None:
-    """Say which value is not taken, what is, and where to read of it; exit status 1."""
+    """Say which value is not allowed, which ones are, and where to read more; exit status 1."""
     parameter: Any = error.param
     context: Any = error.ctx
     words: list[str] = []
@@ -121,11 +121,11 @@ def _refuse(error: typer.BadParameter) -> None:
         words.insert(0, context.info_name)
         context = context.parent
     name = next((one for one in getattr(parameter, "opts", ()) if one.startswith("--")), None) or parameter.name
-    what, detail = f"{name} has a value that it does not take", error.message.removeprefix("Value error, ").rstrip(".")
-    pydantic = sys.modules.get("pydantic")  # what was never imported found nothing
+    what, detail = f"the value of {name} is not allowed", error.message.removeprefix("Value error, ").rstrip(".")
+    pydantic = sys.modules.get("pydantic")  # if it was never imported, it raised nothing
     if pydantic is not None and isinstance(
         error.__cause__, pydantic.ValidationError
-    ):  # found by the bounds, and not by a function of ours
+    ):  # raised by the bounds, not by one of our functions
         value = str(error.__cause__.errors()[0]["input"])
         what = f"{name} cannot be {value[:VALUE_SHOWN_LETTERS] or 'empty'}{'…' * (len(value) > VALUE_SHOWN_LETTERS)}"
         numbers = _numbers(parameter)
@@ -134,7 +134,7 @@ def _refuse(error: typer.BadParameter) -> None:
 
 
 def _numbers(parameter: Any) -> str | None:
-    """`a whole number from 1 to 1,000`; None for an option that takes something else, or any number."""
+    """`a whole number from 1 to 1,000`; None for an option without bounds."""
     low, high = getattr(parameter, "min", None), getattr(parameter, "max", None)
     if low is None and high is None:
         return None
@@ -145,9 +145,9 @@ def _numbers(parameter: Any) -> str | None:
 
 
 def noun(app: typer.Typer, name: str, what: str) -> typer.Typer:
-    """A group of commands about one kind of thing, whose `list` may be left out."""
+    """A group of commands about one noun; its `list` may be left out."""
     group = typer.Typer(cls=Listing, help=what)
-    # With a callback a single command keeps its name.
+    # Without a callback typer would merge a single command into the group.
     group.callback()(_stay_a_group)
     app.add_typer(group, name=name, help=what)
     return group

@@ -1,4 +1,4 @@
-"""`run` and `settle`: the workers, and waiting for them."""
+"""`order-ledger run | settle`: run the workers, and wait for them."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from runtime.progress import progress
 from runtime.services import Services
 from runtime.settings import Settings
 
-#: A worker that ends by itself is started again after this; doubled each time up to the maximum. Shorter burns a core
-#: on a fault that stays, longer lets a passing one cost more than it must.
+#: The pause before a crashed worker is restarted; it doubles each time up to the maximum. Shorter burns a core on a
+#: lasting fault, longer costs time after a passing one.
 RESTART_SECONDS = 0.5
 RESTART_SECONDS_MAX = 30.0
-#: A worker that has run this long is healthy: its next fault begins at the short wait again.
+#: A worker that has run this long is healthy, so its next crash starts with the short pause again.
 HEALTHY_SECONDS = 60.0
 
 
@@ -58,7 +58,7 @@ def run_command(
     *,
     start: StartServices = False,
 ) -> None:
-    """Run workers in the foreground until SIGTERM or Ctrl-C; then they finish what they have in hand.
+    """Run workers in the foreground until SIGTERM or Ctrl-C; then they finish their work in progress.
 
     When all are ready, the log says `ready`, with the address of the API. The log is on stderr. If stderr is not a
     terminal, each line is one JSON object.
@@ -66,7 +66,7 @@ def run_command(
     names = [name.strip() for name in only.split(",") if name.strip()]
     unknown = [name for name in names if name not in WORKERS]
     if unknown or not names:
-        fail("there is no such worker", ", ".join(unknown) or "none named", f"choose among {', '.join(WORKERS)}")
+        fail("there is no such worker", ", ".join(unknown) or "none named", f"choose from {', '.join(WORKERS)}")
     if len(names) == 1:
         begin_again_in(WORKERS[names[0]].environment)
     settings = Settings()
@@ -85,7 +85,7 @@ def run_command(
 
 @contextmanager
 def faults_in_the_log() -> Iterator[None]:
-    """What ends a worker is a line of its log, like all else that it says. On a terminal a person reads it as text."""
+    """Log the error that ends a worker, like everything else that it says. On a terminal it stays text."""
     try:
         yield
     except Fault as fault:
@@ -102,8 +102,8 @@ def faults_in_the_log() -> Iterator[None]:
 
 
 def begin_again_in(environment: Mapping[str, str]) -> None:
-    """Return in an environment that has all of these names: what is missing can only be given to a program's start, so
-    this one begins again, as the same process.
+    """Make sure that the environment has all these names. Some are read only at the start of a program, so if one is
+    missing, this program starts again with it, as the same process.
     """
     missing = {name: value for name, value in environment.items() if name not in os.environ}
     if missing:
@@ -123,7 +123,7 @@ def start_worker(
     log: Path | None = None,
     module: str = "gateway.cli",
 ) -> None:
-    """Start the child of this label with its own environment added to `env`, which is ours unless given."""
+    """Start the child with this label. Its own environment is added to `env`, by default ours."""
     name = label.partition("-")[0]
     env = {**(os.environ if env is None else env), **WORKERS[name].environment}
     workers.start(label, ["run", "--only", name], module=module, env=env, log=log)
@@ -147,7 +147,7 @@ class _Announcement:
         self._made = False
 
     def make(self) -> None:
-        """Say it, if it is so and was not said."""
+        """Say it once, when all are ready."""
         if self._made:
             return
         ours = self._workers.alive()
@@ -179,12 +179,12 @@ def supervise(workers: Workers, names: Sequence[str], home: Path) -> None:
 
 def work(name: str, settings: Settings, services: Services) -> int:
     """Do one worker's work in this process until a signal asks to stop; its exit status."""
-    raise_file_limit()  # also where its services are configured ones and nothing was started
+    raise_file_limit()  # needed here too: with configured services nothing was started that raised it
     give_back_from_now_on()
     row = WORKERS[name]
     for library in uncompiled(set(row.libraries)):
         log.warning("library_not_compiled", library=library, hint="each record takes ten times as long: reinstall it")
-    run = resolve(row.run)  # imported here: each worker loads what it needs, and the command line none of it
+    run = resolve(row.run)  # imported here: each worker loads only its own code, and the command line none of it
     if not row.own_topics:
         ensure_topics(services, settings)
     if row.own_signals:
@@ -236,6 +236,6 @@ def settle_command(
     else:
         say(f"not settled: {flight.in_flight:,} records in flight")
         if lookout.missing:
-            say(f"  hint: `{start_command(lookout.missing)}` starts the workers that are missing")
+            say(f"  hint: `{start_command(lookout.missing)}` starts the missing workers")
     if not settled:
         raise typer.Exit(1)

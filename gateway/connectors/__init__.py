@@ -1,1 +1,1 @@
-"""Connectors: one folder per outside source, each a pure mapping from its rows to the commands of this product."""
+"""Connectors: one folder per outside source, each a pure mapping from its rows to commands."""

@@ -1,10 +1,10 @@
-"""The port of a connector: what comes from outside becomes commands, whose ids come from outside too.
+"""The port of a connector, which turns outside data into commands.
 
     CONNECTOR = Connector("online-retail", help="Import …", …, bring_in="gateway.connectors.online_retail.importing:…")
 
 A connector is a folder beside this file that exports such a row; `table.py` finds it. The row is light: its functions
-are imported when they are needed. An id is made of what the outside calls the thing, so that the same file
-sent again changes nothing.
+are imported when they are needed. Command ids are made from the ids in the file, so that the same file sent again
+changes nothing.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ Command = dict[str, Any]
 
 
 class Request(NamedTuple):
-    """What is to be read: a file, of which days (both included; None: all), and how to read it."""
+    """What to read: a file, its days (both included; None: all), and how to read it."""
 
     file: Path
     from_: date | None = None
     to: date | None = None
     seed: int = 1
-    #: Where no day is named: the week with most sales alone.
+    #: Without days: only the week with most sales.
     peak: bool = False
     decimal: DecimalMark | None = None
 
 
 class Sending(Protocol):
-    """Takes a connector's commands, phase by phase; each has settled when `phase` returns, and can be read back."""
+    """Takes a connector's commands, phase by phase. When `phase` returns, it has settled and can be read back."""
 
     connection: psycopg.Connection[Any]
 
@@ -50,15 +50,15 @@ class Connector:
     name: str
     help: str
     example: str
-    #: Endings of the files that it takes, and the fields that a file must have.
+    #: File name suffixes that it takes, and the fields that a file must have.
     kinds: tuple[str, ...]
     fields: tuple[str, ...]
     #: `module:function`, called with a `Sending` and a `Request`: sends all, and returns the account of the file's rows
     #: (`text` is for people). Raises Fault for a file that cannot be read.
     bring_in: str
-    #: `module:function`, called with a `Request` and the days of a promise (None: as it is): the file's orders with
-    #: stock around them, as `what-if` routes them (`gateway.reading.routing.History`). None: the file's orders come
-    #: without the warehouse around them, and neither `demo` nor `what-if` takes it.
+    #: `module:function`, called with a `Request` and the days of a promise (None: as it is): returns the file's orders
+    #: with simulated stock, for `what-if` (`gateway.reading.routing.History`). None: the connector simulates no
+    #: warehouse, so neither `demo` nor `what-if` takes its files.
     history: str | None = None
 
     @property

@@ -1,9 +1,9 @@
-"""The rows of a CSV file, so that no line of it gets lost.
+"""The rows of a CSV file; no line gets lost.
 
-A CSV reader joins all lines between two quote marks. In a shop's texts a quote mark is an inch as often as a quote
-(`7" RECORD`), and two of them would swallow the rows between. The rule here: **a line that has all columns by itself is
-a row by itself.** Lines are joined only when each of them has fewer, and when the result is a row by the letter of the
-standard (RFC 4180). A line that is no row either way comes back as one that is broken, with its text.
+A CSV reader joins all lines between two quote marks. In a shop's texts a quote mark often means inches (`7" RECORD`),
+and two of them would swallow the rows between. The rule here: **a line that has all columns is one row.** Lines are
+joined only if each of them has fewer columns, and if the result is a row by the standard (RFC 4180). Otherwise the line
+is returned as broken, with its text.
 
     header, *rows = read_rows(lines, ",")
     rows[0].cells        # None: the line does not have the columns of the header
@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 SEPARATORS: Final = (",", ";", "\t", "|")
 
 LINES_JOINED_MAX: Final = 50
-"""A text over more lines than this is a quote mark that nobody closed. More costs time on each stray mark."""
+"""More lines between two quote marks mean that a quote was never closed. More costs time on each stray mark."""
 
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 
@@ -36,13 +36,13 @@ class CsvRow(NamedTuple):
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines of a text, without their ends. (`str.splitlines` also splits at characters that stand in texts.)"""
+    """The lines of a text, without their ends. (`str.splitlines` also splits at characters that texts contain.)"""
     lines = _LINE_END.split(text)
     return lines if lines[-1] else lines[:-1]
 
 
 def separator_of(header: str) -> str:
-    """The separator that splits the header into most columns; the comma where none does better."""
+    """The separator that splits the header into most columns; the comma if several are equal."""
     return max(SEPARATORS, key=lambda separator: len(_strict(header, separator) or header.split(separator)))
 
 
@@ -75,7 +75,7 @@ def read_rows(lines: Sequence[str], separator: str) -> Iterator[CsvRow]:
 
 
 def _join(lines: Sequence[str], first: int, columns: int, separator: str) -> CsvRow | None:
-    """The row that begins on this line and goes on over the next ones, or None."""
+    """The row that begins on this line and continues on the next ones, or None."""
     taken: list[str] = []
     for line in lines[first : first + LINES_JOINED_MAX]:
         if line.count(separator) + 1 >= columns:
@@ -92,7 +92,7 @@ def _join(lines: Sequence[str], first: int, columns: int, separator: str) -> Csv
 def _cells(
     text: str, columns: int, readings: Sequence[Callable[[str, str], list[str] | None]], *, separator: str
 ) -> list[str] | None:
-    """The cells by the first reading that finds as many as there are columns; empty ones beyond them do not count."""
+    """The cells by the first reading that finds enough columns; extra empty cells are dropped."""
     for reading in readings:
         cells = reading(text, separator)
         if cells is not None and len(cells) >= columns and not any(cells[columns:]):
@@ -101,7 +101,7 @@ def _cells(
 
 
 def _strict(text: str, separator: str) -> list[str] | None:
-    """By the standard, or None where the text breaks it."""
+    """By the standard, or None if the text violates it."""
     if '"' not in text:
         return text.split(separator)
     try:
@@ -126,6 +126,6 @@ def _lenient(text: str, separator: str) -> list[str]:
 
 
 def _plain(text: str, separator: str) -> list[str]:
-    """Split at each separator; a quote mark is a letter, unless one stands at both ends of a cell."""
+    """Split at each separator; a quote mark is a normal character, unless a cell begins and ends with one."""
     cells = text.split(separator)
     return [cell[1:-1].replace('""', '"') if re.fullmatch('".*"', cell) else cell for cell in cells]

@@ -1,7 +1,7 @@
-"""All connectors: each folder beside this file exports its row, and the folders are the list.
+"""All connectors: each folder beside this file exports its row.
 
-A hand-written list would be a file outside its folder that each new connector has to touch. A folder that exports no
-row fails when this is imported.
+There is no hand-written list, so that a new connector touches no file outside its folder. A folder without a row fails
+when this is imported.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ CONNECTORS: Mapping[str, Connector] = {row.name: row for row in _rows()}
 
 
 def connector_of(file: Path) -> Connector:
-    """The first connector with a history that takes files of this kind. Where none does, the first with a history: its
-    error says what is wrong with the file.
+    """The first connector with a history that takes files of this kind. If none does, the first with a history: its
+    error will say what is wrong with the file.
     """
     rows = [row for row in CONNECTORS.values() if row.history]
     return next((row for row in rows if file.suffix.lower() in row.kinds), rows[0])

@@ -1,4 +1,4 @@
-"""The one error of all connectors: a source that cannot be read, said as what / detail / hint."""
+"""The error of all connectors for a source that cannot be read: what / detail / hint."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from runtime.errors import Fault
 
 
 class UnreadableSource(Fault):
-    """A file that no command can be made from."""
+    """A file that cannot be turned into commands."""

@@ -1,1 +1,1 @@
-"""What an operator asks: which workers run, what is in flight, what is wrong, and what nobody could process."""
+"""For operators: which workers run, what is in flight, what is wrong, and dead letters."""

@@ -1,11 +1,11 @@
-"""What is in `dead-letters`, seen by a person: each place once, why it is there, and the way back to its topic.
+"""Dead letters for a person: each record once, with its reason, and a way to send it again.
 
     for letter in read_letters(services): print(letter.first_place, letter.reason)
     retry(services, None)     # all that are open
-    close(services, place, "garbage of a test")       # done with: nobody has to look at it again
+    close(services, place, "garbage of a test")       # nobody has to look at it again
 
-Sending again is harmless: a command that was decided after all is known by its id and gets no second answer. A letter
-whose resent record died again counts as one letter, found at its first place, and is open again.
+Sending again is harmless: the ledger recognises a decided command by its id. If a record dies again after a retry, it
+is the same letter, under its first place, and open again.
 """
 
 import json
@@ -24,22 +24,22 @@ from runtime.services import Services
 from schemas.codec import Codec, UndecodableError
 
 _BATCH_RECORDS_MAX = 1_000
-#: `consume` waits so long for a full batch: longer delays the end of a short topic, shorter asks too often.
+#: `consume` waits this long for a full batch: longer delays the end of a short topic, shorter asks too often.
 _WAIT_SECONDS = 0.1
-#: Without a record for so long the broker is away; a restart takes 2-3 s.
+#: If no record comes for this long, the broker is down; a restart takes 2-3 s.
 _SILENCE_SECONDS_MAX = 30.0
-#: Waits for Kafka's acknowledgement of what was sent again; the producer itself gives up after 60 s.
+#: The wait for Kafka's acknowledgements; the producer itself gives up after 60 s.
 _FLUSH_SECONDS = 70.0
-#: Bytes that `show` prints as hexadecimal: a screen or two; the rest is in `--json`.
+#: Bytes that `show` prints as hexadecimal: a screen or two; `--json` has all.
 HEXDUMP_BYTES_MAX = 2_048
 
 
 @dataclass(slots=True)
 class Letter:
-    """A record that died, by the place where it was first found. `places` are all places, `count` all dead letters.
+    """A dead record, by the place where it was first found. `places` are all its places, `count` its dead letters.
 
-    `reason` and `detail` are those of the last death; `retried` are the places that were sent again since, `closed`
-    those that a person has done with.
+    `reason` and `detail` are from its newest dead letter; `retried` are the places that were sent again, `closed` those
+    that a person has closed.
     """
 
     first_place: Place
@@ -53,7 +53,7 @@ class Letter:
 
     @property
     def open_places(self) -> set[Place]:
-        """Deaths that neither a retry nor a person's closing followed."""
+        """Places that were neither sent again nor closed."""
         return self.places - self.retried - self.closed
 
     @property
@@ -62,7 +62,7 @@ class Letter:
 
     @property
     def state(self) -> str:
-        """In a word or two: `open`, `closed` or `sent again`."""
+        """`open`, `closed` or `sent again`."""
         return "open" if self.open else "closed" if self.closed else "sent again"
 
     def as_json(self) -> dict[str, Any]:
@@ -78,12 +78,12 @@ class Letter:
         }
 
 
-#: What `Letter.as_json` has.
+#: The fields of `Letter.as_json`.
 LETTER_FIELDS = ("source", "reason", "detail", "at", "count", "open", "state", "found_again_at")
 
 
 def read_letters(services: Services) -> list[Letter]:
-    """All letters, by their first place. Empty where the topic is not there yet."""
+    """All letters, sorted by their first place. Empty if there is no topic yet."""
     letters: dict[Place, Letter] = {}
     for message in _messages(services):
         headers = headers_of(message)
@@ -100,7 +100,7 @@ def read_letters(services: Services) -> list[Letter]:
 
 
 def find_message(services: Services, place: Place) -> Message:
-    """The newest dead letter of a record. Fault where there is none."""
+    """The newest dead letter of a record. Raises Fault if there is none."""
     found = None
     for message in _messages(services):
         headers = headers_of(message)
@@ -108,12 +108,12 @@ def find_message(services: Services, place: Place) -> Message:
         if place in (at, _first_place(at, headers)) and not _is_note(headers):
             found = message
     if found is None:
-        raise Fault(f"There is no dead letter from {place}", "", "`order-ledger dead-letters list` names them")
+        raise Fault(f"There is no dead letter from {place}", "", "`order-ledger dead-letters list` shows all")
     return found
 
 
 def describe(message: Message, codec: Codec) -> dict[str, Any]:
-    """A letter to look at: `headers`, `key`, `bytes`, `hex` of the whole value, and what can be made of it."""
+    """A letter to look at: `headers`, `key`, `bytes`, `hex` of the whole value, and as much as can be decoded."""
     headers = headers_of(message)
     value = message.value() or b""
     return {
@@ -137,13 +137,13 @@ def hexdump(value: bytes) -> Iterator[str]:
 
 
 def retry(services: Services, source: Place | None) -> list[dict[str, Any]]:
-    """Send the original bytes to the topic they came from: one letter, or all that are open.
+    """Send the original bytes to the topic they came from: one letter, or all open letters.
 
-    One entry for each: `source`, `outcome` (sent, refused, failed), and `to` or `detail`. Only intake topics take
-    records back: facts are written by the ledger alone.
+    One entry for each: `source`, `outcome` (sent, refused, failed), and `to` or `detail`. Facts are refused, because
+    only the ledger writes them.
     """
     wanted = {place for letter in _chosen(services, source) for place in _places_of(letter, source)}
-    # The bytes of one record are the same wherever it died: the newest death of each letter is sent, the others noted.
+    # A record has the same bytes at all its places. One is sent, the others are only noted.
     sender = _Sender(services)
     for message in _messages(services):
         headers = headers_of(message)
@@ -155,9 +155,9 @@ def retry(services: Services, source: Place | None) -> list[dict[str, Any]]:
 
 
 def close(services: Services, source: Place | None, why: str) -> list[Place]:
-    """Note that a letter, or each that is open, is done with; the places that were open. Nothing is deleted.
+    """Close a letter, or all open letters, and return the places that were open. Deletes nothing.
 
-    A record that dies at another place later opens its letter again. Fault where there is no such letter.
+    If the record dies at another place later, its letter is open again. Raises Fault if there is no such letter.
     """
     first = {place: letter.first_place for letter in _chosen(services, source) for place in letter.open_places}
     sender = producer(services, linger_ms=20)
@@ -177,18 +177,18 @@ def close(services: Services, source: Place | None, why: str) -> list[Place]:
 
 
 def _chosen(services: Services, source: Place | None) -> list[Letter]:
-    """The letter that knows the place, or all that are open. Fault where none knows it."""
+    """The letter with this place, or all open letters. Raises Fault if there is none with it."""
     letters = read_letters(services)
     if source is None:
         return [letter for letter in letters if letter.open]
     found = [letter for letter in letters if source in letter.places]
     if not found:
-        raise Fault(f"There is no dead letter from {source}", "", "`order-ledger dead-letters list` names them")
+        raise Fault(f"There is no dead letter from {source}", "", "`order-ledger dead-letters list` shows all")
     return found
 
 
 def _places_of(letter: Letter, source: Place | None) -> Collection[Place]:
-    """What is to be sent again of a letter: what is open; all of it where a person names one that is not."""
+    """The open places of a letter; all its places if a person names a letter that is not open."""
     return letter.open_places or (letter.places if source is not None else ())
 
 
@@ -211,7 +211,7 @@ class _Sender:
         if place.topic not in self._topics:
             outcome |= {
                 "outcome": "refused",
-                "detail": f"{place.topic} is written by the ledger alone; who knows the schema reads it there",
+                "detail": f"only the ledger writes {place.topic}; a reader with the schema can read it there",
             }
             return
         first = _first_place(place, headers)
@@ -241,7 +241,7 @@ class _Sender:
                 return
             outcome.update(outcome="sent", to=f"{sent.topic()}/{sent.partition()}/{sent.offset()}")
             origin: Headers = [(RETRY_OF, str(first).encode())]
-            # Beside the letter, in its partition: whoever reads one reads the other.
+            # In the partition of the letter, so that a reader of one reads the other.
             self._producer.produce(
                 self._services.topic(DEAD_LETTERS),
                 partition=int(letter.partition() or 0),
@@ -252,10 +252,10 @@ class _Sender:
         return note
 
     def finish(self) -> list[dict[str, Any]]:
-        """The outcomes, when Kafka has answered for all of them. Fault where it does not."""
+        """The outcomes, once Kafka has answered for all records. Raises Fault if it does not."""
         if self._producer.flush(_FLUSH_SECONDS):
             raise Fault(
-                "Kafka did not acknowledge all records that were sent again",
+                "Kafka did not acknowledge all records",
                 "",
                 "run `order-ledger doctor`, then retry: repeating is safe",
             )
@@ -263,14 +263,14 @@ class _Sender:
 
 
 def headers_of(message: Message) -> dict[str, bytes | None]:
-    """Headers by name; of several with one name the last."""
+    """Headers by name; the last one wins."""
     headers = message.headers() or ()
     pairs = headers.items() if isinstance(headers, dict) else headers
     return {name: value.encode() if isinstance(value, str) else value for name, value in pairs}
 
 
 def place_of(message: Message, headers: dict[str, bytes | None]) -> Place:
-    """Where the record died; its own place in `dead-letters` when its headers do not say."""
+    """Where the record died; its own place in `dead-letters` if its headers do not say."""
     parts = [_text(headers.get(name)) for name in ("source_topic", "source_partition", "source_offset")]
     try:
         return Place(parts[0], int(parts[1]), int(parts[2]))

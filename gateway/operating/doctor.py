@@ -1,9 +1,9 @@
-"""Is everything well, and if not, what to do: each check is a line with a verdict, a detail and a hint.
+"""Health checks: each is a line with a verdict, a detail and a hint.
 
     for check in examine(settings): print(check.verdict, check.what)
 
-`ok`, `warn` (works, but a person should look) or `fail` (does not work, or will not for long). It changes and
-starts nothing; `acknowledge` notes which warnings a person has seen.
+`ok`, `warn` (works, but a person should look) or `fail` (does not work, or soon will not). `examine` changes and starts
+nothing; `acknowledge` notes which warnings a person has seen.
 """
 
 import shutil
@@ -40,29 +40,30 @@ from runtime.services import Services, find_services, status
 from runtime.settings import Settings
 
 PYTHON_MIN = (3, 11)
-#: Below this the embedded Kafka may stop within minutes of a surge; below the second a person has time to make room.
+#: With less free, the embedded Kafka may stop within minutes of a surge.
 DISK_FAIL_BYTES = 1_000_000_000
+#: With less free, a person still has time to free some.
 DISK_WARN_BYTES = 5_000_000_000
-#: What has not happened again for so long is history. Shorter forgets a sender that comes once a week; longer warns for
-#: as long of one that was mended.
+#: A warning ends if its event does not happen again for this long. Shorter forgets a sender that comes once a week;
+#: longer keeps warning about a sender that was corrected.
 WARN_DAYS = 7
-#: Settings of a topic that must be as they were made: the others only cost or save disk.
+#: Topic settings that must not change; the others only cost or save disk.
 _FIXED_CONFIG = ("cleanup.policy", "retention.ms", "retention.bytes", "message.timestamp.type")
 
 
 def healthy(checks: list[Check]) -> bool:
-    """Whether nothing failed; warnings are for a person's quiet hour."""
+    """Whether nothing failed; warnings do not count."""
     return all(check.verdict != "fail" for check in checks)
 
 
 def examine(settings: Settings) -> list[Check]:
-    """All findings, what everything else depends on first."""
+    """All findings. Checks on which others depend come first."""
     checks = [*_python(), *_dependencies(), *_compiled(), *_disk(settings), *_reachable(settings)]
     services = running_services(settings)
     up = {check.name for check in checks if check.verdict == "ok"}
     if services is None or "kafka" not in up:
         return checks
-    # One check that cannot be made must not hide the others.
+    # A check that raises must not hide the others.
     for name, question in _OF_KAFKA.items():
         checks += _guarded(name, lambda ask=question: ask(services, settings))  # type: ignore[misc]
     if "postgres" in up:
@@ -74,9 +75,9 @@ def examine(settings: Settings) -> list[Check]:
 
 
 def acknowledge(settings: Settings, checks: list[Check], why: str) -> list[Check]:
-    """Note that a person has seen the warnings that count what has been; they come back when more of it happens.
+    """Note that a person has seen the warnings about past events; they come back when more happen.
 
-    Those that were noted. Raises Fault where PostgreSQL is not there to keep the note.
+    Returns the noted warnings. Raises Fault if PostgreSQL is not there to store the note.
     """
     seen = [check for check in checks if check.verdict == "warn" and check.subject]
     if seen:
@@ -93,14 +94,14 @@ def acknowledge(settings: Settings, checks: list[Check], why: str) -> list[Check
 _ACKNOWLEDGED_TABLE = """
 CREATE TABLE IF NOT EXISTS doctor_acknowledged (
     subject text PRIMARY KEY,           -- what the warning is about
-    state text NOT NULL,                -- what was known of it; when it differs, the warning is given again
+    state text NOT NULL,                -- its count; when this changes, the warning comes back
     acknowledged_at timestamptz NOT NULL,
     why text NOT NULL)
 """
 
 
 def _of_the_past(checks: list[Check], services: Services) -> Iterator[Check]:
-    """The checks, and those that were acknowledged as they are with that in place of their warning."""
+    """The checks. An acknowledged warning whose state has not changed becomes `ok`, with the note."""
     noted = {
         (row["subject"], row["state"]): row
         for row in rows_of(services, "SELECT subject, state, acknowledged_at, why FROM doctor_acknowledged")
@@ -115,15 +116,15 @@ def _of_the_past(checks: list[Check], services: Services) -> Iterator[Check]:
 
 
 def _lately(at: datetime | None) -> bool:
-    """Whether it is less than WARN_DAYS ago. What has no time is not known to be over."""
+    """Whether it is less than WARN_DAYS ago. An unknown time counts as recent."""
     return at is None or datetime.now(UTC) - at < timedelta(days=WARN_DAYS)
 
 
 def running_services(settings: Settings) -> Services | None:
-    """Addresses of what is configured or runs embedded; None where one of the two is missing. Starts nothing."""
+    """Addresses of the configured or embedded services; None if one of the two is missing. Starts nothing."""
     try:
         return find_services(settings)
-    except Fault:  # `status` says which, and of which origin
+    except Fault:  # the check `_reachable` says which one
         return None
 
 
@@ -132,7 +133,7 @@ def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
         return list(look())
     except (Fault, psycopg.Error, *UNKNOWN) as error:
         detail = str(error).strip() or type(error).__name__
-        return [Check(name, "fail", f"{name} could not be checked", detail, "see the checks above; then ask again")]
+        return [Check(name, "fail", f"{name} could not be checked", detail, "see the checks above; then try again")]
 
 
 def _python() -> Iterator[Check]:
@@ -164,24 +165,24 @@ def _dependencies() -> Iterator[Check]:
     # `events` is a common name: another distribution with such a module would be imported instead of ours.
     owners = set(metadata.packages_distributions().get("events", ["order-ledger"])) - {"order-ledger"}
     if owners:
-        hint = "install order-ledger into an environment of its own"
+        hint = "install order-ledger into its own environment"
         yield Check("dependencies", "fail", "Another package has a module `events`", ", ".join(sorted(owners)), hint)
     if not missing and not owners:
-        yield Check("dependencies", "ok", f"order-ledger {metadata.version('order-ledger')} with all it needs")
+        yield Check("dependencies", "ok", f"order-ledger {metadata.version('order-ledger')} with all dependencies")
 
 
 def _compiled() -> Iterator[Check]:
     found = uncompiled()
     if found:
-        detail = f"{', '.join(found)}: the same outcome, but each record takes ten times as long, or more"
-        hint = "`make setup` with a Python that their wheels are made for, or install a C compiler first"
+        detail = f"{', '.join(found)}: the results are right, but each record takes ten times as long, or more"
+        hint = "`make setup` with a Python that their wheels support, or install a C compiler first"
         yield Check("compiled", "warn", "Libraries run without their compiled part", detail, hint)
     else:
         yield Check("compiled", "ok", "Libraries run with their compiled parts")
 
 
 def _name_of(requirement: str) -> str:
-    """The distribution that a requirement names; empty for an optional one."""
+    """The distribution in a requirement; empty for an optional one."""
     if "extra ==" in requirement:
         return ""
     name = requirement.partition(";")[0]
@@ -204,7 +205,7 @@ def _disk(settings: Settings) -> Iterator[Check]:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     verdict: Verdict = "fail" if free < DISK_FAIL_BYTES else "warn" if free < DISK_WARN_BYTES else "ok"
-    hint = "" if verdict == "ok" else "make room: Kafka and PostgreSQL stop when there is none"
+    hint = "" if verdict == "ok" else "free some: Kafka and PostgreSQL stop when the disk is full"
     yield Check("disk", verdict, f"{free / 1e9:,.1f} GB free for {settings.home}", "", hint)
 
 
@@ -220,11 +221,7 @@ def _reachable(settings: Settings) -> Iterator[Check]:
             detail = f"{where}; {service.problem}" if service.problem else where
             yield Check(service.name, "fail", f"{service.name} does not run", detail, "`order-ledger up` starts it")
         else:
-            hint = (
-                f"look into {service.log}"
-                if service.log
-                else f"check ORDER_LEDGER_{service.name.upper()} and the network"
-            )
+            hint = f"see {service.log}" if service.log else f"check ORDER_LEDGER_{service.name.upper()} and the network"
             yield Check(service.name, "fail", f"{service.name} does not answer ({where})", service.problem or "", hint)
 
 
@@ -254,7 +251,7 @@ def _topics(services: Services, settings: Settings) -> Iterator[Check]:
     specs = {spec.name: spec for spec in topic_specs(services, settings)}
     missing = sorted(specs.keys() - existing.keys())
     if missing:
-        yield Check("topics", "fail", "Topics are missing", ", ".join(missing), "`order-ledger run` makes them")
+        yield Check("topics", "fail", "Topics are missing", ", ".join(missing), "`order-ledger run` creates them")
     present = specs.keys() & existing.keys()
     wrong = [
         f"{name} has {len(existing[name].partitions)}, {specs[name].partitions} are configured"
@@ -262,12 +259,12 @@ def _topics(services: Services, settings: Settings) -> Iterator[Check]:
         if len(existing[name].partitions) != specs[name].partitions
     ]
     if wrong:
-        hint = "set ORDER_LEDGER_PARTITIONS to what the topics were made with: a key's partition must never move"
+        hint = "set ORDER_LEDGER_PARTITIONS to the number of the topics: a key's partition must never move"
         yield Check("topics", "fail", "Topics have another number of partitions", "; ".join(wrong), hint)
     changed = list(_changed_configs(client, {name: specs[name].config for name in sorted(present)}))
     if changed:
-        hint = "set them back: ledger topics are kept for ever and not compacted, intake is stamped by the broker"
-        yield Check("topics", "fail", "Topics have other settings than they must", "; ".join(changed), hint)
+        hint = "restore them: ledger topics are kept for ever and not compacted, intake has the broker's timestamps"
+        yield Check("topics", "fail", "Topics have wrong settings", "; ".join(changed), hint)
     if not missing and not wrong and not changed:
         yield Check("topics", "ok", f"{len(specs)} topics of {settings.partitions} partitions, with their settings")
 
@@ -298,7 +295,7 @@ def _workers(services: Services, settings: Settings) -> Iterator[Check]:
         at = {(tp.topic, tp.partition): tp.offset for tp in answer.topic_partitions or ()}
         first = start_offsets(services, topics)
         ends = end_offsets(services, topics)
-        # What was never committed is all still to be read.
+        # Without a committed offset, the whole partition is still to be read.
         behind = sum(max(0, end - max(first[one], at.get(one, 0))) for one, end in ends.items())
         what = f"{name}: {members} {'process' if members == 1 else 'processes'}"
         detail = f"{behind:,} records behind by its committed offsets"
@@ -309,7 +306,7 @@ def _workers(services: Services, settings: Settings) -> Iterator[Check]:
 
 
 def _api(crew: Crew) -> Check:
-    """A ledger works without an API; who wants one looks here for why nothing answers."""
+    """Always ok, because a ledger works without an API. The check shows where it listens."""
     if not crew.processes:
         return Check("api", "ok", "No API runs on this machine", "", f"`{start_command([crew.name])}` starts one")
     return Check("api", "ok", f"The API listens on {', '.join(one.address for one in crew.running)}")
@@ -324,17 +321,17 @@ def _skipped(services: Services, _settings: Settings) -> Iterator[Check]:
         " FROM skipped_facts GROUP BY reader, reason ORDER BY reader, reason",
     )
     if not rows:
-        yield Check("skipped", "ok", "No reader passed over any fact")
+        yield Check("skipped", "ok", "No reader skipped any fact")
     for row in rows:
-        what = f"{row['reader']} passed over {row['count']:,} facts: {row['reason']}"
+        what = f"{row['reader']} skipped {row['count']:,} facts: {row['reason']}"
         places = list(zip(row["topics"], row["partitions"], row["offsets"], strict=True))
         detail = f"the newest at {', '.join(f'{topic}/{number}/{offset}' for topic, number, offset in places)}"
-        # Repeats are what a takeover leaves behind; all else says that writers disagreed, or bytes are foreign.
+        # A takeover leaves repeats. All other reasons mean that writers disagreed or bytes are foreign.
         if row["reason"] in ("repeat", "late_writer", "cut_or_rival"):
             yield Check("skipped", "ok", what, detail)
             continue
         written_at = timestamps(services, [(services.topic(topic), number, offset) for topic, number, offset in places])
-        # A record that cannot be read again has no time.
+        # If a record cannot be read again, its time is unknown.
         last = None if len(written_at) < len(places) else max(written_at.values())
         yield _past(
             Check(
@@ -342,7 +339,7 @@ def _skipped(services: Services, _settings: Settings) -> Iterator[Check]:
                 "warn",
                 what,
                 detail,
-                "`order-ledger verify` says where; were two versions of the ledger running?",
+                "`order-ledger verify` says where; perhaps two versions of the ledger were running",
                 f"skipped {row['reader']} {row['reason']}",
                 f"{row['count']} {detail}",
             ),
@@ -355,14 +352,14 @@ def _dead_letters(services: Services, _settings: Settings) -> Iterator[Check]:
     if not waiting:
         yield Check("dead-letters", "ok", "No dead letters wait")
     for reason, count in sorted(waiting.items()):
-        hint = "`order-ledger dead-letters list`, `show`; `retry` when the cause is gone, `close` when it never will be"
+        hint = "`order-ledger dead-letters list`, `show`; `retry` once the cause is gone, `close` if it never will be"
         yield Check("dead-letters", "warn", f"{count:,} dead letters: {reason}", "", hint)
 
 
 def _forwarded(services: Services, _settings: Settings) -> Iterator[Check]:
     rows = rows_of(services, "SELECT channel, topic, count, last_at FROM forwarded_commands ORDER BY channel, topic")
     if not rows:
-        yield Check("forwarded", "ok", "Every command came on the partition of its key")
+        yield Check("forwarded", "ok", "All commands came on the partition of their key")
     for row in rows:
         yield _past(
             Check(
@@ -394,28 +391,28 @@ def _locations(services: Services, _settings: Settings) -> Iterator[Check]:
             f"Location {row.location_id} is not registered: nothing is promised from there",
             f"{row.on_hand:,} units on hand and {row.incoming:,} on their way, of {row.skus:,} SKUs; "
             f"first seen {minute(row.first_seen_at)}",
-            "send RegisterLocation; where the id is a slip, MoveStock to the right location",
+            "send RegisterLocation; if the id is wrong, MoveStock to the right location",
         )
 
 
-#: By path and reason: what happened (count and about go in), and what to do where it is not to be expected.
+#: By path and reason: what happened (with count and about), and what to do if it is not expected.
 _SLOW = {
-    ("decode", "beside_unreadable"): ("{count} facts were decoded one by one, beside bytes that are no {about}", ""),
+    ("decode", "beside_unreadable"): ("{count} facts were decoded one by one, next to bytes that are no {about}", ""),
     ("decode", "refused"): (
-        "{count} facts were decoded one by one: polars does not read {about} in columns",
+        "{count} facts were decoded one by one: polars cannot decode {about} in columns",
         "report the name: the tables are right, but each of these facts takes ten times as long",
     ),
-    ("accept", "passed_over"): ("{count} facts of {about} were followed one by one, beside some that do not count", ""),
+    ("accept", "passed_over"): ("{count} facts of {about} were read one by one, because some do not count", ""),
     ("accept", "out_of_order"): (
-        "{count} facts of {about} were followed one by one: those of a decision were not in their order",
-        "is there another writer? `order-ledger verify` follows them by rules of its own",
+        "{count} facts of {about} were read one by one: the facts of a decision were not in order",
+        "perhaps there is another writer; `order-ledger verify` checks them with separate code",
     ),
-    ("takeover", "no_snapshot"): ("{count} facts of {about} were read by takeovers, for want of a snapshot", ""),
+    ("takeover", "no_snapshot"): ("{count} facts of {about} were read by takeovers, because there was no snapshot", ""),
     ("takeover", "snapshot_not_on_the_log"): (
         "{count} facts of {about} were read by takeovers: the snapshot did not fit the log",
-        "did a broker lose what it had acknowledged? the ledger's log names the partitions (snapshot_not_on_the_log)",
+        "perhaps a broker lost acknowledged records; the ledger's log names the partitions (snapshot_not_on_the_log)",
     ),
-    ("route", "not_proved"): ("{count} plans of {about} are good, and not proved to be the best", ""),
+    ("route", "not_proved"): ("{count} plans of {about} are good, but not proved to be the best", ""),
 }
 
 
@@ -424,7 +421,7 @@ def _slow_paths(services: Services, _settings: Settings) -> Iterator[Check]:
     if not rows:
         yield Check("slow-paths", "ok", "No worker took a slow path")
     for row in rows:
-        # A word of another build is shown as it is.
+        # An unknown path or reason of another build is shown as it is.
         kind = row["path"], row["why"]
         words, hint = _SLOW.get(kind, ("{count} of {about}: " + " ".join(kind), "see docs/operating.md"))
         what = f"{row['worker']}: " + words.format(count=f"{row['count']:,}", about=row["about"])
@@ -444,10 +441,10 @@ def _tracking(services: Services, _settings: Settings) -> Iterator[Check]:
             Check(
                 "tracking",
                 "warn",
-                f"{found.expired:,} scans waited in vain for the dispatch of their parcel",
-                f"the newest of orders {', '.join(dict.fromkeys(found.expired_orders))}",
-                "`order-ledger order ID` shows them: send the dispatch, then the scans again with new ids; or have the"
-                " carrier's shipment_id corrected",
+                f"{found.expired:,} scans waited too long for the dispatch of their parcel",
+                f"the newest are of orders {', '.join(dict.fromkeys(found.expired_orders))}",
+                "`order-ledger order ID` shows them: send the dispatch, then the scans again with new ids; or correct"
+                " the carrier's shipment_id",
                 "tracking expired",
                 str(found.expired),
             ),
@@ -459,7 +456,7 @@ def _tracking(services: Services, _settings: Settings) -> Iterator[Check]:
 
 
 def _past(check: Check, last: datetime | None) -> Check:
-    """A warning of what has been, with its age: what is long over is no warning."""
+    """A warning about past events, with the time of the last one; `ok` if that is long ago."""
     said = "" if last is None else f"; the last at {minute(last)}"
     if not _lately(last):
         return replace(check, verdict="ok", detail=f"{check.detail}{said}, not again for {WARN_DAYS} days", hint="")
@@ -484,5 +481,5 @@ _OF_POSTGRES: Mapping[str, _Look] = {
 
 
 def _of_workers(settings: Settings) -> dict[str, _Look]:
-    """The checks that the rows of workers bring along, by the worker's name."""
+    """The checks in the rows of workers, by the worker's name."""
     return {row.name: resolve(row.checks) for row in wanted(settings) if row.checks is not None}

@@ -1,9 +1,8 @@
-"""How far the ledger is: what is still in flight between a command and the tables.
+"""The progress of the ledger: what is still in flight between a command and the tables.
 
-A record is in flight on an intake topic until the ledger's committed offset is past it, on a ledger topic until both
-the projector's and the reactions' positions are past it. Nothing is in flight when all positions have reached the ends
-of all topics and the ends have not moved meanwhile: whoever handled the last record has written what follows from it
-before it moved its position.
+A record on an intake topic is in flight until the ledger's committed offset is past it; on a ledger topic, until the
+positions of projector and reactions are past it. Nothing is in flight when all positions have reached the ends of all
+topics and the ends have not moved meanwhile: a worker writes all results of a record before it moves its position.
 """
 
 import time
@@ -22,12 +21,12 @@ from runtime.errors import Fault
 from runtime.kafka import admin, consumer, end_offsets
 from runtime.services import Services
 
-#: Between two looks. Shorter asks the broker for nothing new, longer makes every caller wait for it. With much in
-#: flight the end is far away: then looks are rarer, for each costs the broker as much as hundreds of records.
+#: The pause between two looks. Shorter asks the broker in vain, longer makes every caller wait. With much in flight,
+#: looks are rarer, because each costs the broker as much as hundreds of records.
 LOOK_SECONDS = 0.1
 LOOK_SECONDS_MAX = 1.0
 LOOK_AT_LEAST_RECORDS = 100_000
-#: One request for committed offsets, and how long it is asked again: on a new broker the group's topic takes seconds.
+#: For one request for committed offsets, and for its repeats: on a new broker the group's topic takes seconds.
 COMMITTED_SECONDS = 30.0
 Offsets = Mapping[tuple[str, int], int]
 
@@ -46,13 +45,13 @@ class Flight(NamedTuple):
 
 
 class Gauge:
-    """Measures what is in flight; keeps its clients between looks."""
+    """Measures what is in flight; reuses its clients between looks."""
 
     def __init__(self, services: Services, connection: psycopg.Connection[Any]) -> None:
         self._services = services
         self._connection = connection
         self._admin: AdminClient = admin(services)
-        # Never subscribes: it only asks what the group has committed.
+        # Never subscribes: it only reads the group's committed offsets.
         self._committed = consumer(services, LEDGER.name)
         self._partitions: list[tuple[str, int]] = []
         self._intake = [services.topic(name) for name in INTAKE_TOPICS]
@@ -67,7 +66,7 @@ class Gauge:
                 found = self._committed.committed(places, timeout=COMMITTED_SECONDS)
                 return {(p.topic, p.partition): max(0, p.offset) for p in found}
             except KafkaException as error:
-                # A group's coordinator moves, or is just being made on a new broker; that passes.
+                # A group's coordinator moves, or a new broker is just creating it; try again.
                 if time.monotonic() > deadline:
                     raise Fault(
                         "the ledger's progress cannot be read",
@@ -86,11 +85,11 @@ class Gauge:
         return self.followed(PROJECTOR.name)
 
     def followed(self, follower: str) -> Offsets:
-        """(full ledger topic, partition) → next offset that this worker takes."""
+        """(full ledger topic, partition) → next offset that this follower reads."""
         query = "SELECT topic, partition, next_offset FROM follower_positions WHERE follower = %s"
         try:
             rows = self._connection.execute(query, [follower]).fetchall()
-        except psycopg.errors.UndefinedTable:  # its owner has not started yet: nothing is done
+        except psycopg.errors.UndefinedTable:  # the follower has not started yet: nothing is done
             self._connection.rollback()
             return {}
         self._connection.rollback()
@@ -101,11 +100,11 @@ class Gauge:
         return end_offsets(self._services, [*self._intake, *self._ledger], self._admin)
 
     def ledger_ends(self) -> Offsets:
-        """As `ends`, of the ledger topics alone."""
+        """Like `ends`, but only for the ledger topics."""
         return end_offsets(self._services, self._ledger, self._admin)
 
     def look(self) -> Flight:
-        """What is in flight now. The ends are read first: whatever comes later shows in the next look."""
+        """What is in flight now. The ends are read first; later records show in the next look."""
         ends = self.ends()
         ledger = {place: end for place, end in ends.items() if place[0] in self._ledger}
         intake = {place: end for place, end in ends.items() if place not in ledger}
@@ -118,7 +117,7 @@ class Gauge:
 
 
 def settle(gauge: Gauge, timeout_seconds: float, on_look: Callable[[Flight], None] = lambda _: None) -> Flight:
-    """Wait until nothing is in flight; the last look, whose `in_flight` is 0 unless the time was up."""
+    """Wait until nothing is in flight. Returns the last look; its `in_flight` is 0 except after a time-out."""
     deadline = time.monotonic() + timeout_seconds
     quiet: Offsets | None = None
     while True:
@@ -142,9 +141,9 @@ def wait_decided(
     on_look: Callable[[], None] = lambda: None,
     answered: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Wait until all before the offsets in `sent` is decided and its facts are in the tables; False at time-out.
+    """Wait until everything before the offsets in `sent` is decided and in the tables; False after a time-out.
 
-    `answered` may know it earlier: the ledger commits its progress up to 0.1 s after it has decided, or a second.
+    `answered` may return True earlier, because the ledger commits its progress up to a second after a decision.
     """
     deadline = time.monotonic() + timeout_seconds
     ends: Offsets | None = None

@@ -1,10 +1,10 @@
-"""Who works for a ledger: each kind of worker, how many of it live, and the command that starts one.
+"""The workers of a ledger: each kind, how many run, and the command that starts one.
 
     missing(look(services, settings))  →  ["ledger", "projector"]
 
-Workers that read Kafka are members of a group, so all of them are seen, on whatever machine they run. The broker counts
-a member that died until its session is over; one that ran on this home is known to be dead at once, by its lock.
-An API is no member of anything: those of this home are seen.
+Workers that read Kafka are members of a group, so they are seen on every machine. The broker counts a dead member until
+its session times out; a dead worker of this home is recognised at once by its lock. An API is not a member, so only the
+APIs of this home are seen.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ from runtime.kafka import ADMIN_GRACE_SECONDS, admin
 from runtime.services import Services
 from runtime.settings import Settings
 
-#: The kinds of workers, in the order in which they are started. A new one is a row here, which its folder exports.
+#: The kinds of workers, in the order in which they start. The folder of a new kind exports its row.
 WORKERS: Mapping[str, Worker] = {row.name: row for row in (LEDGER, REACTIONS, PROJECTOR, EFFECTS, API)}
 
 
 def wanted(settings: Settings) -> list[Worker]:
-    """The kinds that these settings have work for."""
+    """The kinds that these settings need."""
     return [row for row in WORKERS.values() if row.wanted(settings)]
 
 
-#: How long the broker is asked, and one question of it. Longer keeps a person waiting for the news that nobody works; a
-#: broker that takes longer has troubles of its own, of which another message tells.
+#: How long the broker is asked for members, and how long each request may take. Longer makes a person wait for the
+#: message that no worker runs; a slower broker has a problem that another message reports.
 ANSWER_SECONDS = 2.0
 ASK_AGAIN_SECONDS = 1.0
-#: Between two looks of a command that waits. Shorter asks the broker for nothing new; longer tells of a death later.
+#: The pause between two looks of a waiting command. Shorter asks the broker in vain; longer reports a death later.
 LOOK_SECONDS = 1.0
 
 
-#: What `look` raises when the broker does not say who is there.
+#: What `look` raises if the broker does not answer.
 UNKNOWN = (KafkaException, TimeoutError)
 
 
 class Crew(NamedTuple):
-    """The living workers of one kind: how many processes, and the partitions that are theirs.
+    """The running workers of one kind: the number of processes and of their partitions.
 
-    `running` are those of this home, on this machine.
+    `running` are the processes of this home, on this machine.
     """
 
     name: str
@@ -71,9 +71,9 @@ class Crew(NamedTuple):
 
 
 def refuse_what_no_worker_takes(services: Services, settings: Settings) -> None:
-    """Raises Fault where every worker would end at once: the ledger was written by a build from before.
+    """Raises Fault if every worker would end at once, because an older build wrote the ledger.
 
-    Asked once by who starts several. Without it they would be started again and again, and only their logs say why.
+    `run` calls it once. Otherwise it would restart the workers again and again, and only their logs would say why.
     """
     ensure_topics(services, settings)
     refuse_old_log(services, codec_for(services.schema_registry, services.topic_prefix))
@@ -85,8 +85,8 @@ def look(
     client: AdminClient | None = None,
     answer_seconds: float = ANSWER_SECONDS,
 ) -> list[Crew]:
-    """All kinds that are wanted, in the order of `WORKERS`. Raises one of UNKNOWN where the broker is silent."""
-    client = admin(services) if client is None else client  # an AdminClient is false: it has a length, which is 0
+    """All wanted kinds, in the order of `WORKERS`. Raises one of UNKNOWN if the broker does not answer."""
+    client = admin(services) if client is None else client  # not `or`: an AdminClient is falsy (its length is 0)
     here = living(settings.home)
     alive, owner = {one.name for one in here}, owner_of(settings.home)
     rows = wanted(settings)
@@ -107,8 +107,8 @@ def look(
 
 
 def _described(client: AdminClient, groups: list[str], answer_seconds: float) -> dict[str, list[Any]]:
-    """The members of each group. A question that comes before the broker has made the topic of its groups is never
-    answered (seen: not in 30 s), the next one is; so it is asked again.
+    """The members of each group. A request before the broker has created the topic of its groups gets no answer (not
+    within 30 s, as seen), but the next one does; so it is repeated.
     """
     deadline = time.monotonic() + answer_seconds
     while True:
@@ -122,17 +122,17 @@ def _described(client: AdminClient, groups: list[str], answer_seconds: float) ->
 
 
 def _dead(instance: str | None, owner: str | None, alive: Iterable[str]) -> bool:
-    """Whether a member ran on this home and its process is gone."""
+    """Whether a member ran on this home and its process has ended."""
     return bool(instance and owner and instance.startswith(f"{owner}-") and instance not in alive)
 
 
 def missing(crews: Iterable[Crew]) -> list[str]:
-    """The workers without which a command gets no answer, or no effect, and of which none lives."""
+    """The kinds of workers that every command needs and that do not run."""
     return [crew.name for crew in crews if WORKERS[crew.name].needed and not crew.processes]
 
 
 def start_command(names: Sequence[str]) -> str:
-    """The command that starts these."""
+    """The command that starts these workers."""
     needed = {row.name for row in WORKERS.values() if row.needed}
     return "order-ledger run" if needed <= set(names) else f"order-ledger run --only {','.join(names)}"
 
@@ -143,12 +143,12 @@ def named(names: Sequence[str]) -> str:
 
 
 def nobody_works(names: Sequence[str], detail: str) -> Fault:
-    """What to say where none of these workers lives."""
+    """The error that none of these workers runs."""
     return Fault(f"no worker runs: {named(names)}", detail, f"`{start_command(names)}` starts the missing workers")
 
 
 def undecided(fault: Fault, names: Sequence[str]) -> Fault:
-    """The fault of a wait that was over too soon, with its cause where that is known: none of these workers runs."""
+    """The fault of a wait that timed out; if these workers do not run, with that as its cause."""
     if not names:
         return fault
     detail = f"{fault.detail}; no worker runs: {named(names)}"
@@ -156,9 +156,9 @@ def undecided(fault: Fault, names: Sequence[str]) -> Fault:
 
 
 class Lookout:
-    """For a command that waits for workers: says which are missing, once for each change of that.
+    """For a command that waits for workers: reports which are missing, once for each change.
 
-    `patience_seconds` pass before the first look, where workers are on their way up.
+    The first look comes after `patience_seconds`, so that workers can start.
     """
 
     def __init__(
@@ -176,16 +176,16 @@ class Lookout:
         self.missing: list[str] = []
 
     def look(self) -> None:
-        """Look again, if the last look was a second ago."""
+        """Look again, at most once a second."""
         if self._clock() < self._look_from:
             return
         try:
             found = missing(look(self._services, self._settings, self._client))
-        except UNKNOWN:  # says nothing about workers; the command's own questions to the broker tell of that
+        except UNKNOWN:  # unknown whether workers run; the command's own requests report a broker that is down
             found = self.missing
         self._look_from = self._clock() + LOOK_SECONDS
         if found and found != self.missing:
-            self._say(nobody_works(found, "what is sent waits in Kafka until they run; nothing is lost"))
+            self._say(nobody_works(found, "commands wait in Kafka until they run; nothing is lost"))
         elif self.missing and not found:
             self._say(f"{named(self.missing)}: running now")
         self.missing = found

@@ -1,1 +1,1 @@
-"""Documents made of several projections, the same for the command line and over HTTP."""
+"""Documents from several projections, the same for command line and HTTP."""

@@ -1,4 +1,4 @@
-"""A listing as CSV, and the words for one that is empty or cut: the same at a terminal and over HTTP.
+"""A listing as CSV, and the sentence for an empty one: the same at a terminal and over HTTP.
 
 >>> list(csv_lines(("sku", "low"), [{"sku": "MUG, RED", "low": True}, {"sku": None, "low": False}]))
 ['sku,low\\n', '"MUG, RED",true\\n', ',false\\n']
@@ -13,7 +13,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-#: How a sentence names what was asked for.
+#: The words for each filter.
 _PHRASES: Mapping[str, str] = {
     "sku": "of SKU {}",
     "location": "at location {}",
@@ -26,13 +26,13 @@ _PHRASES: Mapping[str, str] = {
 
 
 def nothing(things: str, **asked: str | None) -> str:
-    """`no open cases about topic late`: what was looked for and is not there."""
+    """The sentence for an empty listing: `no open cases about topic late`."""
     parts = [_PHRASES[name].format(value) for name, value in asked.items() if value is not None]
     return " ".join(["no", things, *parts])
 
 
 def csv_lines(fields: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """A header and a line for each row. Nothing is empty, a list is its parts with spaces between."""
+    """A header and a line for each row. None is an empty cell; the items of a list are separated by spaces."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for cells in ([*fields], *([_cell(row[field]) for field in fields] for row in rows)):

@@ -1,4 +1,4 @@
-"""An order with all that several projections know of it: what `order --json` and `GET /v1/orders/{id}` answer."""
+"""An order from several projections: the document of `order --json` and `GET /v1/orders/{id}`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from projections.work_queue.reader import read_queues_of
 
 
 class Missing(NamedTuple):
-    """Why there is no such order, as an error says it."""
+    """The error for an order that does not exist."""
 
     what: str
     detail: str
@@ -22,10 +22,12 @@ class Missing(NamedTuple):
 
 
 def order_document(connection: psycopg.Connection[Any], order_id: str) -> dict[str, Any] | None:
-    """`read_order`, with `queues`, where a person is or was to decide, the service `cases` about it, the scans that
-    wait for the dispatch of their parcel or did so in vain (`deferred_tracking`), and `kept_from_channel`: units by SKU
-    and location that it waits for although they are there, because the rules of its channel keep them back. None where
-    there is no such order.
+    """`read_order`, with more fields; None if there is no such order.
+
+    - `queues`: queues in which a person has to decide, or had to
+    - `cases`: service cases about the order
+    - `deferred_tracking`: scans that wait, or waited too long, for the dispatch of their parcel
+    - `kept_from_channel`: units by SKU and location that it waits for, but that rules keep back from its channel
     """
     order = read_order(connection, order_id)
     if order is None:
@@ -41,13 +43,13 @@ def order_document(connection: psycopg.Connection[Any], order_id: str) -> dict[s
 
 
 def why_missing(order_id: str, history: Sequence[Mapping[str, Any]]) -> Missing:
-    """Why `order_document` has nothing, from the order's history: its PlaceOrder was refused, or none was decided."""
+    """Why there is no such order, from its history: its PlaceOrder was refused, or none was decided."""
     refused = [fact for fact in history if fact["fact"] == "CommandRefused"]
     if not refused:
         return Missing(
             "no such order",
             f"no command about order {order_id} has reached the tables",
-            "check the id: case matters; after sending a command, `order-ledger settle` waits until the tables have it",
+            "check the id and its upper and lower case; `order-ledger settle` waits until the tables are complete",
         )
     newest = next((fact for fact in reversed(refused) if fact["data"]["command"] == "PlaceOrder"), refused[-1])
     why = newest["data"]
@@ -60,6 +62,6 @@ def why_missing(order_id: str, history: Sequence[Mapping[str, Any]]) -> Missing:
 
 
 def _kept_from(connection: psycopg.Connection[Any], channel: str, skus: list[str]) -> dict[str, dict[str, int]]:
-    from gateway.reading.routing import read_free  # here: few orders wait, and this takes 0.2 s to import
+    from gateway.reading.routing import read_free  # imported here: few orders wait, and this takes 0.2 s
 
     return read_free(connection, channel, skus)[2]

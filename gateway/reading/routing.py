@@ -1,6 +1,4 @@
-"""What routing is explained and compared with: an order and the world from the ledger's tables, from a file, or from a
-retailer's history with simulated stock around it.
-"""
+"""The input of `route` and `what-if`: orders, stock and locations, from the ledger's tables or from a file."""
 
 from __future__ import annotations
 
@@ -50,7 +48,7 @@ _LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file for `--stock`: units by SKU and location, and what else is to be as it says instead of as it is.
+    """A file for `--stock`: units by SKU and location, and optionally other data that replaces the ledger's.
 
     `waiting`: parcels by location. `weekly`: units that leave in a week, by SKU and location.
     """
@@ -79,7 +77,7 @@ def read_scenario(file: Path) -> Scenario:
 
 
 def scenario_order(scenario: Scenario) -> Wanted | None:
-    """The order that the file brings along."""
+    """The order in the file, if there is one."""
     order = scenario.order
     if order is None:
         return None
@@ -92,7 +90,7 @@ def scenario_order(scenario: Scenario) -> Wanted | None:
         )
     except UnreadablePromiseError as error:
         raise Fault(
-            "the order of the file cannot be used", f"promised_by is {error}", "docs/for-channels.md"
+            "the order in the file cannot be used", f"promised_by is {error}", "docs/for-channels.md"
         ) from error
     return Wanted(
         order_id=order.order_id,
@@ -112,14 +110,14 @@ def scenario_order(scenario: Scenario) -> Wanted | None:
 
 
 def scenario_places(scenario: Scenario) -> dict[str, Place] | None:
-    """The locations that the file brings along."""
+    """The locations in the file, if there are any."""
     if scenario.locations is None:
         return None
     return {one.location_id: place_of(one) for one in scenario.locations}
 
 
 def place_of(one: RegisterLocation) -> Place:
-    """The location as routing knows it."""
+    """The location as a `Place` for routing."""
     return Place(
         one.location_id, one.latitude, one.longitude, one.cost_minor_per_parcel, one.kind, one.country,
         one.daily_capacity,
@@ -127,7 +125,7 @@ def place_of(one: RegisterLocation) -> Place:
 
 
 class Now(NamedTuple):
-    """An order as it is to be routed now, and the world without what it holds itself.
+    """An order to be routed now, and the world as if the order held no stock.
 
     `kept_back`: units by SKU and location that are available, but not to the order's channel.
     """
@@ -140,9 +138,9 @@ class Now(NamedTuple):
 
 
 def read_now(connection: psycopg.Connection[Any], order_id: str) -> Now | None:
-    """The order's unshipped units, as if it held nothing; all its units (`again`) where none is left. None: no order.
+    """The order's unshipped units, as if it held no stock; if all are shipped, all its units (`again`). None: no order.
 
-    The moment is that of its placing, the stock and the rules are those of now.
+    The time is when it was placed; stock and rules are the present ones.
     """
     found = read_placed(connection, [order_id])
     if not found:
@@ -183,7 +181,7 @@ def _placed(data: Mapping[str, Any]) -> OrderPlaced:
 def read_free(
     connection: psycopg.Connection[Any], channel: str, skus: list[str]
 ) -> tuple[Mapping[str, Place], Availability, dict[str, dict[str, int]]]:
-    """All locations, the units of these SKUs that a channel may have, and those that are there and kept from it."""
+    """All locations, the units of these SKUs that a channel may have, and the units that are kept back from it."""
     places = read_places(connection)
     there = read_stock(connection, skus)
     free = offered(there, places, read_kept(connection, skus), channel, skus).stock
@@ -195,7 +193,7 @@ def read_free(
 
 
 class History(NamedTuple):
-    """A period: its orders with all that they could be given, and what really became of them (None: nobody knows)."""
+    """A period: its orders with the stock that they could get, and what really happened (None: unknown)."""
 
     past: Past
     actual: Totals | None
@@ -203,8 +201,8 @@ class History(NamedTuple):
 
 
 def read_history(connection: psycopg.Connection[Any], first: date, last: date, promise_days: int | None) -> History:
-    """The orders placed on these days (UTC). Their pool of stock: what is available now, and what orders placed since
-    then hold or were sent.
+    """The orders placed on these days (UTC). Their stock is what is available now, plus what orders placed since the
+    first day hold or were sent.
     """
     start, end = _start(first), _start(day_after(last))
     rows = read_placed(connection, read_placed_between(connection, start, end))
@@ -224,7 +222,7 @@ def read_history(connection: psycopg.Connection[Any], first: date, last: date, p
 
 
 def promised(wanted: Wanted, days: int | None) -> Wanted:
-    """The order with a promise so many days after it was placed, where it has none and one is asked for."""
+    """The order; if it has no promise and `days` is given, with a promise that many days after it was placed."""
     if days is None or wanted.due_by is not None:
         return wanted
     return wanted._replace(due_by=wanted.at + min(timedelta(days=days), _LAST_MOMENT - wanted.at))
@@ -235,7 +233,7 @@ def _start(day: date) -> datetime:
 
 
 def _actual(connection: psycopg.Connection[Any], start: datetime, end: datetime, places: Mapping[str, Place]) -> Totals:
-    """What became of the orders: parcels that left, and those that are planned by what is held."""
+    """What happened to the orders: parcels that left, and parcels that are planned for allocated units."""
     totals = Totals()
     totals.orders, totals.units, totals.units_without_location = read_totals_between(connection, start, end)
     parcels = read_parcels_between(connection, start, end)

@@ -1,17 +1,17 @@
-"""A seeded peak season, made up and labelled so: two weeks around Black Friday 2025 as commands of the vocabulary.
+"""A simulated peak season from a seed: two weeks around Black Friday 2025, as commands.
 
-Nothing in here happened. Every channel, carrier, location and order says so by name (`simulated-…`, `SIM-…`,
-`sim-…`), the actor is always "simulation", and `describe` heads its summary with the word. What is simulated is the
-world outside the ledger: customers, pickers, carriers, the service desk. What the ledger answers is real.
+Nothing in here happened. The names of channels, carriers, locations and orders show it (`simulated-…`, `SIM-…`,
+`sim-…`), the actor is always "simulation", and the first line of `describe` says it. Only the world outside the ledger
+is simulated: customers, pickers, carriers, the service desk. The ledger's answers are real.
 
-Every phase is a pure function. It knows no clock, no file and no connection; each order draws from its own
-`random.Random`, seeded by a text, so its commands depend neither on other orders nor on the order in which views come
-in. The same arguments give the same ids and bodies: publishing them twice changes nothing.
+Every phase is a pure function without clock, file or connection. Each order has its own `random.Random`, seeded by a
+text, so its commands do not depend on other orders or on the sequence of views. The same arguments give the same ids
+and bodies, so publishing them twice changes nothing.
 
     publish(opening(7, 2000)); publish(orders(7, 2000)); settle()
-    publish(fulfil(order_views(), 7))                              # what was allocated leaves and arrives
+    publish(fulfil(order_views(), 7))                              # allocated units leave and arrive
     publish(restock(7, 2000)); settle()
-    publish(fulfil(order_views(), 7, not_before=SEASON.restocked_at))   # what had to wait
+    publish(fulfil(order_views(), 7, not_before=SEASON.restocked_at))   # units that were backordered
     publish(returns(order_views(), 7)); settle()
     publish(counts(inventory_rows(), 7, SEASON.counted_at))
 

@@ -1,10 +1,9 @@
-"""Customers: they order, change their minds, call, and now and then their channel sends a thing twice.
+"""Customers: they order, change their minds and call. Sometimes their channel sends a command twice.
 
-    for command in orders(seed=7, orders=2000, surge=10): ...     # PlaceOrder first, then whatever follows it
+    for command in orders(seed=7, orders=2000, surge=10): ...     # PlaceOrder first, then what follows it
 
-Commands come out by time. Two kinds stand out of line on purpose, a handful of each: a repeat (the same id and body,
-sent again seconds later, to be told what was told before) and a reused id (the same id with another quantity, to be
-refused).
+Commands are sorted by time. A few are wrong on purpose: repeats (the same id and body sent again seconds later: a
+duplicate) and reused ids (the same id with another quantity: refused).
 """
 
 from collections.abc import Iterator
@@ -32,14 +31,14 @@ from gateway.season.world import CITIES, CITY_WEIGHTS, City, Product, catalogue_
 
 
 class _Told(NamedTuple):
-    """A command and when it is sent: its occurred_at, except for what a channel sends again."""
+    """A command and when it is sent: at its occurred_at, or later if a channel sends it again."""
 
     at: datetime
     command: Command
 
 
 class Assortment:
-    """What is for sale in a season of so many orders, and how much of the demand goes to each product."""
+    """The products of a season with this many orders, and the share of each in the demand."""
 
     def __init__(self, orders: int, season: Season = SEASON) -> None:
         self.products = tuple(product(rank) for rank in range(1, catalogue_size(orders) + 1))
@@ -49,7 +48,7 @@ class Assortment:
         self._running = tuple(sum(self.shares[: end + 1]) for end in range(len(self.shares)))
 
     def draw(self, draw: Random, count: int) -> list[Product]:
-        """So many different products."""
+        """`count` different products."""
         found: dict[str, Product] = {}
         while len(found) < count:
             (item,) = draw.choices(self.products, cum_weights=self._running)
@@ -60,7 +59,7 @@ class Assortment:
 def hostile_numbers(
     seed: int, orders: int, surge: float, season: Season = SEASON
 ) -> tuple[frozenset[int], frozenset[int]]:
-    """Numbers of the orders whose PlaceOrder is repeated, and of those whose id is reused with another body."""
+    """Numbers of the orders whose PlaceOrder is repeated, and of the orders whose id is reused with another body."""
     draw = drawn_by(f"{run_name(seed, orders, surge)} hostile")
     repeats = min(orders, max(2, round(orders * season.repeats_per_thousand / 1000)))
     reused = min(orders - repeats, season.reused_ids_max, max(1, round(orders * season.reused_ids_per_thousand / 1000)))
@@ -69,10 +68,10 @@ def hostile_numbers(
 
 
 def orders(seed: int, orders: int, surge: float = 10.0, *, season: Season = SEASON) -> Iterator[Command]:
-    """All that customers, their channels and the service desk say in the two weeks, by time.
+    """All commands of customers, their channels and the service desk in the two weeks, by time.
 
-    `orders` orders get the ids `sim-{seed}-{orders}x{surge}-000001` and on. Memory holds only what is yet to follow the
-    orders so far, not the season. Raises ValueError for a negative number of orders or a surge outside 1 to 1000.
+    Order ids are `sim-{seed}-{orders}x{surge}-000001` and so on. Only commands that still follow earlier orders are in
+    memory, not the season. Raises ValueError for a negative number of orders or a surge outside 1 to 1000.
     """
     check(orders, surge)
     run = run_name(seed, orders, surge)
@@ -144,7 +143,7 @@ def _place(
 
 
 def _home(run: str, customer: int) -> tuple[City, dict[str, Any]]:
-    """Where that customer lives: always the same, within some 5 km of the middle of a city."""
+    """The customer's address: always the same, within some 5 km of the centre of a city."""
     draw = drawn_by(f"{run} customer {customer}")
     (city,) = draw.choices(CITIES, CITY_WEIGHTS)
     return city, {
@@ -193,7 +192,7 @@ def _service(draw: Random, city: City, local: datetime, season: Season) -> tuple
 def _second_thoughts(
     order_id: str, channel: str, at: datetime, data: dict[str, Any], *, draw: Random, season: Season
 ) -> list[_Told]:
-    """A cancellation (one in five of only one line) or an amendment, in the first minutes; mostly nothing."""
+    """In the first minutes a cancellation (one in five cancels only one line) or an amendment; mostly nothing."""
     fate, then = draw.random(), at + hours(draw.uniform(0.05, season.follow_up_hours_max))
     lines = data["lines"]
     if fate < season.customer_cancel_share:

@@ -1,4 +1,4 @@
-"""Somebody counts the shelves: nearly always what the record says, now and then not.
+"""Cycle counts: nearly all equal the record, a few do not.
 
 For example, one CountStock from one row:
 
@@ -16,9 +16,8 @@ from gateway.season.parameters import SEASON, Season
 def counts(inventory_rows: Iterable[View], seed: int, at: datetime, *, season: Season = SEASON) -> Iterator[Command]:
     """CountStock for every row (sku, location_id, on_hand) at that time; `count_off_share` are beyond the tolerance.
 
-    Tolerance is one unit in a hundred, rounded down: few units are counted exactly, thousands are not. The record is
-    part of what a row draws from and of its command's id, so counting again what was put right is a new count, not
-    another body under an old id.
+    The tolerance is one unit in a hundred, rounded down. The number on record is part of the row's seed and of its
+    command's id, so a count after a correction is a new count, not another body under an old id.
     """
     for row in inventory_rows:
         sku, location_id, on_hand = str(row["sku"]), str(row["location_id"]), int(row["on_hand"])
@@ -31,7 +30,7 @@ def counts(inventory_rows: Iterable[View], seed: int, at: datetime, *, season: S
             off = tolerance + draw.randint(1, 3)
         elif fate < season.count_off_share + season.count_within_tolerance_share:
             off = draw.randint(0, tolerance)
-        # Where fewer cannot be found, more are: an empty shelf that is wrong has something on it.
+        # A count cannot be below zero, so a wrong count of an empty shelf is above it.
         counted = on_hand + sign * off if on_hand + sign * off >= 0 else max(0, on_hand + off)
         data = {"sku": sku, "location_id": location_id, "counted": counted, "tolerance": tolerance}
         yield command("CountStock", f"sim-{seed}-count-{name}", WAREHOUSE_CHANNEL, at, data)

@@ -1,7 +1,7 @@
-"""When orders come: a weight per day and hour, and the times that follow from it.
+"""The times of orders: a weight per day and hour, and the times that follow from it.
 
-Black Friday's weight is `surge` where a normal day's is 1; the days beside it rise by a share of that. Orders are
-dealt to the hours by rounding the running total, so the ratio of two days is as exact as whole orders allow.
+Black Friday's weight is `surge`, a normal day's is 1; the days around it rise by a share of that. Orders are
+distributed to hours by rounding the running total, so the ratio of two days is as exact as whole orders allow.
 
 >>> day_weights(10.0)[SEASON.black_friday]
 10.0
@@ -15,7 +15,7 @@ from gateway.season.parameters import SEASON, Season
 
 
 def check(orders: int, surge: float) -> None:
-    """ValueError where a season of that size cannot be."""
+    """Raises ValueError for an impossible size of a season."""
     if orders < 0 or not 1 <= surge <= 1000:
         raise ValueError(
             f"no such season: orders={orders}, surge={surge}; orders is 0 or more, surge (Black Friday's orders over a"
@@ -31,7 +31,7 @@ def day_weights(surge: float, season: Season = SEASON) -> dict[date, float]:
 
 
 def orders_per_hour(orders: int, surge: float, season: Season = SEASON) -> Iterator[tuple[datetime, int]]:
-    """Each hour of the season (UTC) and how many orders come in it."""
+    """Each hour of the season (UTC) and its number of orders."""
     weights = [
         (datetime.combine(day, time(hour), tzinfo=UTC), weight * hour_weight)
         for day, weight in day_weights(surge, season).items()
@@ -46,7 +46,7 @@ def orders_per_hour(orders: int, surge: float, season: Season = SEASON) -> Itera
 
 
 def orders_per_day(orders: int, surge: float, season: Season = SEASON) -> dict[date, int]:
-    """How many orders come on each day of the season (UTC)."""
+    """The number of orders on each day of the season (UTC)."""
     days = dict.fromkeys(day_weights(surge, season), 0)
     for hour, count in orders_per_hour(orders, surge, season):
         days[hour.date()] += count

@@ -1,6 +1,6 @@
-"""The service desk: cases that customers open about their orders, from the first call to the last word.
+"""The service desk: cases about orders, from opening to resolution.
 
-Most cases are done within the hour; on the crowded days the queue is longer, and a few are opened again.
+Most cases are resolved within the hour; on the peak days they take longer, and a few are reopened.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import Any, Final
 from gateway.season.form import DESK_CHANNEL, Command, command, drawn_by, hours
 from gateway.season.parameters import SEASON, Season
 
-#: Topic, urgency, and the code where the case says what is wrong with the order.
+#: Topic, urgency, and the reason code if the case is a complaint about the order.
 TOPICS: Final = (
     ("where is my order", "low", "late"),
     ("change of address", "normal", None),

@@ -1,4 +1,4 @@
-"""The form of what the season says: commands as dicts, times as text, names that give the simulation away.
+"""The form of the season's commands: dicts, times as text, and names that show the simulation.
 
 >>> utc_text(datetime(2025, 11, 28, 8, tzinfo=UTC))
 '2025-11-28T08:00:00Z'
@@ -12,10 +12,10 @@ from random import Random
 from typing import Any, Final, TypeAlias
 
 Command: TypeAlias = dict[str, Any]
-"""A command in the vocabulary's JSON form: command, id, channel, actor, occurred_at, data."""
+"""A command in JSON form: command, id, channel, actor, occurred_at, data."""
 
 View: TypeAlias = Mapping[str, Any]
-"""An order, or a row of inventory, as `order-ledger order --json` and `inventory --json` print it."""
+"""An order or a row of inventory, as `order-ledger order --json` and `inventory --json` print them."""
 
 ACTOR: Final = "simulation"
 LABEL: Final = "simulated"
@@ -28,7 +28,7 @@ SALES_CHANNELS: Final = ("simulated-web", "simulated-app", MARKETPLACE_CHANNEL, 
 CHANNELS: Final = (*SALES_CHANNELS, WAREHOUSE_CHANNEL, CARRIER_CHANNEL, DESK_CHANNEL)
 
 NOTHING_LEFT_TO_SCAN: Final = frozenset({"delivered", "lost", "returned_to_sender"})
-"""A carrier's last words about a parcel."""
+"""The statuses that end a parcel's scans."""
 
 
 def command(name: str, command_id: str, channel: str, at: datetime, data: dict[str, Any]) -> Command:
@@ -49,7 +49,7 @@ def utc_text(at: datetime) -> str:
 
 
 def utc_time(said: str | datetime) -> datetime:
-    """The time that a view says, as text or as a value, in whole seconds UTC; ValueError where it has no offset."""
+    """A time of a view, given as text or value, in whole seconds UTC. Raises ValueError if it has no offset."""
     at = datetime.fromisoformat(said) if isinstance(said, str) else said
     if at.tzinfo is None:
         raise ValueError(f"the time {said!r} of a view has no offset; times are RFC 3339 with an offset")
@@ -57,24 +57,24 @@ def utc_time(said: str | datetime) -> datetime:
 
 
 def hours(count: float) -> timedelta:
-    """So many hours, in whole seconds."""
+    """`count` hours, in whole seconds."""
     return timedelta(seconds=round(count * 3600))
 
 
 def drawn_by(name: str) -> Random:
-    """A source of draws that belongs to that name alone; the same in every process and Python version."""
+    """The random generator of that name; the same in every process and Python version."""
     return Random(name)  # noqa: S311 - a simulation has to be repeatable, not secret
 
 
 def run_name(seed: int, orders: int, surge: float) -> str:
-    """What ids of this season begin with.
+    """The prefix of the ids of this season.
 
-    The size is part of it because the body of order 123 depends on it: the same id must never stand for two bodies.
+    It includes the size, because the body of order 123 depends on it: an id must never have two bodies.
     """
     return f"sim-{seed}-{orders}x{surge:g}"
 
 
 def under(seed: int, order_id: str) -> str:
-    """The stem of command ids around an order: its own id where that names the seed, else led by `sim-{seed}-`."""
+    """The stem of command ids for an order: its own id, with the prefix `sim-{seed}-` if it lacks it."""
     stem = f"sim-{seed}-"
     return order_id if order_id.startswith(stem) else stem + order_id

@@ -1,7 +1,7 @@
 """Holds of simulated orders: which order gets one, when it is set, and how it ends.
 
-The answer follows from the order's id alone, so that the picker (`parcels`), who sees only order views, knows when an
-order was let go without being told.
+All this follows from the order's id alone. So the picker (`parcels`), which sees only order views, knows when an order
+was released.
 """
 
 import math
@@ -14,7 +14,7 @@ from gateway.season.parameters import SEASON, Season
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A hold and its end; `found` means that the order is cancelled by the seller then, not released."""
+    """A hold and its end; `found` means that the seller then cancels the order instead of releasing it."""
 
     hold: str
     set_at: datetime
@@ -23,7 +23,7 @@ class Hold:
 
 
 def hold_of(order_id: str, placed_at: datetime, season: Season = SEASON) -> Hold | None:
-    """The hold of that order, or None; only orders of `baskets.orders` (ids that begin with `sim-`) have one."""
+    """The hold of that order, or None; only simulated orders (ids that begin with `sim-`) have one."""
     if not order_id.startswith("sim-"):
         return None
     draw = drawn_by(f"{order_id} hold")

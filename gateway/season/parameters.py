@@ -1,7 +1,7 @@
-"""Every number of the season in one place: shares, delays, dates, with where each comes from.
+"""All numbers of the season in one place (shares, delays, dates), each with its source.
 
-"Assumption" marks a number that was chosen, so that the six KPIs land near what the vocabulary calls ideal at peak,
-with enough trouble left in it to be worth looking at. No number is a measurement of anybody's business.
+"Assumption" marks a number that was chosen so that the six KPIs are near their ideals at peak, with enough trouble left
+to be interesting. No number is a measurement of a real business.
 """
 
 from dataclasses import dataclass
@@ -17,15 +17,14 @@ class Season:
     right.
     """
 
-    # Dates. Black Friday is the Friday after the fourth Thursday of November; the weeks around it lie in the past for
-    # good.
+    # Dates. Black Friday is the Friday after the fourth Thursday of November; these weeks are in the past.
     first_day: date = date(2025, 11, 24)
     days: int = 14
     black_friday: date = date(2025, 11, 28)
     stocked_at: datetime = datetime(2025, 11, 22, 6, tzinfo=UTC)
-    # After the last order, so that stock that comes in never stands before an order that waits for it.
+    # After the last order, so that stock never arrives before an order that waits for it.
     restocked_at: datetime = datetime(2025, 12, 8, 5, tzinfo=UTC)
-    # After the last return: returns are asked for up to 14 days after delivery and travel for up to 6.
+    # After the last return: returns are requested up to 14 days after delivery and travel for up to 6.
     counted_at: datetime = datetime(2026, 1, 12, 6, tzinfo=UTC)
 
     # Days around Black Friday, as shares of its rise over a normal day. Assumption: published shop statistics agree on
@@ -38,7 +37,7 @@ class Season:
         (date(2025, 12, 1), 0.45),
         (date(2025, 12, 2), 0.10),
     )
-    # Orders by UTC hour, relative. Assumption: a lunch hump and an evening peak (20-22 h Central European time).
+    # Orders by UTC hour, relative. Assumption: a small peak at lunch and a large one at 20-22 h Central European time.
     hour_weights: tuple[float, ...] = (
         0.8, 0.4, 0.3, 0.2, 0.3, 0.6, 1.2, 2.2, 3.2, 4.0, 4.6, 5.0, 5.0, 4.6, 4.4, 4.6, 5.2, 6.0, 7.0,
         7.6, 7.2, 5.4, 3.2, 1.6,
@@ -52,15 +51,15 @@ class Season:
     orders_per_customer: float = 1.3
     all_or_nothing_share: float = 0.08
     express_share: float = 0.18
-    same_day_share: float = 0.30  # of the orders that could have it: before 11 h local, in a city with a store
+    same_day_share: float = 0.30  # of the possible orders: before 11 h local time, in a city with a store
     attributes_share: float = 0.03
     standard_promise_days: int = 5
     express_promise_days: int = 2
-    marketplace_dispatch_days: int = 2  # the marketplace counts until when an order leaves, not when it arrives
+    marketplace_dispatch_days: int = 2  # the marketplace promises the dispatch, not the delivery
     promotion_share_off: float = 0.20
     free_postage_from_minor: int = 5_000
 
-    # What happens to an order between the click and the picker. Assumptions.
+    # What happens to an order before picking. Assumptions.
     payment_hold_share: float = 0.020
     fraud_hold_share: float = 0.010
     payment_hold_median_hours: float = 1.0
@@ -69,17 +68,16 @@ class Season:
     fraud_found_share: float = 0.10  # of the fraud holds: the seller cancels
     customer_cancel_share: float = 0.020
     amend_share: float = 0.006
-    # Follow-ups come within this time of the order, and picking takes longer, so none meets a parcel that has left.
+    # Follow-ups come within this time after the order. Picking takes longer, so none comes after the parcel has left.
     follow_up_hours_max: float = 0.75
 
-    # Behaviour that channels really show and a ledger must stand: a handful each.
+    # Errors of real channels that a ledger must handle: a few of each.
     repeats_per_thousand: float = 3.0
     reused_ids_per_thousand: float = 1.0
     reused_ids_max: int = 5
 
-    # Stock. A short rank gets that share of its expected demand; all others get it with room to spare. Assumptions,
-    # chosen so that some 3 % of the orders meet an empty shelf: a deal that sells out on Black Friday, one on Cyber
-    # Monday.
+    # Stock. A short rank gets this share of its expected demand; all others get more than their demand. Assumptions,
+    # chosen so that some 3 % of the orders find no stock: one deal sells out on Black Friday, one on Cyber Monday.
     short_ranks: tuple[tuple[int, float], ...] = ((3, 0.80), (9, 0.62), (17, 0.55))
     restocked_share: float = 0.92
 
@@ -91,14 +89,14 @@ class Season:
     same_day_processing_median_hours: float = 1.8
     same_day_processing_sigma: float = 0.25
     late_dispatch_share: float = 0.006  # leaves only after the promise has passed
-    other_location_share: float = 0.002  # leaves from another place than the one that held it
+    other_location_share: float = 0.002  # leaves from another location than planned
 
     # Carriers. Medians by service; assumption: two days standard, one day express within Europe.
     standard_transit_median_hours: float = 44.0
     express_transit_median_hours: float = 20.0
     same_day_transit_median_hours: float = 2.5
     transit_sigma: float = 0.30
-    late_share: float = 0.023  # the carrier's own delays; late dispatches and backorders come on top
+    late_share: float = 0.023  # the carrier's own delays, in addition to late dispatches and backorders
     failed_attempt_share: float = 0.02
     lost_share: float = 0.0015
     returned_to_sender_share: float = 0.002
@@ -132,7 +130,7 @@ class Season:
     count_within_tolerance_share: float = 0.03  # differs, but passes
 
     def crowded(self, day: date) -> bool:
-        """Whether the warehouse and the desk have more on that day than they can do at their usual pace."""
+        """Whether warehouse and desk have more work on that day than they can do at their usual pace."""
         return any(day == crowded and rise >= 0.25 for crowded, rise in self.rise_of_days)
 
 

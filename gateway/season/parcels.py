@@ -1,15 +1,15 @@
-"""Pickers and carriers: what is allocated is packed, leaves, is scanned on its way and mostly arrives.
+"""Pickers and carriers: allocated units are packed, leave, are scanned on their way and mostly arrive.
 
-It reads order views (as `order-ledger order --json` prints them) and answers with DispatchShipment and
-RecordTracking. It works for any order, simulated or real: what it makes up is the warehouse and the carrier, and the
-channels of its commands say so.
+This module reads order views (as `order-ledger order --json` prints them) and returns DispatchShipment and
+RecordTracking. It works for any order, simulated or real: it simulates the warehouse and the carrier, and the channels
+of its commands say so.
 
     views = [{"order_id": "uci-536365", "placed_at": "2010-12-01T08:26:00Z", "promised_by": None,
               "lines": [{"line_id": "1", "allocated_at": {"WH1": 6}}]}]
     list(fulfil(views, seed=7, scans="delivered"))      # one DispatchShipment from WH1, one RecordTracking
 
-A parcel draws from its own number alone, so a run that was broken off says the same again and then goes on: parcels of
-ours that a view shows on their way are scanned to their end, with the ids and bodies of the first time.
+The random numbers of a parcel follow from its id alone. So a run that was interrupted repeats the same commands and
+then continues: simulated parcels that are on their way get all their scans, with the same ids and bodies.
 """
 
 import math
@@ -55,7 +55,7 @@ CARRIERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """Until when an order was promised: the last good moment, and the first that is late in all of Europe."""
+    """An order's promise: the last time that is surely on time, and the first that is late in all of Europe."""
 
     last_good: datetime
     surely_late: datetime
@@ -70,16 +70,16 @@ def fulfil(
     not_before: datetime | None = None,
     season: Season = SEASON,
 ) -> Iterator[Command]:
-    """DispatchShipment for what is allocated, one per order and location, and RecordTracking to the parcel's end.
+    """DispatchShipment for allocated units, one per order and location, and RecordTracking to the parcel's end.
 
     A view needs order_id, placed_at, lines[line_id, allocated_at {location_id: units held there now}]; it may have
     promised_by (date or time), promise, service_level, holds, shipments. Orders on hold are left alone.
-    `scans="delivered"` leaves out all scans but the last. `returns=True` adds returns for `Season.return_share` of the
-    orders that are complete with this call; lines then need `ordered`, `cancelled` and `unit_price_minor`. Nothing
+    `scans="delivered"` leaves out all scans except the last. `returns=True` adds returns for `Season.return_share` of
+    the orders that are complete with this call; lines then need `ordered`, `cancelled` and `unit_price_minor`. Nothing
     leaves before `not_before`, for goods that came in later than the orders.
 
-    The commands of one order come in time order, orders as they are given; what an order gets does not depend on the
-    others. Raises ValueError for a time without offset.
+    The commands of one order are sorted by time; orders keep their sequence and do not depend on each other. Raises
+    ValueError for a time without offset.
     """
     for view in orders:
         if not view.get("holds"):
@@ -94,7 +94,7 @@ def _stories(
 ) -> Iterator[list[Command]]:
     """One list in time order per parcel, and one for a return."""
     order_id, promise = str(view["order_id"]), promise_of(view.get("promised_by"))
-    # Where only the dispatch is promised, no carrier hurries.
+    # If only the dispatch is promised, carriers do not hurry.
     arrival = promise if view.get("promise") != "dispatch" else None
     level = str(view.get("service_level") or "standard")
     level = level if level in CARRIERS else "standard"
@@ -127,7 +127,7 @@ def _stories(
 
 
 class _Parcel:
-    """One parcel's way, drawn from its number: the same order of draws whatever is asked of it."""
+    """One parcel, with random numbers from its id, always drawn in the same sequence."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class _Parcel:
             )
 
     def dispatch(self, seed: int, location_id: str, lines: list[dict[str, Any]]) -> Command:
-        """The parcel leaves; very few leave from the other warehouse, where the two hold the same goods."""
+        """The parcel leaves; a few leave from the other main warehouse, which has the same goods."""
         if self.elsewhere and location_id in MAIN_WAREHOUSES:
             location_id = MAIN_WAREHOUSES[1 - MAIN_WAREHOUSES.index(location_id)]
         data = {
@@ -186,7 +186,7 @@ class _Parcel:
         )
 
     def scans(self, seed: int, scans: Scans) -> list[Command]:
-        """What the carrier says, in time order; with "delivered" only the last word."""
+        """The carrier's scans in time order; with "delivered" only the last one."""
         told: list[tuple[str, datetime]] = [(self.end, self.ends_at)]
         if scans == "full":
             names = ["picked_up", "in_transit", "out_for_delivery", "delivery_failed", "out_for_delivery"]
@@ -217,10 +217,10 @@ _OUR_CARRIERS: Final = frozenset(carrier for offers in CARRIERS.values() for car
 
 
 def promise_of(promised_by: str | date | None) -> Promise | None:
-    """The promise that a view shows: a date, a time, or none.
+    """The promise of a view: a date, a time, or none.
 
-    A date ends at midnight of the address, which the view need not tell: 18:00 UTC of that day is still good, and the
-    next morning is late, from Reykjavík to Helsinki.
+    A date ends at midnight at the address, whose time zone a view may not have: from Reykjavík to Helsinki, 18:00 UTC
+    of that day is on time, and the next morning is late.
     """
     if promised_by is None:
         return None
@@ -236,7 +236,7 @@ def promise_of(promised_by: str | date | None) -> Promise | None:
 def _leaves_at(
     view: View, shipment_id: str, level: str, promise: Promise | None, *, not_before: datetime | None, season: Season
 ) -> datetime:
-    """Placed, released from its hold, or stocked; then picked, slower on crowded days; a few miss the promise."""
+    """The time when it was placed, released or in stock, plus picking (slower on peak days); a few miss the promise."""
     placed_at = utc_time(view["placed_at"])
     draw = drawn_by(f"{shipment_id} picking")
     hold = hold_of(str(view["order_id"]), placed_at, season)
@@ -255,7 +255,7 @@ def _leaves_at(
 
 
 def _by_daylight(arrives_at: datetime, leaves_at: datetime, draw: Random) -> datetime:
-    """That day between 8 and 18 UTC, on any day of the week (it is peak), and never within 6 hours of leaving."""
+    """A time on that day between 8 and 18 UTC, on any weekday, but at least 6 hours after leaving."""
     at = arrives_at.replace(hour=8, minute=0, second=0) + timedelta(seconds=draw.randrange(10 * 3600))
     while at < leaves_at + timedelta(hours=6):
         at += timedelta(days=1)
@@ -265,7 +265,7 @@ def _by_daylight(arrives_at: datetime, leaves_at: datetime, draw: Random) -> dat
 def _kept(
     promise: Promise | None, arrives_at: datetime, leaves_at: datetime, lateness: timedelta | None, draw: Random
 ) -> datetime:
-    """When the parcel arrives, given a promise: carriers hurry to keep it, but for those late by `lateness`."""
+    """When the parcel arrives, given a promise: carriers hurry to keep it, except parcels with a `lateness`."""
     if promise is None:
         return arrives_at
     if lateness is not None:
@@ -275,12 +275,12 @@ def _kept(
     earliest = leaves_at + timedelta(hours=1)
     morning = max(earliest, promise.last_good - timedelta(hours=9))
     if morning >= promise.last_good:
-        return arrives_at  # it left too late to be in time
+        return arrives_at  # it left too late to be on time
     return morning + timedelta(seconds=draw.randrange(int((promise.last_good - morning).total_seconds())))
 
 
 def _held(view: View) -> dict[str, list[dict[str, Any]]]:
-    """Lines by the location that holds them, in the order of the view's lines."""
+    """Lines by the location where they are allocated, in the sequence of the view's lines."""
     held: dict[str, list[dict[str, Any]]] = {}
     for line in view["lines"]:
         for location_id, quantity in sorted(_units_held(view, line).items()):
@@ -290,7 +290,7 @@ def _held(view: View) -> dict[str, list[dict[str, Any]]]:
 
 
 def _units_held(view: View, line: Mapping[str, Any]) -> Mapping[str, int]:
-    """Units of the line held now, by location: `allocated_at`, or else `locations` less what left from there."""
+    """Allocated units of the line by location: `allocated_at`, or `locations` less the units that left from there."""
     held: Mapping[str, int] | None = line.get("allocated_at")
     if held is not None:
         return held
@@ -303,12 +303,12 @@ def _units_held(view: View, line: Mapping[str, Any]) -> Mapping[str, int]:
 
 
 def _complete(view: View) -> bool:
-    """Whether all that is left of the order leaves with this call, and nothing left before."""
+    """Whether the whole order leaves with this call, and nothing left before."""
     lines = view["lines"]
     return all(sum(_units_held(view, line).values()) == int(line["ordered"]) - int(line["cancelled"]) for line in lines)
 
 
 def _number_of(order_id: str, shipment_id: str) -> int:
-    """The n of `{order_id}-S{n}`, 0 for a number that is not ours."""
+    """The n of `{order_id}-S{n}`; 0 for an id that is not ours."""
     found = re.fullmatch(re.escape(order_id) + r"-S(\d+)", shipment_id)
     return int(found[1]) if found else 0

@@ -1,7 +1,6 @@
-"""Customers who send something back: asked for, carried, opened, paid back.
+"""Customers' returns: requested, carried, received, refunded.
 
-One return per order at most, of one line. A few parcels come unannounced, as they do in life: there is no request,
-only a parcel.
+At most one return per order, of one line. A few parcels come unannounced, as in reality: without a request.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,8 +30,8 @@ def returns(orders_delivered: Iterable[View], seed: int, *, season: Season = SEA
     """RequestReturn, RecordReturnTracking, ReceiveReturn, IssueRefund for `return_share` of the delivered orders.
 
     Reads order views with lines[line_id, delivered, unit_price_minor] and shipments[location_id, delivered_at]; views
-    without a delivered unit pass by. Commands of one order come in time order; the same view gives the same commands,
-    whatever came back since.
+    without a delivered unit are skipped. Commands of one order are sorted by time; the same view gives the same
+    commands, even after units came back.
     """
     for view in orders_delivered:
         arrived = [shipment for shipment in view.get("shipments") or () if shipment.get("delivered_at")]
@@ -50,7 +49,7 @@ def return_of(
     seed: int,
     season: Season,
 ) -> list[Command]:
-    """The commands of that order's return, in time order; none for most orders. `lines` say what was delivered."""
+    """The commands of that order's return, in time order; none for most orders. `lines` have the delivered units."""
     order_id = str(view["order_id"])
     draw = drawn_by(f"{order_id} return")
     if draw.random() >= season.return_share:
@@ -79,8 +78,7 @@ def return_of(
         for status, at in (("picked_up", picked_up_at), ("in_transit", on_the_way)):
             scan = {**base, "status": status}
             told.append(command("RecordReturnTracking", f"{stem}-{status}", CARRIER_CHANNEL, at, scan))
-    # What a store or a third party sent out comes back to a warehouse; a place that is not of this season takes its
-    # own back.
+    # Goods from a store or a third party come back to a warehouse; a location outside this season gets its own back.
     back_to = MAIN_WAREHOUSES[0] if location_id.startswith(("SIM-ST-", "SIM-3P-")) else location_id
     received = {**base, "location_id": back_to, "lines": [{**part, "disposition": disposition}]}
     told.append(command("ReceiveReturn", f"{stem}-receive", WAREHOUSE_CHANNEL, received_at, received))

@@ -1,8 +1,8 @@
-"""Locations and stock: what stands on the shelves before the season, and what comes in when it is over.
+"""Locations and stock: the opening stock before the season, and a delivery after it.
 
-Stock is sized from the expected demand, with room to spare for everything but a few deals that sell out
-(`Season.short_ranks`). The delivery afterwards is sized from the demand that `orders` really makes, and covers most
-of what is missing.
+Stock is sized from the expected demand, with a margin for everything except a few deals that sell out
+(`Season.short_ranks`). The later delivery is sized from the real demand of `orders`, and covers most of the missing
+units.
 """
 
 import math
@@ -21,7 +21,7 @@ from gateway.season.world import LOCATIONS, MAIN_WAREHOUSES, Product
 
 
 class Shelf(NamedTuple):
-    """Stock of a product at a location: `sellable` units, and `safety` units more that are not to be sold."""
+    """Stock of a product at a location: `sellable` units, plus `safety` units that must not be sold."""
 
     sku: str
     location_id: str
@@ -38,8 +38,8 @@ def opening(seed: int, orders: int, surge: float = 10.0, *, season: Season = SEA
     """
     check(orders, surge)
     run, at = run_name(seed, orders, surge), season.stocked_at
-    # What one season says of a place the next one says again. The id is that of what is said, so it is a duplicate; a
-    # new id would have it refused, because it changes nothing.
+    # Every season sends the same locations. Their ids follow from their content, so they are duplicates. With new ids
+    # they would be refused, because they change nothing.
     for location in LOCATIONS:
         yield command(
             "RegisterLocation",
@@ -60,7 +60,7 @@ def opening(seed: int, orders: int, surge: float = 10.0, *, season: Season = SEA
 
 
 def restock(seed: int, orders: int, surge: float = 10.0, *, season: Season = SEASON) -> Iterator[Command]:
-    """ReceiveStock for `restocked_share` of what the season's orders lack: at the first warehouse, later."""
+    """ReceiveStock for `restocked_share` of the units that the season's orders lack: at the first warehouse, later."""
     run = run_name(seed, orders, surge)
     for number, (sku, lacking) in enumerate(sorted(shortfall(seed, orders, surge, season=season).items())):
         data = {
@@ -74,7 +74,7 @@ def restock(seed: int, orders: int, surge: float = 10.0, *, season: Season = SEA
 
 
 def shortfall(seed: int, orders: int, surge: float = 10.0, *, season: Season = SEASON) -> dict[str, int]:
-    """Units by SKU that the season's orders, less what they cancel, want beyond the sellable opening stock."""
+    """Units by SKU that the season's orders, less cancelled units, need beyond the sellable opening stock."""
     wanted = demand(placed_orders(seed, orders, surge, season=season))
     for shelf in shelves(orders, season):
         wanted[shelf.sku] -= shelf.sellable
@@ -82,7 +82,7 @@ def shortfall(seed: int, orders: int, surge: float = 10.0, *, season: Season = S
 
 
 def demand(commands: Iterator[Command]) -> Counter[str]:
-    """Units by SKU that the commands of `orders` want in the end. The first body of an id counts, as in the ledger."""
+    """Units by SKU that the commands of `orders` need in the end. The first body of an id counts, as in the ledger."""
     wanted: dict[str, dict[str, tuple[str, int]]] = {}
     for said in commands:
         data: dict[str, Any] = said["data"]
@@ -97,7 +97,7 @@ def demand(commands: Iterator[Command]) -> Counter[str]:
                 gone = [line["line_id"] for line in data.get("lines", ())] or list(wanted[data["order_id"]])
                 for line_id in gone:
                     del wanted[data["order_id"]][line_id]
-            case _:  # holds and cases do not change what is wanted
+            case _:  # holds and cases do not change the demand
                 pass
     units: Counter[str] = Counter()
     for lines in wanted.values():
@@ -107,7 +107,7 @@ def demand(commands: Iterator[Command]) -> Counter[str]:
 
 
 def shelves(orders: int, season: Season = SEASON) -> Iterator[Shelf]:
-    """The opening stock: everything in both warehouses, what sells best in the stores and at the third party too."""
+    """The opening stock: all products in both warehouses; the best sellers also in stores and at the third party."""
     assortment = Assortment(orders, season)
     units = orders * _mean(season.lines_weights) * _mean(season.quantity_weights)
     for item, share in zip(assortment.products, assortment.shares, strict=True):
@@ -115,7 +115,7 @@ def shelves(orders: int, season: Season = SEASON) -> Iterator[Shelf]:
 
 
 def _shelves_of(item: Product, expected: float, season: Season) -> Iterator[Shelf]:
-    """Room to spare is a fifth and three standard deviations of a Poisson demand: one in a thousand would run out."""
+    """The margin is a fifth plus three standard deviations of a Poisson demand: one in a thousand runs out."""
     cover = dict(season.short_ranks).get(item.rank)
     total = (
         math.ceil(expected * 1.2 + 3 * math.sqrt(expected) + 4) if cover is None else max(2, round(expected * cover))
@@ -128,7 +128,7 @@ def _shelves_of(item: Product, expected: float, season: Season) -> Iterator[Shel
     spread |= {first: left - left * 2 // 5, second: left * 2 // 5}
     for location_id, sellable in sorted(spread.items()):
         if sellable:
-            # A store keeps its last unit from the marketplace: a walk-in customer may be holding it.
+            # A store does not sell its last unit on the marketplace: a customer in the store may be holding it.
             buffers = {"simulated-marketplace": 1} if location_id in stores else {}
             yield Shelf(item.sku, location_id, sellable, 1 + sellable // 100, 2 + sellable // 10, buffers)
 

@@ -1,4 +1,4 @@
-"""What a season is made of, for people, before anything is published. Its first line says that it is simulated."""
+"""The summary of a season for people, before anything is published. Its first line says that it is simulated."""
 
 from gateway.season.baskets import hostile_numbers
 from gateway.season.days import check, orders_per_day
@@ -8,7 +8,7 @@ from gateway.season.world import CITIES, LOCATIONS, catalogue_size
 
 
 def describe(seed: int, orders: int, surge: float = 10.0, *, season: Season = SEASON) -> str:
-    """The plan of a season as text: size, orders per day, what goes wrong on purpose. ValueError as for `orders`."""
+    """The plan of a season as text: size, orders per day, errors on purpose. Raises ValueError like `orders`."""
     check(orders, surge)
     per_day = orders_per_day(orders, surge, season)
     most = max(per_day.values(), default=0) or 1

@@ -1,7 +1,7 @@
-"""The made-up shop: six locations, the cities that it sends to, and what it sells.
+"""The simulated shop: six locations, the cities of its customers, and its products.
 
-Places are real cities (coordinates in WGS 84, one to three real postcodes each), because sourcing measures distances.
-People, shops and products are made up. Nothing here depends on a seed, so two seasons in one ledger share locations
+The cities are real (coordinates in WGS 84, one to three real postcodes each), because sourcing measures distances.
+People, shops and products are invented. Nothing here depends on a seed, so two seasons in one ledger share locations
 and prices.
 
 >>> product(1).sku
@@ -37,16 +37,16 @@ LOCATIONS: Final = (
     Location("SIM-ST-AMSTERDAM", "Simulated store Amsterdam", "store", "NL", 52.3731, 4.8925, 300, 530),
     Location("SIM-3P-POZNAN", "Simulated third party Poznań", "third_party", "PL", 52.4064, 16.9252, 15_000, 280),
 )
-#: Every made-up product begins with it.
+#: The prefix of every simulated SKU.
 SKU_PREFIX: Final = "SIM-"
 
 MAIN_WAREHOUSES: Final = ("SIM-WH-HAMBURG", "SIM-WH-LYON")
-"""The two that hold every product; each stands in for the other where a parcel leaves from the wrong place."""
+"""Both have every product. A parcel that leaves from the wrong location leaves from the other one."""
 
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """A city that customers live in; `offset_hours` is its distance from UTC during the whole season (winter time)."""
+    """A city of customers; `offset_hours` is its UTC offset during the whole season (winter time)."""
 
     country: str
     region: str
@@ -103,7 +103,7 @@ CITY_WEIGHTS: Final = tuple(city.weight for city in CITIES)
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """Something to sell. `rank` 1 sells most; a promoted one is cheaper on the crowded days."""
+    """A product. `rank` 1 sells most; a promoted one is cheaper on the peak days."""
 
     sku: str
     rank: int
@@ -112,7 +112,7 @@ class Product:
 
 
 def catalogue_size(orders: int) -> int:
-    """How many products a season of so many orders sells: a few hundred; fewer in a small one, so that each sells."""
+    """The number of products for this many orders: a few hundred, or fewer in a small season, so that each sells."""
     return min(400, max(60, orders // 10))
 
 

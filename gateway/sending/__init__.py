@@ -1,1 +1,1 @@
-"""Commands on their way in: read from a source, checked at the door, sent to Kafka, and what became of each."""
+"""Commands on their way in: read from a source, checked, sent to Kafka, with an outcome for each."""

@@ -1,9 +1,9 @@
-"""A command as JSON, checked at the door and made ready for its intake topic.
+"""A command in JSON, checked and encoded for its intake topic.
 
     parsed = parse(b'{"command": "ReceiveStock", "id": "wms-1", "channel": "wms", "occurred_at": "…", "data": {…}}')
     producer.produce(parsed.topic, parsed.encode(codec), parsed.key)
 
-What is wrong with it is said as what / detail / hint; nothing that is wrong gets into Kafka from here.
+Errors have what / detail / hint; nothing that is wrong gets into Kafka from here.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,12 +21,12 @@ from events.values import Id, Quantity, UtcTime
 from gateway.sending.json_reading import BadJsonError, read_as_written, read_json
 from schemas.codec import Codec
 
-#: A larger command is refused: the broker would not take it, and no order of a shop comes near it.
+#: A larger command is refused: the broker would not accept it, and no real order is that large.
 COMMAND_BYTES_MAX = 1_000_000
 
 
 class BadCommandError(ValueError):
-    """A command that cannot be sent. `command_id` is its id where it could be read."""
+    """A command that cannot be sent. `command_id` is its id if that could be read."""
 
     def __init__(self, what: str, detail: str, hint: str, command_id: str | None = None) -> None:
         super().__init__(f"{what}: {detail}")
@@ -89,7 +89,7 @@ def parse(line: bytes) -> Parsed:
         raise BadCommandError(
             "the command is too large",
             f"it has more than {COMMAND_BYTES_MAX:,} bytes",
-            "split the order, or leave out what is no part of the command; send many commands one per line",
+            "split the order, or remove what does not belong to the command; send many commands one per line",
         )
     try:
         document = read_json(line)
@@ -99,13 +99,15 @@ def parse(line: bytes) -> Parsed:
 
 
 def check(document: Any, as_written: Callable[[], Any] | None = None) -> Parsed:
-    """The command in a decoded JSON document. `as_written` decodes it once more, for telling what is wrong with it.
+    """The command in a decoded JSON document. `as_written` decodes it again with numbers as written, for errors.
 
-    Raises BadCommandError, which names all that is wrong at once.
+    Raises BadCommandError with all problems at once.
     """
     if not isinstance(document, Mapping):
         raise BadCommandError(
-            "this is no command", "a command is a JSON object", "docs/commands.md lists the commands and their fields"
+            "this is not a command",
+            "a command is a JSON object",
+            "docs/commands.md lists the commands and their fields",
         )
     name = document.get("command")
     kind = COMMANDS.get(name) if isinstance(name, str) else None
@@ -128,19 +130,19 @@ def check(document: Any, as_written: Callable[[], Any] | None = None) -> Parsed:
         raise BadCommandError(
             f"{kind.name} cannot be sent from outside",
             f"the channel {INTERNAL_CHANNEL} and its commands belong to the ledger's own reactions",
-            "use a channel name of your own and the commands in docs/commands.md",
+            "use your own channel name and the commands in docs/commands.md",
             _id_of(document),
         )
-    # A text that spells the escape out looks the same; only one that holds the character has a flaw.
+    # A text with a written-out escape looks the same here; `_flaws` finds only real NUL characters.
     if "\\u0000" in msgspec.json.encode(document).decode() and _flaws(kind, document):
-        raise _malformed(kind, document, as_written, "a text holds a NUL character")
+        raise _malformed(kind, document, as_written, "a text contains a NUL character")
     return Parsed(kind, getattr(envelope.data, kind.key), envelope)
 
 
 def _malformed(
     kind: CommandType, document: Mapping[str, Any], as_written: Callable[[], Any] | None, said: str
 ) -> BadCommandError:
-    """All that is wrong with a command; what `msgspec` said of it where the same types, walked, find nothing."""
+    """All problems of a command; msgspec's own message if `flaws` finds nothing."""
     found = _flaws(kind, document if as_written is None else as_written())
     detail, hint = in_words(found) if found else (said, "docs/commands.md has the fields of each command")
     return BadCommandError(f"{kind.name} is not well formed", detail, hint, _id_of(document))
@@ -157,9 +159,9 @@ def _id_of(document: Any) -> str | None:
 
 
 def _complete(data: Any) -> Any:
-    """Nested structs as dicts with every field, as Avro wants them; `to_builtins` would leave out defaults."""
+    """Nested structs as dicts with every field, for Avro; `to_builtins` would leave out defaults."""
     if isinstance(data, Struct):
-        # A field may have another name outside, where the outside's is a word of Python (`from`).
+        # A field has another name in Python if its JSON name is a keyword (`from`).
         names = zip(data.__struct_encode_fields__, data.__struct_fields__, strict=True)
         return {outside: _complete(getattr(data, name)) for outside, name in names}
     if isinstance(data, tuple):

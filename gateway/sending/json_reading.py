@@ -1,11 +1,10 @@
-"""JSON from outside, read so that nothing is lost or changed in silence. Every JSON document that a person or a channel
-sends is read here.
+"""Reads JSON from outside so that nothing is silently lost or changed. All JSON from persons and channels is read here.
 
     document = read_json(b'{"quantity": 2.0}')     # {"quantity": 2}
 
 - Bytes in UTF-8, with or without a mark, in UTF-16 or in UTF-32.
-- A name given twice in one object is refused: JSON libraries keep the last one and say nothing.
-- A whole number is an int however it is written: `2`, `2.0`, `2e0`. It is never rounded to be one.
+- A name given twice in one object is refused: JSON libraries silently keep the last one.
+- `2`, `2.0` and `2e0` are the same int. No number is rounded to an int.
 - `NaN`, `Infinity`, comments, lone surrogates and documents that are nested too deep are refused.
 """
 
@@ -20,17 +19,17 @@ import msgspec
 
 from events.form import Written, shown
 
-#: A whole number of so many digits is an int; a longer one, as an exponent makes in a few characters, is nobody's
-#: quantity, and as an int it would fill memory.
+#: A whole number with more digits stays a float. With an exponent it takes a few characters, but as an int it would
+#: fill memory.
 WHOLE_DIGITS_MAX = 20
-#: Names given twice that are told of one document.
+#: Repeated names that an error shows.
 _REPEATED_TOLD_MAX = 5
 _ONE_DOCUMENT = "send one JSON object per line, in UTF-8"
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
 class BadJsonError(ValueError):
-    """Bytes that are no JSON document as it is read here: what, detail, hint. `document` is what could be read."""
+    """Bytes that are refused as JSON: what, detail, hint. `document` is as much as could be read."""
 
     def __init__(self, what: str, detail: str, hint: str, document: Any = None) -> None:
         super().__init__(f"{what}: {detail}")
@@ -57,14 +56,14 @@ def _read(text: bytes) -> Any:
             raise BadJsonError(
                 "a name is given twice",
                 "; ".join(repeated[:_REPEATED_TOLD_MAX]) + more,
-                "give each name of an object once: nobody could tell which value is meant",
+                "give each name of an object once: it is unclear which value is meant",
                 document,
             )
     return document
 
 
 def read_as_written(raw: bytes) -> Any:
-    """A document that `read_json` has read, with each number that is no int as it is written: for telling of it."""
+    """A document that `read_json` has read, with each non-integer number as it was written, for error messages."""
     return _decode(_in_utf8(raw), _AS_WRITTEN)
 
 
@@ -81,7 +80,7 @@ def _number_as_written(text: str) -> int | Written:
 def _whole(text: str) -> int | None:
     try:
         number = Decimal(text)
-    except InvalidOperation:  # an exponent that no number has
+    except InvalidOperation:  # the exponent is too large
         return None
     if not number:
         return 0
@@ -99,7 +98,7 @@ def _in_utf8(raw: bytes) -> bytes:
     try:
         return raw.decode(encoding).removeprefix("\N{BYTE ORDER MARK}").encode()
     except UnicodeError as error:
-        raise BadJsonError("this is not JSON", f"it is not {encoding} to its end: {error}", _ONE_DOCUMENT) from error
+        raise BadJsonError("this is not JSON", f"it is not valid {encoding}: {error}", _ONE_DOCUMENT) from error
 
 
 def _decode(text: bytes, decoder: "msgspec.json.Decoder[Any]") -> Any:
@@ -116,31 +115,31 @@ def _decode(text: bytes, decoder: "msgspec.json.Decoder[Any]") -> Any:
 
 
 def _reason(text: bytes, said: str) -> str:
-    """What the reader says, in the sender's words where it could be said better."""
+    """msgspec's message, in clearer words for known cases."""
     if not text.strip():
         return "it is empty"
     if re.search(rb"\\u[dD][89a-fA-F]", text) and "truncated" in said:
-        return r"a text holds half of a character: \ud800 to \udfff come in pairs, or the document is cut off"
+        return r"a text has half of a character (\ud800 to \udfff come in pairs), or the document is cut off"
     if found := re.search(rb"-?\b(?:NaN|Infinity)\b", _TEXT.sub(b'""', text)):
-        return f"{found[0].decode()} is no number in JSON"
+        return f"{found[0].decode()} is not a number in JSON"
     if complete := re.search(r"trailing characters \(byte (\d+)\)", said):
         return _what_follows(text[int(complete[1]) - 1 :], int(complete[1]))
     return "it ends before it is complete" if "truncated" in said else said.removeprefix("JSON is malformed: ")
 
 
 def _what_follows(rest: bytes, at: int) -> str:
-    """Why a document that is complete is not the end."""
+    """What follows a complete document."""
     if rest.lstrip()[:1] in (b"{", b"["):
-        return f"a second document begins at byte {at}: write one command a line"
+        return f"a second document begins at byte {at}: write one command per line"
     if rest.lstrip()[:1] == b",":
-        return f"a comma follows the document at byte {at}: commands in a list stand in brackets [ ]"
+        return f"a comma follows the document at byte {at}: put a list of commands in brackets [ ]"
     return f"something follows the document at byte {at}"
 
 
 def _may_repeat_names(text: bytes, document: Any) -> bool:
-    """False where no object has a name twice, told without looking at each of them: a name that was lost is missing
-    among the quotation marks of the document written anew. Marks within texts are `\\"`, and count on neither side; a
-    text with a backslash of its own could look like one, and is looked at with care.
+    """A quick check: False if no object has a name twice. A lost name shows in the number of quotation marks when the
+    document is encoded again. Marks within texts are `\\"` and do not count. A text with other backslashes could look
+    like one, so the answer is then True, and each object is checked.
     """
     again = msgspec.json.encode(document)
     if b"\\\\" in text or b"\\\\" in again:
@@ -149,7 +148,7 @@ def _may_repeat_names(text: bytes, document: Any) -> bool:
 
 
 class _Object(dict[str, Any]):
-    """An object that knows which names it was given twice."""
+    """An object that knows its repeated names."""
 
     repeated: tuple[str, ...] = ()
 
@@ -168,7 +167,7 @@ def _with_repeats(text: bytes) -> Any:
 def _repeated_names(value: Any, path: str) -> Iterator[str]:
     if isinstance(value, _Object):
         for name in value.repeated:
-            yield f"{shown(name)} stands twice in {path or 'the object'}"
+            yield f"{shown(name)} is given twice in {path or 'the object'}"
         for name, item in value.items():
             yield from _repeated_names(item, f"{path}.{name}" if path else name)
     elif isinstance(value, list):

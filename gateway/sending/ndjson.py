@@ -1,10 +1,10 @@
-"""The documents of a file of commands: one per line, and what people send in its place.
+"""The documents of a file of commands: one per line, or in another form that people send.
 
     for document in documents(lines(source)): parse(document.text)
 
-A document over several lines, as editors and `jq` write it, is one document; the elements of a JSON array are
-documents. Both are looked for only where a line is not complete by itself. A document that is broken costs no other: it
-ends where the next one begins.
+A document over several lines, as editors and `jq` write it, is one document; each element of a JSON array is one too.
+Both are considered only if a line is not complete by itself. A broken document does not spoil others: it ends where
+the next one begins.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import BinaryIO, NamedTuple, cast
 
 import msgspec
 
-#: A longer line or document is refused by its size. An array of commands stands in memory as a whole, several times:
-#: with more, a machine of 1 GB would run out of it.
+#: A longer line or document is refused. A whole array of commands is in memory several times: with more, a machine with
+#: 1 GB would run out of memory.
 DOCUMENT_BYTES_MAX = 16_000_000
-#: Bytes by which an encoding is told: a mark and a character of UTF-32.
+#: Bytes that show the encoding: a mark and a character of UTF-32.
 _HEAD_BYTES = 8
-#: What a JSON document or a line before it begins with. Bytes that are nothing of this in UTF-16 are no UTF-16.
+#: The first characters of a JSON document, or of a line before it. Bytes that begin otherwise in UTF-16 are not UTF-16.
 _BEGINNINGS = ("\N{BYTE ORDER MARK}", "{", "[", " ", "\t", "\r", "\n")
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
@@ -32,7 +32,7 @@ _elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Document(NamedTuple):
-    """A document, and the first and the last line that it stands on. `of_array`: it is an element of an array."""
+    """A document with its first and last line. `of_array`: it is an element of an array."""
 
     line: int
     last_line: int
@@ -43,7 +43,7 @@ class Document(NamedTuple):
 def lines(source: BinaryIO) -> Iterator[bytes]:
     """Lines in UTF-8 without their ends, also of a file in UTF-16 or UTF-32.
 
-    Of a line that is far too long only zeros are kept, enough of them to be refused by size.
+    A line that is far too long is replaced by zeros, enough to be refused by its size.
     """
     buffered = source if isinstance(source, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, source))
     head = buffered.peek(_HEAD_BYTES)[:_HEAD_BYTES]
@@ -51,16 +51,16 @@ def lines(source: BinaryIO) -> Iterator[bytes]:
     if encoding.startswith("utf-8") or not head.decode(encoding, "ignore").startswith(_BEGINNINGS):
         yield from _lines(buffered.readline)
         return
-    # A lone surrogate stands for what is no character; it is no UTF-8 either, so its line is refused.
+    # Bytes that are no character become a lone surrogate, which is not UTF-8 either, so the line is refused.
     text = io.TextIOWrapper(buffered, encoding, "surrogateescape", newline="\n")
     yield from _lines(lambda limit: text.readline(limit).encode("utf-8", "surrogatepass"))
-    text.detach()  # its owner closes it
+    text.detach()  # the caller closes the source
 
 
 def documents(lines: Iterable[bytes]) -> Iterator[Document]:
     """The documents of all lines that are not empty, in their order."""
     numbered = enumerate(lines, start=1)
-    held: list[tuple[int, bytes]] = []  # lines that begin another document than the one they were read for
+    held: list[tuple[int, bytes]] = []  # lines that were read for one document but begin the next
     while (first := held.pop() if held else next(numbered, None)) is not None:
         number, line = first[0], first[1].removeprefix(codecs.BOM_UTF8)
         if not line.strip():
@@ -85,7 +85,7 @@ def documents(lines: Iterable[bytes]) -> Iterator[Document]:
 
 
 class _Together:
-    """Lines that may be one document. `depth`: objects and lists that are open after the last of them."""
+    """Lines that may be one document. `depth`: the objects and lists still open after the last line."""
 
     def __init__(self, line: bytes) -> None:
         self.lines = [line]
@@ -97,16 +97,16 @@ class _Together:
 
     @property
     def text(self) -> bytes:
-        """The lines; nothing but zeros where they are too many to be kept."""
+        """The lines; only zeros if they are too long to be kept."""
         return b"\n".join(self.lines) if self._bytes <= DOCUMENT_BYTES_MAX else _TOO_LONG
 
     @property
     def ends_in_command(self) -> bool:
-        """The last line is a command by itself. In a list that is the last element, if it is a list at all."""
+        """Whether the last line is a complete command, so it may be the last element of an array."""
         return self._ends_in_command and len(self.lines) > 1
 
     def ends_before(self, line: bytes) -> bool:
-        """Whether a line cannot belong here: it begins another document, so this one is broken."""
+        """Whether a line begins another document, so that this one is broken."""
         if self._is_array:
             return self._ends_in_command and bool(line.strip()) and not line.lstrip().startswith((b",", b"]"))
         return (self._is_indented and line.startswith(b"{")) or _is_command(line)
@@ -135,7 +135,7 @@ def _lines(readline: Callable[[int], bytes]) -> Iterator[bytes]:
 
 
 def _split(number: int, last: int, text: bytes) -> Iterator[Document]:
-    """The document itself, or the elements of an array of them, each with its own lines."""
+    """The document, or the elements of an array, each with its own lines."""
     if text.lstrip().startswith(b"["):
         try:
             elements = [bytes(element) for element in _elements(text)]

@@ -1,10 +1,10 @@
-"""Sends commands and tells what became of each.
+"""Sends commands and reports the outcome of each.
 
     outcomes = publish_lines(settings, services, lines, …)    # waits until every command is decided
     count = send_all(services, commands, …)                   # bulk: waits only until Kafka has them
 
-An id belongs to one command. Within a stream the ledger itself holds that; across streams (the same id sent for
-another order) it is held here, against what has been answered so far.
+An id belongs to one command. Within a stream the ledger enforces that. Here it is enforced across streams (the same id
+for another order), by a comparison with the answers so far.
 """
 
 from collections import Counter
@@ -26,15 +26,15 @@ from runtime.kafka import producer
 from runtime.services import Services
 from runtime.settings import Settings
 
-#: For bulk: wait this long for company. Shorter sends more and smaller requests; longer only delays the last batch.
+#: For bulk: a record waits this long for others. Shorter sends more and smaller requests; longer only delays the last.
 LINGER_MS = 50
-#: Acknowledgements of a whole file are waited for in steps of this, so that progress shows.
+#: The wait for acknowledgements of a whole file has steps of this length, so that progress shows.
 FLUSH_SECONDS = 1.0
-#: Ids of commands that were not taken, in words; `NotTaken.ids` and `publish --json` have all.
+#: Ids that the text of a `NotTaken` shows; `NotTaken.ids` and `publish --json` have all.
 NAMED_MAX = 20
-#: Rows asked for at once when outcomes are looked up: fewer costs round trips, more builds long arrays.
+#: Outcomes looked up at once: fewer costs round trips, more builds long arrays.
 LOOKUP_ROWS = 5_000
-#: Answers of so few commands are looked for until all are there. Of more, each look would cost more than it saves.
+#: Up to this many commands, the answers are polled until all are there. With more, a look costs more than it saves.
 ASKED_MAX = 100
 
 
@@ -42,10 +42,10 @@ Item = TypeVar("Item")
 
 
 class Outcome(NamedTuple):
-    """What became of one command. `outcome` is accepted, duplicate, rejected or dead, `line` where it begins.
+    """The outcome of one command: accepted, duplicate, rejected or dead. `line` is its first line.
 
-    `repeated`: its id was answered before, and nothing new came of it. What was refused stays refused: whoever sends it
-    again must learn that, or a sender that only looks for duplicates loses what it sent.
+    `repeated`: its id was answered before, and nothing new happened. A refused command stays rejected. If it were a
+    duplicate, a sender that repeats until it sees one would believe that it was accepted.
     """
 
     line: int
@@ -57,15 +57,15 @@ class Outcome(NamedTuple):
     repeated: bool = False
 
 
-#: What is known of commands when they are decided, and when no decision was waited for.
+#: The outcomes after waiting for decisions, and without waiting.
 DECIDED = ("accepted", "duplicate", "rejected", "dead")
 SENT = ("sent", "rejected")
 
 
 class Report(NamedTuple):
-    """How many of each of `kinds`, and all that were neither accepted nor sent.
+    """The number of each of `kinds`, and all outcomes except accepted and sent.
 
-    `notes` say how a source was read that is not one command per line, `broken` why it could not be read to its end.
+    `notes` say how a source was read that has not one command per line, `broken` why it could not be read to its end.
     """
 
     counts: Mapping[str, int]
@@ -98,32 +98,32 @@ class _Sent(NamedTuple):
 class NotTaken(Fault):
     """Kafka did not acknowledge these commands; `ids` has all of them, in the order of sending.
 
-    Some may be there all the same: an answer can get lost. All others of the same call are acknowledged.
+    Some may be there anyway, because an answer can get lost. All other commands of the call are acknowledged.
     """
 
     def __init__(self, ids: Sequence[str], reason: str) -> None:
         more = f" and {len(ids) - NAMED_MAX:,} more" if len(ids) > NAMED_MAX else ""
         super().__init__(
-            f"{len(ids)} commands were not taken by Kafka",
+            f"Kafka did not acknowledge {len(ids)} commands",
             f"{reason}; ids: {', '.join(ids[:NAMED_MAX])}{more}",
-            "publish the same again: what was taken counts once",
+            "publish the same file again: each command counts once",
         )
         self.ids = list(ids)
 
 
 class Undecided(Fault):
-    """Kafka has all commands; not all were decided, and in the tables, in time."""
+    """Kafka has all commands, but some were not decided, or not in the tables, in time."""
 
     def __init__(self, waited_seconds: float) -> None:
         super().__init__(
             "the commands are in Kafka, but not all are decided yet",
             f"waited {waited_seconds:g} s",
-            "`order-ledger doctor` says what lags; publishing the same again changes nothing",
+            "`order-ledger doctor` says what lags; publishing the same file again is harmless",
         )
 
 
 class _Sender:
-    """Encodes and sends; a failed delivery is kept and told at the end."""
+    """Encodes and sends; reports failed deliveries at the end."""
 
     def __init__(self, settings: Settings, services: Services) -> None:
         ensure_topics(services, settings)
@@ -155,7 +155,7 @@ class _Sender:
         self._producer.poll(0)
 
     def finish(self) -> None:
-        """Wait until Kafka has answered for everything. NotTaken names what it did not acknowledge."""
+        """Wait until Kafka has answered for everything. Raises NotTaken with the unacknowledged commands."""
         while self._producer.flush(FLUSH_SECONDS):
             pass
         if self.failed:
@@ -166,7 +166,7 @@ class _Sender:
 def send_all(
     settings: Settings, services: Services, commands: Iterable[Mapping[str, Any]], on_sent: Callable[[int], None]
 ) -> int:
-    """Send generated commands in bulk; the number that Kafka acknowledged. BadCommandError, NotTaken."""
+    """Send generated commands in bulk; returns their number. Raises BadCommandError, NotTaken."""
     sender = _Sender(settings, services)
     count = 0
     for document in commands:
@@ -191,9 +191,8 @@ def publish_lines(
 ) -> Report:
     """Publish NDJSON. Every line that is not empty gets one outcome, or belongs to a document that gets one.
 
-    `on_look` is called all the time while it waits. NotTaken where Kafka did not acknowledge all, Undecided where they
-    are not decided in time. Where the lines break off with a Fault, what came before is sent, and the report has the
-    fault.
+    `on_look` is called regularly during the wait. Raises NotTaken if Kafka did not acknowledge all, Undecided if not
+    all are decided in time. If reading raises a Fault, the lines before it are sent, and the report has the fault.
     """
     sender = _Sender(settings, services)
     counts: Counter[str] = Counter()
@@ -227,7 +226,7 @@ def publish_lines(
                     command.id,
                     f"{command.type.name} {command.id} was refused",
                     f"channel {command.channel} has sent this id before, with another body (for {stream})",
-                    "give every command an id of its own; repeat a command only as it was",
+                    "give every command its own id; repeat a command only unchanged",
                 )
                 continue
 
@@ -299,8 +298,8 @@ def _outcomes(
     names = {services.topic(intake): ledger for intake, ledger in LEDGER_OF_INTAKE.items()}
 
     def answered() -> bool:
-        """Whether each has an answer of its own in the tables, which come there together with the facts."""
-        if len(sent) > ASKED_MAX or epoch > 0:  # offsets begin again with each epoch: an answer may be another's
+        """Whether each has its own answer in the tables; answers are written together with the facts."""
+        if len(sent) > ASKED_MAX or epoch > 0:  # offsets start again with each epoch: the answer may be an older one's
             return False
         return len(_answers(connection, [(names[row.topic], row.partition, row.offset) for row in sent])) == len(sent)
 
@@ -327,7 +326,7 @@ def _outcomes(
                     "see `order-ledger dead-letters list`",
                 )
             elif before.outcome == "refused":
-                anew = "this id keeps its first answer: send the command again with a new id"
+                anew = "this id keeps its first answer: send the command with a new id"
                 yield Outcome(
                     row.line,
                     row.id,
@@ -348,7 +347,7 @@ def _answers(
 ) -> dict[tuple[str, int, int], Answer]:
     try:
         rows = read_answers(connection, places)
-    except psycopg.errors.UndefinedTable:  # no projector has run yet: nothing was answered
+    except psycopg.errors.UndefinedTable:  # no projector has run yet, so there are no answers
         rows = []
     connection.rollback()
     return {(row.topic, row.partition, row.intake_offset): row for row in rows}
@@ -365,12 +364,12 @@ def _first_answers(
 
 
 def _streams_answered(connection: psycopg.Connection[Any], commands: list[Parsed]) -> dict[tuple[str, str], str]:
-    """Stream that each known (channel, id) was answered in."""
+    """The stream of each (channel, id) that was answered before."""
     if not commands:
         return {}
     try:
         rows = read_answered(connection, [(one.channel, one.id) for one in commands])
-    except psycopg.errors.UndefinedTable:  # no projector has run yet: nothing was answered
+    except psycopg.errors.UndefinedTable:  # no projector has run yet, so there are no answers
         rows = []
     connection.rollback()
     return {(row.channel, row.command_id): row.stream_id for row in rows}

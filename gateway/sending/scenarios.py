@@ -1,5 +1,5 @@
-"""Whole runs: a connector's orders or a simulated season go in, phase by phase. Each phase has settled before the next
-reads back.
+"""Whole runs: send a connector's orders or a simulated season, phase by phase. Each phase settles before the next reads
+the tables.
 """
 
 import time
@@ -21,16 +21,16 @@ from runtime.progress import progress
 from runtime.services import Services
 from runtime.settings import Settings
 
-#: A phase that has not settled after this will not: workers are missing or stuck.
+#: A phase that has not settled after this never will: workers are missing or stuck.
 SETTLE_SECONDS_MAX = 1_800.0
-#: Without a move for this long nobody is working.
+#: Without progress for this long, no worker is working.
 STALL_SECONDS_MAX = 60.0
 
 Command = dict[str, Any]
 
 
 class Phase(NamedTuple):
-    """A phase that is over: commands sent, facts that came of them and of the reactions, seconds."""
+    """A finished phase: commands sent, the facts that followed (also from reactions), seconds."""
 
     name: str
     commands: int
@@ -39,7 +39,7 @@ class Phase(NamedTuple):
 
 
 class Run:
-    """Sends phases and waits for each; `phases` is what happened."""
+    """Sends phases and waits for each; `phases` are the finished ones."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Run:
         self._counted: set[tuple[str, str]] = set()
 
     def scope(self) -> Scope:
-        """The orders and counts that were sent. What an earlier run has sent just so is of both."""
+        """The orders and counts that were sent, even if an earlier run sent the same."""
         return Scope(sorted(self._orders), sorted(self._counted))
 
     def _noted(self, commands: Iterable[Command]) -> Iterator[Command]:
@@ -70,12 +70,12 @@ class Run:
             if command["command"] == "PlaceOrder":
                 self._orders.add(data["order_id"])
             elif command["command"] == "CountStock":
-                # A count that is not named has the id of its command.
+                # A count without a count_id has the id of its command.
                 self._counted.add((f"{data['sku']} at {data['location_id']}", data.get("count_id") or command["id"]))
             yield command
 
     def phase(self, name: str, commands: Iterable[Command], total: int | None = None) -> None:
-        """Send the commands and wait until nothing is in flight. Fault when it does not come to rest."""
+        """Send the commands and wait until nothing is in flight. Raises Fault if it does not settle."""
         started = time.monotonic()
         facts_before = self._facts()
         with progress(name, total, unit="commands") as bar:
@@ -86,7 +86,7 @@ class Run:
     def settle(self, name: str) -> None:
         """Wait until nothing is in flight, with progress."""
         moved_at, before = time.monotonic(), (0, -1)
-        if self.lookout is not None:  # workers that are on their way up are not stuck
+        if self.lookout is not None:  # starting workers are not stuck
             moved_at = max(moved_at, self.lookout.patient_until)
         with progress(f"{name}: deciding, reacting, projecting") as bar:
 
@@ -105,7 +105,7 @@ class Run:
                         "`order-ledger doctor` shows what lags",
                     )
                     raise undecided(stalled, [] if self.lookout is None else self.lookout.missing)
-                # What is handled makes new records: how many there will be nobody knows before the end.
+                # No total: handling a record makes new ones, so the total is unknown until the end.
                 bar.say(f"{name}: deciding, reacting, projecting; {flight.in_flight:,} in flight")
 
             flight = settle(self.gauge, SETTLE_SECONDS_MAX, look)
@@ -121,7 +121,7 @@ class Run:
 
 
 def simulate(run: Run, *, orders: int, seed: int, surge: float) -> dict[str, Any]:
-    """A seeded peak season through the ledger, everything outside it simulated. Other orders are left alone."""
+    """Send a seeded peak season through the ledger; everything outside the ledger is simulated."""
     ours = f"{season.run_name(seed, orders, surge)}-"
     restocked_at, counted_at = season.SEASON.restocked_at, season.SEASON.counted_at
     run.phase("locations, stock, policies (simulated)", season.opening(seed, orders, surge))

@@ -1,9 +1,9 @@
-"""What a person names to be read: a file, `-`, a pipe, a file that is packed.
+"""Sources that a person names: a file, `-`, a pipe, a packed file.
 
     with open_source("orders.ndjson.gz") as source: source.read()
 
-Whatever can be read is: `/dev/stdin`, `<(zcat …)` and named pipes like files. Names that end in `.gz` or `.zst` are
-unpacked; so is nothing else, because what is in a pipe has no name to go by. A source is read once, from front to end.
+`/dev/stdin`, `<(zcat …)` and named pipes are read like files. Only files whose names end in `.gz` or `.zst` are
+unpacked; a pipe has no such name. A source is read once, from beginning to end.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 PACKED = (".gz", ".zst")
-#: What the readers of files and archives raise, `EOFError` for an archive that is cut off among them. pyarrow's errors
-#: of a broken archive are OSErrors or ValueErrors.
+#: Errors of the readers of files and archives, for example `EOFError` for an archive that is cut off. pyarrow raises
+#: OSError or ValueError for a broken archive.
 _UNREADABLE = (OSError, EOFError, zlib.error, ValueError)
-#: Read at once. Less calls the reader of an archive too often; more is memory that a pipe never fills.
+#: Bytes read at once. Fewer call the reader of an archive too often; more is memory that a pipe never fills.
 BUFFER_BYTES = 1 << 18
 _DAMAGED = "the archive is damaged, cut off, or not what its name says"
-_NAME_A_FILE = "name a file that can be read, a pipe, or - for stdin; .gz and .zst are unpacked"
+_NAME_A_FILE = "name a readable file, a pipe, or - for stdin; .gz and .zst are unpacked"
 
 
 @contextmanager
 def open_source(name: str | Path) -> Iterator[BinaryIO]:
-    """The bytes, unpacked. Raises Fault where it cannot be opened, and from `read` where it breaks later."""
+    """The bytes, unpacked. Raises Fault if it cannot be opened; `read` raises it if it breaks later."""
     name = str(name)
     if name == STDIN:
         if sys.stdin is None:
             raise Fault("stdin cannot be read", "stdin is closed", _NAME_A_FILE)
-        yield _told(sys.stdin.buffer, "stdin")  # it is not ours to close
+        yield _told(sys.stdin.buffer, "stdin")  # not closed here, because we did not open it
         return
     try:
         opened = open(name, "rb")  # noqa: SIM115  closed below
@@ -58,7 +58,7 @@ def read_source(name: str | Path) -> bytes:
 
 
 def kind_of(name: str | Path) -> str:
-    """The ending of the name, in small letters, without that of an archive: `.csv` of `Orders.CSV.gz`."""
+    """The suffix of the name in lower case, without that of an archive: `.csv` for `Orders.CSV.gz`."""
     path = Path(name)
     return (path.with_suffix("") if path.suffix.lower() in PACKED else path).suffix.lower()
 
@@ -75,13 +75,13 @@ def _unpacked(name: str, opened: io.BufferedReader) -> BinaryIO:
         raise Fault(f"{name} cannot be read", "it is empty, and an archive never is", _DAMAGED)
     if kind == ".gz":
         return cast(BinaryIO, gzip.GzipFile(fileobj=opened))
-    import pyarrow as pa  # 0.2 s and 60 MB that other files do not need
+    import pyarrow as pa  # imported here: it costs 0.2 s and 60 MB, which other files do not need
 
     return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(opened, mode="r"), "zstd"))
 
 
 class _Told(io.RawIOBase):
-    """Reads a source; what breaks on the way is a Fault that names it, whichever library found out."""
+    """Reads a source; an error of any library becomes a Fault that names the source."""
 
     def __init__(self, source: BinaryIO, name: str) -> None:
         self._source = source

@@ -4,9 +4,9 @@
       18:00  Customer C7 ordered 2 × MUG-1 and 1 × TRAY on web for 31.00 GBP, to Leeds, GB.
       18:01  Allocated: 2 × MUG-1 and 1 × TRAY at WH1.
 
-It is told as it happened, by the channels' clocks: each day comes once. What the ledger learned later than what came
-after it says so. What is alike and follows on each other is told once: twenty-one allocated lines are one
-sentence. What a simulated channel or actor did says so.
+The order of events follows the channels' clocks, so each day comes once. A sentence says so if the ledger learned of it
+late, or if a simulated channel or actor did it. Similar facts that follow each other share a sentence: twenty-one
+allocated lines are one.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from events.times import rfc3339
 from gateway.story import cases, orders, parcels, returns, stock
 from gateway.story.words import Fact, day_in_words, moment
 
-#: Names by which channels and actors say that what they send is made up.
+#: The beginning of the names of simulated channels and actors.
 SIMULATED_PREFIX = "simulat"
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What happened from `first_version` to `last_version`; `simulated` when a simulated channel or actor said so.
+    """The facts from `first_version` to `last_version`; `simulated` if a simulated channel or actor sent them.
 
-    What is told of a service case has no version: it is no fact of the order.
+    A sentence about a service case has no version, because it is not a fact of the order.
     """
 
     at: datetime
@@ -45,7 +45,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A day (UTC, by the channel's clock) and what happened on it."""
+    """A day (UTC, by the channel's clock) and its sentences."""
 
     day: date
     sentences: tuple[Sentence, ...]
@@ -57,12 +57,12 @@ class Chapter:
 def tell(history: Iterable[Fact], about: Iterable[Mapping[str, Any]] = ()) -> list[Chapter]:
     """The chapters of an order's history: rows with `version`, `fact`, `occurred_at`, `channel`, `actor` and `data`.
 
-    `occurred_at` is RFC 3339. A fact that this build does not know is told by its name. `about`: the service cases
-    about the order, as `order --json` has them.
+    `occurred_at` is RFC 3339. An unknown fact is shown by its name. `about`: the service cases about the order, as in
+    `order --json`.
     """
     facts = list(history)
     late = _late(facts)
-    # What happened at one moment is told as the ledger has it.
+    # Facts of the same moment stay in the order of the ledger.
     facts.sort(key=lambda fact: (_at(fact), fact["version"]))
     simulated = any(fact["fact"] == "OrderPlaced" and _simulated(fact) for fact in facts)
     told_of_cases = [
@@ -88,7 +88,7 @@ def as_lines(chapters: Sequence[Chapter]) -> list[str]:
 
 
 def _late(history: Sequence[Fact]) -> dict[int, datetime]:
-    """By version, of facts that the ledger learned after one that happened in a later minute: when that was."""
+    """Version of each late fact → the latest time of the facts before it. Late: at least a minute earlier than that."""
     late: dict[int, datetime] = {}
     latest: datetime | None = None
     for fact in sorted(history, key=lambda fact: fact["version"]):
@@ -101,7 +101,7 @@ def _late(history: Sequence[Fact]) -> dict[int, datetime]:
 
 
 def _runs(facts: Sequence[Fact], late: Mapping[int, datetime]) -> list[list[Fact]]:
-    """Facts that are told together: neighbours that are alike, on one day; what is not told does not part them."""
+    """Facts that share a sentence: similar neighbours on one day. Facts without a sentence do not separate them."""
     delivering = {fact.get("command_id") for fact in facts if fact["fact"] == "ShipmentDelivered"}
     runs: list[list[Fact]] = []
     last: object = None
@@ -118,7 +118,7 @@ def _runs(facts: Sequence[Fact], late: Mapping[int, datetime]) -> list[list[Fact
 
 
 def _says_delivered(fact: Fact) -> bool:
-    """Whether it is a scan that tells nothing beyond the delivery, which is told in a sentence of its own."""
+    """Whether it is a scan that says no more than the delivery, which has its own sentence."""
     data = fact["data"]
     return fact["fact"] == "ShipmentTracked" and data["status"] == "delivered" and not data.get("place")
 
@@ -156,7 +156,7 @@ def _sentence(run: Sequence[Fact], late: Mapping[int, datetime]) -> Sentence:
         text += " (simulated)"
     after = late.get(first["version"])
     if after is not None:
-        text += f" (told late, after what happened on {moment(after.isoformat())})"
+        text += f" (reported late, after events of {moment(after.isoformat())})"
     versions = [fact["version"] for fact in run]
     return Sentence(_at(first), text, min(versions), max(versions), simulated)
 
@@ -171,8 +171,8 @@ def _at(fact: Fact) -> datetime:
 
 _TELLERS = {**orders.TELLERS, **stock.TELLERS, **parcels.TELLERS, **returns.TELLERS}
 
-#: Bookkeeping between the streams that moves no unit: it would only interrupt the story. The history has it.
+#: Bookkeeping between the streams that moves no unit: only the history shows it.
 _UNTOLD = frozenset({"AllocationAnswered", "AmendmentAnswered"})
 
-#: Every fact that has its words; a test compares it with the catalogue.
+#: All facts that the story covers; a test compares them with the catalogue.
 TOLD = frozenset(_TELLERS) | _UNTOLD

@@ -1,4 +1,4 @@
-"""What customers asked the service desk about the order, and when that was settled."""
+"""Sentences about the service cases of the order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.story.words import plural
 
 
 def sentences(cases: Iterable[Mapping[str, Any]]) -> Iterator[tuple[datetime, str]]:
-    """When, and what happened: the opening of each case, and its last resolution."""
+    """Time and sentence of each case's opening and of its last resolution."""
     for case in cases:
         again = f", after it had been reopened {plural(case['reopened'], 'time')}" if case["reopened"] else ""
         settled = case["state"] == "resolved"

@@ -1,4 +1,4 @@
-"""What was ordered, changed, held, cancelled and refused, and what a person decided."""
+"""Sentences about the order itself: placed, amended, held, cancelled, queued, refused."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def _placed(run: Sequence[Fact]) -> str:
     lines, charges, to = data["lines"], data["charges"], data["ship_to"]
     total = sum(line["quantity"] * line["unit_price_minor"] for line in lines)
     total += sum(charge["amount_minor"] for charge in charges)
-    what = units(lines) if lines else "nothing that is stock"
+    what = units(lines) if lines else "no goods"
     place = ", ".join(part for part in (to.get("city"), to.get("region"), to["country"]) if part)
     text = f"Customer {data['customer_id']} ordered {what} on {fact['channel']} for {money(total, data['currency'])}"
     if charges:
         text += f" (with {listed([charge.get('description') or charge['code'] for charge in charges])})"
     text += f", to {place}."
     if data.get("promised_by"):
-        promised = "is to leave" if data.get("promise") == "dispatch" else "is promised"
+        promised = "is promised to leave" if data.get("promise") == "dispatch" else "is promised"
         text += f" It {promised} by {moment(data['promised_by'])}."
     if data["service_level"] != "standard":
         text += f" Service: {data['service_level'].replace('_', ' ')}."
@@ -30,14 +30,14 @@ def _placed(run: Sequence[Fact]) -> str:
         text += f" Made for this customer: {units([line for line in lines if line.get('customised')])}."
     for line in lines:
         if line.get("cancel_after"):
-            text += f" What there is not of {line['sku']} by {moment(line['cancel_after'])} is cancelled."
+            text += f" Units of {line['sku']} not allocated by {moment(line['cancel_after'])} are cancelled."
     if data.get("release_at"):
-        text += f" Nothing is to be allocated before {moment(data['release_at'])}."
+        text += f" Nothing is allocated before {moment(data['release_at'])}."
     return text
 
 
 def _changes(lines: Sequence[dict[str, Any]]) -> list[str]:
-    """What the customer is to get of each line, cancelled units not in it."""
+    """The change of each line: totals that the customer gets, without cancelled units."""
     return [
         f"{line['sku']} from {line['ordered_before'] - gone} to {line['ordered'] - gone}"
         for line, gone in ((line, line.get("cancelled", 0)) for line in lines)
@@ -66,7 +66,7 @@ _DECLINED: Mapping[str, str] = {
     "lost": "stock that was reserved for it is gone",
     "cancelled": "units were cancelled meanwhile",
     "held": "the order was put on hold meanwhile",
-    "shipped": "more had left meanwhile than was known",
+    "shipped": "more units had left meanwhile",
     "waiting": "the order waits as a whole meanwhile",
 }
 
@@ -76,7 +76,7 @@ def _amendment_declined(run: Sequence[Fact]) -> str:
     most = [f"{line['sku']} up to {line['available']}" for line in data["lines"] if line["available"] is not None]
     why = _DECLINED.get(data["reason"], data["reason"].replace("_", " "))
     text = f"The order stays as it was, because {why}"
-    return text + (f": possible would have been {listed(most)}." if most else ".")
+    return text + (f". Possible: {listed(most)}." if most else ".")
 
 
 def _cancelled(run: Sequence[Fact]) -> str:
@@ -101,8 +101,8 @@ def _hold_released(run: Sequence[Fact]) -> str:
 
 
 _UNQUEUED: Mapping[str, str] = {
-    "retry": "a location is looked for again",
-    "cancel": "what could not be sent is cancelled",
+    "retry": "it is sourced again",
+    "cancel": "units that could not be sent are cancelled",
     "leave": "it stays as it is",
 }
 
@@ -110,14 +110,14 @@ _UNQUEUED: Mapping[str, str] = {
 def _queued(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     stuck = units(data["lines"])
-    return f"A person is to decide about {stuck} (queue {data['queue'].replace('_', ' ')}): {data['detail']}"
+    return f"A person has to decide about {stuck} (queue {data['queue'].replace('_', ' ')}): {data['detail']}"
 
 
 def _unqueued(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     queue = data["queue"].replace("_", " ")
     if data["resolution"] == "over":
-        return f"Nobody needs to decide any more (queue {queue}): nothing of it is open."
+        return f"No decision is needed any more (queue {queue}): no unit is open."
     decided = _UNQUEUED.get(data["resolution"], data["resolution"])
     return f"It was decided (queue {queue}): {decided}{because(data.get('reason'))}{by(run[0])}."
 

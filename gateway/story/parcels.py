@@ -1,4 +1,4 @@
-"""What left, where it is and when it came."""
+"""Sentences about parcels."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def _dispatched(run: Sequence[Fact]) -> str:
 _PLANNED: Mapping[str, str] = {
     "elsewhere": "was allocated at another location",
     "backordered": "was waiting for stock",
-    "open": "was not to leave yet",
-    "held": "was to stay until a return had come",
+    "open": "was not planned to leave yet",
+    "held": "was held until a return arrives",
 }
 
 
@@ -37,14 +37,14 @@ def _differed(run: Sequence[Fact]) -> str:
 def _crossed(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     goods = units(data["lines"])
-    return f"{goods} had been cancelled and left all the same: case {data['case_id']} is for somebody to look after."
+    return f"{goods} left although cancelled: case {data['case_id']} was opened for a person to look at."
 
 
 def _tracked(run: Sequence[Fact]) -> str:
     steps = []
     for fact in run:
         place = fact["data"].get("place")
-        # One that waited for its dispatch was scanned before the moment at which it is told.
+        # A scan that waited for the dispatch is older than its fact, so its own time is shown.
         scanned = fact["data"].get("scanned_at")
         notes = [note for note in (place, f"scanned {moment(scanned)}" if scanned else "") if note]
         steps.append(_said(fact) + (f" ({', '.join(notes)})" if notes else ""))
@@ -61,15 +61,13 @@ def _said(fact: Fact) -> str:
 def _deferred(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     text = f"The carrier reports parcel {data['waits_for']}: {', then '.join(_said(fact) for fact in run)}. "
-    return (
-        text + f"Nobody has said that it left: this waits for its dispatch until {moment(run[-1]['data']['ends_at'])}."
-    )
+    return text + f"The dispatch is not recorded yet: this waits for it until {moment(run[-1]['data']['ends_at'])}."
 
 
 def _expired(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
-    what = f"what the carrier reported of it ({', then '.join(_said(fact) for fact in run)}) is given up"
-    return f"Nobody said in time that parcel {data['waits_for']} left, and somebody should look at it: {what}."
+    what = f"the carrier's reports ({', then '.join(_said(fact) for fact in run)}) wait no longer"
+    return f"The dispatch of parcel {data['waits_for']} did not come, and somebody should look at it: {what}."
 
 
 def _delivered(run: Sequence[Fact]) -> str:
@@ -78,14 +76,14 @@ def _delivered(run: Sequence[Fact]) -> str:
     if data.get("delivered_at") and moment(data["delivered_at"]) != moment(run[0]["occurred_at"]):
         text += f", on {moment(data['delivered_at'])}"
     if data.get("on_time") is None:
-        return text + "; no delivery had been promised."
+        return text + "; no delivery was promised."
     due = moment(data["due_by"]) if data.get("due_by") else "the promise"
     return text + (f", in time for {due}." if data["on_time"] else f", late: it was promised by {due}.")
 
 
 def _inferred(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
-    return f"{units(data['lines'])} must have been delivered without a scan: return {data['return_id']} holds it."
+    return f"{units(data['lines'])} must have been delivered without a scan: return {data['return_id']} contains it."
 
 
 TELLERS: Mapping[str, Callable[[Sequence[Fact]], str]] = {

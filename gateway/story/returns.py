@@ -1,4 +1,4 @@
-"""What comes back, what is sent in exchange and what is paid back."""
+"""Sentences about returns, exchanges and refunds."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from gateway.story.words import Fact, because, listed, money, units
 def _exchange_added(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     goods = units(data["lines"])
-    return f"In exchange the customer gets {goods}, which may leave when return {data['return_id']} has come."
+    return f"In exchange the customer gets {goods}, which may leave when return {data['return_id']} has arrived."
 
 
 def _exchange_released(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     goods = units(data["lines"])
-    come = f"All of return {data['return_id']} has come"
-    return f"{come}: {goods} may leave in exchange." if goods else f"{come}; nothing is left to be sent in exchange."
+    come = f"All of return {data['return_id']} has arrived"
+    return f"{come}: {goods} may leave in exchange." if goods else f"{come}; nothing is left to send in exchange."
 
 
 def _withdrawn(run: Sequence[Fact]) -> str:
@@ -34,7 +34,7 @@ def _return_requested(run: Sequence[Fact]) -> str:
 
 
 def _why(line: Mapping[str, str | None]) -> str:
-    """The customer's words, and the code where it says more."""
+    """The customer's words, with the code if it says more."""
     code, words = (line.get("reason_code") or "").replace("_", " "), line["reason"] or ""
     if not code or code.casefold() in words.casefold():
         return words
@@ -83,7 +83,7 @@ def _refunded(run: Sequence[Fact]) -> str:
     source = f" for return {data['return_id']}" if data.get("return_id") else ""
     if data.get("cause") in _CAUSES:
         source += f" ({data['cause']})"
-    return f"{money(data['amount_minor'], data['currency'])} was paid back{source}{because(data['reason'])}."
+    return f"{money(data['amount_minor'], data['currency'])} was refunded{source}{because(data['reason'])}."
 
 
 TELLERS: Mapping[str, Callable[[Sequence[Fact]], str]] = {

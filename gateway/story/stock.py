@@ -1,4 +1,4 @@
-"""Sourcing, allocation, waiting, promises and releases."""
+"""Sentences about sourcing, allocation, backorders, promises and releases."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from gateway.story.words import Data, Fact, because, listed, moment, plural, uni
 def _sourcing(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     excluded = sorted({one["location_id"] for one in data["excluded"]})
-    why = f", because {listed(excluded)} could not provide what was planned" if excluded else ""
-    return f"A location was looked for (round {data['round']}) for {units(data['lines'])}{why}."
+    why = f", because {listed(excluded)} could not provide the planned units" if excluded else ""
+    return f"Sourcing round {data['round']} began for {units(data['lines'])}{why}."
 
 
 def _allocated(run: Sequence[Fact]) -> str:
-    """Lines that are allocated and lines that wait: answers of many stock streams, in any order."""
+    """Allocated and backordered lines: answers of many stock streams, in any order."""
     held = [fact["data"] for fact in run if fact["fact"] == "LineAllocated"]
     waiting = [fact["data"] for fact in run if fact["fact"] == "LineBackordered"]
     parts = []
@@ -43,11 +43,11 @@ def _promised(run: Sequence[Fact]) -> str:
     before, now = data.get("previous"), data.get("expected_at")
     if now is None:
         why = _REPROMISED.get(data["cause"], data["cause"])
-        return f"The customer is told: nobody knows any more when {goods} can come, instead of {moment(before)}, {why}."
+        return f"The customer is told: {goods} at an unknown time, instead of by {moment(before)}, {why}."
     if before is None:
         return f"The customer is told: {goods} {'is' if goods.startswith('1 ×') else 'are'} expected by {moment(now)}."
     why = _REPROMISED.get(data["cause"], data["cause"])
-    return f"The customer is told: {goods} now by {moment(now)}, instead of {moment(before)}, {why}."
+    return f"The customer is told: {goods} now by {moment(now)}, instead of by {moment(before)}, {why}."
 
 
 def _reopened(run: Sequence[Fact]) -> str:
@@ -58,19 +58,19 @@ def _reopened(run: Sequence[Fact]) -> str:
         case "queued":
             return f"While a person decides, the order does not wait for {goods}."
         case "shipped":
-            return f"The place in the queue was used up by a parcel: a location is sought again for {goods}."
+            return f"A parcel used up the place in the queue: sourcing begins again for {goods}."
         case "changed":
-            return f"The order has changed: a location is sought again for {goods}."
+            return f"The order has changed: sourcing begins again for {goods}."
         case _:
-            return f"Stock was offered: a location is sought again for {goods}."
+            return f"Stock was offered: sourcing begins again for {goods}."
 
 
 _DEALLOCATED: Mapping[str, str] = {
-    "expired": "the reservation lapsed",
+    "expired": "the reservation expired",
     "released": "the stock was released",
     "all_or_nothing": "it is an all-or-nothing order",
     "hold": "the order is held",
-    "shipped": "it left with a parcel that was told before it",
+    "shipped": "it left with a parcel that was reported before the allocation",
 }
 
 
@@ -85,7 +85,7 @@ def _surrendered(run: Sequence[Fact]) -> str:
     goods = units([fact["data"] for fact in run])
     if all(not release["location_id"] for fact in run for release in fact["data"]["releases"]):
         return f"The place in the queue for {goods} is given up."
-    return f"{goods} came too late to be wanted and went back to stock."
+    return f"{goods} came too late and went back to stock."
 
 
 def _order_allocated(run: Sequence[Fact]) -> str:
@@ -96,7 +96,7 @@ def _order_allocated(run: Sequence[Fact]) -> str:
 
 _REJECTED: Mapping[str, str] = {
     "not_in_stock": "it is not there",
-    "mismatch": "something else lies there",
+    "mismatch": "something else is there",
     "damaged": "it is damaged",
 }
 

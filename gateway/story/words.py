@@ -15,7 +15,7 @@ from events.envelope import INTERNAL_CHANNEL
 Fact = Mapping[str, Any]
 Data = Mapping[str, Any]
 
-#: More different SKUs than this are counted, not named: a sentence should be read in one breath.
+#: More different SKUs than this are counted, not named, so that a sentence stays short.
 NAMED_MAX = 4
 
 #: ISO 4217 currencies whose minor unit is not a hundredth: digits after the point.
@@ -39,7 +39,7 @@ def plural(number: int, noun: str) -> str:
 
 
 def units(lines: Sequence[Mapping[str, Any]]) -> str:
-    """`2 × MUG-1 and 1 × TRAY`; many SKUs are counted: `58 units of 21 SKUs`. Lines have `sku` and `quantity`."""
+    """`2 × MUG-1 and 1 × TRAY`, or `58 units of 21 SKUs` for many SKUs. Lines have `sku` and `quantity`."""
     by_sku: dict[str, int] = {}
     for line in lines:
         by_sku[line["sku"]] = by_sku.get(line["sku"], 0) + line["quantity"]
@@ -63,7 +63,7 @@ def moment(value: str) -> str:
 
 
 def by(fact: Fact) -> str:
-    """`, by anna through web`: who, where it was somebody outside; the product's own reactions are not named."""
+    """`, by anna through web`: the sender; empty for the product's own reactions."""
     if fact["channel"] == INTERNAL_CHANNEL:
         return ""
     return f", by {fact['actor']} through {fact['channel']}" if fact.get("actor") else f", through {fact['channel']}"
@@ -82,7 +82,7 @@ def day_in_words(day: date) -> str:
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
-# Not strftime's: its names follow the locale of the machine.
+# Not strftime, whose names follow the locale of the machine.
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",

@@ -1,7 +1,7 @@
-"""Both servers as one thing: started side by side, found again by any command, stopped together.
+"""Both servers together: start them in parallel, find them from any command, stop them.
 
 embedded = Embedded(home, cache)
-embedded.up()        # at once when both already run; else fetch, format, start and wait until both answer
+embedded.up()        # returns at once if both run; otherwise fetches, formats, starts and waits until both answer
 embedded.down()
 """
 
@@ -26,8 +26,8 @@ from runtime.process import raise_file_limit
 
 Say = Callable[[str], None]
 
-#: Kafka has 180 files open when idle, and a hundred more with all workers and some gigabytes of facts. With fewer it
-#: starts, and then loses its logs one after the other.
+#: Kafka has 180 files open when idle, and a hundred more with all workers and several gigabytes of facts. With a lower
+#: limit it starts, but then loses its logs one after the other.
 FILES_MIN = 512
 
 
@@ -49,13 +49,13 @@ class Embedded:
         self.postgres = PostgresServer(self.home / "postgres", durable=durable)
 
     def running(self) -> Addresses:
-        """What runs now; takes milliseconds, starts nothing."""
+        """Addresses of the running servers; takes milliseconds, starts nothing."""
         return Addresses(self.kafka.bootstrap_if_up(), self.postgres.conninfo_if_up())
 
     def up(self, *, kafka: bool = True, postgres: bool = True, say: Say | None = None) -> Addresses:
-        """Addresses of servers that answer; those that are wanted and not up are started, both at the same time.
+        """Start the wanted servers that are not up, in parallel. Returns the addresses of servers that answer.
 
-        Raises Fault where one does not start, or its folder cannot be written.
+        Raises Fault if one does not start, or its folder cannot be written.
         """
         try:
             return self._up(kafka=kafka, postgres=postgres, say=say)
@@ -63,7 +63,7 @@ class Embedded:
             raise Fault(
                 "The embedded services could not be started",
                 str(error),
-                f"is there room on the disk of {self.home}, and may it be written? Then `order-ledger up` again",
+                f"check that {self.home} is writable and its disk is not full, then `order-ledger up` again",
             ) from error
 
     def _up(self, *, kafka: bool, postgres: bool, say: Say | None) -> Addresses:
@@ -90,8 +90,8 @@ class Embedded:
             try:
                 done, _ = wait(starts, return_when=FIRST_EXCEPTION)
                 for start in done:
-                    start.result()  # the first failure, not what the cancelled other one then says
-            except BaseException:  # a fault, or Ctrl-C: leave nothing running that was not running before
+                    start.result()  # raises the first failure, not the one of the cancelled other start
+            except BaseException:  # a fault, or Ctrl-C: stop what was not running before
                 cancelled.set()
                 wait(starts)
                 if kafka and found.kafka is None:
@@ -105,7 +105,7 @@ class Embedded:
             )
 
     def down(self) -> None:
-        """Stop what runs, both at the same time; data stays."""
+        """Stop both servers in parallel; data stays."""
         if not self.home.exists():
             return
         with exclusive(self.home / "up.lock"), ThreadPoolExecutor(2) as pool:
@@ -121,9 +121,9 @@ class Embedded:
             shutil.rmtree(self.home, ignore_errors=True)
 
     def stop_with_me(self) -> None:
-        """Have the servers stopped and their data removed when this process ends, however it ends (even by SIGKILL).
+        """Stop the servers and remove their data when this process ends in any way, even by SIGKILL.
 
-        A small guard process holds the other end of a pipe; the kernel closes ours when we die.
+        A small guard process holds the other end of a pipe; the kernel closes our end when we die.
         """
         read_end, write_end = os.pipe()
         os.set_inheritable(write_end, False)
@@ -140,12 +140,12 @@ class Embedded:
 
     def _make_home(self) -> None:
         try:
-            # Passable for others (not readable): as root, PostgreSQL runs as another account below it.
+            # Others may pass through it, but not read it: as root, PostgreSQL runs as another account below it.
             self.home.mkdir(parents=True, exist_ok=True)
             self.home.chmod(PASSABLE)
         except OSError as error:
             raise Fault(
-                "The folder for the embedded services cannot be made", str(error), "set ORDER_LEDGER_HOME to another"
+                "The folder for the embedded services cannot be created", str(error), "set ORDER_LEDGER_HOME to another"
             ) from error
 
     def _start_kafka(self, tell: Say, cancelled: threading.Event) -> str:

@@ -12,7 +12,7 @@ from runtime.embedded.cluster import Embedded
 
 def main() -> None:
     pipe, home, cache = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C ends the parent, and by that us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C ends the parent, and its end ends us
     os.read(pipe, 1)
     Embedded(home, cache).destroy()
 

@@ -1,7 +1,7 @@
-"""Which process is ours: ids are reused, files outlive their writers, so a bare process id proves nothing.
+"""Which process is ours: ids are reused and files outlive their writers, so a process id alone proves nothing.
 
-A server is remembered by process id AND the moment it started; both must fit, and its command line must name our
-folder. Everything else (a pid after a reboot, after a container restart, of some other program) is stale.
+A server is recorded with its process id and its start time. Both must match, and its command line must name our
+folder. Otherwise the record is stale: from before a reboot or a container restart, or of another program.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ import psutil
 
 from runtime.errors import Fault
 
-# A process's start is computed from boot time, which shifts a little with clock adjustments; a reused id that
-# started within this many seconds of the recorded one AND names our folder does not occur.
+# The start time of a process is computed from the boot time, which shifts a little with clock adjustments. Within this
+# tolerance, no other process gets the same id and names our folder.
 START_TOLERANCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server process as it is written to disk: enough to find it again, and to know that it is the same one."""
+    """The record of a server process on disk: enough to find the process and to recognise it."""
 
     pid: int
     started_at: float
     port: int
-    marker: str  # stands in the command line of our process: its data or configuration path
+    marker: str  # part of its command line: the data or configuration path
 
     def process(self) -> psutil.Process | None:
-        """The live process, or None when this record is stale."""
+        """The live process, or None if this record is stale."""
         try:
             process = psutil.Process(self.pid)
             if process.status() == psutil.STATUS_ZOMBIE:
@@ -51,14 +51,14 @@ class Running:
 
 
 def remember(path: Path, child: subprocess.Popen[bytes], port: int, marker: str) -> Running:
-    """Write down a process that was just started, in one atomic step."""
+    """Record a process that was just started, in one atomic step."""
     running = Running(child.pid, psutil.Process(child.pid).create_time(), port, marker)
     write_atomically(path, json.dumps(asdict(running)))
     return running
 
 
 def recall(path: Path) -> Running | None:
-    """The record of a server that is alive and ours; a stale, half-written or foreign record counts as none."""
+    """The record of a server that is alive and ours; None for a stale, half-written or foreign record."""
     try:
         running = Running(**json.loads(path.read_text()))
     except (FileNotFoundError, ValueError, TypeError):
@@ -67,24 +67,24 @@ def recall(path: Path) -> Running | None:
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
-    """Replace a file so that a reader, or a crash, sees the old text or the new text and nothing between."""
+    """Replace a file atomically: after a crash, and for a reader, it has either the old text or the new one."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())  # else a power cut may leave an empty file under the new name
+            os.fsync(file.fileno())  # otherwise a power cut may leave an empty file under the new name
         scratch.replace(path)
-    except OSError:  # a full disk: the old text stands
+    except OSError:  # a full disk: keep the old text
         scratch.unlink(missing_ok=True)
         raise
 
 
 @contextlib.contextmanager
 def exclusive(path: Path, waiting: Callable[[], None] | None = None, timeout_seconds: float = 300.0) -> Iterator[None]:
-    """Hold a lock that the kernel lets go when its holder dies, so it can never be left behind stale.
+    """Hold a lock that the kernel releases when its holder dies, so it never becomes stale.
 
-    300 s: as long as a slow first download by the other one may take; shorter starves the second of two first starts,
+    300 s: a slow first download by another command may take that long. Shorter fails the second of two first starts,
     longer only delays the message about a holder that hangs.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def exclusive(path: Path, waiting: Callable[[], None] | None = None, timeout_sec
                     told = True
                 if time.monotonic() > deadline:
                     raise Fault(
-                        "Another process holds the lock and does not let go",
+                        "Another process holds the lock and does not release it",
                         f"{path}, waited {timeout_seconds:.0f} s",
                         "find it with `fuser` or `lsof` on that file; end it, then try again",
                     ) from None
@@ -111,13 +111,13 @@ def exclusive(path: Path, waiting: Callable[[], None] | None = None, timeout_sec
 
 @functools.cache
 def loopback() -> str:
-    """The address by which this machine speaks to itself: 127.0.0.1, or ::1 where there is no IPv4."""
+    """The loopback address of this machine: 127.0.0.1, or ::1 without IPv4."""
     for address in ("127.0.0.1", "::1"):
         with contextlib.suppress(OSError), socket.create_server((address, 0), family=_family(address)):
             return address
     raise Fault(
         "This machine has no loopback address",
-        "neither 127.0.0.1 nor ::1 can be listened on",
+        "no program can listen on 127.0.0.1 or ::1",
         "bring the interface up: `ip link set lo up`",
     )
 
@@ -133,7 +133,7 @@ def address_of(port: int) -> str:
 
 
 def free_port(wanted: int | None = None) -> int:
-    """A loopback port that nobody listens on: the wanted one where it is free, so addresses survive a restart."""
+    """A free loopback port: the wanted one if it is free, so that addresses survive a restart."""
     host = loopback()
     for port in (wanted, 0):
         if port is None:
@@ -158,9 +158,9 @@ def listens(port: int) -> bool:
 
 
 def check_not_cancelled(cancelled: threading.Event | None) -> None:
-    """Give up a start that nobody waits for any more (Ctrl-C, or the other server failed)."""
+    """End a start that nobody waits for any more (Ctrl-C, or the other server failed)."""
     if cancelled is not None and cancelled.is_set():
-        raise Fault("The start of the services was interrupted", "", "`order-ledger up` begins again where it stopped")
+        raise Fault("The start of the services was interrupted", "", "`order-ledger up` continues where it stopped")
 
 
 def tail(path: Path, lines: int = 15) -> str:
@@ -176,7 +176,7 @@ def tail(path: Path, lines: int = 15) -> str:
 
 
 def stop_process(process: psutil.Process, how: int, patience_seconds: float, last: int) -> None:
-    """Signal `how`, wait, then signal `last`: a server that ignores the first is not left behind."""
+    """Send the signal `how`, wait, then send `last`, so that a server cannot ignore both."""
     with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(how)
         try:

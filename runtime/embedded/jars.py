@@ -1,8 +1,8 @@
-"""The jars Kafka runs on: pinned coordinates, pinned SHA-256 sums, fetched once, checked on every start.
+"""Kafka's jars: pinned coordinates, pinned SHA-256 sums, fetched once, checked on every start.
 
-No resolver works out a dependency tree on the user's machine: `kafka_jars.sha256` names each jar, jgo fetches just
-those (in parallel), and a file counts only when its sum is right. So a half-finished download, a flipped bit or
-another file under the same name is fetched again, and what is still wrong then is refused by name.
+No resolver runs on the user's machine: `kafka_jars.sha256` names each jar, jgo fetches exactly these (in parallel), and
+a file is used only if its sum is right. So an incomplete, damaged or foreign file is fetched again; if the sum is still
+wrong, an error names it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from runtime.embedded.identity import check_not_cancelled, exclusive
 from runtime.errors import Fault
 
 FETCHES_AT_ONCE = 8  # fewer leave the line idle between small jars; many more look like abuse to a registry
-FETCH_ATTEMPTS = 3  # a dropped connection is usual on a slow line; after three the line is down and a person must know
+FETCH_ATTEMPTS = 3  # slow lines drop connections; after three attempts the line is down, and a person must know
 FETCH_TIMEOUT_SECONDS = 60  # without an answer; shorter gives up on slow proxies, longer hides a dead one
 
 Progress = Callable[[int, int], None]  # jars done, jars wanted
@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]  # jars done, jars wanted
 
 @dataclass(frozen=True, slots=True)
 class Jar:
-    """One pinned jar: what to ask for, and the sum that proves we got it."""
+    """One pinned jar: its coordinates, and the sum that its file must have."""
 
     group: str
     artifact: str
@@ -72,12 +72,12 @@ def ensure_jars(
 ) -> list[Path]:
     """Paths of all pinned jars, each present with the right sum; fetches what is missing or damaged.
 
-    Several installations may share `cache`: one fetches, the others wait at the lock and then find everything there.
+    Several installations may share `cache`: one fetches, the others wait for the lock and then find all jars.
     """
     jars = pinned_jars()
     folder = cache / f"kafka-{kafka_version()}"
     try:
-        if _missing(jars, folder):  # a whole cache may be read-only: not even a lock is written there
+        if _missing(jars, folder):  # a complete cache may be read-only: then no lock is written
             folder.mkdir(parents=True, exist_ok=True)
             with exclusive(cache / "jars.lock", waiting):
                 _fetch_missing(jars, folder, progress, cancelled)
@@ -85,7 +85,7 @@ def ensure_jars(
         raise Fault(
             "Kafka's jars cannot be written to the download cache, or read from it",
             str(error),
-            "set ORDER_LEDGER_CACHE to a folder of yours, on a disk with 60 MB of room",
+            "set ORDER_LEDGER_CACHE to a folder of yours, on a disk with 60 MB free",
         ) from error
     return [folder / jar.file_name for jar in jars]
 
@@ -100,14 +100,14 @@ def _fetch_missing(jars: list[Jar], folder: Path, progress: Progress | None, can
     missing = _missing(jars, folder)
     if not missing:
         return
-    for left in folder.glob(".fetch-*"):  # by one that was killed: the lock says that nobody is at it
+    for left in folder.glob(".fetch-*"):  # left by a killed process; we hold the lock, so nobody uses it
         shutil.rmtree(left, ignore_errors=True)
     if progress:
         progress(len(jars) - len(missing), len(jars))
-    # Imported here: only a first start needs them, and they cost a tenth of a second.
+    # Imported here: only a first start needs it, and it takes a tenth of a second.
     import truststore
 
-    # The machine's own certificates besides certifi's: a company's proxy signs with a root that only they know.
+    # Use the machine's certificates besides certifi's: a company's proxy signs with a root that only the machine knows.
     truststore.inject_into_ssl()
     try:
         with (
@@ -148,7 +148,7 @@ def _fetch(jar: Jar, scratch: Path, folder: Path) -> None:
             with open(fetched, "rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if found == jar.sha256:
-                shutil.move(fetched, folder / jar.file_name)  # same file system: a rename, so never half a jar
+                shutil.move(fetched, folder / jar.file_name)  # on one file system: a rename, so never half a jar
                 return
             problem = f"its SHA-256 is {found}, pinned is {jar.sha256}"
         if artifact.cached_path is not None:
@@ -162,7 +162,7 @@ def _fetch(jar: Jar, scratch: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    """Fetch the jars with progress: `make test` calls this, so that no single test waits for a download."""
+    """Fetch the jars with progress: `make test` calls this, so that no test waits for a download."""
     import sys
 
     from runtime.progress import progress

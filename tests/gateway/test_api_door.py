@@ -115,12 +115,12 @@ class _Raw(httpx.URL):
         # addresses that are no text
         ("/v1/orders/%FF", 400, "it is not UTF-8"),
         ("/v1/orders/%ED%A0%80", 400, "it is not UTF-8"),
-        ("/v1/orders/100%", 400, "'%' is no percent-encoding"),
-        ("/v1/orders/%zz", 400, "'%zz' is no percent-encoding"),
+        ("/v1/orders/100%", 400, "'%' is not a percent-encoding"),
+        ("/v1/orders/%zz", 400, "'%zz' is not a percent-encoding"),
         ("/v1/orders/a%00b", 400, "NUL"),
         ("/v1/inventory?sku=%00", 400, "NUL"),
         ("/v1/inventory?sku=%C3%28", 400, "it is not UTF-8"),
-        ("/v1/inventory?sku=5%", 400, "'%' is no percent-encoding"),
+        ("/v1/inventory?sku=5%", 400, "'%' is not a percent-encoding"),
         # addresses that are not there
         ("/v1/nothing", 404, "/docs lists every address"),
         ("/v1/inventry", 404, "did you mean /v1/inventory?"),

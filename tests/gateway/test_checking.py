@@ -260,11 +260,11 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(topics: Cli) -> None:
     assert found["dead-letters"] == found["skipped"] == found["forwarded"] == {"warn"}
     assert [(check["verdict"], check["what"]) for check in document["checks"] if check["name"] == "slow-paths"] == [
         ("warn", "ledger: 1 of x: of_another build"),
-        ("warn", "projector: 64 facts were decoded one by one: polars does not read OrderPlaced v2 in columns"),
-        ("ok", "reactions: 2 plans of sourcing are good, and not proved to be the best"),
+        ("warn", "projector: 64 facts were decoded one by one: polars cannot decode OrderPlaced v2 in columns"),
+        ("ok", "reactions: 2 plans of sourcing are good, but not proved to be the best"),
     ]
     assert [(check["what"], check["detail"][:33]) for check in document["checks"] if check["name"] == "tracking"] == [
-        ("1 scans waited in vain for the dispatch of their parcel", "the newest of orders o-2; the las"),
+        ("1 scans waited too long for the dispatch of their parcel", "the newest are of orders o-2; the"),
         ("1 scans wait for the dispatch of their parcel", "the first until 2026-12-04 00:00 "),
     ]
     assert found["projector"] == {"fail"}

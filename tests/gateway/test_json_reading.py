@@ -37,8 +37,8 @@ def test_a_mark_or_another_encoding_changes_nothing(encoding: str) -> None:
     [
         ('{"name": "Zoë"}'.encode("latin-1"), "byte 0xeb in a text is not UTF-8"),
         (b'{"a": "\\ud800"}', "half of a character"),
-        (b'{"a": [1, NaN]}', "NaN is no number in JSON"),
-        (b'{"a": -Infinity}', "-Infinity is no number in JSON"),
+        (b'{"a": [1, NaN]}', "NaN is not a number in JSON"),
+        (b'{"a": -Infinity}', "-Infinity is not a number in JSON"),
         (b"[" * 200_000, "nested too deep"),
         (b'{"a":' * 200_000, "nested too deep"),
         (b'{"a": 1', "ends before it is complete"),
@@ -72,13 +72,13 @@ def test_however_deep_a_document_is_it_is_read_or_refused(depth: int) -> None:
 @pytest.mark.parametrize(
     ("raw", "told"),
     [
-        ('{"a": 1, "a": 1}', '"a" stands twice in the object'),
-        ('{"a": {"b": [{}, {"c": 1, "c": 2}]}}', '"c" stands twice in a.b[1]'),
-        ('{"a": 1, "\\u0061": 2}', '"a" stands twice in the object'),
-        ('{"note": "a \\"quoted\\" word", "x": 1, "x": "\\""}', '"x" stands twice in the object'),
-        ('{"path": "C:\\\\", "x": 1, "x": "\\\\\\""}', '"x" stands twice in the object'),
-        ('{"": 1, "": 2}', '"" stands twice in the object'),
-        ('{"a": {"k": 1}, "a": {"k": 1}}', '"a" stands twice in the object'),
+        ('{"a": 1, "a": 1}', '"a" is given twice in the object'),
+        ('{"a": {"b": [{}, {"c": 1, "c": 2}]}}', '"c" is given twice in a.b[1]'),
+        ('{"a": 1, "\\u0061": 2}', '"a" is given twice in the object'),
+        ('{"note": "a \\"quoted\\" word", "x": 1, "x": "\\""}', '"x" is given twice in the object'),
+        ('{"path": "C:\\\\", "x": 1, "x": "\\\\\\""}', '"x" is given twice in the object'),
+        ('{"": 1, "": 2}', '"" is given twice in the object'),
+        ('{"a": {"k": 1}, "a": {"k": 1}}', '"a" is given twice in the object'),
     ],
 )
 def test_a_name_that_is_given_twice_is_refused_with_its_place(raw: str, told: str) -> None:
@@ -129,7 +129,7 @@ def test_a_name_is_found_twice_if_and_only_if_it_is(value: Any, ascii_only: bool
 def test_a_command_with_a_name_given_twice_is_refused_with_its_id() -> None:
     with pytest.raises(BadCommandError) as caught:
         parse((RECEIVE % '1, "quantity": 1000').encode())
-    assert (caught.value.detail, caught.value.command_id) == ('"quantity" stands twice in data', "1")
+    assert (caught.value.detail, caught.value.command_id) == ('"quantity" is given twice in data', "1")
 
 
 # Numbers

@@ -81,7 +81,7 @@ def run(database: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_people_are_shown_a_screen_and_told_how_to_see_the_rest(run, words):
     result = run(words)
     assert result.exit_code == 0, result.output
-    shown = re.search(r"… (\d+) of (\d+) rows: --limit (\d+) shows all", result.stderr)
+    shown = re.search(r"… (\d+) of (\d+) rows; to show all: --limit (\d+),", result.stderr)
     assert shown, result.stderr
     assert (int(shown[1]), int(shown[2])) == (ROWS_SHOWN, MANY)
     lines = [line for line in result.stdout.splitlines() if line.startswith(("MUG", "2026"))]
@@ -210,7 +210,7 @@ def test_kpi_shows_the_last_days_and_says_how_many_there_are(run):
     days = list(json.loads(run("kpi --by day --json").stdout)["groups"])
     result = run("kpi --by day --figure on_time_delivery_rate --limit 3")
     assert [line.split()[0] for line in result.stdout.splitlines()[1:]] == [*days[-3:], "all"]
-    assert f"… 3 of {len(days)} days: --limit {len(days)} shows all" in result.stderr
+    assert f"… 3 of {len(days)} days; to show all: --limit {len(days)}," in result.stderr
     whole = run("kpi --by day")
     assert len(whole.stdout.splitlines()) <= 100
     assert f"of {len(days)} days" in whole.stderr
@@ -247,7 +247,7 @@ def test_the_rows_behind_a_figure_are_cut_and_counted(run):
     result = run("kpi --orders on_time_delivery_rate")
     assert len(result.stdout.splitlines()) == ROWS_SHOWN + 1
     assert f"{MANY} rows counted, 0 left out" in result.stderr
-    assert f"… {ROWS_SHOWN} of {MANY} rows: --limit {MANY} shows all" in result.stderr
+    assert f"… {ROWS_SHOWN} of {MANY} rows; to show all: --limit {MANY}," in result.stderr
     document = json.loads(run("kpi --orders on_time_delivery_rate --limit 2 --json").stdout)
     assert (len(document["rows"]), document["total"]) == (2, {"rows": MANY, "left_out": 0})
     rows = list(csv.DictReader(io.StringIO(run("kpi --orders on_time_delivery_rate --csv").stdout)))
@@ -259,7 +259,7 @@ def test_a_limit_is_for_what_a_figure_counted_and_as_much_for_what_it_left_out(r
     result = run(words, "--limit", "2")
     assert len(result.stdout.splitlines()) == 1 + 2 + 2
     assert (
-        f"… 2 of 3 rows counted and 2 of {MANY} left out: --limit is for each of these two lists; --limit {MANY} shows"
+        f"… 2 of 3 rows counted and 2 of {MANY} left out: --limit applies to each list; to show all: --limit {MANY},"
     ) in result.stderr
     assert "…" not in run(words, "--limit", str(MANY)).stderr
     document = json.loads(run(words, "--json", "--limit", "2").stdout)

@@ -137,7 +137,7 @@ def test_a_date_of_another_age_costs_its_row(at: str) -> None:
         (
             "\n".join([",".join(HEADERS), "1,2,x,1,2010-01-01 10:00:00,1,1,UK"]),
             {"from_": date(2030, 1, 1)},
-            "none of the 1 rows of f.csv lies between 2030-01-01 and its last",
+            "none of the 1 rows of f.csv is between 2030-01-01 and its last",
         ),
     ],
 )
@@ -220,9 +220,9 @@ def test_a_file_of_two_encodings_is_read_line_by_line() -> None:
     [
         (b"", "the file is empty"),
         (b"\n \n", "the file is empty"),
-        (b"\x00\x01\x02", "the file is no csv"),
+        (b"\x00\x01\x02", "the file is not a csv"),
         (HEADER.encode() + b"\n\x81", "the letters of the file cannot be read"),
-        (HEADER.encode("utf-16-le"), "the file is no csv"),
+        (HEADER.encode("utf-16-le"), "the file is not a csv"),
     ],
 )
 def test_what_is_no_csv_says_so(raw: bytes, what: str) -> None:
@@ -234,7 +234,7 @@ def test_what_is_no_csv_says_so(raw: bytes, what: str) -> None:
 
 @pytest.mark.parametrize("second", ["Price", "UnitPrice"])
 def test_a_column_that_is_there_twice_is_not_guessed(second: str) -> None:
-    with pytest.raises(UnreadableSource, match="there twice"):
+    with pytest.raises(UnreadableSource, match="given twice"):
         csv_mapping(f"{line(536365)},1.00", header=f"{HEADER},{second}")
 
 
@@ -305,7 +305,7 @@ def test_numbers_of_a_workbook_are_numbers_and_say_nothing_of_its_texts(tmp_path
 def test_a_date_cell_without_a_date_format_says_which_day_it_is(tmp_path: Path) -> None:
     with pytest.raises(UnreadableSource) as caught:
         map_rows(read_file(workbook(tmp_path / "a.xlsx", sold(2.55, at=40513.35), sold(2.55, at=40514))))
-    assert "InvoiceDate holds numbers" in caught.value.what
+    assert "InvoiceDate has numbers" in caught.value.what
     assert "40513.35" in caught.value.detail
     assert "2010-12-01" in caught.value.detail
     assert "date format" in caught.value.hint

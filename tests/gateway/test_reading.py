@@ -193,7 +193,7 @@ def test_rows_that_cannot_be_shown_say_why(run, words, says):
 def test_days_the_wrong_way_round_are_an_error(run):
     result = run("kpi", "--from", "2026-12-02", "--to", "2026-12-01")
     assert result.exit_code == 1
-    assert "exchange them" in result.stderr
+    assert "swap them" in result.stderr
 
 
 def test_rejections_are_listed_newest_first(run):
@@ -225,4 +225,4 @@ def test_without_tables_the_command_says_what_to_do(ledger_env, monkeypatch):
     monkeypatch.setenv("ORDER_LEDGER_POSTGRES", ledger_env.services.postgres)
     result = CliRunner().invoke(app, ["kpi"])
     assert result.exit_code == 1
-    assert "the ledger's tables are not there yet" in result.stderr
+    assert "the ledger's tables do not exist yet" in result.stderr

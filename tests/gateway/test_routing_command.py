@@ -23,7 +23,7 @@ def test_the_example_is_routed_and_explained() -> None:
     shown = told("route", "EXAMPLE", "--stock", ORDER, "--rules", str(EXAMPLES / "routing-cheap.toml"), "--explain")
     assert shown.exit_code == 0, shown.output
     assert "2 parcels, cost 10.00" in shown.output
-    assert "L1  passed over: with L1 and L2: cost 13.00 instead of 10.00" in shown.output
+    assert "L1  not chosen: with L1 and L2: cost 13.00 instead of 10.00" in shown.output
 
 
 def test_as_json_it_is_one_document() -> None:

@@ -60,7 +60,7 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         (
             "Customer C7 ordered 2 × MUG and 1 × TRAY on web for 33.50 GBP (with postage), to Leeds, GB."
             " It is promised by 28 November 2026, 23:59 UTC. Service: same day. It is an all-or-nothing order."
-            " Nothing is to be allocated before 28 November 2026, 06:00 UTC."
+            " Nothing is allocated before 28 November 2026, 06:00 UTC."
         ),
     ),
     (
@@ -68,7 +68,7 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         PLACED | {"promised_by": "2026-11-28T18:00:00Z", "promise": "dispatch"},
         (
             "Customer C7 ordered 2 × MUG and 1 × TRAY on web for 30.00 GBP, to Leeds, GB."
-            " It is to leave by 28 November 2026, 18:00 UTC."
+            " It is promised to leave by 28 November 2026, 18:00 UTC."
         ),
     ),
     (
@@ -102,7 +102,7 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     (
         "AmendmentDeclined",
         {"reason": "not_enough", "lines": [line("MUG", 0, ordered_before=2, ordered=5, available=3)]},
-        "The order stays as it was, because there is not enough stock: possible would have been MUG up to 3.",
+        "The order stays as it was, because there is not enough stock. Possible: MUG up to 3.",
     ),
     (
         "AmendmentDeclined",
@@ -124,7 +124,7 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     (
         "SourcingRequested",
         {"round": 2, "lines": [line("MUG", 1)], "excluded": [{"line_id": "1", "location_id": "WH1"}]},
-        "A location was looked for (round 2) for 1 × MUG, because WH1 could not provide what was planned.",
+        "Sourcing round 2 began for 1 × MUG, because WH1 could not provide the planned units.",
     ),
     (
         "LinePromised",
@@ -135,7 +135,7 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         "LinePromised",
         line("MUG", 2, expected_at="2026-12-09T12:00:00Z", previous="2026-12-03T12:00:00Z", cause="late"),
         (
-            "The customer is told: 2 × MUG now by 9 December 2026, 12:00 UTC, instead of 3 December 2026, 12:00 UTC,"
+            "The customer is told: 2 × MUG now by 9 December 2026, 12:00 UTC, instead of by 3 December 2026, 12:00 UTC,"
             " because it is late."
         ),
     ),
@@ -143,14 +143,14 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
         "LinePromised",
         line("MUG", 2, expected_at=None, previous="2026-12-03T12:00:00Z", cause="short"),
         (
-            "The customer is told: nobody knows any more when 2 × MUG can come,"
-            " instead of 3 December 2026, 12:00 UTC, because less comes than was announced."
+            "The customer is told: 2 × MUG at an unknown time,"
+            " instead of by 3 December 2026, 12:00 UTC, because less comes than was announced."
         ),
     ),
     (
         "LineDeallocated",
         line("MUG", 1, location_id="WH1", reason="expired"),
-        "No longer allocated, because the reservation lapsed: 1 × MUG at WH1.",
+        "No longer allocated, because the reservation expired: 1 × MUG at WH1.",
     ),
     (
         "OrderAllocated",
@@ -171,7 +171,7 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     (
         "ShipmentDelivered",
         PARCEL | {"on_time": None},
-        "Parcel P1 was delivered: 2 × MUG; no delivery had been promised.",
+        "Parcel P1 was delivered: 2 × MUG; no delivery was promised.",
     ),
     (
         "ReturnRequested",
@@ -223,27 +223,27 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     (
         "RefundIssued",
         {"return_id": "R1", "cause": "refused", "amount_minor": 1250, "currency": "JPY", "reason": "goodwill"},
-        "1,250 JPY was paid back for return R1 (refused): goodwill.",
+        "1,250 JPY was refunded for return R1 (refused): goodwill.",
     ),
     (
         "RefundIssued",
         {"return_id": "R1", "amount_minor": 1250, "currency": "JPY", "reason": "chipped"},
-        "1,250 JPY was paid back for return R1: chipped.",
+        "1,250 JPY was refunded for return R1: chipped.",
     ),
     (
         "ExchangeLinesAdded",
         {"return_id": "R1", "credit_minor": 1, "lines": [line("TRAY", 1)]},
-        "In exchange the customer gets 1 × TRAY, which may leave when return R1 has come.",
+        "In exchange the customer gets 1 × TRAY, which may leave when return R1 has arrived.",
     ),
     (
         "ExchangeReleased",
         {"return_id": "R1", "lines": [line("TRAY", 1)]},
-        "All of return R1 has come: 1 × TRAY may leave in exchange.",
+        "All of return R1 has arrived: 1 × TRAY may leave in exchange.",
     ),
     (
         "ExchangeReleased",
         {"return_id": "R1", "lines": []},
-        "All of return R1 has come; nothing is left to be sent in exchange.",
+        "All of return R1 has arrived; nothing is left to send in exchange.",
     ),
     (
         "ReturnWithdrawn",
@@ -253,7 +253,7 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     (
         "DispatchCrossed",
         {"case_id": "crossing-1", "lines": [line("MUG", 2)]},
-        "2 × MUG had been cancelled and left all the same: case crossing-1 is for somebody to look after.",
+        "2 × MUG left although cancelled: case crossing-1 was opened for a person to look at.",
     ),
     (
         "AllocationRejected",
@@ -263,17 +263,17 @@ SENTENCES: list[tuple[str, dict[str, Any], str]] = [
     (
         "OrderQueued",
         {"queue": "routing_exceptions", "detail": "it may not be split.", "lines": [line("MUG", 2)]},
-        "A person is to decide about 2 × MUG (queue routing exceptions): it may not be split.",
+        "A person has to decide about 2 × MUG (queue routing exceptions): it may not be split.",
     ),
     (
         "OrderUnqueued",
         {"queue": "rejections", "resolution": "retry", "reason": "found it"},
-        "It was decided (queue rejections): a location is looked for again: found it, through web.",
+        "It was decided (queue rejections): it is sourced again: found it, through web.",
     ),
     (
         "OrderUnqueued",
         {"queue": "rejections", "resolution": "over"},
-        "Nobody needs to decide any more (queue rejections): nothing of it is open.",
+        "No decision is needed any more (queue rejections): no unit is open.",
     ),
     (
         "CommandRefused",
@@ -323,20 +323,20 @@ def test_a_scan_before_the_dispatch_is_told_when_it_came_and_when_it_counts():
     early = [("TrackingDeferred", {**waits, "status": status}) for status in ("picked_up", "delivered")]
     assert story(*early) == [
         (
-            "The carrier reports parcel P1: picked up, then delivered. Nobody has said that it left: this waits for its"
-            " dispatch until 4 December 2026, 12:00 UTC."
+            "The carrier reports parcel P1: picked up, then delivered. The dispatch is not recorded yet: this waits for"
+            " it until 4 December 2026, 12:00 UTC."
         )
     ]
     scan = {"shipment_id": "P1", "status": "delivered", "deferred": 2, "scanned_at": "2026-11-27T09:00:00Z"}
     delivered = ("ShipmentDelivered", PARCEL | {"on_time": None, "delivered_at": "2026-11-27T09:00:00Z"})
     assert story(("ShipmentTracked", scan | {"place": "Leeds"}), delivered) == [
         "The carrier reports parcel P1: delivered (Leeds, scanned 27 November 2026, 09:00 UTC).",
-        "Parcel P1 was delivered: 2 × MUG, on 27 November 2026, 09:00 UTC; no delivery had been promised.",
+        "Parcel P1 was delivered: 2 × MUG, on 27 November 2026, 09:00 UTC; no delivery was promised.",
     ]
     assert story(("TrackingExpired", {**waits, "status": "delivered"})) == [
         (
-            "Nobody said in time that parcel P1 left, and somebody should look at it: what the carrier reported of it"
-            " (delivered) is given up."
+            "The dispatch of parcel P1 did not come, and somebody should look at it: the carrier's reports (delivered)"
+            " wait no longer."
         )
     ]
 
@@ -419,14 +419,14 @@ def test_a_story_is_in_one_order_and_says_what_was_told_late():
     first, late = chapters[0].sentences
     assert first.text == "The order was put on hold (fraud)."
     assert late.text.startswith("CancelOrder was refused (2 times), through web: ")
-    assert late.text.endswith(" (told late, after what happened on 30 November 2026, 09:05 UTC)")
+    assert late.text.endswith(" (reported late, after events of 30 November 2026, 09:05 UTC)")
     assert late.as_json()["versions"] == [3, 4]
     assert [one.text for one in chapters[1].sentences] == ["The order was put on hold (address)."]
 
 
 def test_clocks_that_differ_by_seconds_tell_nothing_late():
     history = [_refused_at("2026-11-27T10:00:30Z", 1), {**_refused_at("2026-11-27T10:00:10Z", 2), "actor": "anna"}]
-    assert "told late" not in as_text(tell(history))
+    assert "reported late" not in as_text(tell(history))
 
 
 def test_service_cases_are_part_of_the_story():

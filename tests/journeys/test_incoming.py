@@ -79,16 +79,18 @@ def test_orders_that_wait_are_promised_what_comes_and_promised_anew_with_one_not
 
     story = as_text(tell(read_history(shop.connection, "young")))
     # By the channels' clocks: the older order was told of after the younger one, and what it led to says so.
-    told = {line.strip()[7:].split(" (told late")[0] for line in story.splitlines() if "The customer is told" in line}
+    told = {
+        line.strip()[7:].split(" (reported late")[0] for line in story.splitlines() if "The customer is told" in line
+    }
     assert told == {
         "The customer is told: 2 × TEAPOT are expected by 3 December 2099, 12:00 UTC.",
         (
-            "The customer is told: 2 × TEAPOT now by 9 December 2099, 12:00 UTC, instead of 3 December 2099, 12:00 UTC,"
-            " because an older order goes first."
+            "The customer is told: 2 × TEAPOT now by 9 December 2099, 12:00 UTC, instead of by 3 December 2099,"
+            " 12:00 UTC, because an older order goes first."
         ),
         (
-            "The customer is told: nobody knows any more when 2 × TEAPOT can come,"
-            " instead of 9 December 2099, 12:00 UTC, because less comes than was announced."
+            "The customer is told: 2 × TEAPOT at an unknown time,"
+            " instead of by 9 December 2099, 12:00 UTC, because less comes than was announced."
         ),
     }
     shop.accepted(arrive("TEAPOT", 4, "PO-1"))

@@ -58,7 +58,7 @@ def test_it_can_be_seen_why_from_the_command_line(shop: Shop, tmp_path: Path) ->
     cheap.write_text(CHEAP)
     explained = told(shop, "route", "plan-1", "--explain", "--rules", str(cheap))
     assert "2 parcels, cost 10.00" in explained.stdout, explained.output
-    assert "L1  passed over: with L1 and L2: cost 13.00 instead of 10.00" in explained.stdout
+    assert "L1  not chosen: with L1 and L2: cost 13.00 instead of 10.00" in explained.stdout
     assert "if a parcel from there cost less than 5.00" in explained.stdout
     in_force = json.loads(told(shop, "route", "plan-1", "--json").stdout)
     assert (in_force["outcome"], in_force["reason"]["code"], in_force["rules"]["version"]) == ("queue", "no_split", 1)

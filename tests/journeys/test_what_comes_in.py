@@ -77,7 +77,7 @@ def test_a_carrier_that_is_quicker_than_the_warehouse_loses_nothing(shop: Shop) 
     (waiting,) = shop.order("quick-1")["deferred_tracking"]
     assert (waiting["waits_for"], waiting["status"], waiting["state"]) == ("S1", "delivered", "waiting")
     assert "(delivered, " in _cli(shop, "order", "quick-1")
-    assert "waits for its dispatch until" in _cli(shop, "story", "quick-1")
+    assert "this waits for it until" in _cli(shop, "story", "quick-1")
 
     later = dispatch("quick-1", "S1", "WH1", ("1", 1)) | {"occurred_at": "2026-11-30T18:00:00Z"}
     shop.accepted(later)

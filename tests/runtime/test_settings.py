@@ -117,7 +117,7 @@ def wrong():
 )
 def test_a_name_that_nobody_reads_is_refused_with_the_nearest_one(environment, name, nearest):
     environment(**{name: "9000"})
-    assert f"{name} is no setting. The nearest one is {nearest}" in wrong()
+    assert f"{name} is not a setting. The nearest one is {nearest}" in wrong()
 
 
 @pytest.mark.parametrize(

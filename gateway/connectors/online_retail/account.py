@@ -1,8 +1,8 @@
-"""The account of an import: where every row of the file went, and what it was worth there.
+"""The account of an import: the kind of every row of the file, with units and value.
 
     rows_read = lines + charges + returns + adjustments + refused
 
-is checked when the account is made: an import that loses a row does not come into being.
+This is checked when the account is made, so an import that loses a row fails.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ PLACES: Final = ("lines", "charges", "returns", "adjustments", "refused")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Rows, units and value (pence, signed as in the file) per place, sub-counts in rows, and what else was noticed.
+    """Rows, units and value (pence, signed as in the file) per kind, sub-counts in rows, and other remarks.
 
-    Units and value leave out rows with an unreadable cell.
+    Units and value do not include rows with an unreadable cell.
     """
 
     rows_read: int
@@ -50,7 +50,7 @@ class Account:
             raise AssertionError(f"the account does not balance: {self.rows_read} rows read, {self.rows}, {parts}")
 
     def as_dict(self) -> dict[str, Any]:
-        """The account as one JSON object; each place has rows, units, value_minor and its sub-counts by name."""
+        """The account as one JSON object; each kind has rows, units, value_minor and its sub-counts by name."""
         sub_counts = {
             "lines": {},
             "charges": self.charges,
@@ -97,7 +97,7 @@ class Account:
         out.append(f"{'orders':<44}{self.orders:>10,}")
         out.append(f"{'  without a line, charges only':<44}{self.orders_without_lines:>10,}")
         out.append(f"{'  of guests (no customer in the file)':<44}{self.orders_of_guests:>10,}")
-        rounding = f"left out {self.price_rounding_minor} pence in all"
+        rounding = f"difference {self.price_rounding_minor} pence in all"
         out.append(f"{'prices rounded to whole pence':<44}{self.price_rounded_rows:>10,}  {rounding}")
         if self.rows_outside_slice:
             out.append(f"{'rows of the file outside the slice':<44}{self.rows_outside_slice:>10,}")

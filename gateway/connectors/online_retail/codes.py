@@ -1,8 +1,8 @@
-"""What the codes and country names of Online Retail II mean: two tables and the rule for what is not goods.
+"""The meaning of codes and country names in Online Retail II: two tables, and the rule for codes that are not goods.
 
 A stock code is goods unless the table below says that it is money or a service. The file's usual goods are five digits
 with up to three letters (`85048`, `79323P`), the `DCGS…` range, `SP1002` and `PADS` (cushion pads, invoiced at a tenth
-of a penny, yet put into the parcel). Any other code is taken as goods too, and named in the account under
+of a penny, but put into the parcel). Any other code counts as goods too, and is listed in the account under
 `unusual_codes`.
 
     service_code("POST") -> "postage"        service_code("85123A") -> None
@@ -32,17 +32,17 @@ SERVICE_CODES: Final = MappingProxyType(
         r"GIFT(?:_\d+_\d+)?": "gift voucher: money owed to its holder, not goods",
     }
 )
-"""Pattern of a code that is not goods (whole code, any case: the file writes `M` and `m`) -> what it is."""
+"""Pattern of a code that is not goods (whole code, any case: the file has `M` and `m`) -> its meaning."""
 
 SERVICE_CODE_PATTERN: Final = r"(?i)^(?:" + "|".join(SERVICE_CODES) + r")$"
 USUAL_STOCK_CODE_PATTERN: Final = r"(?i)^(?:\d{5}[A-Z]{0,3}|DCGS\w+|SP1002|PADS)$"
 
 UNKNOWN_COUNTRY: Final = "ZZ"
-"""ISO 3166 keeps ZZ for the user; CLDR uses it for an unknown region. A name that the table lacks becomes this, and is
-reported."""
+"""ISO 3166 leaves ZZ to its users; CLDR uses it for an unknown region. A name that is not in the table becomes ZZ and
+is reported."""
 
 SELLER_TIME_ZONE: Final = "Europe/London"
-"""The file's times are the seller's wall clock, and a place that is no country is given the seller's time zone."""
+"""The file's times are the seller's wall clock. An unknown country also gets the seller's time zone."""
 
 COUNTRIES: Final = MappingProxyType(
     {
@@ -60,7 +60,7 @@ COUNTRIES: Final = MappingProxyType(
         "Czech Republic": "CZ",
         "Denmark": "DK",
         "EIRE": "IE",
-        # No country: ISO 3166 reserves EU for it on request of the European Union.
+        # Not a country, but ISO 3166 reserves EU for it.
         "European Community": "EU",
         "Finland": "FI",
         "France": "FR",
@@ -71,7 +71,7 @@ COUNTRIES: Final = MappingProxyType(
         "Israel": "IL",
         "Italy": "IT",
         "Japan": "JP",
-        # The retailer shipped to Seoul's half; North Korea would have been an exception worth a name.
+        # South Korea: sales to North Korea would have been marked as an exception.
         "Korea": "KR",
         "Lebanon": "LB",
         "Lithuania": "LT",
@@ -92,11 +92,11 @@ COUNTRIES: Final = MappingProxyType(
         "United Arab Emirates": "AE",
         "United Kingdom": "GB",
         "Unspecified": UNKNOWN_COUNTRY,
-        # A dozen states and territories; choosing one would be an invention.
+        # A dozen states and territories: any choice would be arbitrary.
         "West Indies": UNKNOWN_COUNTRY,
     }
 )
-"""Country name of the file (both years) -> ISO 3166-1 alpha-2, or a code reserved for what is no country (ZZ, EU)."""
+"""Country name of the file (both years) -> ISO 3166-1 alpha-2, or a reserved code (ZZ, EU)."""
 
 TIME_ZONES: Final = MappingProxyType(
     {
@@ -105,11 +105,11 @@ TIME_ZONES: Final = MappingProxyType(
         "JE": "Europe/Jersey",
     }
 )
-"""Time zone sent with the address where the country code alone does not settle it."""
+"""Time zones sent with the address if the country code does not determine one."""
 
 
 def service_code(code: str) -> str | None:
-    """What a code that is not goods stands for, or None for goods."""
+    """The meaning of a code that is not goods, or None for goods."""
     for pattern, meaning in SERVICE_CODES.items():
         if re.fullmatch(pattern, code.strip(), re.IGNORECASE):
             return meaning

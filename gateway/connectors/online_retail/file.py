@@ -1,8 +1,8 @@
 """Reading Online Retail II: any of its usual files becomes one table with fixed columns and types.
 
-`read_file` is the only function of the connector that touches the disk; `canonical` is pure. A cell that makes no sense
-becomes null (its row is refused later, with the reason); a file that makes no sense raises `UnreadableSource`. So does
-a column that can be read in two ways, be it a decimal mark or the order of day and month: nothing is guessed.
+`read_file` is the only function of the connector that reads the disk; `canonical` is pure. An unreadable cell becomes
+null, and its row is refused later with the reason. An unreadable file raises `UnreadableSource`; so does a column that
+can be read in two ways (decimal mark, day and month): nothing is guessed.
 
     canonical(read_file(Path("online_retail_II.xlsx")))    # columns: see CANONICAL_COLUMNS
 """
@@ -35,27 +35,27 @@ HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "customer": ("Customer ID", "CustomerID", "Customer Id"),
     "country": ("Country",),
 }
-"""Our column -> the headers it goes by in the published files and their copies; compared by their letters."""
+"""Our column -> its headers in the published files and their copies; only letters are compared."""
 
 SHEET: Final = "sheet"
-"""Optional column of a raw frame: number of the worksheet. The published workbook repeats nine days on its second."""
+"""Optional column of a raw frame: number of the worksheet. The published workbook's second repeats nine days."""
 
 LINE: Final = "line"
 LINES: Final = "lines"
 BROKEN: Final = "broken"
-"""Optional columns of a raw frame, from a csv: the line of the file that a row begins on, from 1; how many lines it
-takes up; its text where it does not have the columns of the header."""
+"""Optional columns of a raw frame, from a csv: the first line of a row, from 1; its number of lines; its text if it
+does not have the columns of the header."""
 
 AS_NUMBER: Final = " as a number"
-"""Optional columns of a raw frame, from a workbook: `Price as a number` holds the cells that are numbers, `Price` those
-that are text. Only of a text can it be in doubt what its decimal mark is."""
+"""Optional columns of a raw frame, from a workbook: `Price as a number` has the cells that are numbers, `Price` those
+that are text. Only texts have a decimal mark that may be unclear."""
 
 CANONICAL_COLUMNS: Final = (
     "row", "sheet", "line", "lines", "broken", "invoice", "sku", "description", "quantity", "local_at",
     "unit_price_minor", "pence_left_out", "price_text", "customer", "country",
 )  # fmt: skip
-"""row: number in the file from 0; local_at: naive wall clock; unit_price_minor: pence; pence_left_out: what rounding
-took off, as text, null where the price is whole pence."""
+"""row: number in the file from 0; local_at: naive wall clock; unit_price_minor: pence; pence_left_out: the rounding
+difference as text, null if the price is whole pence."""
 
 UNIT_PRICE_MAX_MINOR: Final = 1_000_000_000
 """10 million pounds. Lower would refuse real invoices; higher, times the largest quantity, would overflow 64 bits."""
@@ -66,21 +66,21 @@ _DATE_FORMATS: Final = (
     ("%Y-%m-%d %H:%M",),
     ("%d.%m.%Y %H:%M",),
     ("%d.%m.%Y %H:%M:%S",),
-    # Two digits of a year before four: the parser takes `10` for the year 10 where it may.
+    # Two-digit years come before four-digit ones: the parser of the latter would read `10` as the year 10.
     ("%m/%d/%y %H:%M", "%d/%m/%y %H:%M"),
     ("%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M"),
     ("%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S"),
 )
-"""The line that reads most cells is the column's; formats on one line are told apart by the days above 12."""
+"""The line that reads most cells is used; days above 12 decide between the formats of one line."""
 
 _SERIAL: Final = re.compile(r"[1-9]\d{4}(\.\d+)?")
 _SERIAL_EPOCH: Final = date(1899, 12, 30)
-"""Excel keeps a date as the days since then, and shows that number where the cell has no date format."""
+"""Excel stores a date as days since then, and shows that number if the cell has no date format."""
 
 _CSV_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 _BOM_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _ROWS_PER_CHUNK: Final = 50_000
-"""Rows of a csv that are Python objects at a time: more costs memory (about 1 KB each), fewer costs calls."""
+"""Rows of a csv converted at a time: more costs memory (about 1 KB each), fewer costs calls."""
 
 
 def read_file(path: Path) -> pl.DataFrame:
@@ -96,7 +96,7 @@ def read_file(path: Path) -> pl.DataFrame:
         raise UnreadableSource(
             "unknown kind of file",
             f"{path.name} ends in {kind or 'nothing'}",
-            "use .parquet, .csv or .xlsx, packed as .gz or .zst or not",
+            "use .parquet, .csv or .xlsx, if packed with .gz or .zst",
         )
     try:
         match kind:
@@ -108,8 +108,8 @@ def read_file(path: Path) -> pl.DataFrame:
                 return _read_xlsx(raw)
     except UnreadableSource:
         raise
-    # The readers raise errors of four libraries; whichever it is, the person has one problem: this file. What panics
-    # in Rust is no Exception.
+    # The readers raise errors of four libraries, but they all mean that this file cannot be read. A panic in Rust is
+    # not an Exception.
     except (Exception, pl.exceptions.PanicException) as error:
         raise UnreadableSource(
             "the file cannot be read",
@@ -119,9 +119,9 @@ def read_file(path: Path) -> pl.DataFrame:
 
 
 def canonical(frame: pl.DataFrame, decimal: DecimalMark | None = None) -> pl.DataFrame:
-    """The rows with `CANONICAL_COLUMNS`, in file order. `decimal`: the decimal mark, where the file leaves it in doubt.
+    """The rows with `CANONICAL_COLUMNS`, in file order. `decimal`: the decimal mark, if the file does not show it.
 
-    Raises `UnreadableSource` for a missing column, for dates in no known format and for numbers in doubt.
+    Raises `UnreadableSource` for a missing column, for dates in no known format and for ambiguous numbers.
     """
     columns = _find_columns(frame)
 
@@ -160,18 +160,18 @@ def canonical(frame: pl.DataFrame, decimal: DecimalMark | None = None) -> pl.Dat
 
 
 def round_pence(pence: Decimal) -> int:
-    """Whole pence, half to even: the one rounding rule of the import, applied once, to the unit price."""
+    """Whole pence, half to even: the only rounding of the import, applied once, to the unit price."""
     return int(pence.quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
 
 
 def _kind_by_its_bytes(raw: bytes) -> str:
-    """What came out of a pipe, whose name says nothing."""
+    """The kind of a file from a pipe, which has no suffix."""
     return ".parquet" if raw.startswith(b"PAR1") else ".xlsx" if raw.startswith(b"PK\x03\x04") else ".csv"
 
 
 def csv_frame(raw: bytes) -> pl.DataFrame:
-    """The rows of a csv, all cells as text (types are our decision, not a guess from the first rows), with `LINE`,
-    `LINES` and `BROKEN`. Raises `UnreadableSource`."""
+    """The rows of a csv with all cells as text (types are not guessed from the first rows), and `LINE`, `LINES` and
+    `BROKEN`. Raises `UnreadableSource`."""
     lines = split_lines(_decoded(raw))
     first = next((line for line in lines if line.strip()), None)
     if first is None:
@@ -180,7 +180,7 @@ def csv_frame(raw: bytes) -> pl.DataFrame:
         )
     rows = read_rows(lines, separator_of(first))
     header = next(rows).cells
-    assert header is not None, "the header has the columns of the header"
+    assert header is not None, "a header always has its own columns"
     names = _unique(header)
     chunks = [_chunk((), names)]
     while chunk := list(islice(rows, _ROWS_PER_CHUNK)):
@@ -202,7 +202,7 @@ def _chunk(rows: Sequence[CsvRow], names: Sequence[str]) -> pl.DataFrame:
 
 
 def _unique(header: Sequence[str]) -> list[str]:
-    """The header's names; one that stood there before, or is ours, gets a number, as in a workbook."""
+    """The header's names; a repeated name, or one of ours, gets a number, as in a workbook."""
     names: list[str] = []
     taken = {LINE, LINES, BROKEN}
     for name in header:
@@ -216,20 +216,20 @@ def _unique(header: Sequence[str]) -> list[str]:
 
 
 def _decoded(raw: bytes) -> str:
-    """The text of a csv. Raises `UnreadableSource` for what is no text."""
+    """The text of a csv. Raises `UnreadableSource` if it is not text."""
     try:
         if raw.startswith(_BOM_UTF_16):
             return raw.decode("utf-16")
         if b"\0" in _CSV_LINE_END.split(raw, maxsplit=1)[0]:
             raise UnreadableSource(
-                "the file is no csv",
-                "its first line holds NUL bytes, which no text has",
-                "check what it is; save it as CSV UTF-8",
+                "the file is not a csv",
+                "its first line contains NUL bytes",
+                "check the kind of the file; save it as CSV UTF-8",
             )
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        # The widely copied csv of the first file is Windows-1252; its pound signs are not UTF-8. By line: a file put
-        # together of two may be both.
+        # The widely copied csv of the first file is Windows-1252; its pound signs are not UTF-8. Decoded by line: a
+        # file joined from two may have both.
         return "\n".join(_decoded_lines(raw))
 
 
@@ -243,14 +243,14 @@ def _decoded_lines(raw: bytes) -> Iterator[str]:
             except UnicodeDecodeError as error:
                 raise UnreadableSource(
                     "the letters of the file cannot be read",
-                    f"line {line} holds the byte 0x{text[error.start]:02x}, which is neither UTF-8 nor Windows-1252",
+                    f"line {line} has the byte 0x{text[error.start]:02x}, which is neither UTF-8 nor Windows-1252",
                     "save the file as CSV UTF-8",
                 ) from error
 
 
 def _read_xlsx(raw: bytes) -> pl.DataFrame:
-    """All cells as text, sheet after sheet; of quantities and prices those apart that are numbers."""
-    import fastexcel  # 10 MB of reader that a parquet or csv file does not need
+    """All cells as text, sheet after sheet; quantities and prices that are numbers in separate columns."""
+    import fastexcel  # imported here: 10 MB that a parquet or csv file does not need
 
     book = fastexcel.read_excel(raw)
     sheets = []
@@ -261,7 +261,7 @@ def _read_xlsx(raw: bytes) -> pl.DataFrame:
         sheet = pl.DataFrame(book.load_sheet(name, dtypes=texts or None, schema_sample_rows=None))
         mixed = [header for header in numeric if sheet.schema[header] == pl.String]
         if mixed and sheet.height:
-            # Read as yes or no, a number is one of both, and a text is nothing: so it shows which cells are numbers.
+            # Read as booleans, numbers become true or false and texts become null: this shows which cells are numbers.
             kinds = pl.DataFrame(book.load_sheet(name, dtypes="boolean", use_columns=mixed))
             sheet = sheet.with_columns(
                 column
@@ -276,9 +276,7 @@ def _read_xlsx(raw: bytes) -> pl.DataFrame:
             )
         sheets.append(sheet.with_columns(pl.lit(position, pl.Int32).alias(SHEET)))
     if not sheets:
-        raise UnreadableSource(
-            "the workbook has no sheet with cells", "no sheet of it has a cell", "save the rows on a worksheet"
-        )
+        raise UnreadableSource("the workbook is empty", "no sheet of it has a cell", "save the rows on a worksheet")
     filled = [sheet for sheet in sheets if sheet.height]
     return pl.concat(filled, how="diagonal") if filled else sheets[0]
 
@@ -293,7 +291,7 @@ _NUMERIC_HEADERS: Final = {_plain(header) for ours in ("quantity", "price") for 
 def _find_columns(frame: pl.DataFrame) -> dict[str, str]:
     present: dict[str, list[str]] = {}
     for header in frame.columns:
-        # A reader gives the second of two equal headers a number.
+        # The reader adds a number to the second of two equal headers.
         present.setdefault(_plain(re.sub(r"_(duplicated_)?\d+$", "", header)), []).append(header)
     found = {
         ours: [header for theirs in {_plain(name) for name in variants} for header in present.get(theirs, [])]
@@ -309,9 +307,7 @@ def _find_columns(frame: pl.DataFrame) -> dict[str, str]:
         )
     for headers in found.values():
         if len(headers) > 1:
-            raise UnreadableSource(
-                "a column is there twice", " and ".join(sorted(headers)), "remove the one that is not to be imported"
-            )
+            raise UnreadableSource("a column is given twice", " and ".join(sorted(headers)), "remove one of them")
     return {ours: header for ours, (header,) in found.items()}
 
 
@@ -325,17 +321,17 @@ def _text(column: str) -> pl.Expr:
 
 
 def _code(column: str) -> pl.Expr:
-    """Text of a code that a spreadsheet may have turned into a number (`13085.0`). `1.000` stays: it is 1000 in many
-    countries, and no program writes a 1 so."""
+    """Text of a code that a spreadsheet may have turned into a number (`13085.0`). `1.000` is kept: in many countries
+    it means 1000, and no program writes 1 like that."""
     return _text(column).str.replace(r"^(\d+)\.0$", "$1")
 
 
 _IS_NUMBER: Final = "e0"
-"""Behind a number that was a number in the file: so written, it is read the same with any decimal mark."""
+"""Suffix of a number that is a number in the file: with it, any decimal mark gives the same value."""
 
 
 def _number_cells(frame: pl.DataFrame, column: str) -> pl.Expr:
-    """The cells as text; those that are numbers in the file in the form of programs, where a mark is no question."""
+    """The cells as text; numbers of the file in the notation of programs, which has no ambiguous mark."""
     apart = column + AS_NUMBER
     if not frame.schema[column].is_numeric() and apart not in frame.columns:
         return _text(column)
@@ -345,8 +341,7 @@ def _number_cells(frame: pl.DataFrame, column: str) -> pl.Expr:
 
 
 def _numbers(cells: pl.Series, column: str, decimal: DecimalMark | None) -> list[tuple[str, Decimal]]:
-    """Each different cell that is a number (a file has some 1,600 prices): Decimal is exact, and so rarely done
-    cheap."""
+    """Each distinct cell that is a number. A file has only some 1,600 prices, so exact Decimals are cheap."""
     texts: list[str] = cells.drop_nulls().unique().to_list()
     mark = decimal_mark(texts, column, decimal)
     values = ((text, number(text, mark)) for text in texts)
@@ -374,7 +369,7 @@ def _pence(cells: pl.Series, column: str, decimal: DecimalMark | None) -> pl.Dat
 
 
 def _wall_clock(dates: pl.Series) -> pl.Series:
-    """Naive times; a column that is text is read with the one format that fits most of it."""
+    """Naive times; a text column is read with the format that fits most of its cells."""
     if dates.dtype in (pl.Date, pl.Datetime):
         naive = dates.cast(pl.Datetime("us")) if dates.dtype == pl.Date else dates.dt.replace_time_zone(None)
         return naive.cast(pl.Datetime("us"))
@@ -393,7 +388,7 @@ def _wall_clock(dates: pl.Series) -> pl.Series:
             best, best_read = readings, read
         if read == written:
             break
-    # A few broken cells must not cost the file: their rows are refused. Half of them are no exception any more.
+    # A few broken cells only refuse their rows. If more than half are broken, the file is refused.
     if best_read * 2 < written:
         raise _unreadable_dates(dates.name, text.filter(best.to_series().is_null() & text.is_not_null())[0])
     if best.width == 1:
@@ -402,20 +397,20 @@ def _wall_clock(dates: pl.Series) -> pl.Series:
 
 
 def _told_apart(text: pl.Series, month_first: pl.Series, day_first: pl.Series) -> pl.Series:
-    """The reading that the days above 12 leave; `UnreadableSource` where none is above, or where they disagree."""
+    """The format that fits the days above 12. Raises `UnreadableSource` if there are none, or if they disagree."""
     only_month = text.filter(month_first.is_not_null() & day_first.is_null())
     only_day = text.filter(day_first.is_not_null() & month_first.is_null())
     if only_month.len() and only_day.len():
         raise UnreadableSource(
             "some dates have the month first, and some the day",
-            f"{only_month[0]} can only be month first, {only_day[0]} only day first",
+            f"{only_month[0]} can only have the month first, {only_day[0]} only the day",
             "write InvoiceDate as 2010-11-27 18:00:00",
         )
     unclear = text.filter((month_first != day_first).fill_null(value=False))
     if unclear.len() and not only_month.len() and not only_day.len():
         raise UnreadableSource(
             "the dates can be read in two ways",
-            f"{unclear[0]} may be day first or month first, and no day above 12 settles it",
+            f"{unclear[0]} may have the day or the month first, and no day is above 12",
             "write InvoiceDate as 2010-11-27 18:00:00",
         )
     return day_first if only_day.len() else month_first
@@ -425,8 +420,8 @@ def _unreadable_dates(column: str, example: str) -> UnreadableSource:
     if _SERIAL.fullmatch(example):
         day = _SERIAL_EPOCH + timedelta(days=int(float(example)))
         return UnreadableSource(
-            f"{column} holds numbers, not dates",
-            f"for example {example}. Excel keeps dates as such numbers; this one would be {day}",
+            f"{column} has numbers, not dates",
+            f"for example {example}. Excel stores dates as such numbers; this one would be {day}",
             f"give the cells of {column} a date format in the spreadsheet (yyyy-mm-dd hh:mm:ss), and save it again",
         )
     return UnreadableSource(

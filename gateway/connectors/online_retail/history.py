@@ -1,4 +1,4 @@
-"""A retailer's past, as `what-if` routes it again."""
+"""A retailer's past orders, for `what-if`."""
 
 from datetime import datetime
 

@@ -1,5 +1,5 @@
-"""A retailer's export through the ledger, phase by phase. Around real orders the warehouse and the carriers are
-simulated (no retailer's export has them), and said to be: their channels, actors and locations carry the word.
+"""Sends a retailer's export through the ledger, phase by phase. The export has no warehouse and no carriers. They are
+simulated around the real orders, and their channels, actors and locations have the word in their names.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,21 +16,21 @@ from projections.inventory.reader import read_inventory
 from runtime.errors import Fault
 from runtime.progress import progress
 
-#: A real order has no promise in the export; a simulated one of so many days makes on-time figures possible.
+#: The export has no promises. A simulated promise of this many days makes on-time figures possible.
 PROMISE_DAYS = 5
-#: Simulated parcels and returns of the last day have moved by then.
+#: After this time, simulated parcels and returns of the last day have arrived.
 COUNTED_AFTER_DAYS = 45
-#: Refused rows that are shown in words; `--json` has all.
+#: Refused rows shown as text; `--json` has all.
 REFUSED_SHOWN = 10
-#: Of a refused row so many letters are shown: a broken one may be a whole file.
+#: Letters shown of a refused row: a broken one may be a whole file.
 ROW_SHOWN_LETTERS = 120
 
 
 def bring_in(run: Sending, request: Request) -> dict[str, Any]:
-    """A retailer's export through the ledger; the account of its rows. `peak`: by default the week with most sales.
-    Raises Fault for a file that cannot be read, or has no row on these days.
+    """Send a retailer's export through the ledger and return the account of its rows. `peak`: by default the week with
+    most sales. Raises Fault for a file that cannot be read, or has no row on these days.
 
-    Phases: stock, orders, what was missing, picking and carriers (simulated), returns and refunds, counts (simulated).
+    Phases: stock, orders, late stock, picking and carriers (simulated), returns and refunds, counts (simulated).
     """
     path, from_, to, seed, peak, decimal = request
     with progress(f"reading {path.name}", None, unit="rows") as bar:
@@ -54,8 +54,8 @@ def bring_in(run: Sending, request: Request) -> dict[str, Any]:
     skus = set(mapping.line_rows["sku"])
     rows = [row for row in read_inventory(run.connection) if row["on_hand"] >= 0 and row["sku"] in skus]
     run.connection.rollback()
-    # After the last parcel of the slice has moved: a count is compared with the record as of its own time. Without a
-    # date all rows were refused, and there is nothing to count.
+    # Counts come after the last parcel of the slice, because a count is compared with the record as of its own time.
+    # Without a date all rows were refused, so there is nothing to count.
     if mapping.last_date is not None:
         at = datetime.combine(mapping.last_date + timedelta(days=COUNTED_AFTER_DAYS), datetime.min.time(), UTC)
         run.phase("cycle counts (simulated)", cycle_counts(rows, seed=seed, at=at))
@@ -74,8 +74,8 @@ def _nothing_in(path: Path, rows: int, from_: date | None, to: date | None) -> F
         return Fault("there is nothing to import", f"{path.name} has a header and no rows", "name a file with rows")
     return Fault(
         "there is nothing to import",
-        f"none of the {rows:,} rows of {path.name} lies between {from_ or 'its first day'} and {to or 'its last'}",
-        "choose other days: --from is the first one, --to the last",
+        f"none of the {rows:,} rows of {path.name} is between {from_ or 'its first day'} and {to or 'its last'}",
+        "choose other days: --from is the first day, --to the last",
     )
 
 
@@ -88,7 +88,7 @@ def _refused_row(row: dict[str, Any]) -> str:
 
 
 def with_promise(commands: Iterable[Command], days: int) -> Iterator[Command]:
-    """The orders with a promise of so many days after placing, where they have none."""
+    """The orders; those without a promise get one of this many days after placing."""
     for command in commands:
         placed = datetime.fromisoformat(command["occurred_at"])
         promise = (placed.date() + timedelta(days=days)).isoformat()

@@ -2,30 +2,29 @@
 
     mapping = map_rows(read_file(path), from_=date(2010, 11, 22), to=date(2010, 11, 28))
     print(mapping.render_account())
-    for command in mapping.commands(): ...          # dicts in the JSON form of the vocabulary, in time order
+    for command in mapping.commands(): ...          # dicts in the JSON form of commands, in time order
 
-Every row of the file ends in exactly one place (`online_retail_rows` has the rules), and the account proves it. Nothing
-here reads a clock or draws a number: the same file gives the same commands with the same ids, so that importing it
-twice changes nothing.
+Every row of the file gets exactly one kind (`rows.py` has the rules), and the account checks that. Nothing here reads a
+clock or draws random numbers: the same file gives the same commands with the same ids, so importing it twice changes
+nothing.
 
-What becomes what:
-- A sales invoice is `PlaceOrder`, order_id `uci-<invoice>`. One line per row; line_id is the row's running number in
-  the invoice, since a code may repeat. Codes are kept as written (`85123a` beside `85123A`), less blanks around them.
+The mapping:
+- A sales invoice is `PlaceOrder`, order_id `uci-<invoice>`. One line per row; line_id is the row's number in the
+  invoice, because a code may repeat. Codes are kept as written (`85123a` and `85123A`), without surrounding blanks.
 - Its service rows are `charges` of the order: {code, amount_minor, description}, negative for a credit. An invoice of
   charges only is an order with `lines: []`.
-- A row without customer is a guest's: customer_id `guest-<invoice>`.
-- Money is GBP pence. A unit price that is not whole pence is rounded half to even, once, before anything is multiplied.
-- Times in the file are Europe/London wall clock; commands carry UTC.
-- Goods of a 'C' invoice that match a sale (`online_retail_returns` has the rule) become RequestReturn, ReceiveReturn
-  and IssueRefund, one return per order; return_id `uci-<C invoice>-<k>`. Unmatched goods go back on the shelf by
-  AdjustStock.
+- A row without customer belongs to a guest: customer_id `guest-<invoice>`.
+- Money is GBP pence. A unit price that is not whole pence is rounded half to even, once, before any multiplication.
+- Times in the file are Europe/London wall clock; commands have UTC.
+- Goods of a 'C' invoice that match a sale (`returns.py` has the rule) become RequestReturn, ReceiveReturn and
+  IssueRefund, one return per order; return_id `uci-<C invoice>-<k>`. Unmatched goods become AdjustStock.
 - Service rows of a 'C' invoice are IssueRefund against the customer's most recent earlier order, counted under charges.
-- Write-offs and stock that turned up are AdjustStock. The file knows no locations: all of it happens at
-  `MAIN_LOCATION`, which is simulated (`online_retail_stock`).
+- Write-offs and found stock are AdjustStock. The file has no locations: everything happens at `MAIN_LOCATION`, which
+  is simulated (`stock.py`).
 
 A slice takes whole invoices by their first local date. The search for sales always runs over the whole file, so ids and
-bodies do not depend on the slice, with one exception: goods whose sale lies outside the slice go back by AdjustStock.
-Hence import slices that do not overlap, or the whole file once.
+bodies do not depend on the slice, with one exception: goods whose sale is outside the slice become AdjustStock. So
+import slices that do not overlap, or the whole file once.
 """
 
 from __future__ import annotations
@@ -50,15 +49,15 @@ from gateway.connectors.unreadable import UnreadableSource
 __all__ = ["CHANNEL", "MAIN_LOCATION", "ORDER_PREFIX", "Command", "Mapping", "map_rows", "peak_slice", "read_file"]
 
 Command: TypeAlias = dict[str, Any]
-"""A command in the vocabulary's JSON form: command, id, channel, actor, occurred_at, data."""
+"""A command in JSON form: command, id, channel, actor, occurred_at, data."""
 
 CHANNEL: Final = "online-retail"
 ACTOR: Final = "import"
 CURRENCY: Final = "GBP"
 ORDER_PREFIX: Final = "uci-"
-"""Of the ids of all orders of the file; the invoice's number follows."""
+"""Prefix of the ids of all orders of the file; the invoice's number follows."""
 MAIN_LOCATION: Final = "SIM-WH-NORTH"
-"""Where the file's stock movements are booked. Simulated: the file has no locations."""
+"""The location of the file's stock movements. Simulated: the file has no locations."""
 
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 _ORDERS_PER_CHUNK: Final = 1_000
@@ -67,12 +66,12 @@ _ORDERS_PER_CHUNK: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """What a file, or a slice of it, comes to. Big parts stay tables; commands are made as they are asked for.
+    """The result for a file or a slice of it. Big parts stay tables; commands are made on demand.
 
     `order_rows`: order, invoice, at, customer, country. `line_rows`: order, number, sku, quantity, unit_price_minor,
     at. `charge_rows`: order, sku, amount_minor, description. `refused`: row, line, invoice, sku, description,
-    quantity, price, broken, why. `first_date`, `last_date`: local dates of the first and last row read, None when there
-    is none.
+    quantity, price, broken, why. `first_date`, `last_date`: local dates of the first and last row read, if there are
+    any.
     """
 
     order_rows: pl.DataFrame
@@ -87,7 +86,7 @@ class Mapping:
     last_date: date | None
 
     def orders(self) -> Iterator[Command]:
-        """PlaceOrder, one per sales invoice, by time and then by place in the file."""
+        """PlaceOrder, one per sales invoice, by time and then by row."""
         for start in range(0, self.order_rows.height, _ORDERS_PER_CHUNK):
             chunk = self.order_rows.slice(start, _ORDERS_PER_CHUNK)
             lines = _per_order(self.line_rows, chunk, ("number", "sku", "quantity", "unit_price_minor"))
@@ -106,7 +105,7 @@ class Mapping:
         return iter(self.refund_commands)
 
     def adjustments(self) -> Iterator[Command]:
-        """AdjustStock for write-offs (negative) and stock that turned up (positive); by time."""
+        """AdjustStock for write-offs (negative) and found stock (positive); by time."""
         return iter(self.adjustment_commands)
 
     def commands(self) -> Iterator[Command]:
@@ -116,8 +115,8 @@ class Mapping:
         return (command for _, _, _, command in merge(*ranked, key=lambda item: item[:3]))
 
     def refused_rows(self) -> Iterator[dict[str, Any]]:
-        """The refused rows with `row` (from 0), `line` (of a csv, from 1), what stands in it, `why` (a key of REFUSALS)
-        and `reason` (a sentence)."""
+        """The refused rows with `row` (from 0), `line` (of a csv, from 1), their cells, `why` (a key of REFUSALS) and
+        `reason` (a sentence)."""
         for row in self.refused.iter_rows(named=True):
             yield {**row, "reason": REFUSALS[row["why"]]}
 
@@ -134,10 +133,10 @@ class Mapping:
 def map_rows(
     frame: pl.DataFrame, *, from_: date | None = None, to: date | None = None, decimal: DecimalMark | None = None
 ) -> Mapping:
-    """The mapping of a raw frame as `read_file` gives it, invoices of the local dates `from_` to `to` (both inclusive).
+    """The mapping of a raw frame from `read_file`, for invoices of the local dates `from_` to `to` (both inclusive).
 
-    `decimal` is the decimal mark, where the file leaves it in doubt. Raises `UnreadableSource` for a missing column, a
-    date column that fits no known format and numbers in doubt; a bad cell only refuses its row.
+    `decimal` is the decimal mark, if the file does not show it. Raises `UnreadableSource` for a missing column, a date
+    column that fits no known format and ambiguous numbers; a bad cell only refuses its row.
     """
     rows = classify(canonical(frame, decimal))
     orders = _orders_of(rows)
@@ -178,10 +177,9 @@ def map_rows(
 
 
 def peak_slice(frame: pl.DataFrame, *, decimal: DecimalMark | None = None) -> tuple[date, date]:
-    """First and last of the 7 consecutive local days with most sales invoices; the earliest such days, if several have
-    as many.
+    """First and last of the 7 consecutive local days with most sales invoices; the earliest days if several are equal.
 
-    Raises `UnreadableSource` as `map_rows` does, and when the file holds no order at all.
+    Raises `UnreadableSource` like `map_rows`, and if the file has no order.
     """
     orders = _orders_of(classify(canonical(frame, decimal)))
     if not orders.height:
@@ -192,13 +190,13 @@ def peak_slice(frame: pl.DataFrame, *, decimal: DecimalMark | None = None) -> tu
         )
     per_day: dict[date, int] = dict(orders.group_by("local_date").len().iter_rows())
     week = [timedelta(days=day) for day in range(7)]
-    # The best window can always be moved to start on a day with orders: a day without adds nothing.
+    # The best week can always start on a day with orders, because a day without orders adds nothing.
     start = max(sorted(per_day), key=lambda first: sum(per_day.get(first + day, 0) for day in week))
     return start, start + week[-1]
 
 
 def _orders_of(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row per invoice with a line or a charge, numbered by time and then by place in the file."""
+    """One row per invoice with a line or a charge, numbered by time and then by row."""
     return (
         rows.filter(pl.col("why").is_in(["line", "on_orders"]))
         .group_by("invoice", "sheet", maintain_order=True)
@@ -281,7 +279,7 @@ def _command(name: str, command_id: str, occurred_at: str, data: dict[str, Any])
     }  # fmt: skip
 
 
-def _place_order(  # noqa: PLR0917 - the cells of one row of a table, then what belongs to it
+def _place_order(  # noqa: PLR0917 - the cells of one row, then its lines and charges
     invoice: str,
     at: Any,
     customer: str | None,
@@ -308,7 +306,7 @@ def _place_order(  # noqa: PLR0917 - the cells of one row of a table, then what 
 
 
 def _return_numbers(rows: pl.DataFrame, pieces: list[Piece]) -> dict[tuple[str, int], int]:
-    """(C invoice, order) -> k of the return: the orders of the invoice, counted as its rows in the file meet them."""
+    """(C invoice, order) -> k of the return: the orders of the invoice are numbered by their first row in the file."""
     stood = _cells_of(rows, pieces)
     numbers: dict[tuple[str, int], int] = {}
     count: dict[str, int] = {}
@@ -322,7 +320,7 @@ def _return_numbers(rows: pl.DataFrame, pieces: list[Piece]) -> dict[tuple[str, 
 def _return_commands(
     rows: pl.DataFrame, pieces: list[Piece], invoices: dict[int, str], numbers: dict[tuple[str, int], int]
 ) -> Iterator[Command]:
-    """One return per 'C' invoice and order, then the goods that no sale was found for."""
+    """One return per 'C' invoice and order, then the goods without a sale."""
     stood = _cells_of(rows, pieces)
     grouped: dict[tuple[str, int], list[Piece]] = {}
     for piece in sorted((piece for piece in pieces if piece.line_id is not None), key=lambda piece: piece.row):
@@ -369,7 +367,7 @@ def _cells_of(rows: pl.DataFrame, pieces: list[Piece]) -> dict[int, tuple[str, s
 
 
 def _adjust_stock(rows: pl.DataFrame) -> Iterator[Command]:
-    """Stock that moved without an order; a return without a sale comes back, so its sign turns round."""
+    """Stock movements without an order. A return without a sale adds stock, so its sign changes."""
     defaults = {"write_offs": "write-off", "found": "stock found"}
     cells = ("invoice", "number", pl.col("at").dt.strftime(_TIME), "sku", "quantity", "description", "why")
     for invoice, number, at, sku, quantity, text, why in rows.select(cells).iter_rows():
@@ -392,7 +390,7 @@ def _ranked(part: Iterator[Command], rank: int) -> Iterator[tuple[str, int, int,
 
 
 def _account(rows: pl.DataFrame, orders: pl.DataFrame, outside: int) -> Account:
-    # A cell out of bounds says nothing about units or money, and would overflow their sums.
+    # A cell out of bounds is left out of units and money: it would overflow their sums.
     readable = ~pl.col("why").is_in(["unreadable_cell", "broken_row"])
     counted = rows.group_by("place", "why").agg(
         pl.len().alias("rows"),

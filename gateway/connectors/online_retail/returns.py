@@ -1,17 +1,16 @@
-"""Finding the sale that a cancellation row takes back: the file names none, so this is a rule, and it is written down
-here.
+"""Finding the sale for a cancellation row. The file does not name it, so these rules find it:
 
 Goods. A row of a 'C' invoice belongs to an earlier sale line (same minute allowed) of the same customer and code that
-still has enough quantity and whose order still has enough value to pay the refund from. Among those: the same unit
-price first, then the most recent. On the year 2009/10 that matches as many whole rows as oldest-first (7,831 to 7,828)
-and finds the same price more often (7,455 to 7,286). Only when no single line has enough is the row split over several,
-in that same order. A row that cannot be covered whole is matched to nothing: half a return is no answer.
+still has enough quantity and whose order still has enough value for the refund. Lines with the same unit price come
+first, then the most recent. On the year 2009/10 that matches as many whole rows as oldest-first (7,831 to 7,828) and
+finds the same price more often (7,455 to 7,286). If no single line has enough, the row is split over several, in the
+same order. If all of them do not cover the whole row, it is not matched.
 
-Money. A row with a service code (discount, postage, manual) is paid back from the most recent earlier order of that
+Money. A row with a service code (discount, postage, manual) is refunded from the most recent earlier order of that
 customer with enough value left; it has no goods.
 
-Rows are taken in time order, goods and money together, so that no order ever refunds more than it was worth. The search
-runs over the whole file, whatever slice is imported: the same row always finds the same sale.
+Rows are taken in time order, goods and money together, so that no order refunds more than it was worth. The search
+always runs over the whole file, so the same row finds the same sale in every slice.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import polars as pl
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a cancellation row that one order answers for; `line_id` is None for money without goods."""
+    """The part of a cancellation row that belongs to one order; `line_id` is None for money without goods."""
 
     row: int
     order: int
@@ -47,11 +46,11 @@ class _SaleLine:
 def match_cancellations(
     sales: pl.DataFrame, cancellations: pl.DataFrame, order_value_minor: dict[int, int]
 ) -> list[Piece]:
-    """The pieces of every row that could be matched, in time order.
+    """The pieces of every matched row, in time order.
 
     `sales`: order, at, line_id, customer, sku, quantity, unit_price_minor. `cancellations`: row, at, customer, sku,
-    quantity (> 0), unit_price_minor, service (bool). `order_value_minor`: every order, in time order -> what its lines
-    and charges come to.
+    quantity (> 0), unit_price_minor, service (bool). `order_value_minor`: every order, in time order -> the sum of its
+    lines and charges.
     """
     by_goods = _lines_by_customer_and_sku(sales, cancellations)
     by_customer = _orders_by_customer(sales, cancellations)
@@ -70,11 +69,11 @@ def match_cancellations(
     return pieces
 
 
-def _lines_to_return(  # noqa: PLR0917 - the cells of one row of a table, then what it may take from
+def _lines_to_return(  # noqa: PLR0917 - the cells of one row, then the lines that it may use
     row: int, at: datetime, quantity: int, price: int, lines: list[_SaleLine], value_left: dict[int, int]
 ) -> list[Piece]:
     candidates = [line for line in reversed(lines) if line.at <= at and line.quantity_left]
-    candidates.sort(key=lambda line: line.unit_price_minor != price)  # stable: the most recent stays first among equals
+    candidates.sort(key=lambda line: line.unit_price_minor != price)  # stable: among equals the most recent stays first
     for line in candidates:
         if line.quantity_left >= quantity and value_left[line.order] >= quantity * price:
             line.quantity_left -= quantity
@@ -107,7 +106,7 @@ def _order_to_credit(
 def _lines_by_customer_and_sku(
     sales: pl.DataFrame, cancellations: pl.DataFrame
 ) -> dict[tuple[str, str], list[_SaleLine]]:
-    """Only the lines somebody may send back: a fiftieth of the year's lines become Python objects."""
+    """Only lines that a cancellation may match: a fiftieth of the year's lines become Python objects."""
     wanted = sales.join(cancellations.filter(~pl.col("service")), on=["customer", "sku"], how="semi").sort(
         "at", "order", "line_id"
     )

@@ -1,14 +1,14 @@
-"""Deciding where each row of Online Retail II belongs: a column `place` and a column `why`, first rule that fits.
+"""The kind of each row of Online Retail II, in the columns `place` and `why`. The first matching rule applies.
 
     invoice      row                                                place         why
     any          a csv line without the columns of the header       refused       broken_row
-    any          a cell missing or no number, price beyond bounds   refused       unreadable_cell
+    any          a cell missing or not a number, price too large    refused       unreadable_cell
     any          already on an earlier sheet of the workbook        refused       invoice_on_earlier_sheet
-    A…           bad debt: an entry of the books, no order          refused       bad_debt
+    A…           bad debt: an accounting entry, not an order        refused       bad_debt
     other        neither 123456 nor C123456 nor A123456             refused       unknown_invoice
     any          quantity 0                                         refused       no_quantity
     123456       service code, and the invoice has a line or money  charges       on_orders
-    123456       service code, all of it worth nothing              refused       charge_without_amount
+    123456       service code, and the invoice is worth nothing     refused       charge_without_amount
     123456       goods, quantity below 0                            adjustments   write_offs
     123456       goods, free, no customer, a note for a description adjustments   found
     123456       goods, price below 0                               refused       negative_price
@@ -19,13 +19,12 @@
     C123456      service code                                       charges       credits (if an order is found)
     C123456      goods                                              returns       matched, split_over_lines, fallback_…
 
-'found': 1,117 rows of the year 2009/10 stand alone on their invoice, cost nothing, have no customer, and their
-description is missing or a note (`found`, `?`, `temp`), not a product's name, which the file writes in capitals. They
-are the counterpart of the write-offs: stock that turned up. Free rows with a product's name are free goods in an order
-and stay lines, at price 0.
+'found': 1,117 rows of the year 2009/10 are alone on their invoice, cost nothing, have no customer, and have no
+description or a note (`found`, `?`, `temp`) instead of a product's name, which the file writes in capitals. They are
+the counterpart of write-offs: stock that was found. Free rows with a product's name are free goods in an order and stay
+lines, at price 0.
 
-An invoice has one time (its first row's; 41 invoices run over a minute's end), one customer and one country (its
-first).
+An invoice has one time (that of its first row; 41 invoices span two minutes), one customer and one country (the first).
 """
 
 from __future__ import annotations
@@ -37,39 +36,39 @@ import polars as pl
 from gateway.connectors.online_retail.codes import SELLER_TIME_ZONE, SERVICE_CODE_PATTERN
 
 QUANTITY_MAX: Final = 1_000_000_000
-"""Units in one row. Times the largest unit price this still fits 64 bits; the largest of the real file is 19,152."""
+"""Units in one row. Times the largest unit price this still fits 64 bits; the largest in the real file is 19,152."""
 
 AMOUNT_MAX_MINOR: Final = 10**12
-"""Pence in one row, the bound of the ledger's numbers; the largest of the real file is 5.4 million."""
+"""Pence in one row, the limit of the ledger's numbers; the largest in the real file is 5.4 million."""
 
 CODE_LETTERS_MAX: Final = 100
-"""Of an invoice, a code, a customer: ids are made from them, and the ledger takes ids of at most 200 letters."""
+"""Letters of an invoice, a code, a customer: they become part of ids, which have at most 200 letters."""
 
 TEXT_LETTERS_MAX: Final = 1_000
-"""Of a description, which becomes part of a reason; the ledger takes texts of at most 4,000 letters."""
+"""Letters of a description, which becomes part of a reason; the ledger accepts texts of at most 4,000 letters."""
 
 YEARS: Final = (1970, 2100)
-"""A date outside is a slip, or another calendar; and a simulated warehouse works some weeks before and after."""
+"""A date outside is an error, or of another calendar. The simulated warehouse also needs weeks before and after."""
 
 REFUSALS: Final[dict[str, str]] = {
-    "broken_row": "the line does not have the columns of the header; a stray quote mark or separator does that",
-    "unreadable_cell": "invoice, code, quantity, date or price is missing, no such thing, or out of bounds",
-    "invoice_on_earlier_sheet": "the same invoice stands on an earlier sheet of the workbook",
-    "bad_debt": "an 'A' invoice writes off bad debt: an entry of the books, not an order",
+    "broken_row": "the line does not have the columns of the header; perhaps it has a stray quote mark or separator",
+    "unreadable_cell": "invoice, code, quantity, date or price is missing, unreadable, or out of bounds",
+    "invoice_on_earlier_sheet": "the same invoice is on an earlier sheet of the workbook",
+    "bad_debt": "an 'A' invoice writes off bad debt: an accounting entry, not an order",
     "unknown_invoice": "the invoice number is neither a sale, nor a cancellation (C), nor an adjustment (A)",
     "no_quantity": "the quantity is 0: nothing moved",
-    "charge_without_amount": "a service code worth nothing: nothing was bought and nothing is owed",
+    "charge_without_amount": "a service code with the amount 0",
     "negative_price": "the unit price is below 0",
     "positive_cancellation": "a cancellation row with a quantity above 0",
-    "credit_without_customer": "a credit for a service without a customer: there is no order to pay it back from",
-    "credit_without_order": "a credit for a service, and no earlier order of the customer is worth as much",
-    "credit_order_outside_slice": "a credit for a service whose order lies outside the imported dates",
+    "credit_without_customer": "a credit for a service without a customer: no order can be found for it",
+    "credit_without_order": "a credit for a service, but no earlier order of the customer is worth as much",
+    "credit_order_outside_slice": "a credit for a service whose order is outside the imported dates",
 }
-"""Every reason a row is refused for, and what it says to a person."""
+"""All reasons for refusing a row, with their text."""
 
 
 def classify(table: pl.DataFrame) -> pl.DataFrame:
-    """The canonical rows, each with its place and why; returns count as `matched` until the search has spoken.
+    """The canonical rows with `place` and `why`; returns are `matched` until the search for sales.
 
     Adds number (within the invoice, from 1), at (UTC) and local_date of the invoice, service (bool), amount_minor
     (quantity x unit price, signed as in the file), place, why; customer and country become those of the invoice.
@@ -157,16 +156,16 @@ def _readable() -> pl.Expr:
         )
     )
     texts = ("invoice", "sku", "customer", "description", "country")
-    # PostgreSQL stores no NUL, so the ledger takes none.
+    # PostgreSQL cannot store NUL, so the ledger accepts none.
     storable = ~pl.any_horizontal(pl.col(text).fill_null("").str.contains("\0", literal=True) for text in texts)
     quantity = pl.col("quantity").is_between(-QUANTITY_MAX, QUANTITY_MAX).fill_null(value=False)
-    # Multiplied only where the quantity is in bounds: 64 bits wrap round in silence.
+    # Multiplied only if the quantity is in bounds, because 64 bits overflow silently.
     amount = pl.when(quantity).then(pl.col("quantity") * pl.col("unit_price_minor")).fill_null(0)
     return present & short & storable & quantity & amount.is_between(-AMOUNT_MAX_MINOR, AMOUNT_MAX_MINOR)
 
 
 def _found() -> pl.Expr:
-    """A free row that sells nothing to nobody: the description is no product's name (those are written in capitals)."""
+    """A free row without customer and without a product's name (these are written in capitals)."""
     text = pl.col("description")
     note = text.is_null() | (text != text.str.to_uppercase()) | ~text.str.contains("[A-Z]")
     invoice_is_free = (pl.col("unit_price_minor").fill_null(0) == 0).all().over("invoice", "sheet")
@@ -174,7 +173,7 @@ def _found() -> pl.Expr:
 
 
 def _utc(local: pl.Expr) -> pl.Expr:
-    """The seller's wall clock as UTC. The hour that happens twice in October is taken as the first; a time in the hour
-    that March skips comes from a clock that was not put forward, hence still shows GMT."""
+    """The seller's wall clock as UTC. A time in October's repeated hour counts as the first one. A time in March's
+    skipped hour comes from a clock that was not put forward, so it is GMT."""
     london = local.dt.replace_time_zone(SELLER_TIME_ZONE, ambiguous="earliest", non_existent="null")
     return pl.coalesce(london.dt.convert_time_zone("UTC"), local.dt.replace_time_zone("UTC"))

@@ -1,9 +1,8 @@
 """SIMULATED stock around the real orders of Online Retail II: the file has no locations, levels, deliveries or counts.
 
-Everything here says so: channel `simulated-warehouse`, actor `simulation`, ids that begin with `sim-`, locations that
-begin with `SIM-`. It is made to fit the slice: what the slice sells and writes off is there when it is needed, except
-for some 3 % of the units, which arrive the morning after they were first missed, so that a few lines are backordered
-and then released.
+All names show it: channel `simulated-warehouse`, actor `simulation`, ids that begin with `sim-`, locations that begin
+with `SIM-`. The stock fits the slice: units that the slice sells and writes off are there in time, except for some 3 %.
+These arrive the morning after they were first missing, so that a few lines are backordered and then allocated.
 
     for command in opening_stock(mapping, seed=7): ...      # a day before the first order
     for command in late_deliveries(mapping, seed=7): ...    # merge by occurred_at with mapping.commands()
@@ -39,22 +38,24 @@ LOCATIONS: Final[tuple[dict[str, Any], ...]] = (
         "latitude": 51.3704, "longitude": 6.1724, "daily_capacity": 200, "cost_minor_per_parcel": 520,
     },
 )  # fmt: skip
-"""The busiest day of the year has 153 orders: each of them alone could ship it, so capacity is no bottleneck."""
+"""The busiest day of the year has 153 orders. Each location alone could ship them, so capacity is no bottleneck."""
 
 LATE_SHARE: Final = 0.03
-"""Units sold that are missing at the opening. More makes the demo a story of shortage; none would never backorder."""
+"""Share of sold units that are missing at the opening. More makes most of the demo a shortage; with 0 nothing is
+backordered."""
 LATE_PART_OF_SKU: Final = 0.3
-"""A SKU that is short lacks this part of what it sells, so the shortage falls on a tenth of the SKUs, not on all."""
+"""A short SKU lacks this share of what it sells, so the shortage hits a tenth of the SKUs and not all."""
 MARGIN_SHARE: Final = 0.05
-"""Delivered later on top of what every SKU sells: without it, one lost unit leaves its last order waiting for ever."""
+"""Delivered later in addition to what every SKU sells. Without it, one lost unit leaves the last order waiting for
+ever."""
 REORDER_SHARE_OF_SKUS: Final = 0.3
 REORDER_PART_OF_NEED: Final = 0.1
-"""Three SKUs in ten report low stock, when a tenth of the slice's need is left."""
+"""Three SKUs in ten have a reorder point: a tenth of the slice's need."""
 MISCOUNT_SHARE: Final = 0.005
-"""Counted records that differ; the product's ideal accuracy at peak is 99.5 %."""
+"""Share of counts that differ; the ideal accuracy at peak is 99.5 %."""
 
 _SPLITS: Final = ((0.60, (1.0, 0.0, 0.0)), (0.85, (0.7, 0.3, 0.0)), (1.00, (0.6, 0.25, 0.15)))
-"""Cumulated chance -> parts of a SKU's stock per location: most lines can be had whole from the main one."""
+"""Cumulated chance -> shares of a SKU's stock per location: most lines fit in the main one."""
 _DELIVERY_TIME: Final = time(6, 0, tzinfo=UTC)
 
 
@@ -75,15 +76,15 @@ class _Need:
 def opening_stock(mapping: Mapping, *, seed: int) -> list[Command]:
     """RegisterLocation x 3, ReceiveStock per SKU and location, SetStockPolicy for some: a day before the first order.
 
-    The units received are about 97 % of what the slice sells and writes off. Empty when the slice sells nothing.
+    The units received are about 97 % of what the slice sells and writes off. Empty if the slice sells nothing.
     """
     needs = _needs(mapping, seed)
     if not needs:
         return []
     at = _stamp(_first_order_at(mapping) - timedelta(days=1))
     ids = f"sim-{_label(mapping)}-s{seed}"
-    # Every slice says the same of a location, and perhaps of a policy. The id is that of what is said, so it is a
-    # duplicate; a new id would have it refused, because it changes nothing.
+    # Every slice sends the same locations, and perhaps policies. Their ids follow from their content, so they are
+    # duplicates. With new ids they would be refused, because they change nothing.
     commands = [
         _simulated("RegisterLocation", f"sim-location-{location['location_id']}", at, dict(location))
         for location in LOCATIONS
@@ -106,10 +107,10 @@ def opening_stock(mapping: Mapping, *, seed: int) -> list[Command]:
 
 
 def late_deliveries(mapping: Mapping, *, seed: int) -> list[Command]:
-    """ReceiveStock at the main location, by time: the missing units and 5 % on top.
+    """ReceiveStock at the main location, by time: the missing units and 5 % more.
 
-    They come the morning (06:00 UTC) after a SKU first ran short; for SKUs that never did, the 5 % come the morning
-    after the last order.
+    They come the morning (06:00 UTC) after a SKU first ran short; for SKUs that never ran short, the morning after the
+    last order.
     """
     needs = _needs(mapping, seed)
     if not needs:
@@ -129,7 +130,7 @@ def late_deliveries(mapping: Mapping, *, seed: int) -> list[Command]:
 def cycle_counts(inventory_rows: Iterable[Row[str, Any]], *, seed: int, at: datetime) -> list[Command]:
     """CountStock for every row {sku, location_id, on_hand} read back from the ledger; 0.5 % are off by 1 to 3 units.
 
-    `at` (aware) is the moment the on-hand figures are from. A record below zero is counted as 0: shelves hold no less.
+    `at` (aware) is the time of the on-hand figures. A record below zero is counted as 0.
     """
     random = Random(f"counts-{seed}")  # noqa: S311 - a simulation that must repeat
     moment = _stamp(at)
@@ -145,7 +146,7 @@ def cycle_counts(inventory_rows: Iterable[Row[str, Any]], *, seed: int, at: date
 
 
 def _needs(mapping: Mapping, seed: int) -> list[_Need]:
-    """Per SKU of the slice, by code: what it needs, what comes late, where it lies; nothing when nothing is sold."""
+    """Per SKU of the slice, by code: its need, its late units, its locations. Empty if nothing is sold."""
     if not mapping.line_rows.height:
         return []
     sold: dict[str, int] = dict(mapping.line_rows.group_by("sku").agg(pl.col("quantity").sum()).sort("sku").iter_rows())
@@ -176,7 +177,7 @@ def _late_units(sold: dict[str, int], random: Random) -> dict[str, int]:
 
 
 def _spread(need: _Need) -> list[tuple[str, int]]:
-    """Quantities per location, the smaller rounded down; what will be written off lies at the main one."""
+    """Quantities per location; the smaller ones are rounded down. Units to be written off are at the main one."""
     sellable = max(0, need.sold - need.late)
     others = [
         (location["location_id"], int(sellable * part)) for location, part in zip(LOCATIONS, need.parts, strict=True)
@@ -186,7 +187,7 @@ def _spread(need: _Need) -> list[tuple[str, int]]:
 
 
 def _short_since(mapping: Mapping, needs: list[_Need]) -> dict[str, datetime]:
-    """SKU -> time of the first line that the opening stock, less what is written off, does not cover."""
+    """SKU -> time of the first line that the opening stock, without write-offs, does not cover."""
     sellable = pl.DataFrame(
         [(need.sku, need.sold - need.late) for need in needs if need.late],
         schema={"sku": pl.String, "sellable": pl.Int64},

@@ -94,7 +94,7 @@ def _of_another_build(detail: str) -> Fault:
     return Fault(
         "the tables were made by another build",
         detail,
-        "nothing is lost, the log has it all: docs/operating.md, Upgrading, says how they are made anew",
+        "nothing is lost, because the log has everything: docs/operating.md, Upgrading, says how to rebuild them",
     )
 
 

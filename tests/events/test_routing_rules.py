@@ -72,7 +72,7 @@ WRONG = [
     ('name = "x"\n' + RULE + 'fallbacks = ["queue", "backorder"]', "line 5", "nothing comes after `queue`"),
     ('name = "x"\n' + RULE + 'fallbacks = ["relax splits"]', "line 5", "is no fallback"),
     ('name = "x"\n' + RULE + 'fallbacks = ["relax split"]', "line 5", "relaxes a limit that the rule does not set"),
-    ('name = "x"\n' + RULE + "[transit]\nexpress = [{ km = 5, days = 1 }]", "line 6, transit.express", "farthest"),
+    ('name = "x"\n' + RULE + "[transit]\nexpress = [{ km = 5, days = 1 }]", "line 6, transit.express", "longest"),
     (
         'name = "x"\n' + RULE + "[transit]\nexpress = [{ km = 5, days = 1 }, { km = 4, days = 1 }, { days = 2 }]",
         "line 6, transit.express", "do not increase",

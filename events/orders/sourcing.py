@@ -176,7 +176,7 @@ def answered(order: Order, fact: AllocationAnswered) -> Order:
     line = replace(line, answered=line_changes.newest(line, fact.stock_version))
     hold = Hold(fact.attempt, fact.location_id, fact.quantity)
     if fact.outcome == "covers":
-        # What covered as a place in the queue has been granted.
+        # If a queue place was the cover, it has been granted: the reservation replaces it.
         waited = line_changes.less(line.covers, hold._replace(location_id="")) if fact.location_id else line.covers
         return line_changes.with_line(order, replace(line, covers=line_changes.add_hold(waited, hold)))
     if fact.outcome == "shipped":

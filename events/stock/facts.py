@@ -271,7 +271,7 @@ class StockLocated(Struct, frozen=True, kw_only=True):
 
 
 class LocationConfirmed(Struct, frozen=True, kw_only=True):
-    """The location has answered. If it is registered, what the SKU has there may be promised from now on."""
+    """A location answered whether it is registered. If so, the SKU's stock there may be promised from now on."""
 
     sku: Id
     location_id: Id
@@ -332,7 +332,7 @@ class ReservationRefused(Struct, frozen=True, kw_only=True):
 
 
 class ReservationPostponed(Struct, frozen=True, kw_only=True):
-    """A line asks for units at a location that has not said yet whether it is registered; it is answered then."""
+    """A line asks for units at a location that may not be registered. It gets its answer once the location answers."""
 
     sku: Id
     quantity: Quantity

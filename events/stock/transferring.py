@@ -36,7 +36,7 @@ def start(decision: Decision, data: c.StartTransfer) -> Refused | None:
             code="limit",
             what=what,
             detail=f"{data.quantity} asked, {available} available at {data.from_location_id}: at most {available}",
-            hint="held, safety, damaged and quality-hold units cannot be moved away; release or adjust them first",
+            hint="reserved, safety, damaged and quality-hold units cannot be moved; release or adjust them first",
             at_most=available,
         )
     decision.add(

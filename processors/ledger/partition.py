@@ -495,7 +495,7 @@ def _invalid(kind: CommandType, envelope: Mapping[str, Any]) -> tuple[str, str]:
     around = {name: value for name, value in envelope.items() if name != "data"}
     found = [*flaws(around, _Envelope), *flaws(envelope["data"], kind.data, "data")]
     if not found:
-        raise ValueError(f"{kind.name} does not fit its type, and nobody can say why")
+        raise ValueError(f"{kind.name} does not fit its type, for an unknown reason")
     detail, hint = in_words(found)
     return detail[:MESSAGE_MAX], hint
 

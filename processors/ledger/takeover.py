@@ -77,7 +77,7 @@ class _NotOnTheLogError(Exception):
     """The record that a snapshot ends with is not on the log."""
 
     def __init__(self, tail: _Tail) -> None:
-        super().__init__(f"the log of {tail.topic}/{tail.ledger.partition} does not hold what the snapshot ends with")
+        super().__init__(f"the log of {tail.topic}/{tail.ledger.partition} lacks the last decision of the snapshot")
         self.tail = tail
 
 

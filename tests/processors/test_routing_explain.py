@@ -125,7 +125,7 @@ def test_where_a_limit_leaves_units_out_the_reason_names_the_one_that_lacks_leas
     world = World({"A": {"L1": 1, "L4": 1}}, PLACES, weekly={"A": {"L4": 9}})
     assert explain(wants("A"), kept, world).reason == (
         "filtered",
-        'rule "all" leaves no location for all of 1 × A: kinds keeps out L1; supply_weeks_min keeps out L4',
+        'rule "all" leaves no location for all of 1 × A: kinds excludes L1; supply_weeks_min excludes L4',
     )
 
 

@@ -1,7 +1,7 @@
-"""Units that left before stock had answered for them. A channel may tell of a parcel while its order still asks.
+"""Units that left before stock had answered for them: a dispatch may arrive while its order still asks for stock.
 
-Such a dispatch is the units' allocation. The order stops asking for them, and the SKU takes what is or will be held for
-them as gone with the parcel. Both remember the units until the question is found, and agree on which it is by one rule:
+Such a dispatch counts as the allocation. The order stops asking for the units. The SKU treats stock reserved for them,
+now or later, as gone with the parcel. Both remember the units until the question is found, and match them by one rule:
 
     left = (Ahead(2, round=1),)            # 2 units left while round 1 was under way
     use_up(left, round_=1, units=3)        # its question for 3 arrives  →  ((), 2): 2 of them have left
@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 
 class Ahead(NamedTuple):
-    """Units that left while rounds up to `round` were asking for them, in units.
+    """Units that left while sourcing rounds up to `round` were asking for them.
 
-    `apart` is the round of an amendment that was asking for other units of the line, 0 where there was none.
+    `apart` is the round of an amendment that was asking for other units of the line; 0 if there was none.
     """
 
     units: int
@@ -24,14 +24,14 @@ class Ahead(NamedTuple):
 
 
 def total(left: Iterable[Ahead]) -> int:
-    """Units whose question is not found yet."""
+    """Units whose question has not been found yet."""
     return sum(one.units for one in left)
 
 
 def add_ahead(left: tuple[Ahead, ...], new: Ahead) -> tuple[Ahead, ...]:
-    """With units that left later; those that answer to the same rounds are one entry.
+    """`left` with more units; units of the same rounds are one entry.
 
-    The oldest round comes first, and in a round those that an amendment stands apart from: fewer questions are theirs.
+    The oldest round comes first. In a round, entries with an amendment `apart` come first: fewer questions match them.
     """
     same = [one for one in left if one[1:] == new[1:]]
     rest = [one for one in left if one[1:] != new[1:]]
@@ -42,10 +42,10 @@ def add_ahead(left: tuple[Ahead, ...], new: Ahead) -> tuple[Ahead, ...]:
 
 
 def use_up(left: tuple[Ahead, ...], round_: int, units: int) -> tuple[tuple[Ahead, ...], int]:
-    """What is still to be found when `units` are asked, held or answered in this round, and how many of them it is.
+    """Match `units` that were asked, reserved or answered in this round. Returns the rest and the number matched.
 
-    A question belongs to units that left in its round or later. An entry whose question was refused is never found, and
-    must take none of a later round: there the order would wait for an answer that nobody gives.
+    A question matches units that left in its round or later. An entry whose question was refused is never found. It
+    must not match a question of a later round: the order would then wait for an answer that never comes.
     """
     rest: list[Ahead] = []
     found = 0
@@ -60,9 +60,9 @@ def use_up(left: tuple[Ahead, ...], round_: int, units: int) -> tuple[tuple[Ahea
 
 
 def found(left: tuple[Ahead, ...], round_: int, units: int) -> tuple[Ahead, ...]:
-    """What is still to be found after the SKU has told that so many units of a question of this round have left.
+    """The unmatched rest after the SKU said that `units` of a question of this round have left.
 
-    The SKU may have taken them for another parcel than `use_up` would; it knows, so the units are found all the same.
+    The SKU may have matched them to another parcel than `use_up` would. The SKU is right, so the units count as found.
     """
     rest, matched = use_up(left, round_, units)
     missing = units - matched

@@ -1,6 +1,6 @@
 """All kinds of streams, and what follows from their rows: every command and fact by name, and the topics.
 
-Whoever needs to know what exists reads it here; nothing is registered by being imported.
+This is the only list; importing a module registers nothing.
 """
 
 from collections.abc import Mapping
@@ -31,8 +31,8 @@ LEDGER_OF_INTAKE: Mapping[str, str] = dict(zip(INTAKE_TOPICS, LEDGER_TOPICS, str
 
 
 class CommandType(NamedTuple):
-    """A command: its class, the kind of its stream, the topic it is sent to, the field that is its key. Only reactions
-    send internal ones."""
+    """A command: its class, the kind of its stream, its topic, the field that is its key. Only reactions send internal
+    commands."""
 
     data: type[Any]
     kind: str
@@ -51,7 +51,7 @@ class CommandType(NamedTuple):
 
 
 class FactType(NamedTuple):
-    """A fact: its class, the kind of its stream, the topic it stands in, the field that is its key."""
+    """A fact: its class, the kind of its stream, its topic, the field that is its key."""
 
     data: type[Any]
     kind: str

@@ -1,14 +1,14 @@
-"""The one rule by which every reader of a ledger partition knows what counts.
+"""The rule by which every reader of a ledger partition knows which facts count.
 
-A reader accepts a decision when it follows the last accepted one and all its facts were seen; it skips everything else.
-So repeats, late writers, cut decisions and lost batches are harmless, and all readers hold the same history.
+A reader accepts a decision when it follows the last accepted one and all its facts were seen. It skips everything else.
+So repeats, late writers, incomplete decisions and lost batches are harmless: all readers have the same history.
 
     reader = ChainReader(last=0)
     for fact in partition:
         for accepted in reader.read(fact.link, fact):
             ...
 
-`digest` is how a writer names a decision.
+A writer names its decisions with `digest`.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ class Link(NamedTuple):
 
     decision: int
     follows: int
-    # Both hide a method of tuple that nobody calls on a link.
+    # Both hide methods of tuple. Nobody calls these on a link.
     index: int  # type: ignore[assignment]
     count: int  # type: ignore[assignment]
     epoch: int
@@ -35,7 +35,7 @@ class Link(NamedTuple):
 
     @classmethod
     def of(cls, fact: Mapping[str, Any]) -> "Link":
-        """The place that a decoded fact names for itself."""
+        """The link of a decoded fact."""
         return cls(
             fact["decision"], fact["follows"], fact["index"], fact["count"], fact["epoch"], fact["intake_offset"]
         )
@@ -52,7 +52,7 @@ def digest(follows: int, epoch: int, intake_offset: int, facts: Sequence[tuple[s
 
 
 class ChainReader(Generic[Fact]):
-    """Follows the chain of one partition; `last` is the last accepted decision, `skipped` counts what was not."""
+    """Follows the chain of one partition. `last` is the last accepted decision, `skipped` counts skipped facts."""
 
     __slots__ = ("_candidates", "_positions", "epoch", "intake_offset", "last", "skipped")
 
@@ -61,7 +61,7 @@ class ChainReader(Generic[Fact]):
         self.epoch = epoch
         self.intake_offset = intake_offset
         self.skipped: Counter[str] = Counter()
-        # By decision and its count: facts that do not agree on how many they are do not belong together.
+        # By decision and `count`: facts with different counts do not belong together.
         self._candidates: dict[tuple[int, int], dict[int, Fact]] = {}
         self._positions: dict[tuple[int, int], int] = {}
 
@@ -72,11 +72,11 @@ class ChainReader(Generic[Fact]):
 
     @property
     def resume_position(self) -> int | None:
-        """Lowest position of a fact that is held back; None where none is. A restart reads again from there."""
+        """Lowest position of a fact that is held back, or None. A restart reads again from there."""
         return min(self._positions.values(), default=None)
 
     def read(self, link: Link, fact: Fact, position: int = -1) -> Sequence[Fact]:
-        """The facts of the decision that this fact completes, in order; empty where it completes none."""
+        """The facts of the decision that this fact completes, in order; empty if it completes none."""
         if link.follows != self.last:
             self.skipped[self._why(link)] += 1
             return ()
@@ -98,7 +98,7 @@ class ChainReader(Generic[Fact]):
         return [facts[index] for index in range(1, link.count + 1)]
 
     def _accept(self, link: Link) -> None:
-        # Facts of rivals that also followed the decision before this one can never be accepted any more.
+        # Rival decisions followed the same decision. Their facts can no longer be accepted.
         whole = (link.decision, link.count)
         rivals = sum(len(facts) for named, facts in self._candidates.items() if named != whole)
         if rivals:

@@ -1,7 +1,7 @@
-"""What stands around every command and every fact.
+"""The fields around every command and every fact.
 
-A command comes from a channel; `id` is its idempotency key within that channel. A fact is written by the ledger alone;
-its place in the chain (`decision`, `follows`, `index`, `count`) is what readers accept it by (see `events.chain`).
+A command comes from a channel; `id` is its idempotency key within that channel. Only the ledger writes facts; readers
+accept a fact by its place in the chain (`decision`, `follows`, `index`, `count`; see `events.chain`).
 """
 
 from datetime import datetime
@@ -13,7 +13,7 @@ from events.values import Id, Quantity, UtcTime
 
 Data = TypeVar("Data")
 
-#: The channel of commands that the product's own reactions send. No outside channel may use it.
+#: The channel of commands that the ledger's own reactions send. No outside channel may use it.
 INTERNAL_CHANNEL = "order-ledger"
 
 
@@ -35,7 +35,7 @@ class Command(Struct, Generic[Data], frozen=True, kw_only=True):
 
 
 class About(NamedTuple):
-    """What `evolve` may know of a fact's envelope."""
+    """The part of a fact's envelope that `evolve` may read."""
 
     channel: str
     occurred_at: datetime
@@ -48,7 +48,7 @@ class About(NamedTuple):
 
 
 class Refused(Struct, frozen=True, kw_only=True):
-    """A decider's no: a value, not an exception. `at_most` is the number that would have been accepted."""
+    """A decider's refusal: a value, not an exception. `at_most` is the number that would have been accepted."""
 
     code: str
     what: str
@@ -58,7 +58,7 @@ class Refused(Struct, frozen=True, kw_only=True):
 
 
 class Recorded(Struct, Generic[Data], frozen=True, kw_only=True):
-    """A fact as it stands in the log."""
+    """A fact as it is in the log."""
 
     event_id: str
     stream_id: str

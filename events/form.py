@@ -1,14 +1,14 @@
-"""Whether a document has the form of a type, and if not, all that is wrong with it, each with the path of its field.
+"""Checks a document against a type and lists every flaw, each with the path of its field.
 
-`msgspec` says so quickly of a document that is right, and names one field of one that is wrong. Here the same types are
-walked to name every field, in words, with the value that was sent. What `msgspec` cannot bound is bounded here too:
-times, at every depth, and the NUL character, which PostgreSQL stores in no text.
+`msgspec` checks a document quickly, but names only one wrong field. This module walks the same types to name all of
+them, with the values that were sent. It also checks what `msgspec` cannot: the range of times at every depth, and NUL
+characters, which PostgreSQL cannot store.
 
 >>> from events.stock.commands import ReceiveStock
 >>> for flaw in flaws({"sku": "MUG", "quantity": -1, "lokation_id": "WH1"}, ReceiveStock, "data"): print(flaw.text)
 data.lokation_id is not a known field
 data.location_id is missing
-data.quantity is -1: a whole number from 1 to 1,000,000,000,000 is wanted
+data.quantity is -1: expected a whole number from 1 to 1,000,000,000,000
 """
 
 import json
@@ -24,13 +24,13 @@ from msgspec import inspect
 from events.spelling import meant
 from events.values import TIME_MAX, TIME_MIN, YEAR_MAX, YEAR_MIN
 
-#: Characters shown of a value that is wrong. Fewer hide what was sent, more hide the field's name.
+#: Characters shown of a wrong value. Fewer hide what was sent, more hide the field's name.
 SHOWN_MAX = 80
-#: Flaws that are told of one document. More is nobody's reading; the rest is counted.
+#: Flaws listed per document; the rest is only counted. Nobody reads a longer list.
 TOLD_MAX = 20
-#: Words named where one of them would have been right. More is a list that nobody reads: docs/commands.md has it.
+#: Choices listed when a word is none of them. Nobody reads a longer list; docs/commands.md has it.
 WORDS_NAMED_MAX = 12
-#: Hints that are told together. The flaws say what is wrong; a page of hints would hide the first.
+#: Hints per document. More would bury the first one.
 HINTS_MAX = 4
 _WHERE_TO_LOOK = "docs/commands.md has the fields of each command"
 _TIME_EXAMPLE = "2026-11-27T18:00:00Z"
@@ -40,7 +40,7 @@ described = cache(inspect.type_info)
 
 
 class Flaw(NamedTuple):
-    """What is wrong with one field: its path as the sender wrote it, what it is, and what to do (or nothing)."""
+    """What is wrong with one field: its path as the sender wrote it, the flaw, and a hint (may be empty)."""
 
     path: str
     what: str
@@ -52,13 +52,13 @@ class Flaw(NamedTuple):
 
 
 class Written(str):
-    """A number as it was written, where no number of the machine is equal to it: `1.5e400`."""
+    """A number as it was written, if no machine number equals it: `1.5e400`."""
 
     __slots__ = ()
 
 
 def flaws(document: Any, kind: type, path: str = "") -> list[Flaw]:
-    """All that is wrong with a document that is to become a `kind`; nothing where it can. `path` is the document's."""
+    """Everything that keeps a document from becoming a `kind`; empty if nothing does. `path` is the document's."""
     return list(_walk(document, described(kind), path))
 
 
@@ -84,12 +84,12 @@ def holds_nul(document: Any) -> bool:
 
 
 def is_bounded(moment: datetime) -> bool:
-    """Whether a time lies in the years that a command may say, in UTC."""
+    """Whether a time is within the years allowed in a command, in UTC."""
     return TIME_MIN <= moment <= TIME_MAX
 
 
 def has_bounded_times(data: msgspec.Struct) -> bool:
-    """Whether all times of a command's data, at every depth, are bounded. Looks only where its type has times."""
+    """Whether all times of a command's data, at every depth, are bounded. Reads only fields whose type has times."""
     return all(is_bounded(moment) for path in _times_of(type(data)) for moment in _at(data, path))
 
 
@@ -137,17 +137,17 @@ def _walk(value: Any, place: inspect.Type, path: str) -> Iterator[Flaw]:
             yield from _object(value, place, path)
         case inspect.VarTupleType(item_type=inner):
             if not isinstance(value, list | tuple):
-                yield Flaw(path, f"is {shown(value)}: a list is wanted")
+                yield Flaw(path, f"is {shown(value)}: expected a list")
                 return
             for number, item in enumerate(value):
                 yield from _walk(item, inner, f"{path}[{number}]")
         case inspect.DictType(key_type=names, value_type=inner):
             if not isinstance(value, Mapping):
-                yield Flaw(path, f"is {shown(value)}: an object is wanted")
+                yield Flaw(path, f"is {shown(value)}: expected an object")
                 return
             for name, item in value.items():
                 for flaw in _walk(name, names, path):
-                    yield Flaw(path, f"has a name that cannot be one: it {flaw.what}")
+                    yield Flaw(path, f"has an invalid name: it {flaw.what}")
                 yield from _walk(item, inner, _step(path, name))
         case _:
             yield from _leaf(value, place, path)
@@ -155,7 +155,7 @@ def _walk(value: Any, place: inspect.Type, path: str) -> Iterator[Flaw]:
 
 def _object(value: Any, place: inspect.StructType, path: str) -> Iterator[Flaw]:
     if not isinstance(value, Mapping):
-        yield Flaw(path, f"is {shown(value)}: an object is wanted")
+        yield Flaw(path, f"is {shown(value)}: expected an object")
         return
     fields = {field.encode_name: field for field in place.fields}
     for name in value:
@@ -176,11 +176,11 @@ def _leaf(value: Any, place: inspect.Type, path: str) -> Iterator[Flaw]:
         return
     wanted, hint = _wanted(value, place)
     if wanted:
-        yield Flaw(path, f"is {shown(value)}: {wanted} is wanted", hint)
+        yield Flaw(path, f"is {shown(value)}: expected {wanted}", hint)
 
 
 def _wanted(value: Any, place: inspect.Type) -> tuple[str, str]:
-    """What is wanted in place of a value, and a hint; nothing where the value is right."""
+    """What was expected instead of a value, and a hint; both empty if the value is right."""
     match place:
         case inspect.IntType():
             right = isinstance(value, int) and not isinstance(value, bool) and _within(value, place)
@@ -223,12 +223,12 @@ def _wanted_text(value: Any, place: inspect.StrType) -> tuple[str, str]:
 def _wanted_word(value: Any, words: Sequence[Any]) -> tuple[str, str]:
     known = sorted(map(str, words))
     near = meant(value, known) if isinstance(value, str) else None
-    wanted = f"one of {', '.join(known)}" if len(known) <= WORDS_NAMED_MAX else "one of its words"
+    wanted = f"one of {', '.join(known)}" if len(known) <= WORDS_NAMED_MAX else "one of its choices"
     return wanted, f"did you mean {near}?" if near else ""
 
 
 def _wanted_time(value: Any) -> str:
-    bounds = f"a time of the years {YEAR_MIN} to {YEAR_MAX} in UTC"
+    bounds = f"a time in the years {YEAR_MIN} to {YEAR_MAX} in UTC"
     if isinstance(value, datetime):
         moment = value
     elif isinstance(value, str):
@@ -239,12 +239,12 @@ def _wanted_time(value: Any) -> str:
     else:
         return f"a time like {_TIME_EXAMPLE}"
     if moment.tzinfo is None:
-        return f"a time with its offset, like {_TIME_EXAMPLE},"
+        return f"a time with its offset, like {_TIME_EXAMPLE}"
     return "" if is_bounded(moment) else bounds
 
 
 def shown(value: Any) -> str:
-    """A value as a person may read it: as it was written, on one line, cut where it is long."""
+    """A value for people: as it was written, on one line, cut if it is long."""
     match value:
         case Written():
             text = str(value)
@@ -267,7 +267,7 @@ def shown(value: Any) -> str:
 
 
 def _step(path: str, name: Any) -> str:
-    """The path of a member: `data.lines`, or `data.attributes["gift wrap"]` where the name would not be read as one."""
+    """The path of a member: `data.lines`, or `data.attributes["gift wrap"]` if the name is not a plain word."""
     if isinstance(name, str) and _NAME.match(name):
         return f"{path}.{name}" if path else name
     return f"{path}[{shown(name)}]"

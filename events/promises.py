@@ -1,4 +1,4 @@
-"""When a promise ends: a date is kept until that day ends where the order goes, a time is kept until that time.
+"""When a promise ends: a date lasts until that day ends at the order's address, a time until that time.
 
 >>> promise_end("2026-12-24", country="DE", time_zone=None).isoformat()
 '2026-12-24T22:59:59.999999+00:00'
@@ -9,12 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from events.values import TIME_MAX, TIME_MIN, YEAR_MAX, YEAR_MIN
 
-# A decision must not depend on the machine: only the pinned `tzdata` package is asked, never the system's own files.
+# A decision must not depend on the machine: zones come only from the pinned `tzdata` package, never from the system.
 zoneinfo.reset_tzpath(())
-# Looked up before a zone is loaded: names of folders, or in other letters on some file systems, are none of ours.
+# Names are checked here before a zone is loaded: folder names, or other cases on some file systems, are not zones.
 _ZONES = frozenset(zoneinfo.available_timezones())
 
-#: IANA zone of a country where the address names none. Of countries with several zones: the one where most people live.
+#: IANA zone of a country, for an address without one. Of several zones, the one where most people live.
 ZONE_OF_COUNTRY = {
     "AE": "Asia/Dubai", "AR": "America/Argentina/Buenos_Aires", "AT": "Europe/Vienna", "AU": "Australia/Sydney",
     "BE": "Europe/Brussels", "BG": "Europe/Sofia", "BH": "Asia/Bahrain", "BM": "Atlantic/Bermuda",
@@ -37,8 +37,8 @@ ZONE_OF_COUNTRY = {
 
 
 class UnreadablePromiseError(ValueError):
-    """A promise that is neither a date nor a time with an offset, or that ends in a year that no command may say, or an
-    address in a time zone that does not exist."""
+    """A promise that is neither a date nor a time with an offset, or ends outside the allowed years, or has an unknown
+    time zone."""
 
 
 def promise_end(promised_by: str, *, country: str, time_zone: str | None) -> datetime:
@@ -59,14 +59,14 @@ def promise_end(promised_by: str, *, country: str, time_zone: str | None) -> dat
         raise UnreadablePromiseError(f"{promised_by!r}: {error}") from error
 
 
-_NO_DATE = f"a date like 2026-12-24 is wanted, or a time with an offset, in the years {YEAR_MIN} to {YEAR_MAX} in UTC"
+_NO_DATE = f"expected a date like 2026-12-24 or a time with an offset, in the years {YEAR_MIN} to {YEAR_MAX} in UTC"
 
 
 def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise ValueError(f"it is no day of the calendar: {_NO_DATE}") from error
+        raise ValueError(f"this day does not exist: {_NO_DATE}") from error
 
 
 def _time(text: str) -> datetime:
@@ -90,5 +90,5 @@ def _with_offset(moment: datetime) -> datetime:
 
 def _bounded(moment: datetime) -> datetime:
     if not TIME_MIN <= moment <= TIME_MAX:
-        raise ValueError(f"it ends in the year {moment.year}: {YEAR_MIN} to {YEAR_MAX} in UTC is possible")
+        raise ValueError(f"it ends in the year {moment.year}: allowed are {YEAR_MIN} to {YEAR_MAX} in UTC")
     return moment

@@ -1,13 +1,11 @@
-"""The one answer that changes nothing: a command that was understood and refused.
+"""The refusal: a command was understood, and nothing changed.
 
-**No effect is no acceptance.** A command that wants something to be so, and it is so already, is refused (`already_so`)
-with what is so now: whoever is told "accepted" believes that something will come of it, and every accepted fact moves
-the version that others decide on. This holds for what a command changes: quantities, promises, holds, policies, rules,
-registrations, assignments.
+**A command without effect is refused.** A command that asks for the present state is refused with that state
+(`already_so`). Its sender would expect "accepted" to change something, and every accepted fact raises the version that
+others rely on. This applies to quantities, promises, holds, policies, rules, registrations and assignments.
 
-A command that reports what happened is accepted however often it happens: a scan, a note, a count, a receipt, a refund.
-The report is its effect. And what the ledger's own reactions ask for a second time is no refusal but nothing at all: a
-decider returns no facts.
+A command that reports an event is accepted every time: a scan, a note, a count, a receipt, a refund. The report is its
+effect. A repeat by the ledger's own reactions is not refused: the decider returns no facts.
 """
 
 from msgspec import Struct
@@ -31,5 +29,5 @@ RefusalFact = CommandRefused
 
 
 def already_so(what: str, detail: str, hint: str = "nothing needs to be done", at_most: int | None = None) -> Refused:
-    """The refusal of a command that would change nothing. `detail` says what is so, with its values."""
+    """The refusal of a command that would change nothing. `detail` gives the present values."""
     return Refused(code="conflict", what=what, detail=detail, hint=hint, at_most=at_most)

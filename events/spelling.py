@@ -1,11 +1,11 @@
-"""The word that somebody meant: a known word that is a slip of the keyboard away, or nothing.
+"""The known word that somebody meant and mistyped, or None.
 
 >>> meant("retrry", ["cancel", "leave", "retry"])
 'retry'
 >>> meant("cheapness", ["standard", "express", "same_day"])
 >>> meant("RemoveStock", ["MoveStock", "ReceiveStock"])
 
-A hint that is not near is worse than none: it sends the reader to a word that does something else.
+A far-fetched hint is worse than none: it sends the reader to a word that does something else.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import re
 from collections.abc import Iterable
 
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
-#: One slip in so many letters. A larger number misses slips in short words, a smaller one finds other words
-#: (`AmendOrder` for `RefundOrder`).
+#: One typing error is allowed per this many letters. More letters miss errors in short words; fewer letters find wrong
+#: words (`AmendOrder` for `RefundOrder`).
 LETTERS_A_SLIP = 4
-#: Below this, one other letter makes another word.
+#: In shorter words, one wrong letter makes another word.
 LETTERS_MIN = 3
-#: A longer word is no slip of a known one, and comparing it takes time that its sender chooses.
+#: A longer word is no typing error of a known one. Comparing it would cost as much time as its sender wants.
 LETTERS_MAX = 100
 
 
 def meant(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is nearest, where one is near; else the only one that has all its parts and more."""
+    """The nearest known word, if one is near; otherwise the only known word that has all its parts and more."""
     if len(word) > LETTERS_MAX:
         return None
     parts = _parts(word)
@@ -43,7 +43,7 @@ def meant(word: str, known: Iterable[str]) -> str | None:
 
 
 def _parts(word: str) -> list[str]:
-    """`wait_days_max` and `WaitDaysMax` have the same three."""
+    """`wait_days_max` and `WaitDaysMax` have the same three parts."""
     return [part.casefold() for part in _PARTS.findall(word)] or [word.casefold()]
 
 
@@ -57,7 +57,7 @@ def _near(slips: int, one: str, other: str) -> bool:
 
 
 def _slips(one: str, other: str) -> int:
-    """Letters that are missing, too many or others, and neighbours in the wrong order (Damerau, optimal alignment)."""
+    """Missing, extra and wrong letters, and swapped neighbours (Damerau, optimal alignment)."""
     before: list[int] = []
     above = list(range(len(other) + 1))
     for i, letter in enumerate(one):

@@ -1,4 +1,4 @@
-"""What a kind of streams is made of. Each aggregate's folder exports one row of it, `STREAM` in its `stream.py`."""
+"""The row that describes a kind of streams. Each aggregate's folder exports one, `STREAM` in its `stream.py`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
@@ -15,7 +15,7 @@ Happened = TypeVar("Happened")
 
 
 class StreamKey(NamedTuple):
-    """Which stream. Ids are unique within a kind only: a case and a location may have the same one."""
+    """Names a stream. Ids are unique only within a kind: a case and a location may have the same id."""
 
     kind: str
     id: str
@@ -27,17 +27,17 @@ class StreamKey(NamedTuple):
 
 
 class StreamType(NamedTuple, Generic[State, Asked, Happened]):
-    """The functions of one kind of streams, and the commands and facts in them.
+    """The functions of one kind of streams, and their commands and facts.
 
-    `key` is the field of each command and fact that holds the stream's id. Its records stand in `intake.<topic>` and
-    `ledger.<topic>`. Only the ledger's own reactions send the `internal` ones of its commands.
+    `key` is the field of each command and fact that holds the stream's id. The records are in `intake.<topic>` and
+    `ledger.<topic>`. Only the ledger's own reactions send the `internal` commands.
 
-    States are immutable; `encode` and `decode` are each other's inverse. `conclude` is what the writer calls: the facts
-    that `decide` gives and the state that `evolve` makes of them, in one go. A decider of several facts has evolved
-    already; for all others there is `step_by_step`.
+    States are immutable; `decode` is the inverse of `encode`. The writer calls `conclude`: it returns the facts of
+    `decide` and the state that `evolve` makes of them. Deciders that evolve on their way bring their own; all others
+    use `step_by_step`.
 
-    `ids_kept_days` is how long the ids of channels' commands are remembered, in days of log time; None is for the life
-    of the stream. Ids of the ledger's own commands are remembered for good either way.
+    `ids_kept_days` is how long ids of channels' commands are remembered, in days of log time; None means for the life
+    of the stream. Ids of the ledger's own commands are always remembered for the life of the stream.
     """
 
     kind: str
@@ -57,12 +57,12 @@ class StreamType(NamedTuple, Generic[State, Asked, Happened]):
 
 AnyStream = StreamType[Any, Any, Any]
 
-#: Writes a state to a snapshot that consists of structs and plain values.
+#: Encodes for a snapshot a state made of structs and plain values.
 pack: Callable[[Any], bytes] = msgspec.msgpack.Encoder().encode
 
 
 def members(union: UnionType | type[Any]) -> tuple[type[Any], ...]:
-    """The classes of a union, in its order. An aggregate's union is the one list of its commands, or of its facts."""
+    """The classes of a union, in its order. An aggregate's union is the only list of its commands or facts."""
     return get_args(union) or (union,)
 
 
@@ -70,7 +70,7 @@ def step_by_step(
     decide: Callable[[State, Command[Asked]], Sequence[Happened] | Refused],
     evolve: Callable[[State, Happened | CommandRefused, About], State],
 ) -> Callable[[State, Command[Asked]], tuple[Sequence[Happened], State] | Refused]:
-    """`conclude` for a decider that does not evolve on its way."""
+    """`conclude` for a decider that does not evolve the state itself."""
 
     def conclude(state: State, command: Command[Asked]) -> tuple[Sequence[Happened], State] | Refused:
         facts = decide(state, command)

@@ -1,5 +1,5 @@
-"""Times as people and readers are told them: RFC 3339 in UTC with a Z, no more digits than there are. Days and weeks
-of any time that a channel may say: the first and the last day that there are have no day before and none after.
+"""Times for people and programs: RFC 3339 in UTC with a Z, without trailing zeros. Days and weeks of any time that a
+channel may send, up to the first and last day that Python knows.
 
 >>> from datetime import datetime, timezone
 >>> rfc3339(datetime(2026, 11, 27, 18, tzinfo=timezone.utc))
@@ -21,7 +21,7 @@ def rfc3339(value: None) -> None: ...
 @overload
 def rfc3339(value: datetime | str | None) -> str | None: ...
 def rfc3339(value: datetime | str | None) -> str | None:
-    """A time, or an ISO 8601 text with an offset, as `2026-11-27T18:00:00Z`; null stays null. ValueError: no offset."""
+    """A time, or an ISO 8601 text with an offset, as `2026-11-27T18:00:00Z`; None stays None. ValueError: no offset."""
     if value is None:
         return None
     time = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -31,16 +31,16 @@ def rfc3339(value: datetime | str | None) -> str | None:
 
 
 def monday_of(day: date) -> date:
-    """The first day of the week that the day is in."""
+    """The Monday of the day's week."""
     return day - timedelta(days=day.weekday())
 
 
 def weeks_before(day: date, weeks: int) -> tuple[date, date]:
-    """The first day of so many whole weeks before the week of this day, and the first day after them."""
+    """The `weeks` whole weeks before the day's week: their first day, and the first day after them."""
     last = monday_of(day)
     return date.fromordinal(max(date.min.toordinal(), last.toordinal() - 7 * weeks)), last
 
 
 def day_after(day: date) -> date:
-    """The next day; the last day that there is stays."""
+    """The next day; the last possible day stays as it is."""
     return date.fromordinal(min(date.max.toordinal(), day.toordinal() + 1))

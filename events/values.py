@@ -1,6 +1,6 @@
-"""Words that all aggregates share: checked text, numbers, times and small records.
+"""Types that all aggregates share: checked text, numbers, times and small records.
 
-Limits are part of the types, so a command that breaks one is refused where it comes in, with the name of the field:
+Limits are part of the types, so a command that breaks one is refused on arrival, with the name of the field:
 
 >>> import msgspec
 >>> msgspec.convert(-1, Quantity)
@@ -14,20 +14,20 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-# One number of a command. Larger ones are slips of a keyboard; a few million of these still add up within 64 bits.
+# One number of a command. Larger ones are typing errors; a few million of these still add up within 64 bits.
 NUMBER_MAX = 10**12
-# What an order may come to, in minor units: thousands of such orders can be summed within 64 bits, as tables do.
+# The largest value of an order, in minor units: tables can sum thousands of such orders within 64 bits.
 ORDER_VALUE_MAX_MINOR = 10**15
-# What Avro's and PostgreSQL's 64 bits hold: for figures that the ledger itself adds up.
+# The limit of 64 bits in Avro and PostgreSQL: for numbers that the ledger adds up itself.
 LONG_MAX = 2**63 - 1
-# Characters of a text. Enough for a note or a reason; a fact of several of them still fits into one record.
+# Characters of a text. Enough for a note or a reason; a fact with several texts still fits into one record.
 TEXT_MAX = 4000
 
-# Characters of an id, whoever made it.
+# Characters of an id.
 ID_LENGTH_MAX = 200
 
-# Times that a command may say, in UTC. One outside is a slip; at the very ends of the calendar a time cannot even be
-# brought to UTC, and nobody could read the fact that holds it. `msgspec` bounds no times: `events.form` does.
+# Years of times in a command, in UTC. Others are typing errors; times at the ends of the calendar cannot even be
+# converted to UTC, and a fact with one would be unreadable. `msgspec` has no limits for times: `events.form` checks.
 YEAR_MIN = 1900
 YEAR_MAX = 9000
 TIME_MIN = datetime(YEAR_MIN, 1, 1, tzinfo=UTC)
@@ -47,7 +47,7 @@ Longitude = Annotated[float, Meta(ge=-180, le=180)]
 UtcTime = Annotated[datetime, Meta(tz=True)]
 
 
-#: What a customer says is wrong, in a return or a case. Codes, so that figures can count them; free text stands beside.
+#: What a customer says is wrong, in a return or a case. Codes, so that figures can count them, beside free text.
 ReasonCode = Literal[
     "size", "changed_mind", "wrong_item", "missing", "damaged", "defective", "not_as_described", "late", "duplicate",
     "other",
@@ -62,7 +62,7 @@ class Attribute(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
 
 class Charge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """An amount of an order that is no stock: postage, a fee, a discount."""
+    """An amount of an order other than goods: postage, a fee, a discount."""
 
     code: Id
     amount_minor: Integer
@@ -86,7 +86,7 @@ class ShipTo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
 
 class Consumed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What an order held that a dispatch used up."""
+    """A reservation, or a wait, that a dispatch used up."""
 
     attempt: Natural
     location_id: Text
@@ -94,7 +94,7 @@ class Consumed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
 
 class ChannelRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What one channel may sell; `buffer` is unset where no rule names it any more."""
+    """What one channel may sell; `buffer` is unset if no rule names the channel any more."""
 
     channel: Id
     buffer: Natural | None = None

@@ -1,3 +1,1 @@
-"""What runs: the ledger writer, the reactions, the projector, and what checks them. Each is a loop around pure
-rules.
-"""
+"""The workers: ledger writer, reactions, projector, effects; and their checks. Each is a loop around pure rules."""

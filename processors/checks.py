@@ -1,4 +1,4 @@
-"""What `doctor` finds, one line each; workers bring checks of their own along (`processors.worker`).
+"""The checks of `doctor`, one line each. A worker can add its own (`processors.worker`).
 
 def my_checks(services, settings):
     yield Check("effects", "ok", "No call waits for its receiver")
@@ -20,10 +20,10 @@ Verdict = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding. `hint` is empty where there is nothing to do.
+    """One finding. `hint` is empty if there is nothing to do.
 
-    A warning that counts what has been can be acknowledged: `subject` is what it is about, `state` what is known of it.
-    It is given again when more comes.
+    A warning about past events can be acknowledged: `subject` is what it is about, `state` is how much of it is known.
+    It comes again when there is more.
     """
 
     name: str
@@ -39,12 +39,12 @@ class Check:
 
 
 def minute(at: datetime) -> str:
-    """A time as people read it."""
+    """A time for people."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def rows_of(services: Services, query: str) -> list[dict[str, Any]]:
-    """Rows of a table that a worker makes when it first runs; none where it never ran."""
+    """Rows of a table that a worker creates when it first runs; none if it never ran."""
     with connect(services, "doctor", autocommit=True) as connection:
         try:
             cursor = connection.execute(query.encode())

@@ -1,56 +1,56 @@
-"""Where bytes go that nobody could read or handle: the topic `dead-letters`, value and key as they were.
+"""Dead letters: records that nobody could read or handle, in the topic `dead-letters`, with their value and key.
 
     key, value, headers = to_dead_letter(message, "bad_avro", "EOFError: …")
     producer.produce("dead-letters", value=value, key=key, headers=headers)
 
-What is known about them stands in the headers, so that the original bytes can be sent again untouched:
+The headers say what is known about them, so that the original bytes can be sent again unchanged:
 
 | header | what |
 |---|---|
 | source_topic, source_partition, source_offset | the place where they were found |
-| reason | a word that stays, for counting: no_frame, unknown_schema, retired_schema, bad_avro, too_large … |
-| detail | what a person wants to know |
+| reason | a stable word, for counting: no_frame, unknown_schema, retired_schema, bad_avro, too_large … |
+| detail | more for a person |
 | at | when they were dead-lettered, RFC 3339 in UTC |
 | original.NAME | a header of the record itself |
-| headers_left_out | stands there when the record had more headers than are kept |
-| retry_of | the place where the record was first found, when it had been sent again before |
+| headers_left_out | present if the record had more headers than are kept |
+| retry_of | the place where the record was first found, if it had been sent again before |
 
-A letter that was sent again is followed by a note with the same source, the reason `retried` and no value; one that a
-person has closed by a note with the reason `closed`.
+When a letter is sent again, a note follows: same source, reason `retried`, no value. When a person closes one, a note
+with the reason `closed` follows.
 
-A reader that takes over may set the same record aside twice: readers of this topic count places, not records.
+A reader that takes over may dead-letter a record twice. So readers of this topic count places, not records.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
-#: Stands before the name of a header that came with the record itself.
+#: Prefix for the name of a header that came with the record itself.
 ORIGINAL = "original."
 #: Header of a record that was sent again: the place where it was first found, as `topic/partition/offset`.
 RETRY_OF = "retry_of"
 
-#: Reason of a record that is no letter but a note about one: it was sent to its topic again. Its value is null.
+#: Reason of a note: the letter was sent to its topic again. Its value is null.
 RETRIED = "retried"
 
-#: Reason of a note about a letter that is done with: nothing will ever come of it. Its value is null.
+#: Reason of a note: a person closed the letter. Its value is null.
 CLOSED = "closed"
 
-#: Reasons of records that are no letters.
+#: Reasons of notes, which are no letters.
 NOTES = frozenset({RETRIED, CLOSED})
 
-#: A detail longer than this is cut: headers count towards Kafka's limit for a record, which the value may fill.
+#: A longer detail is cut: headers count towards Kafka's limit for a record, which the value alone may fill.
 DETAIL_CHARS_MAX = 2_000
 
-#: Of the record's own headers so many bytes are kept, the first ones: each grows by a prefix, and thousands of tiny
-#: ones would grow beyond what the topic takes. Less would lose what a channel's tracing puts there.
+#: Bytes kept of the record's own headers, from the first. Each header grows by a prefix, so thousands of tiny ones
+#: could exceed the topic's limit. Less would lose a channel's tracing headers.
 ORIGINAL_BYTES_MAX = 100_000
 
 Headers = list[tuple[str, bytes | None]]
 
 
 class Place(NamedTuple):
-    """A record's place in Kafka; `str()` gives `topic/partition/offset`, `parse` reads it."""
+    """A record's place in Kafka. `str()` gives `topic/partition/offset`, `parse` reads it."""
 
     topic: str
     partition: int
@@ -61,13 +61,13 @@ class Place(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Place":
-        """The place that a text names. ValueError where it names none."""
+        """The place that a text names. ValueError if it names none."""
         topic, partition, offset = text.rsplit("/", 2)
         return cls(topic, int(partition), int(offset))
 
 
 class Record(Protocol):
-    """What is needed of a `confluent_kafka.Message`."""
+    """The methods used of `confluent_kafka.Message`."""
 
     def topic(self) -> str | None: ...
     def partition(self) -> int | None: ...
@@ -84,7 +84,7 @@ def dead_letter_headers(
     original: Iterable[tuple[str, bytes | None]] = (),
     at: datetime | None = None,
 ) -> Headers:
-    """Headers of a dead letter for the record at `place`; `original` are the record's own, `at` is now by default."""
+    """Headers of the dead letter for the record at `place`. `original` are the record's own; `at` is now by default."""
     headers: Headers = [
         ("source_topic", place.topic.encode()),
         ("source_partition", str(place.partition).encode()),
@@ -107,10 +107,10 @@ def dead_letter_headers(
 def to_dead_letter(
     message: Record, reason: str, detail: str, at: datetime | None = None
 ) -> tuple[bytes | None, bytes | None, Headers]:
-    """Key, value and headers of the dead letter for a record that was consumed. ValueError for one without a place."""
+    """Key, value and headers of the dead letter for a consumed record. ValueError for a record without a place."""
     topic, partition, offset = message.topic(), message.partition(), message.offset()
     if topic is None or partition is None or offset is None:
-        raise ValueError("only a record that was consumed has a place")
+        raise ValueError("only a consumed record has a place")
     original = message.headers() or ()
     pairs: Sequence[tuple[str, bytes | None]] = original.items() if isinstance(original, dict) else original  # type: ignore[assignment]
     return (

@@ -1,9 +1,9 @@
-"""A ledger that a build wrote before all contracts were made anew: nothing in it can be read, so nobody works on it.
+"""Refuses a ledger written with an old version of the contracts: this build cannot read it.
 
-    refuse_old_log(services, codec)          # Fault where a ledger topic begins with a retired contract
+    refuse_old_log(services, codec)          # Fault if a ledger topic begins with a retired contract
 
-Only the first record of a partition tells. A single retired record further on is a stray, from an old worker that was
-left running: like all bytes that are no fact, it becomes a dead letter and stops nobody.
+Only the first record of a partition counts. A single retired record later on comes from an old worker that was left
+running. Like all bytes that are no fact, it becomes a dead letter and stops nothing.
 """
 
 from events.catalogue import LEDGER_TOPICS
@@ -14,7 +14,7 @@ from schemas.codec import RETIRED, Codec, UndecodableError
 
 
 def refuse_old_log(services: Services, codec: Codec) -> None:
-    """To be asked before a worker, or a check, reads the ledger topics. Raises Fault."""
+    """Raise Fault for an old ledger. Workers and checks call this before they read the ledger topics."""
     for (topic, partition), value in first_values(services, map(services.topic, LEDGER_TOPICS)).items():
         try:
             codec.decode(value)
@@ -22,7 +22,7 @@ def refuse_old_log(services: Services, codec: Codec) -> None:
             if error.reason != RETIRED:
                 continue
             raise Fault(
-                "This ledger was written by a build from before the contracts were made anew",
+                "This ledger was written with an old version of the contracts",
                 f"{topic}/{partition} begins with a record that this build cannot read: {error.detail}",
                 "begin a new ledger under another ORDER_LEDGER_TOPIC_PREFIX; in embedded mode you may move "
                 "ORDER_LEDGER_HOME away instead",

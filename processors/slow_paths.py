@@ -1,11 +1,11 @@
-"""Fast paths that were missed: a worker did the same work the slow way, with the same outcome, and nobody would know.
+"""Counts missed fast paths: a worker did the same work the slow way, with the same result, which nobody would notice.
 
     misses = Counter({Miss("decode", "refused", "OrderPlaced v2"): 64})
     report("projector", misses)               # into the log
     add(connection, "projector", misses)      # into the table that `order-ledger doctor` reads: all processes in one
 
-A path that has a slow way beside it counts each time it takes it: a library that refuses what it took yesterday makes
-no error, only a worker that is ten times as slow.
+Each fast path counts every use of its slow way. If a library refuses today what it took yesterday, there is no error,
+only a worker that is ten times as slow.
 """
 
 from collections.abc import Mapping
@@ -26,19 +26,19 @@ CREATE TABLE IF NOT EXISTS slow_paths (
     PRIMARY KEY (worker, path, why, about))
 """
 
-#: Any number that nobody else locks: workers that start together must not both create the table.
+#: Any number that nothing else locks: workers that start together must not both create the table.
 _LOCK = 0x510E_9A75
 
 
 class Miss(NamedTuple):
-    """One fast path that was not taken, and why. All three are stable words."""
+    """One missed fast path, and why. All three are stable words."""
 
     path: str
     why: str
     about: str
 
 
-#: Path and reason of what belongs to a ledger in good health: the cause is told elsewhere, or there is none.
+#: Paths and reasons that are normal in a healthy ledger: the cause is reported elsewhere, or there is none.
 EXPECTED = frozenset(
     {
         ("decode", "beside_unreadable"),
@@ -50,13 +50,13 @@ EXPECTED = frozenset(
 
 
 def ensure_table(connection: psycopg.Connection[Any]) -> None:
-    """Create the table where it is missing, in a transaction of the caller; safe when several workers start at once."""
+    """Create the table if it is missing, in the caller's transaction; safe when several workers start at once."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
     connection.execute(_TABLE)
 
 
 def add(connection: psycopg.Connection[Any], worker: str, misses: Mapping[Miss, int]) -> None:
-    """Add to what is counted; in the transaction of the caller."""
+    """Add to the counts, in the caller's transaction."""
     if not misses:
         return
     rows = [(worker, *miss, count) for miss, count in sorted(misses.items())]
@@ -70,7 +70,7 @@ def add(connection: psycopg.Connection[Any], worker: str, misses: Mapping[Miss, 
 
 
 def report(worker: str, misses: Mapping[Miss, int]) -> None:
-    """A line in the log for each: a warning where it is not to be expected."""
+    """Log a line for each; a warning unless it is expected."""
     for miss, count in sorted(misses.items()):
         tell = log.info if (miss.path, miss.why) in EXPECTED else log.warning
         tell("slow_path", worker=worker, path=miss.path, why=miss.why, about=miss.about, count=count)

@@ -1,4 +1,4 @@
-"""Which records stand in which topics, as a schema registry wants to know, and the codec that follows from it.
+"""Which records are in which topics, for a schema registry, and the codec with the registry's ids.
 
 codec = codec_for("http://registry:8081")     # ids of that registry; registers what is missing
 codec = codec_for(None)                       # the fixed ids of schemas/ids.json
@@ -13,7 +13,7 @@ from schemas.registry import ConfluentRegistry, IncompatibleError, Subjects, reg
 
 
 def topics_of_records(prefix: str = "") -> Mapping[str, tuple[str, ...]]:
-    """Topics of every record by its full name, `prefix` before each; a refusal stands in all ledger topics."""
+    """Topics of every record by its full name, each with `prefix`. A refusal is in all ledger topics."""
     topics: dict[str, tuple[str, ...]] = {row.schema: (prefix + row.topic,) for row in COMMANDS.values()}
     topics.update({row.schema: (prefix + row.topic,) for row in FACTS.values()})
     topics[REFUSAL_SCHEMA] = tuple(prefix + topic for topic in LEDGER_TOPICS)
@@ -21,9 +21,9 @@ def topics_of_records(prefix: str = "") -> Mapping[str, tuple[str, ...]]:
 
 
 def codec_for(registry_url: str | None, prefix: str = "") -> Codec:
-    """A codec with the ids of the registry behind the URL, or with the fixed ids where none is configured.
+    """A codec with the ids of the registry at the URL, or with the fixed ids if none is configured.
 
-    Raises Fault where the registry holds other contracts under our subjects.
+    Raises Fault if the registry has incompatible contracts under our subjects.
     """
     if registry_url is None:
         return Codec()
@@ -32,6 +32,6 @@ def codec_for(registry_url: str | None, prefix: str = "") -> Codec:
     except IncompatibleError as error:
         raise Fault(
             f"The schema registry refuses the contract of {error.subject}",
-            f"it holds one that does not go with it, as builds from before the contracts were made anew had: {error}",
+            f"it has an incompatible one, perhaps of an old version of the contracts: {error}",
             "begin a new ledger under another ORDER_LEDGER_TOPIC_PREFIX, or with an empty registry",
         ) from error

@@ -1,4 +1,4 @@
-"""The topics as they have to be on the broker, and the codec that belongs to them."""
+"""The settings of the topics on the broker."""
 
 from collections.abc import Mapping
 
@@ -7,22 +7,22 @@ from runtime.kafka import TopicSpec, create_topics
 from runtime.services import Services
 from runtime.settings import Settings
 
-#: Commands are kept this long; facts for ever. Shorter leaves less time to look at what a channel sent, and a writer
-#: that was away for longer finds a hole; longer only costs disk.
+#: Commands are kept this long; facts are kept for ever. Shorter leaves less time to look at what a channel sent, and a
+#: writer that was away longer loses commands; longer only costs disk.
 INTAKE_KEPT_DAYS = 30
 _MS_PER_DAY = 86_400_000
 
-#: A command may be this large on the broker: the largest one at our own edge (1 MB) with its frame and headers.
+#: Largest command on the broker: the largest that the API accepts (1 MB), with its frame and headers.
 COMMAND_RECORD_BYTES_MAX = 1_200_000
-#: A fact may say each line of a large order several times (`FACT_BYTES_MAX` of `processors.ledger.partition` and its
-#: key). Smaller stops the ledger at such a command; larger only lets a mistake take more room.
+#: Largest fact: it may name each line of a large order several times (`FACT_BYTES_MAX` of `processors.ledger.partition`
+#: and its key). Smaller stops the ledger at such a command; larger only lets a mistake take more room.
 FACT_RECORD_BYTES_MAX = 6_000_000
-#: Whatever another topic holds must fit in here with what is said about it, else nobody can get past such a record.
+#: Any record of another topic must fit in here with its headers. Otherwise no worker could get past such a record.
 DEAD_LETTER_BYTES_MAX = 7_000_000
 
 
 def topic_specs(services: Services, settings: Settings) -> list[TopicSpec]:
-    """All topics by their full names. The broker stamps commands: log time must not come from a channel."""
+    """All topics by their full names. The broker sets the time of commands: log time must not come from a channel."""
     intake = {
         "cleanup.policy": "delete",
         "max.message.bytes": str(COMMAND_RECORD_BYTES_MAX),
@@ -42,5 +42,5 @@ def topic_specs(services: Services, settings: Settings) -> list[TopicSpec]:
 
 
 def ensure_topics(services: Services, settings: Settings) -> None:
-    """Make the topics that are missing. Fault where one has another number of partitions."""
+    """Create missing topics. Raises Fault if one has another number of partitions."""
     create_topics(services, topic_specs(services, settings))

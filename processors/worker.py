@@ -1,9 +1,9 @@
-"""What a kind of worker is. Each folder that has one exports its row, `WORKER`; `gateway.operating.workers` lists them.
+"""The row of a worker. Each folder with a worker exports one, `WORKER`; `gateway.operating.workers` lists them.
 
     WORKER = Worker("projector", run="processors.projector.worker:run_projector", reads=LEDGER_TOPICS,
                     settles="unprojected")
 
-A row is light: what runs the worker is imported in the worker's own process.
+A row is light: only the worker's own process imports the code that runs it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any, Literal
 
 from runtime.settings import Settings
 
-#: What a burst borrowed goes back to the operating system (decision 14 has the figures).
+#: With these settings, memory used by a burst goes back to the operating system (decision 14 has the figures).
 GIVES_BACK: Mapping[str, str] = {
-    # With one heap for all threads its free end goes back. `malloc_trim` leaves that of every other heap, and there
-    # were 16 with two cores: each death of Kafka woke threads that left another end longer.
+    # One heap for all threads: its free end goes back. `malloc_trim` does not free the ends of other heaps, and with
+    # two cores there were 16: each death of Kafka woke threads that lengthened another one.
     "MALLOC_ARENA_MAX": "1",
-    # Python's own allocator gives memory back in pieces of 1 MB, each only when all of it is free, the C library's in
+    # Python's own allocator gives memory back in pieces of 1 MB, and only entirely free ones. The C library gives back
     # pages of 4 kB.
     "PYTHONMALLOC": "malloc",
-    # Each thread keeps seven freed pieces of each of 64 sizes for itself, and there are twenty threads. They lie
-    # wherever they were when they were freed, `malloc_trim` does not reach them, and each may hold a page.
+    # Each of twenty threads would cache seven freed pieces of each of 64 sizes. `malloc_trim` does not free them, and
+    # each may keep a page in use.
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",
 }
 
@@ -35,33 +35,33 @@ def _always(_settings: Settings) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One kind of worker: how it is run, and how it is looked after."""
+    """One kind of worker: how to run it, and how to look after it."""
 
-    #: What `run --only` calls it. Its consumer group and, where it follows facts, its positions have the same name.
+    #: Its name in `run --only`. Its consumer group and its positions (if it follows facts) have the same name.
     name: str
-    #: `module:function`, called with settings, services and an event that asks it to stop; its exit status, or None.
+    #: `module:function`, called with settings, services and a stop event; returns an exit status or None.
     run: str
-    #: The topics that it reads as a member of its group. Empty: it is a member of none.
+    #: The topics that it reads as a member of its group. Empty: it has no group.
     reads: Sequence[str] = ()
-    #: Without it a command gets no answer, or no effect: who waits is told when none runs.
+    #: Whether commands get no answer, or no effect, without it: then a waiting sender is told if none runs.
     needed: bool = True
-    #: What `settle` calls the records that it has not handled yet. None: `settle` does not wait for it.
+    #: The name in `settle` for records that it has not handled yet. None: `settle` does not wait for it.
     settles: Literal["undecided", "unanswered", "unprojected"] | None = None
-    #: Whether these settings have work for it: `run` starts it, and `status` shows it, only then.
+    #: Whether the settings have work for it. Only then `run` starts it and `status` shows it.
     wanted: Callable[[Settings], bool] = _always
-    #: It stops at signals by itself, and is not handed the event.
+    #: It handles signals itself, and does not get the event.
     own_signals: bool = False
-    #: It makes missing topics itself, with more patience than a first look has.
+    #: It creates missing topics itself, with retries.
     own_topics: bool = False
-    #: `module:function`, more checks of `doctor` (`processors.checks`), made when both services answer.
+    #: `module:function`, more checks for `doctor` (`processors.checks`), run when both services answer.
     checks: str | None = None
-    #: Libraries without whose compiled part it takes ten times as long.
+    #: Libraries whose compiled part it needs: without it the worker is ten times as slow.
     libraries: frozenset[str] = frozenset({"fastavro", "psycopg"})
     #: More of its environment.
     environment: Mapping[str, str] = field(default_factory=lambda: GIVES_BACK)
 
 
 def resolve(place: str) -> Any:
-    """What stands at `module:name`; imports the module."""
+    """The object at `module:name`; imports the module."""
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)

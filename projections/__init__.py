@@ -1,5 +1,4 @@
-"""Tables that are folded from facts: one folder per projection, with its tables, its fold and its readers.
+"""Tables made from facts: one folder per projection, with its tables, its fold and its readers.
 
-A fold is pure (see `projections.model`); `projections.catalogue` lists them all; the projector in `processors` feeds
-them.
+A fold is pure (see `projections.model`). `projections.catalogue` lists all; the projector in `processors` runs them.
 """

@@ -1,4 +1,4 @@
-"""The one list of projections. Adding one: a folder whose `projection.py` has `PROJECTION`, and its line here."""
+"""The list of projections. To add one, make a folder whose `projection.py` has `PROJECTION`, and add its line here."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What a projection is: tables, and a fold from accepted facts to row deltas. Pure: no clock, no database.
+"""A projection: tables, and a fold from accepted facts to row deltas. Pure: no clock, no database.
 
     def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
         placed = batch.lines("OrderPlaced", "lines")
@@ -8,9 +8,9 @@
         Column("sku", "text", "key", "the SKU"), Column("units", "bigint", "sum", "units that were ordered")),
         "What customers asked for"),), fold)
 
-A fold sees a whole batch, one frame for each fact. It returns, for each table, deltas: several rows may have the same
-key, a column that is left out (or null) changes nothing. The engine reduces the deltas per key by each column's `merge`
-and writes them with the offsets in one transaction; so fold(a + b) must equal fold(a), then fold(b).
+A fold gets a whole batch, one frame per type of fact. It returns deltas for each table. Several deltas may have the
+same key; a column that is missing or null changes nothing. The engine reduces the deltas per key by each column's
+`merge`, and writes them with the offsets in one transaction. So fold(a + b) must equal fold(a), then fold(b).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ import polars as pl
 from events.catalogue import FACTS, REFUSAL_SCHEMA
 from schemas.contracts import newest
 
-#: How a column takes in a delta:
-#: key: says which row; never null. sum: is added to what stands there (null adds 0). min, max: the smaller, the larger.
-#: last, first: the newest, the oldest value that is not null, in log order (`meta_seq`). replace: the value of the
-#: newest delta even where it is null: for tables in which every delta is the whole row.
-#: A key whose columns are `last`, `first` or `replace` must get its facts from one partition: only there is an order.
+#: How a delta changes a column:
+#: key: names the row; never null. sum: is added (null adds 0). min, max: the smaller or larger value stays.
+#: last, first: the newest or oldest value that is not null, in log order (`meta_seq`). replace: the newest delta's
+#: value, even if it is null, for tables in which every delta is the whole row.
+#: With `last`, `first` or `replace`, all facts of a key must come from one partition: only a partition has an order.
 Merge = Literal["key", "sum", "last", "min", "max", "first", "replace"]
 
 #: Log order within a batch. A delta frame of a table with `last`, `first` or `replace` columns must carry it along.
@@ -38,7 +38,7 @@ SEQUENCE = "meta_seq"
 
 META = "meta_"
 
-#: Where a fact stands: columns of a frame beside the envelope's.
+#: The position of a fact: columns of a frame in addition to the envelope's.
 POSITION: Mapping[str, pl.DataType] = {
     "topic": pl.String(),
     "partition": pl.Int32(),
@@ -51,8 +51,8 @@ Deltas = Mapping[str, pl.DataFrame]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its type as PostgreSQL names it (`bigint`, `text`, `timestamptz` …), how deltas come into it, and what
-    it means to whoever reads it.
+    """A column: its PostgreSQL type (`bigint`, `text`, `timestamptz` …), how deltas change it, and its meaning for
+    readers.
     """
 
     name: str
@@ -63,16 +63,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table as its fold sees it, and what it means. How it is stored stands in the `table.sql` of its folder; a
-    folder without one gets plain tables.
+    """A table as its fold sees it, and its meaning. The folder's `table.sql` says how it is stored; without one it is a
+    plain table.
 
-    `derived`: the generated columns of `table.sql`, by name, with what they mean. `public`: whether people read it,
+    `derived`: the generated columns of `table.sql`, by name, with their meaning. `public`: whether people read it,
     through the view `v_NAME`.
 
-    `insert_only`: a key never comes twice, so rows are copied straight in. `born_with`: the column that a row begins
-    with (`placed_at` of an order): deltas for a key that has no row yet and do not bring it are dropped; so a refused
-    command for an order that was never placed makes no order. `unique`: the expressions of the unique index, where the
-    key's columns could be longer together than an index takes (2,704 bytes; an id has up to 800).
+    `insert_only`: a key never comes twice, so rows are copied straight in. `born_with`: the column that starts a row
+    (`placed_at` of an order). Deltas without it are dropped if the key has no row yet, so a refused command for an
+    unknown order makes no order. `unique`: the expressions of the unique index, if the key's columns together could be
+    longer than an index allows (2,704 bytes; an id has up to 800).
     """
 
     name: str
@@ -91,10 +91,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What people read: columns by name with what they mean, in the order of the query's.
+    """A view for people: columns by name with their meaning, in the order of the query.
 
-    A view is a promise, a table is not: a rebuild, or a table that is split, re-points the view. Our own readers stand
-    beside the fold and change with the tables, so they read the tables.
+    A view keeps its shape. A table may change, for example when it is split; then the view is re-pointed. Our own
+    readers are in the fold's folder and change with the tables, so they read the tables.
     """
 
     name: str
@@ -105,7 +105,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """A folder of `projections/`: its tables, their one fold, and what people read: a view for each public table, and
+    """A folder of `projections/`: its tables, their fold, and the views for people: one per public table, and
     `more_views`.
     """
 
@@ -127,10 +127,11 @@ def _view_of(table: Table) -> View:
 
 @dataclass(frozen=True, slots=True)
 class FactBatch:
-    """Accepted facts: name of the fact → frame in log order. A fold asks by `facts` or `lines`, and needs no ifs.
+    """Accepted facts: name of the fact → frame in log order. A fold reads them with `facts` or `lines`.
 
-    Columns of a frame: `topic`, `partition`, `offset`, `seq` (log order in the batch, over all frames), the envelope's
-    (`version`, `occurred_at`, `recorded_at`, `channel`, `command_id` …), and `data`, a struct in its newest shape.
+    Columns of a frame: `topic`, `partition`, `offset`, `seq` (log order in the batch, over all frames), those of the
+    envelope (`version`, `occurred_at`, `recorded_at`, `channel`, `command_id` …), and `data`, a struct in its newest
+    shape.
     """
 
     frames: Mapping[str, pl.DataFrame]
@@ -138,8 +139,8 @@ class FactBatch:
     def facts(self, name: str) -> pl.DataFrame:
         """One row per fact: its data as plain columns, the envelope and the position as `meta_…` columns.
 
-        So `channel` of CaseOpened is how the customer wrote, `meta_channel` is who sent the command. Times are UTC,
-        microseconds. Without any such fact the frame is empty, with the same columns. KeyError for an unknown fact.
+        So `channel` of CaseOpened is how the customer wrote, and `meta_channel` is the command's channel. Times are
+        UTC, microseconds. Without such facts the frame is empty, with the same columns. KeyError for an unknown fact.
         """
         frame = self.frames.get(name)
         if frame is None:
@@ -148,11 +149,10 @@ class FactBatch:
         return frame.select(*meta, pl.col("data")).unnest("data")
 
     def lines(self, name: str, *fields: str) -> pl.DataFrame:
-        """One row per element of a list field: `lines("ShipmentDispatched", "lines", "consumed")` opens a list in a
-        list.
+        """One row per element of a list field. `lines("ShipmentDispatched", "lines", "consumed")` opens an inner list.
 
-        The element's fields become plain columns. A column of that name further out is kept as `outer_` + name: here
-        `location_id` and `quantity` are those of `consumed`, `outer_quantity` the line's, `outer_location_id` the
+        The element's fields become plain columns. An outer column of the same name becomes `outer_` + name: here
+        `location_id` and `quantity` are those of `consumed`, `outer_quantity` is the line's, `outer_location_id` the
         parcel's. Facts with an empty list have no row.
         """
         if name not in self.frames:
@@ -183,7 +183,7 @@ class FactBatch:
 
 @cache
 def _none(name: str, *fields: str) -> pl.DataFrame:
-    """The empty frame of facts or lines that are not there: most are not in most batches, so it is made once."""
+    """The empty frame of missing facts or lines. Most batches lack most facts, so it is made only once."""
     return FactBatch({name: pl.DataFrame(schema=frame_schema(name))}).lines(name, *fields)
 
 
@@ -205,7 +205,7 @@ def _open(frame: pl.DataFrame, field: str) -> pl.DataFrame:
 
 @cache
 def frame_schema(name: str) -> dict[str, pl.DataType]:
-    """Columns and types of the frame of a fact, from its newest contract. KeyError where there is no such fact."""
+    """Columns and types of a fact's frame, from its newest contract. KeyError for an unknown fact."""
     full_name = FACTS[name].schema if name in FACTS else REFUSAL_SCHEMA
     if full_name.rpartition(".")[2] != name:
         raise KeyError(name)
@@ -215,7 +215,7 @@ def frame_schema(name: str) -> dict[str, pl.DataType]:
     return {**POSITION, **columns}
 
 
-#: Avro's simple types as polars has them; a time is microseconds UTC.
+#: Avro's simple types in polars; a time is microseconds UTC.
 _SIMPLE: Mapping[str, pl.DataType] = {
     "string": pl.String(),
     "long": pl.Int64(),
@@ -229,9 +229,7 @@ _SIMPLE: Mapping[str, pl.DataType] = {
 
 
 def polars_type(avro: Any) -> pl.DataType:
-    """The polars type of an Avro type as parsed JSON; a union with null is the other branch, as every column may be
-    null.
-    """
+    """The polars type of an Avro type (parsed JSON). A union with null gives its other branch: columns may be null."""
     if isinstance(avro, list):
         (branch,) = [one for one in avro if one != "null"]
         return polars_type(branch)

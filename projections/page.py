@@ -1,4 +1,4 @@
-"""Rows of a listing, and how many there are: a reader that shows fifty has to say that there are more.
+"""Rows of a listing, and how many there are in all: a reader that shows fifty must say that there are more.
 
 page = read_page(connection, "SELECT count(*) OVER () AS total, sku FROM inventory ORDER BY sku LIMIT %(limit)s", …)
 len(page), page.total, page.fields        # 50, 550, ("sku",)
@@ -16,7 +16,7 @@ from events.times import rfc3339
 
 
 class Page(list[dict[str, Any]]):
-    """Rows; `total`: how many there are without a limit; `fields`: the names of a row, also where there is none."""
+    """Rows; `total`: how many there are without a limit; `fields`: the column names, even if there is no row."""
 
     def __init__(self, rows: Iterable[dict[str, Any]], total: int, fields: tuple[str, ...]) -> None:
         super().__init__(rows)
@@ -27,9 +27,9 @@ class Page(list[dict[str, Any]]):
 def read_page(
     connection: psycopg.Connection[Any], query: str, parameters: Mapping[str, Any], times: tuple[str, ...] = ()
 ) -> Page:
-    """The rows of a query that has `count(*) OVER () AS total` among its columns: one statement, hence one moment.
+    """The rows of a query with the column `count(*) OVER () AS total`. One statement, so all is of one moment.
 
-    `times` are the columns that are told in RFC 3339.
+    `times` are the columns to show as RFC 3339.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(query.encode(), parameters).fetchall()

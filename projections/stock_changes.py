@@ -1,9 +1,9 @@
 """What each fact of stock does to the quantities of a location: written once, for `inventory` and `stock_movements`.
 
-    StockMoved 2 from WH1 to WH2 → (WH1, on_hand −2), (WH2, on_hand +2)
-    StockShipped 2, held here    → (WH1, on_hand −2, reserved −2)
+    StockMoved 2 from WH1 to WH2  → (WH1, on_hand −2), (WH2, on_hand +2)
+    StockShipped 2, reserved here → (WH1, on_hand −2, reserved −2)
 
-So the sum of all movements is the inventory by construction. `processors/verify` says all of it again, by itself.
+So the sum of all movements always equals the inventory. `processors/verify` computes it independently.
 """
 
 from collections.abc import Mapping, Sequence

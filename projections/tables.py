@@ -1,11 +1,10 @@
-"""From the deltas of a fold to what PostgreSQL is told: one row per key, and the statement that takes it in.
+"""From the deltas of a fold to PostgreSQL: one row per key, and the statement that writes it.
 
     reduce(table, deltas)     order-1 | +2 open         order-1 | +1 open | shipped at 18:00
                               order-1 | −1 open | 18:00
     upsert(table, source)     INSERT … SELECT … ON CONFLICT (order_id) DO UPDATE SET open = t.open + excluded.open …
 
-`reduce` is associative: reducing reduced rows gives what reducing all at once would give. That is why batches may be of
-any size.
+`reduce` is associative: reducing reduced rows gives the same as reducing all at once. So batches may have any size.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ _ORDERED = frozenset({"last", "first", "replace"})
 
 
 def reduce(table: Table, deltas: pl.DataFrame) -> pl.DataFrame:
-    """One row per key, sorted by key, with all columns of the table; sums without a delta are 0, all else null.
+    """One row per key, sorted by key, with all columns of the table. A column without a delta is null; a sum is 0.
 
-    An insert-only table's rows come out as they are. Keeps `meta_seq` (the newest) where merging depends on order.
-    Raises ValueError where a column is not the table's, a key is missing, or log order is needed and not there.
+    Rows of an insert-only table stay as they are. Keeps the newest `meta_seq` if merging depends on order. Raises
+    ValueError for a column that the table does not have, a missing key, or a missing log order.
     """
     ordered = not table.insert_only and any(column.merge in _ORDERED for column in table.columns)
     rows = deltas.select(*_columns(table, deltas, ordered=ordered))
@@ -56,24 +55,24 @@ def reduce(table: Table, deltas: pl.DataFrame) -> pl.DataFrame:
 
 
 def fold(projection: Projection, batch: FactBatch) -> dict[str, pl.DataFrame]:
-    """The reduced deltas of a projection's tables; tables that nothing happened to are left out."""
+    """The reduced deltas of a projection's tables; unchanged tables are left out."""
     deltas: Deltas = projection.fold(batch)
     known = {table.name: table for table in projection.tables}
     if unknown := set(deltas) - set(known):
         raise ValueError(
-            f"the fold of {projection.name} returns rows for {', '.join(sorted(unknown))}: no table of its own"
+            f"the fold of {projection.name} returns rows for {', '.join(sorted(unknown))}: not a table of its own"
         )
     return {name: reduce(known[name], rows) for name, rows in deltas.items() if rows.height}
 
 
 def upsert(table: Table, source: str) -> str:
-    """The statement that takes reduced rows from `source` (SQL that yields the table's columns) into the table.
+    """The statement that writes reduced rows from `source` (SQL that yields the table's columns) into the table.
 
-    Rows are taken in key order, so that two writers of one table lock its rows in one order.
+    Rows are written in key order, so that two writers lock them in the same order and cannot deadlock.
     """
     names = ", ".join(_quoted(column.name) for column in table.columns)
     key = table.unique or ", ".join(_quoted(name) for name in table.key)
-    # COLLATE "C" sorts by bytes: several times faster than by language, and the same in every database.
+    # COLLATE "C" sorts by bytes: several times faster than by language, and equal in every database.
     order = ", ".join(
         f's.{_quoted(column.name)} COLLATE "C"' if column.sql_type == "text" else f"s.{_quoted(column.name)}"
         for column in table.columns
@@ -95,15 +94,15 @@ def upsert(table: Table, source: str) -> str:
 
 
 def unnest(table: Table) -> str:
-    """A source for `upsert`: one array parameter for each column."""
+    """A source for `upsert`: one array parameter per column."""
     arrays = ", ".join(f"%s::{column.sql_type}[]" for column in table.columns)
     names = ", ".join(_quoted(column.name) for column in table.columns)
     return f"(SELECT * FROM unnest({arrays}) AS u({names}))"
 
 
 def ddl(projection: Projection) -> str:
-    """The projection's `table.sql` (or plain tables where it has none), then its views with their comments: statements
-    that may be run again.
+    """The projection's `table.sql` (plain tables if it has none), then its views with comments. The statements may be
+    run again.
     """
     own = Path(__file__).parent / projection.name / "table.sql"
     tables = [own.read_text(encoding="utf-8")] if own.exists() else [_plain(table) for table in projection.tables]
@@ -111,12 +110,12 @@ def ddl(projection: Projection) -> str:
 
 
 def _plain(table: Table) -> str:
-    """A table with its key and no other index; what is added up is never null."""
+    """A table with its key and no other index. Sums are never null."""
     if table.derived or table.unique:
-        raise ValueError(f"{table.name} has generated columns or an index of its own: it needs a table.sql")
+        raise ValueError(f"{table.name} has generated columns or its own index: it needs a table.sql")
     columns = []
     for column in table.columns:
-        # COLLATE "C" compares by bytes: keys are looked up and sorted, never read out by language.
+        # COLLATE "C" compares by bytes: keys are never sorted by language.
         text = ' COLLATE "C"' if column.merge == "key" and column.sql_type == "text" else ""
         rule = {"key": " NOT NULL", "sum": " NOT NULL DEFAULT 0"}.get(column.merge, "")
         columns.append(f"{_quoted(column.name)} {column.sql_type}{text}{rule}")
@@ -125,7 +124,7 @@ def _plain(table: Table) -> str:
 
 
 def _view(view: View) -> str:
-    # Replaced and not dropped: what was granted on a view stays, and so does what others built on it.
+    # Replaced, not dropped: so grants on the view stay, and views that others built on it.
     named = ", ".join(map(_quoted, view.columns))
     name = _quoted(view.name)
     made = "\n".join(
@@ -135,9 +134,9 @@ def _view(view: View) -> str:
             *(f"COMMENT ON COLUMN {name}.{_quoted(one)} IS {_literal(text)};" for one, text in view.columns.items()),
         )
     )
-    # To replace a view, PostgreSQL waits for everybody who reads it, and whoever comes later waits, too: a projector
-    # that starts must not stand behind a report that runs for an hour. So a view carries a digest of its own text, as
-    # the comment on the rule that makes it a view, and is left alone where that is the same.
+    # To replace a view, PostgreSQL waits for all its readers, and later readers wait as well. A projector that starts
+    # must not wait for a report that runs for an hour. So a view keeps a digest of its text, as the comment on its
+    # "_RETURN" rule, and is replaced only if the digest differs.
     digest = sha256(made.encode()).hexdigest()
     return (
         "DO $view$ BEGIN\n"
@@ -151,9 +150,7 @@ def _view(view: View) -> str:
 def _columns(table: Table, deltas: pl.DataFrame, *, ordered: bool) -> list[pl.Expr]:
     known = {column.name for column in table.columns}
     if unknown := set(deltas.columns) - known - {SEQUENCE}:
-        raise ValueError(
-            f"a delta for {table.name} has the columns {', '.join(sorted(unknown))}, which it does not know"
-        )
+        raise ValueError(f"a delta for {table.name} has unknown columns: {', '.join(sorted(unknown))}")
     if ordered and SEQUENCE not in deltas.columns:
         raise ValueError(f"a delta for {table.name} needs {SEQUENCE}: some of its columns depend on the order of facts")
     chosen = []
@@ -170,8 +167,8 @@ def _columns(table: Table, deltas: pl.DataFrame, *, ordered: bool) -> list[pl.Ex
 
 
 def _storable(rows: pl.DataFrame) -> pl.DataFrame:
-    # PostgreSQL's text has no NUL. One such character in a fact must not stop a partition for ever; the log keeps the
-    # truth. Here, before keys are compared, because two keys may become one by it.
+    # PostgreSQL's text cannot hold NUL. One such character in a fact must not stop a partition for ever; the log keeps
+    # the original. It is replaced before keys are compared, because two keys may become equal.
     return rows.with_columns(pl.col(pl.String).str.replace_all("\x00", "\ufffd", literal=True))
 
 

@@ -4,8 +4,8 @@
     value = codec.encode("order_ledger.commands.PlaceOrder", record)
     contract, record = codec.decode(value)
 
-Facts are encoded in two parts, because the digest of a decision covers the data and is part of the envelope: Avro
-writes a record's fields one after the other, so the bytes of `data` can stand behind the envelope's as they are.
+Facts are encoded in two parts: the digest in the envelope covers the encoded data, so the data comes first. Avro writes
+a record's fields one after the other, so the bytes of `data` are simply appended to the envelope's.
 """
 
 import io
@@ -23,11 +23,11 @@ from schemas.contracts import RETIRED_IDS, Contract, contracts, newest
 
 MAGIC = 0
 FRAME = struct.Struct(">bI")
-#: Reason for a record that a build wrote before all contracts were made anew.
+#: Reason for a record written under a retired id.
 RETIRED = "retired_schema"
 _TIME = "timestamp-micros"
-#: As `timestamp-micros`, read without an error where Python has no such time. A name of our own, because fastavro keeps
-#: readers by name for the whole process.
+#: Like `timestamp-micros`, but reads times that Python cannot represent. It needs its own name: fastavro keeps readers
+#: by name for the whole process.
 _ANY_TIME = "order-ledger-any-timestamp-micros"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,7 +43,7 @@ LOGICAL_READERS[f"long-{_ANY_TIME}"] = _nearest_time
 
 
 class UndecodableError(ValueError):
-    """The bytes are no record of ours. `reason` is no_frame, unknown_schema, retired_schema, bad_avro or
+    """The bytes cannot be read as a record. `reason` is no_frame, unknown_schema, retired_schema, bad_avro or
     trailing_bytes.
     """
 
@@ -54,7 +54,7 @@ class UndecodableError(ValueError):
 
 
 class Codec:
-    """Encodes and decodes records; `ids`: (full name, version) → id of a real registry; else the fixed ids."""
+    """Encodes and decodes records. `ids` maps (full name, version) to a real registry's id; default: the fixed ids."""
 
     def __init__(self, ids: Mapping[tuple[str, int], int] | None = None) -> None:
         # A real registry gives other ids, and refuses new contracts under the subjects of the old ones.
@@ -64,7 +64,7 @@ class Codec:
         self._any_time: dict[int, Any] = {}
         self._writer: dict[str, tuple[bytes, Any]] = {}
         self._parts: dict[str, tuple[bytes, Any, Any]] = {}
-        # Each schema is parsed for itself: parse_schema marks what it has parsed, and shared marks would clash.
+        # Each schema is parsed separately: parse_schema marks what it has parsed, and shared marks would clash.
         for contract in contracts():
             schema_id = contract.schema_id if ids is None else ids[contract.full_name, contract.version]
             self._contract[schema_id] = contract
@@ -81,7 +81,7 @@ class Codec:
 
     @property
     def by_id(self) -> Mapping[int, Contract]:
-        """Contract of each id that can be read."""
+        """The contract of each readable id."""
         return self._contract
 
     def schema_id(self, full_name: str) -> int:
@@ -89,7 +89,7 @@ class Codec:
         return int(FRAME.unpack(self._writer[full_name][0])[1])
 
     def encode(self, full_name: str, record: Mapping[str, Any]) -> bytes:
-        """Frame and body of a whole record. Raises ValueError or TypeError where it does not fit its schema."""
+        """Frame and body of a whole record. Raises ValueError or TypeError if it does not fit its schema."""
         frame, schema = self._writer[full_name]
         out = io.BytesIO()
         out.write(frame)
@@ -114,8 +114,8 @@ class Codec:
     def decode(self, value: bytes | None) -> tuple[Contract, dict[str, Any]]:
         """Contract that wrote the record, and the record in its newest shape. Raises UndecodableError.
 
-        A time of a command that Python does not have is read as the nearest one that it has: the bytes are what the
-        contract allows, and the ledger has to answer them. A fact never holds one.
+        The contract allows times that Python cannot represent. In a command such a time is read as the nearest
+        possible one, because the ledger must answer the command. A fact never holds one.
         """
         if value is None or len(value) < FRAME.size or value[0] != MAGIC:
             raise UndecodableError("no_frame", "a record begins with a zero byte and four bytes of schema id")
@@ -139,14 +139,14 @@ class Codec:
         return self._contract[schema_id], record
 
     def stranger(self, schema_id: int) -> UndecodableError:
-        """Why an id that no contract has cannot be read."""
+        """The error for an id that no contract has."""
         if schema_id in self._retired:
             return UndecodableError(
                 RETIRED,
-                f"schema id {schema_id} is of a build from before the contracts were made anew; "
-                "a sender has to use today's contracts",
+                f"schema id {schema_id} belongs to an old version of the contracts; "
+                "the sender must use the present contracts",
             )
-        return UndecodableError("unknown_schema", f"schema id {schema_id} is not one of ours")
+        return UndecodableError("unknown_schema", f"schema id {schema_id} is unknown")
 
     def _read(self, body: io.BytesIO, schema_id: int, writer: Any) -> Any:
         body.seek(FRAME.size)

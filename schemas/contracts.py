@@ -1,11 +1,13 @@
-"""The contracts as files, and the ids they are sent under.
+"""The contracts as files, and their schema ids.
 
-    commands/NAME.vN.avsc    the data of a command (with an example that people read), facts/NAME.vN.avsc that of a fact
-    envelope.command.avsc    what stands around the data of every command, envelope.fact.avsc around that of every fact
+    commands/NAME.vN.avsc    the data of a command, with an example for people
+    facts/NAME.vN.avsc       the data of a fact
+    envelope.command.avsc    the fields around the data of every command
+    envelope.fact.avsc       the fields around the data of every fact
     ids.json                 the fixed id of every version
 
-A contract's schema is the envelope with the file's record as the type of `data`. A stored schema is never edited: a
-change is a new version file with an id of its own.
+A contract's schema is the envelope with the file's record as the type of `data`. The fields of a stored schema never
+change: a change is a new version file with its own id.
 """
 
 import json
@@ -17,11 +19,11 @@ from typing import Any, NamedTuple
 COMMAND_NAMESPACE = "order_ledger.commands"
 FACT_NAMESPACE = "order_ledger.facts"
 
-#: Ids of contracts from before they were made anew. Nothing reads their records, and no id is given again.
+#: Ids of contracts that were replaced. Nothing reads their records, and no id is used again.
 RETIRED_IDS = frozenset((*range(101, 2001), 2056, 3084))
 
 _FOLDER = Path(__file__).parent
-#: By namespace: the folder of the contracts and the file of their envelope.
+#: Namespace → folder of the contracts, file of their envelope.
 _FILES = {
     COMMAND_NAMESPACE: ("commands", "envelope.command.avsc"),
     FACT_NAMESPACE: ("facts", "envelope.fact.avsc"),
@@ -29,7 +31,7 @@ _FILES = {
 
 
 class Contract(NamedTuple):
-    """One version of one schema. `schema` is the whole one as parsed JSON; `schema_id` its fixed id."""
+    """One version of one schema. `schema` is the whole schema as parsed JSON, `schema_id` its fixed id."""
 
     full_name: str
     version: int
@@ -65,7 +67,7 @@ def contracts() -> tuple[Contract, ...]:
 
 
 def whole(name: str, envelope: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """The envelope as the record `name`, with `data` as the type of its last field. An `example` is for people only."""
+    """The envelope as the record `name`, with `data` as the type of its last field. The `example` is left out."""
     *around, last = envelope["fields"]
     return {
         **envelope,
@@ -77,7 +79,7 @@ def whole(name: str, envelope: Mapping[str, Any], data: Mapping[str, Any]) -> di
 
 @cache
 def newest(full_name: str) -> Contract:
-    """The version that new records of this type are written in. KeyError where there is no such contract."""
+    """The version that new records of this type use. KeyError if there is no such contract."""
     versions = [contract for contract in contracts() if contract.full_name == full_name]
     if not versions:
         raise KeyError(full_name)

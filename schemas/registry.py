@@ -2,9 +2,9 @@
 
     registry = Subjects({"order_ledger.facts.OrderPlaced": ["ledger.orders"]})
     registry.names()                                  # ["ledger.orders-order_ledger.facts.OrderPlaced"]
-    codec = Codec(register(client, registry))         # with a real registry; without one the fixed ids serve
+    codec = Codec(register(client, registry))         # with a real registry; without one, Codec() uses the fixed ids
 
-Which topics a record stands in is told by the caller: contracts know nothing of topics.
+The caller says which topics a record is in: contracts know nothing of topics.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ class Subject(NamedTuple):
 
 
 class Subjects:
-    """All subjects and versions; `topics` maps a record's full name to the topics it stands in."""
+    """All subjects and versions; `topics` maps a record's full name to the topics it is in."""
 
     def __init__(self, topics: Mapping[str, Iterable[str]]) -> None:
         self._versions: dict[str, dict[int, Contract]] = {}
@@ -42,16 +42,16 @@ class Subjects:
         return sorted(self._versions)
 
     def versions(self, subject: str) -> list[int]:
-        """Versions of a subject, oldest first. KeyError where there is no such subject."""
+        """Versions of a subject, oldest first. KeyError if there is no such subject."""
         return sorted(self._versions[subject])
 
     def find(self, subject: str, version: int | None = None) -> Subject:
-        """A version of a subject, the newest by default. KeyError where there is no such subject or version."""
+        """A version of a subject, the newest by default. KeyError if there is no such subject or version."""
         number = self.versions(subject)[-1] if version is None else version
         return Subject(subject, number, self._versions[subject][number])
 
     def by_id(self, schema_id: int) -> Contract:
-        """The contract with a fixed id. KeyError where there is none."""
+        """The contract with a fixed id. KeyError if there is none."""
         return self._by_id[schema_id]
 
     def max_id(self) -> int:
@@ -59,7 +59,7 @@ class Subjects:
         return max(self._by_id)
 
     def of_id(self, schema_id: int) -> list[Subject]:
-        """All subjects and versions that a fixed id stands under."""
+        """All subjects and versions of a fixed id."""
         return [subject for subject in self.all() if subject.contract.schema_id == schema_id]
 
     def all(self) -> list[Subject]:
@@ -68,14 +68,14 @@ class Subjects:
 
 
 class RegistryClient(Protocol):
-    """The two calls that are made of a `confluent_kafka.schema_registry.SchemaRegistryClient`, bound to Avro."""
+    """The two calls used of `confluent_kafka.schema_registry.SchemaRegistryClient`, bound to Avro."""
 
     def set_compatibility(self, subject: str, level: str) -> object: ...
     def register(self, subject: str, schema: str) -> int: ...
 
 
 class IncompatibleError(Exception):
-    """The registry holds a schema under the subject that does not go with the new one."""
+    """The registry holds a schema under the subject that is incompatible with the new one."""
 
     def __init__(self, subject: str, detail: str) -> None:
         super().__init__(detail)
@@ -83,7 +83,7 @@ class IncompatibleError(Exception):
 
 
 class ConfluentRegistry:
-    """A real registry behind a URL, spoken to by confluent-kafka's client."""
+    """A real registry at a URL, called with confluent-kafka's client."""
 
     def __init__(self, url: str) -> None:
         from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -91,11 +91,11 @@ class ConfluentRegistry:
         self._client = SchemaRegistryClient({"url": url})
 
     def set_compatibility(self, subject: str, level: str) -> object:
-        """Fix the rule by which the registry takes further versions of a subject."""
+        """Set the rule by which the registry accepts further versions of a subject."""
         return self._client.set_compatibility(subject_name=subject, level=level)
 
     def register(self, subject: str, schema: str) -> int:
-        """Id of the schema under the subject; a repeat gives the same id. Raises IncompatibleError."""
+        """Id of the schema under the subject. A repeat returns the same id. Raises IncompatibleError."""
         from confluent_kafka.schema_registry import Schema
         from confluent_kafka.schema_registry.error import SchemaRegistryError
 
@@ -108,10 +108,10 @@ class ConfluentRegistry:
 
 
 def register(client: RegistryClient, subjects: Subjects) -> dict[tuple[str, int], int]:
-    """Register everything, oldest version first; the ids as `Codec` takes them: (full name, version) → id.
+    """Register everything, oldest version first. Returns the ids for `Codec`: (full name, version) → id.
 
-    A repeat changes nothing. ValueError when the registry gives one schema two ids: the records that stand in several
-    topics could then not be written with one frame.
+    A repeat changes nothing. ValueError when the registry gives one schema two ids: a record that is in several topics
+    could then not be written with one frame.
     """
     ids: dict[tuple[str, int], int] = {}
     for subject in subjects.all():

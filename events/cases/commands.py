@@ -1,4 +1,4 @@
-"""What can be asked of a service case: the commands, checked as they come in."""
+"""The commands of a service case, checked as they come in."""
 
 from typing import Literal
 
@@ -36,14 +36,14 @@ class AssignCase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
 
 class ResolveCase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A case is done."""
+    """A case is resolved."""
 
     case_id: Id
     resolution: Text
 
 
 class ReopenCase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A resolved case goes on."""
+    """A resolved case is open again."""
 
     case_id: Id
     reason: Text

@@ -1,4 +1,4 @@
-"""A service case: opened, noted, assigned, resolved, reopened. State and rules in one place: both are few."""
+"""A service case: opened, noted, assigned, resolved, reopened. State and rules share this file: both are small."""
 
 from collections.abc import Sequence
 from typing import assert_never
@@ -21,7 +21,7 @@ class Case(Struct, frozen=True, kw_only=True):
 
 
 def decide(case: Case | None, command: Command[c.CaseCommand]) -> Sequence[f.CaseFact] | Refused:
-    """Facts of the command in this state, or why not."""
+    """The facts of the command in this state, or a refusal."""
     data = command.data
     if isinstance(data, c.OpenCase):
         if case is not None:

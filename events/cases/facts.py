@@ -1,4 +1,4 @@
-"""What can happen to a service case: the facts, as they are kept."""
+"""The facts of a service case."""
 
 from msgspec import Struct
 
@@ -27,21 +27,21 @@ class CaseNoteAdded(Struct, frozen=True, kw_only=True):
 
 
 class CaseAssigned(Struct, frozen=True, kw_only=True):
-    """A case has somebody who works on it."""
+    """A case was assigned."""
 
     case_id: Id
     assignee: Id
 
 
 class CaseResolved(Struct, frozen=True, kw_only=True):
-    """A case is done."""
+    """A case is resolved."""
 
     case_id: Id
     resolution: Text
 
 
 class CaseReopened(Struct, frozen=True, kw_only=True):
-    """A resolved case goes on."""
+    """A resolved case is open again."""
 
     case_id: Id
     reason: Text

@@ -1,4 +1,4 @@
-"""Customer service cases as a kind of streams."""
+"""The row of customer service cases."""
 
 import msgspec
 

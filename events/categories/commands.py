@@ -1,4 +1,4 @@
-"""What can be asked of a category: the commands, checked as they come in."""
+"""The commands of a category, checked as they come in."""
 
 from msgspec import Struct
 
@@ -6,7 +6,7 @@ from events.values import Id, Natural, Quantity
 
 
 class SetCategoryPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What channels may sell of the SKUs of a category, everywhere or at one location; what is unset stays."""
+    """What channels may sell of the SKUs of a category, everywhere or at one location. An unset part stays as it is."""
 
     category_id: Id
     location_id: Id | None = None
@@ -15,7 +15,7 @@ class SetCategoryPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class JoinCategory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A SKU has joined or left the category, as its own stream says."""
+    """A SKU has joined or left the category."""
 
     category_id: Id
     sku: Id

@@ -2,7 +2,7 @@
 
     decide(category of two SKUs, keep 5 back) -> [CategoryPolicySet(version 3), CategoryPolicyApplied for each SKU]
 
-Its stream is the single writer of both, so every SKU gets the newest policy, however joining and changing it cross.
+Its stream is the single writer of both. So every SKU gets the newest policy, even if it joins while the policy changes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,14 @@ from events.values import Buffer, CategoryRules
 
 
 class Member(NamedTuple):
-    """Whether a SKU belongs to the category, by the newest word of its stream."""
+    """Whether a SKU belongs to the category, by the newest version of its stream."""
 
     sku_version: int
     belongs: bool
 
 
 class Category(Struct, frozen=True, kw_only=True):
-    """`rules` by location, "" for everywhere; `members` by SKU, those that have left included."""
+    """`rules` by location, "" for everywhere; `members` by SKU, including SKUs that left."""
 
     category_id: str
     policy_version: int = 0
@@ -35,7 +35,7 @@ class Category(Struct, frozen=True, kw_only=True):
 
 
 def decide(category: Category | None, command: Command[c.CategoryCommand]) -> Sequence[f.CategoryFact] | Refused:
-    """What follows for the category and its SKUs."""
+    """The facts of the command in this state, or a refusal."""
     data = command.data
     known = category or Category(category_id=data.category_id)
     match data:

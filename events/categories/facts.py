@@ -1,4 +1,4 @@
-"""What can happen to a category: the facts, as they are kept."""
+"""The facts of a category."""
 
 from msgspec import Struct
 
@@ -6,7 +6,7 @@ from events.values import Buffer, CategoryRules, Id, Natural, Quantity
 
 
 class CategoryPolicySet(Struct, frozen=True, kw_only=True):
-    """What channels may sell of a category, everywhere or at one location, as it is from now on."""
+    """What channels may sell of a category from now on, everywhere or at one location."""
 
     category_id: Id
     location_id: Id | None = None
@@ -25,7 +25,7 @@ class CategoryMembershipChanged(Struct, frozen=True, kw_only=True):
 
 
 class CategoryPolicyApplied(Struct, frozen=True, kw_only=True):
-    """The policy of the category is to count for one of its SKUs."""
+    """The category's policy applies to one of its SKUs."""
 
     category_id: Id
     sku: Id

@@ -1,4 +1,4 @@
-"""Categories of SKUs as a kind of streams."""
+"""The row of categories of SKUs."""
 
 import msgspec
 

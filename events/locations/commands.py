@@ -1,4 +1,4 @@
-"""What can be asked of a location: the commands, checked as they come in."""
+"""The commands of a location, checked as they come in."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from events.values import CountryCode, Id, Latitude, Longitude, Natural, Text
 
 
 class RegisterLocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A place that holds stock, and what it can do."""
+    """Register a place that holds stock, and what it can do."""
 
     location_id: Id
     name: Text

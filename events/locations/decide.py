@@ -1,6 +1,6 @@
-"""A location: registering it otherwise replaces what was said before; which channels it serves is said apart.
+"""A location. A new registration replaces the old one; a separate command says which channels it serves.
 
-Stock may arrive before anybody has registered the place. Each SKU asks once, and is answered when the answer is known:
+Stock may arrive before the location is registered. Each SKU asks once, and gets an answer at once and on registration:
 
     MUG joins WH1, which nobody has registered  -> LocationJoined(MUG, registered=False)
     register WH1                                -> LocationRegistered, LocationJoined(MUG, registered=True)
@@ -20,13 +20,13 @@ from events.refusal import CommandRefused, already_so
 
 
 class Unregistered(Struct, frozen=True, tag=True):
-    """A place that nobody has registered, and the SKUs that wait for that."""
+    """An unregistered location, and the SKUs that wait for its registration."""
 
     skus: tuple[str, ...] = ()
 
 
 class Location(Struct, frozen=True, kw_only=True, tag=True):
-    """A registered place."""
+    """A registered location."""
 
     location_id: str
     name: str
@@ -43,7 +43,7 @@ State = Unregistered | Location
 
 
 def decide(location: State, command: Command[c.LocationCommand]) -> Sequence[f.LocationFact] | Refused:
-    """The one fact of a registration or a policy; refused where only one of the two coordinates is given."""
+    """The facts of the command in this state, or a refusal."""
     data = command.data
     match data:
         case c.RegisterLocation():
@@ -76,14 +76,14 @@ def _register(location: State, data: c.RegisterLocation) -> Sequence[f.LocationF
     )
     if _registered(location, registered) == location:
         return already_so(
-            f"location {data.location_id} was not registered", f"it is registered as {data.name} ({data.kind}) already"
+            f"location {data.location_id} was not registered", f"it is already registered as {data.name} ({data.kind})"
         )
     waiting = location.skus if isinstance(location, Unregistered) else ()
     return (registered, *(f.LocationJoined(location_id=data.location_id, sku=sku, registered=True) for sku in waiting))
 
 
 def _join(location: State, data: c.JoinLocation) -> Sequence[f.LocationFact]:
-    """A SKU that asks again while it waits is told nothing new."""
+    """Answer the SKU. If it asks again while it waits, there is nothing new to say."""
     if isinstance(location, Unregistered) and data.sku in location.skus:
         return ()
     registered = isinstance(location, Location)
@@ -102,7 +102,7 @@ def _set_policy(location: State, data: c.SetLocationPolicy) -> Sequence[f.Locati
     if excluded == location.excluded_channels:
         return already_so(
             f"the policy of location {data.location_id} was not set",
-            f"the channels that it does not serve are {', '.join(excluded) or 'none'} already",
+            f"the channels that it does not serve are already {', '.join(excluded) or 'none'}",
         )
     again = tuple(channel for channel in location.excluded_channels if channel not in excluded)
     return (f.LocationPolicySet(location_id=data.location_id, excluded_channels=excluded, served_again=again),)

@@ -1,4 +1,4 @@
-"""What can happen to a location: the facts, as they are kept."""
+"""The facts of a location."""
 
 from msgspec import Struct
 
@@ -27,7 +27,7 @@ class LocationPolicySet(Struct, frozen=True, kw_only=True):
 
 
 class LocationJoined(Struct, frozen=True, kw_only=True):
-    """A SKU has asked whether the location is registered; stated again when it is."""
+    """A SKU asked whether the location is registered. Recorded again once it is."""
 
     location_id: Id
     sku: Id

@@ -1,4 +1,4 @@
-"""Locations as a kind of streams."""
+"""The row of locations."""
 
 import msgspec
 

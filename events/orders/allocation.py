@@ -1,10 +1,10 @@
 """How an order uses the answers of the stock streams.
 
-Each line belongs to one SKU, so its answers are ordered by the versions of that SKU's stream. An answer counts once,
-and never after a newer one. Repeats change nothing, however they are grouped.
+Each line has one SKU, so its answers are ordered by the versions of that SKU's stream. An answer counts once, and never
+after a newer one. Repeats change nothing, however they are grouped.
 
 An all-or-nothing order releases everything as soon as one line is refused, and asks again line by line. When a line has
-to wait, the whole order waits, and tries again as a whole when stock is offered. It has one open question at a time.
+to wait, the whole order waits. It tries again as a whole when stock is offered. It has one open question at a time.
 Units that answer an earlier question go back: otherwise two late answers could make the order re-source for ever.
 """
 
@@ -36,12 +36,12 @@ class LineBackordered(FactOfOrder, frozen=True, kw_only=True):
     stock_version: Quantity | None = None
 
 
-#: A line that waits together with its order, without a place in its own SKU's queue.
+#: The attempt of a line that waits with its order and has no place in its own SKU's queue.
 WHOLE_ORDER = 0
 
 
 def record(decision: Decision, data: RecordAllocation) -> Refused | None:
-    """Take each answer that is new."""
+    """Use each answer that is new."""
     for answer in data.answers:
         line = decision.order.lines.get(answer.line_id)
         if line is None:
@@ -68,7 +68,7 @@ def record(decision: Decision, data: RecordAllocation) -> Refused | None:
             case "refused":
                 _refused(decision, line, answer)
             case "waiting" if order.as_a_whole and amended:
-                # Its place in the queue is one of a line, and the order can only wait as a whole.
+                # This is the queue place of one line, but the order can only wait as a whole.
                 _note(decision, line, answer, min(answer.quantity, line.sourcing))
                 decision.surrender(line, answer, answer.quantity)
                 refused = True
@@ -126,8 +126,8 @@ def _waiting(decision: Decision, line: Line, answer: Answer) -> None:
     if not (waits and decision.order.as_a_whole):
         decision.surrender(line, answer, answer.quantity - waits)
         return
-    # A whole order's place in the queue is for all that it needs of the SKU, thus for more than the line. Where it
-    # needs less by now, others would be kept from units that it is not going to take.
+    # The queue place of an all-or-nothing order covers all units it needs of the SKU, on every line. If it now needs
+    # fewer, the place would keep units from others that this order will not take.
     needed = sum(one.unmade for one in decision.order.lines.values() if one.sku == line.sku)
     if answer.quantity > needed:
         decision.leave_queues("changed")
@@ -137,7 +137,7 @@ def _offered(decision: Decision, line: Line, answer: Answer) -> None:
     if any(wait.attempt == answer.attempt for wait in line.waits):
         version = answer.stock_version
     elif line.sourcing:
-        # The offer came at once, without a wait: the order never stood in the queue.
+        # The offer came at once: the order was never in the queue.
         _backorder(decision, line, min(answer.quantity, line.sourcing), answer.attempt, answer.stock_version)
         _wait_as_a_whole(decision)
         version = None
@@ -167,18 +167,18 @@ def _offered(decision: Decision, line: Line, answer: Answer) -> None:
             )
         )
     if not decision.order.may_source:
-        # It may not take what it was offered: that is said, so that somebody else gets it.
+        # The order may not take the offer. The answer says so, and somebody else gets the units.
         _note(decision, line, answer, 0)
 
 
 def _lost(decision: Decision, line: Line, answer: Answer) -> None:
-    """A hold lapsed, or somebody else let go of it."""
+    """A reservation expired, or somebody else released it."""
     if not _no_longer_held(decision, line, answer, answer.quantity):
         _note(decision, line, answer, 0)
 
 
 def _no_longer_held(decision: Decision, line: Line, answer: Answer, quantity: int) -> int:
-    """State that up to so many units of the hold that the answer names are gone; the units that there were."""
+    """State that up to `quantity` units of the answer's reservation are gone. Returns how many there were."""
     key = (answer.attempt, answer.location_id)
     units = min(quantity, sum(hold.quantity for hold in line.holds if (hold.attempt, hold.location_id) == key))
     if units:
@@ -199,10 +199,10 @@ def _no_longer_held(decision: Decision, line: Line, answer: Answer, quantity: in
 
 
 def _shipped(decision: Decision, line: Line, answer: Answer) -> None:
-    """What was held, waited or was asked for has left with a parcel, before the order knew of it.
+    """Units that were reserved, waiting or asked for have left with a parcel before the order knew.
 
-    Where the order has taken it for units that are still wanted, these are open again: what was held for the parcel's
-    own units is given back, for it was meant for others.
+    The order may have counted the reservation for units that it still wants. These are open again, and a surplus
+    reservation for the parcel's own units is given back.
     """
     key = (answer.attempt, answer.location_id)
     covering = sum(cover.quantity for cover in line.covers if (cover.attempt, cover.location_id) == key)
@@ -234,19 +234,21 @@ def _shipped(decision: Decision, line: Line, answer: Answer) -> None:
 
 
 def _go_on_as_a_whole(decision: Decision, *, refused: bool) -> None:
-    """When nothing is under way any more: start over after a refusal, else ask for the next line."""
+    """When no answer is outstanding: start over after a refusal, otherwise ask for the next line."""
     lines = decision.order.lines.values()
     if any(line.sourcing or line.waits for line in lines) or not any(line.idle for line in lines):
         return
-    # In the first round all lines ask at once: an idle one was refused, whichever answer came last.
+    # In the first round all lines ask at once. So an idle line was refused, whichever answer came last.
     if refused or decision.order.round == 1:
         decision.let_go_of_all("all_or_nothing")
     decision.source_idle()
 
 
 def _only_waits_were_asked(decision: Decision) -> bool:
-    """In its first round an all-or-nothing order asks for all lines at once, or only for places in queues. Once
-    one of those is answered nothing else is under way, even where the line that it was for is gone.
+    """Whether the order's first round asked only for a place in a queue.
+
+    In that round an all-or-nothing order asks for all lines at once, or only for queue places. After the answer to a
+    queue place nothing else is outstanding, even if its line is gone.
     """
     order = decision.order
     return order.as_a_whole and order.round == 1 and any(line.sourcing for line in order.lines.values())
@@ -292,11 +294,11 @@ def _note(decision: Decision, line: Line, answer: Answer, quantity: int) -> None
 def backordered(order: Order, fact: LineBackordered) -> Order:
     line = order.lines[fact.line_id]
     line = line_changes.take_open(line, fact.quantity, under_way_first=True)
-    # A wait that follows another one begins with what the customer was told last; a place in no queue promises nothing.
+    # A new wait starts with the date that the customer was told last. A line without a queue place has no promise.
     told = line.told if fact.attempt else None
     waits = line_changes.add_wait(line.waits, Wait(fact.attempt, fact.quantity, None if line.waits else told))
-    # A line that waits for another one only is called back by that one's offer, which says nothing of the
-    # places that refused this line: asked again there and then, it would be refused again, for ever.
+    # A line that waits only for another line is sourced again when that other line gets an offer. The offer does not
+    # change why locations refused this line, so it keeps excluding them: otherwise they would refuse it for ever.
     excluded = () if fact.attempt else line.excluded
     return line_changes.with_line(
         order,

@@ -1,25 +1,24 @@
-"""What an order answers to an amendment: other quantities, another promise.
+"""Amendments of an order: other quantities, another promise.
 
-    amend(line 1 from 3 to 2)    -> OrderAmended, at once; what was held for the unit is let go
-    amend(line 1 from 3 to 5)    -> AmendmentRequested: stock is asked for 2 units more, and nothing changes meanwhile
+    amend(line 1 from 3 to 2)    -> OrderAmended, at once; the unit's stock is released
+    amend(line 1 from 3 to 5)    -> AmendmentRequested: stock is asked for 2 more units, and nothing changes meanwhile
     all of it is reserved        -> OrderAmended, LineAllocated
     any of it would have to wait -> AmendmentDeclined, with the quantity that would have been accepted
     amend(line 1 from 3 to 3)    -> Refused: nothing would change
 
-A quantity is what the customer gets in all: shipped units are in it, cancelled ones are not. Of 10 ordered and 3
+A quantity is the total that the customer gets. It counts shipped units, not cancelled ones. Of 10 ordered and 3
 cancelled, 7 are wanted; amended to 8 the line has 11 ordered, and 8 to ship.
 
-More is given whole or not at all, as the stock streams answer, and what one command asks for belongs together. An order
-of which nothing is promised yet (its release_at lies ahead, or it goes as a whole and waits) takes an increase at once.
+An increase is granted whole or not at all, for all lines of the command together. Stock is not asked while nothing of
+the order is promised yet (its release_at is ahead, or it is all-or-nothing and waits): such an order grows at once.
 
-What comes while stock is being asked is answered as if stock had said yes: only the ledger was not quick enough.
+A command that arrives while stock is being asked is answered as if stock had agreed: only the ledger was too slow.
 
     a parcel with the extra units               -> the amendment is made; its units have left
-    another amendment                           -> the first is made, and the next is of the order as it is then
-    a cancellation of more than there was       -> the amendment is made, and what it added is cancelled, too
+    another amendment                           -> the first is made, then the second starts from the new quantities
+    a cancellation of more than there was       -> the amendment is made, and the added units are cancelled too
 
-What stock has not answered of an amendment that is made so is under way: its answer allocates the units, or has them
-wait like those of any order.
+Stock still answers for an amendment made this way. The answer allocates the units or lets them wait, as in any order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,14 +43,14 @@ from events.values import ORDER_VALUE_MAX_MINOR, Id, Natural, Quantity, Text, To
 
 
 class AmendedQuantity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The quantity that the customer gets of a line, in all."""
+    """The total quantity that the customer gets of a line."""
 
     line_id: Id
     quantity: Natural
 
 
 class AmendOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Change what an order asks for."""
+    """Change quantities or the promise of an order."""
 
     order_id: Id
     lines: tuple[AmendedQuantity, ...] = ()
@@ -60,7 +59,7 @@ class AmendOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
 
 class AmendmentLine(Struct, frozen=True, kw_only=True):
-    """A line that shall have another quantity."""
+    """A line whose quantity is to change."""
 
     line_id: Id
     sku: Id
@@ -70,7 +69,7 @@ class AmendmentLine(Struct, frozen=True, kw_only=True):
 
 
 class AmendmentRequested(FactOfOrder, frozen=True, kw_only=True):
-    """More is wanted than was ordered: stock is asked first."""
+    """An amendment asks for more units: stock is asked first."""
 
     amendment_id: Id
     by: Text
@@ -126,12 +125,12 @@ class AmendmentDeclined(FactOfOrder, frozen=True, kw_only=True):
 #: Why units that were reserved for an amendment are gone.
 _LOST = frozenset({"expired", "released"})
 
-#: Lines of which a refusal tells the numbers. More is nobody's reading, and would not fit a text.
+#: Lines whose numbers a refusal shows. Nobody reads more, and they would not fit into a text.
 LINES_SHOWN = 5
 
 
 def amend(decision: Decision, data: AmendOrder) -> Refused | None:
-    """The order asks for something else from now on, or asks stock whether it may."""
+    """Change the order at once, or ask stock first."""
     order = decision.order
     what = f"order {order.order_id} was not amended"
     if not data.lines and data.promised_by is None:
@@ -153,7 +152,7 @@ def amend(decision: Decision, data: AmendOrder) -> Refused | None:
     if not wanted and not _moves_promise(order, promised_by, data.by):
         return _nothing_changes(order, what, data)
     if not wanted and not any(line.wanted for line in order.lines.values()):
-        return already_so(what, "nothing of it is wanted any more, so nobody waits for a promise", "place a new order")
+        return already_so(what, "it has no units that are still wanted, so no promise is needed", "place a new order")
     if data.by == "customer":
         refused = decision.check_unmade(what, {key: -line.extra for key, line in wanted.items() if line.extra < 0})
         if refused is not None:
@@ -166,7 +165,7 @@ def amend(decision: Decision, data: AmendOrder) -> Refused | None:
         return Refused(
             code="conflict",
             what=what,
-            detail=f"it is held ({', '.join(order.holds)}), and a held order asks for no stock",
+            detail=f"it has a hold ({', '.join(order.holds)}), and an order with a hold gets no stock",
             hint="send ReleaseHold first; fewer units or another promise are accepted",
         )
     queued = [key for key, line in wanted.items() if line.extra > 0 and order.in_a_queue(key)]
@@ -174,7 +173,7 @@ def amend(decision: Decision, data: AmendOrder) -> Refused | None:
         return Refused(
             code="conflict",
             what=what,
-            detail=f"line {queued[0]} waits for a decision of a person",
+            detail=f"line {queued[0]} waits for a person's decision",
             hint="send ResolveQueued first; fewer units or another promise are accepted",
         )
     if grows and _asks_first(order):
@@ -192,14 +191,14 @@ def _wanted(decision: Decision, what: str, lines: Sequence[AmendedQuantity]) -> 
         line = decision.order.lines.get(asked.line_id)
         if line is None:
             return decision.unknown_line(what, asked.line_id)
-        # 0 removes the line: all that can still go, goes.
+        # 0 removes all units that can still be removed.
         quantity = asked.quantity or line.shipped
         if quantity < line.shipped:
             return Refused(
                 code="limit",
                 what=what,
                 detail=f"line {line.line_id}: {asked.quantity} asked; {_numbers(line)}: at least {line.shipped}, "
-                f"so at most {line.unshipped} can go",
+                f"so at most {line.unshipped} can be removed",
                 hint=f"ask for at least {line.shipped}, or 0 to remove all unshipped units",
                 at_most=line.unshipped,
             )
@@ -223,16 +222,16 @@ def _nothing_changes(order: Order, what: str, data: AmendOrder) -> Refused:
     lines = [order.lines[asked.line_id] for asked in data.lines]
     said = [f"line {line.line_id} has {_numbers(line)}: {line.wanted} wanted in all" for line in lines[:LINES_SHOWN]]
     if len(lines) > LINES_SHOWN:
-        said.append(f"{len(lines) - LINES_SHOWN} lines more are as asked")
+        said.append(f"{len(lines) - LINES_SHOWN} more lines are as asked")
     if data.promised_by is not None and order.promised_by is not None:
         said.append(f"it is promised by {rfc3339(order.promised_by)}")
     at_most = sum(line.unshipped for line in lines) if lines else None
     if at_most is not None:
-        said.append(f"at most {at_most} can go")
+        said.append(f"at most {at_most} can be removed")
     return already_so(
         what,
         f"nothing would change: {'; '.join(said)}",
-        "a quantity is what the customer gets in all: shipped units are in it, cancelled ones are not"
+        "a quantity is the total that the customer gets: it counts shipped units, not cancelled ones"
         if lines
         else "send another promised_by",
         at_most=at_most,
@@ -240,7 +239,7 @@ def _nothing_changes(order: Order, what: str, data: AmendOrder) -> Refused:
 
 
 def _asks_first(order: Order) -> bool:
-    """Whether an increase is a question to stock: not while nothing is promised of the order yet."""
+    """Whether stock is asked before an increase: not while nothing of the order is promised yet."""
     return order.released and not (order.as_a_whole and _incomplete(order))
 
 
@@ -291,13 +290,13 @@ def _request(
 
 
 def take_answer(decision: Decision, line: Line, answer: Answer) -> bool:
-    """Whether the answer was for extra units of the pending amendment; if so it has been taken."""
+    """Use the answer if it is about extra units of the pending amendment. Returns whether it was."""
     amendment = decision.order.amendment
     if amendment is None or round_of(answer.attempt) != amendment.round or line.line_id not in amendment.lines:
         return False
     asked = amendment.lines[line.line_id]
     if answer.outcome == "promised":
-        return False  # of a place in a queue that has been given up
+        return False  # of a place in a queue that the order has left
     if answer.outcome == "reserved":
         units = min(answer.quantity, asked.missing)
     elif answer.outcome in _LOST:
@@ -349,7 +348,7 @@ def _settle(decision: Decision) -> None:
 
 
 def _possible(order: Order, amendment: Amendment) -> bool:
-    """Not where more of a line has left meanwhile than was to remain, or cancelled units have left all the same."""
+    """False if more units of a line left meanwhile than were to remain, or if cancelled units left."""
     for line_id, wanted in amendment.lines.items():
         line = order.lines[line_id]
         if line.cancelled < wanted.cancelled or wanted.ordered < line.shipped + line.cancelled:
@@ -358,7 +357,7 @@ def _possible(order: Order, amendment: Amendment) -> bool:
 
 
 def _make(decision: Decision, amendment: Amendment) -> None:
-    """The order is as was asked for; stock has already been asked for the units that are not reserved yet."""
+    """Change the order. Stock has already been asked for the units that are not reserved yet."""
     changing.apply(decision, amendment.by, amendment.lines, amendment.promised_by, amendment.amendment_id)
     for line_id, amended in amendment.lines.items():
         for hold in amended.got:
@@ -376,11 +375,11 @@ def _make(decision: Decision, amendment: Amendment) -> None:
             )
 
 
-# What comes while stock is being asked
+# Commands that arrive while stock is being asked
 
 
 def make_as_shipped(decision: Decision, shipped: Mapping[str, int]) -> None:
-    """Make the pending amendment where a parcel has units that it would add: they were there, whatever stock says."""
+    """Make the pending amendment if a parcel has units that it would add: the units existed, whatever stock says."""
     order, amendment = decision.order, decision.order.amendment
     if amendment is None or not _possible(order, amendment):
         return
@@ -394,7 +393,7 @@ def make_as_shipped(decision: Decision, shipped: Mapping[str, int]) -> None:
 
 
 def make_as_cancelled(decision: Decision, wanted: Mapping[str, int]) -> None:
-    """Make the pending amendment where units that it would add are cancelled, too (empty: all units are)."""
+    """Make the pending amendment if units that it would add are cancelled (empty `wanted`: all units are)."""
     order, amendment = decision.order, decision.order.amendment
     if amendment is None:
         return
@@ -404,7 +403,7 @@ def make_as_cancelled(decision: Decision, wanted: Mapping[str, int]) -> None:
 
 
 def _make_pending(decision: Decision) -> None:
-    """The next amendment is of the order as it will be: the pending one is made, or declined where it cannot be."""
+    """Make the pending amendment before the next one starts, or decline it if it is impossible."""
     order, amendment = decision.order, decision.order.amendment
     assert amendment is not None
     if _possible(order, amendment):
@@ -418,8 +417,8 @@ def decline(
 ) -> None:
     """Decline the pending amendment, if there is one, and release what was reserved for it.
 
-    `there` are extra units of a line that there are; where nothing is said, all that were wanted, as far as is known.
-    `waits` is an answer that put it into a queue: the place is given up.
+    `there` is how many of the extra units exist, by line; a line without an entry may have them all.
+    `waits` is an answer that put the line into a queue: it leaves the queue.
     """
     order, amendment = decision.order, decision.order.amendment
     if amendment is None:
@@ -466,7 +465,7 @@ def decline(
 
 
 def _acceptable(line: AmendedLine, there: int | None) -> int | None:
-    """The quantity that would have been accepted: null where it is not known to be less than what was asked."""
+    """The quantity that would have been accepted; null unless it is known to be less than what was asked."""
     return None if there is None or there >= line.extra else line.ordered_before - line.cancelled + there
 
 

@@ -1,8 +1,8 @@
-"""What an order answers when units are cancelled: by people, or because a line's time is over.
+"""Cancellations: by people, or because a line's cancel_after has come.
 
-cancel(1 of 2 that wait)                -> OrderCancelled; the place in the queue is let go
-cancel(2 where 1 is shipped)            -> Refused(at_most=1)
-cancel_overdue after a line's last time -> OrderCancelled(by=seller, reason=auto_cancel) of what nothing is held for
+cancel(1 of 2 that wait)            -> OrderCancelled; the unit leaves the queue
+cancel(2 when 1 is shipped)         -> Refused(at_most=1)
+cancel_overdue after cancel_after   -> OrderCancelled(by=seller, reason=auto_cancel) of units without stock
 """
 
 from typing import Literal
@@ -28,7 +28,7 @@ class CancelOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class CancelOverdueLines(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The time named in cancel_after of a line has come."""
+    """The cancel_after of a line has come."""
 
     order_id: Id
 
@@ -58,13 +58,13 @@ class OrderCancelled(FactOfOrder, frozen=True, kw_only=True):
         return True
 
 
-#: The reason of a cancellation that nobody asked for.
+#: The reason of an automatic cancellation.
 AUTO_CANCEL = "auto_cancel"
 RETURN_INSTEAD = "shipped units come back with RequestReturn"
 
 
 def cancel(decision: Decision, data: CancelOrder) -> Refused | None:
-    """Units that have not been shipped are not wanted any more; without lines, all of them."""
+    """Cancel unshipped units: those of the named lines, or all."""
     order = decision.order
     what = f"order {order.order_id} was not cancelled"
     wanted = {line.line_id: line.quantity for line in data.lines}
@@ -115,7 +115,7 @@ def cancel(decision: Decision, data: CancelOrder) -> Refused | None:
 
 
 def _nothing_left(order: Order, what: str) -> Refused:
-    """The refusal of a cancellation of an order without a unit that can still be cancelled."""
+    """The refusal when no unit of the order can be cancelled any more."""
     lines = order.lines.values()
     ordered, shipped = sum(line.ordered for line in lines), sum(line.shipped for line in lines)
     if shipped == ordered:
@@ -137,7 +137,7 @@ def _nothing_left(order: Order, what: str) -> Refused:
 def cancel_overdue(decision: Decision) -> None:
     """When log time passes a line's `cancel_after`, the seller cancels its units that are not allocated or shipped.
 
-    An incomplete all-or-nothing order loses the whole line: it holds units only until it is complete.
+    An incomplete all-or-nothing order loses the whole line: it cannot ship units before it is complete.
     """
     order, now = decision.order, decision.command.recorded_at
     incomplete = any(line.unmade for line in order.lines.values())
@@ -149,9 +149,9 @@ def cancel_overdue(decision: Decision) -> None:
         if units:
             gone.append(LineQuantity(line_id=line.line_id, quantity=units))
     if gone:
-        # Nobody wants more of an order whose time is over.
+        # An order that is overdue gets no more units.
         amending.decline(decision, "cancelled")
-        # Cannot be refused: only units that the order has are named, and each line once.
+        # Cannot be refused: it names only units that the order has, and each line once.
         cancel(decision, CancelOrder(order_id=order.order_id, reason=AUTO_CANCEL, by="seller", lines=tuple(gone)))
 
 

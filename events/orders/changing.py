@@ -1,4 +1,4 @@
-"""An order is amended: what changes, and the fact that says it."""
+"""The change that an amendment makes, and its fact."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -28,7 +28,7 @@ class LineChanged(Struct, frozen=True, kw_only=True):
 
 
 class OrderAmended(FactOfOrder, frozen=True, kw_only=True):
-    """An order asks for something else from now on."""
+    """Quantities or the promise of an order changed."""
 
     by: Text
     lines: tuple[LineChanged, ...]
@@ -42,9 +42,9 @@ class OrderAmended(FactOfOrder, frozen=True, kw_only=True):
 
 
 def counts_as_due(order: Order, by: str) -> bool:
-    """Whether a promise by them is one that delivery is measured by.
+    """Whether KPIs measure by a promise that `by` has made.
 
-    A seller's new promise does not make up for the one that was given; where none was, it is the first.
+    A seller cannot move a promise that KPIs already measure by, only make the first one.
     """
     return by == "customer" or order.due_by is None
 
@@ -95,7 +95,7 @@ def amended(order: Order, fact: OrderAmended) -> Order:
         line = line_changes.take(order.lines[change.line_id], change.from_open, change.from_backordered, fact.releases)
         grown = max(0, change.ordered - change.ordered_before)
         removed = max(0, line.removed + change.ordered_before - change.ordered)
-        # Stock has been asked for the units it has not reserved yet: the answer is under way.
+        # Stock has been asked for units that it has not reserved yet, so they count as being sourced.
         missing = asked[change.line_id].missing if change.line_id in asked else 0
         idle, sourcing = line.idle + grown - missing, line.sourcing + missing
         order = line_changes.with_line(

@@ -1,4 +1,4 @@
-"""What can be asked of an order, each command from the file of its use case, and the rule that answers it."""
+"""The commands of an order, each from the file of its use case, and the rule that answers each."""
 
 from typing import assert_never
 
@@ -33,7 +33,7 @@ from events.orders.refunding import IssueRefund
 from events.orders.rejecting import RejectAllocation
 from events.orders.sourcing import RecordAllocation, ReleaseOrder
 
-#: What can be asked of an order that there is.
+#: Commands for an order that exists.
 PlacedOrderCommand = (
     AmendOrder
     | CancelOrder
@@ -94,7 +94,7 @@ __all__ = [
 
 
 def answer(decision: Decision, data: PlacedOrderCommand) -> Refused | None:
-    """The rule of the use case states the facts, or says why not."""
+    """The rule of the use case states the facts, or refuses."""
     match data:
         case RecordAllocation():
             return allocation.record(decision, data)

@@ -1,7 +1,7 @@
 """De-allocation releases allocated units, and the order still wants them. A cancellation gives them up.
 
 deallocate(2 of line 1 at WH1)              -> LineDeallocated, SourcingRequested(without WH1)
-... of an all-or-nothing order        -> all of it is let go, and it tries again as a whole
+... of an all-or-nothing order              -> everything is released, and it tries again as a whole
 """
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from events.values import Id, Quantity, Text
 
 
 class Deallocated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Units of a line that are no longer to be allocated."""
+    """Units of a line to release."""
 
     line_id: Id
     quantity: Quantity
@@ -23,7 +23,7 @@ class Deallocated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class DeallocateLines(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Release allocated units; the order still wants them, and they are sourced again."""
+    """Release allocated units and source them again. The order still wants them."""
 
     order_id: Id
     lines: tuple[Deallocated, ...]
@@ -32,9 +32,9 @@ class DeallocateLines(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def deallocate(decision: Decision, data: DeallocateLines) -> Refused | None:
-    """Let go of these units and look for them again: elsewhere, or anywhere."""
+    """Release these units and source them again: elsewhere, or anywhere."""
     order = decision.order
-    what = f"nothing of order {order.order_id} was let go"
+    what = f"nothing of order {order.order_id} was released"
     if not data.lines:
         return Refused(code="invalid", what=what, detail="it names no lines", hint="name the lines to release")
     if len({one.line_id for one in data.lines}) != len(data.lines):

@@ -1,10 +1,10 @@
-"""What an order answers to a command: the facts that follow, or why not. Pure; refuses first, then states the facts.
+"""The decider of orders: the facts of a command, or a refusal. Pure; it refuses first, then states the facts.
 
     decide(None, place_order) -> [OrderPlaced]
     decide(order, cancel_of_a_shipped_unit) -> Refused(at_most=0)
 
 Each use case has a file with its commands, its facts, its rules and its part of `evolve`. `commands.py` and `facts.py`
-have the two lists, each with the match that leads there.
+list them all and dispatch to them.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from events.orders.decision import Decision
 from events.orders.parts import FactOfOrder
 from events.orders.state import Order
 
-#: Commands after which an all-or-nothing order has to look where it stands.
+#: Commands after which an all-or-nothing order checks whether it is complete or has to go on.
 _CHANGING = (
     c.CancelOrder
     | c.CancelOverdueLines
@@ -31,7 +31,7 @@ _CHANGING = (
 
 
 def decide(order: Order | None, command: Command[c.OrderCommand]) -> Sequence[f.OrderFact] | Refused:
-    """Facts of the command in this state; an empty sequence where an internal command has nothing new to say."""
+    """The facts of the command in this state; empty if an internal command has nothing new to say."""
     answer = conclude(order, command)
     return answer if isinstance(answer, Refused) else answer[0]
 
@@ -39,7 +39,7 @@ def decide(order: Order | None, command: Command[c.OrderCommand]) -> Sequence[f.
 def conclude(
     order: Order | None, command: Command[c.OrderCommand]
 ) -> tuple[Sequence[f.OrderFact], Order | None] | Refused:
-    """As `decide`, with the state after the facts, which deciding has found on its way."""
+    """Like `decide`, but also returns the state after the facts, which deciding computes anyway."""
     data = command.data
     if isinstance(data, c.PlaceOrder):
         placed = placing.place(order, data, command)
@@ -75,7 +75,7 @@ def conclude(
 
 
 def _evolved(order: Order, fact: FactOfOrder, about: About) -> Order:
-    """`evolve` for a decision under way. Every fact of an order is one of `OrderFact`: a law sees to it."""
+    """`evolve` for a decision in progress. A law test holds that every fact of an order is one of `OrderFact`."""
     after = f.evolve(order, cast(f.OrderFact, fact), about)
     assert after is not None
     return after

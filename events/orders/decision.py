@@ -1,4 +1,4 @@
-"""A decision about an order while it is made: the facts so far and the order as they leave it."""
+"""A decision in progress about an order: the facts so far, and the order after them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -18,12 +18,12 @@ from events.orders.sourcing import (
 )
 from events.orders.state import Line, Order
 
-#: `evolve` of an order that there is. It knows all facts, and so the files of all use cases, which know this one.
+#: `evolve` of an order that exists. It is handed in: it imports the files of all use cases, and these import this one.
 Evolve = Callable[[Order, FactOfOrder, About], Order]
 
 
 class Taken(NamedTuple):
-    """Where units of a line come from when they are taken away, and what stock streams have to let go for it."""
+    """Where units taken from a line come from, and what stock streams must release for them."""
 
     from_open: int
     from_backordered: int
@@ -49,7 +49,7 @@ class Decision:
         self.facts.append(fact)
 
     def take(self, line: Line, quantity: int) -> Taken:
-        """How `quantity` unshipped units leave the line: open ones first, then waiting ones, held ones last."""
+        """How `quantity` unshipped units leave the line: open units first, then waiting, then allocated ones."""
         from_open = min(quantity, line.open)
         left = quantity - from_open
         releases: list[Release] = []
@@ -73,31 +73,31 @@ class Decision:
         return Taken(from_open, from_backordered, from_allocated, tuple(releases))
 
     def source_idle(self) -> None:
-        """Ask for locations for all idle units, where the order may; one that goes as a whole asks line by line."""
+        """Source all idle units, if the order may. An all-or-nothing order asks line by line."""
         if not self.order.may_source:
             return
         idle = self._idle()
         if not idle:
             return
         if self.order.as_a_whole:
-            # Lines are acquired one after the other in the order of their SKUs, so two orders that want the same SKUs
-            # can never hold one each and refuse each other for ever.
+            # Lines are sourced one after the other, sorted by SKU. So two orders that want the same two SKUs can never
+            # get one each and block each other for ever.
             if any(line.sourcing or line.waits for line in self.order.lines.values()):
                 return
             idle = [first_in_turn(idle)]
         self._request(idle)
 
     def release(self) -> None:
-        """The order's release_at has come; its first request goes out unless a hold is set."""
+        """The order's release_at has come: request sourcing unless a hold is set."""
         lines = [] if self.order.holds else self._idle()
         if lines and self.order.as_a_whole:
             lines = [first_in_turn(lines)]
         self._request(lines)
 
     def go_on_in_turn(self) -> None:
-        """An all-or-nothing order has changed: the rest may be complete or have to go on.
+        """An all-or-nothing order has changed: it may be complete now, or has to be sourced on.
 
-        One that waits tries again, because its place in a queue was for what it needed before.
+        If it waits, it tries again: its place in a queue was for the units it needed before.
         """
         if not self.order.as_a_whole:
             return
@@ -108,7 +108,7 @@ class Decision:
         self.source_idle()
 
     def reopen_orphans(self) -> None:
-        """Lines that waited only because another one did, which waits no more, are to be sourced: nobody calls them."""
+        """Reopen lines that waited only because another line did, once that one waits no more: no offer is for them."""
         waiting = [line for line in self.order.lines.values() if line.waits]
         if any(wait.attempt for line in waiting for wait in line.waits):
             return
@@ -124,7 +124,7 @@ class Decision:
             )
 
     def leave_queues(self, reason: str) -> None:
-        """All places in queues end; what waited is open again."""
+        """Leave all queues of SKUs; the units that waited are open again."""
         for line in self.order.lines.values():
             if line.waits:
                 self.add(
@@ -141,13 +141,13 @@ class Decision:
                 )
 
     def let_go_of_all(self, reason: str) -> None:
-        """Nothing is held for the order any more; what was is open again."""
+        """Deallocate all units of the order; they are open again."""
         for line in self.order.lines.values():
-            if not (line.customised and reason == "hold"):  # what is made for a customer helps nobody else
+            if not (line.customised and reason == "hold"):  # customised goods are no use to anybody else
                 self.let_go(line, reason)
 
     def let_go(self, line: Line, reason: str) -> None:
-        """Nothing is held for the line any more."""
+        """Deallocate all units of the line."""
         for hold in line.holds:
             self.add(
                 LineDeallocated(
@@ -163,7 +163,7 @@ class Decision:
             )
 
     def _idle(self) -> list[Line]:
-        """Lines with units that a location may be sought for."""
+        """Lines with idle units that may be sourced."""
         return [line for line in self.order.lines.values() if line.idle and not self.order.stands_still(line.line_id)]
 
     def _request(self, lines: list[Line]) -> None:
@@ -200,12 +200,12 @@ class Decision:
         )
 
     def surrender(self, line: Line, answer: Answer, surplus: int) -> None:
-        """Give back what came for units that are not wanted any more; what came for units that have left is kept."""
+        """Give back units that are no longer wanted. Units that cover units which have left are kept."""
         if not surplus:
             return
         held = answer.outcome == "reserved"
         where = answer.location_id if held else ""
-        # The place of an all-or-nothing order holds nothing, and the stock stream leaves it for the order to end.
+        # A queue place of an all-or-nothing order reserves nothing, and only the order ends it.
         gone = self._covered(line, answer, surplus, where) if held or not self.order.as_a_whole else 0
         if surplus > gone:
             self.add(
@@ -234,9 +234,9 @@ class Decision:
             )
 
     def _covered(self, line: Line, answer: Answer, units: int, where: str) -> int:
-        """How many of these units are for some that have left: the stock stream finds them, too, and lets go.
+        """How many of these units are for units that have left. The stock stream finds and releases the same ones.
 
-        A place in the queue that covered some is granted: its units are the same ones.
+        A granted queue place is not counted twice: if it was a cover, these are the same units.
         """
         left, granted = line.ahead, 0
         for cover in line.covers:
@@ -246,7 +246,7 @@ class Decision:
         return granted + use_up(left, round_of(answer.attempt), units - granted)[1]
 
     def give_back_covers(self, line_id: str) -> None:
-        """What is held for units that have left, and is more than those that stock has not spoken of, is given back."""
+        """Give back surplus covers: what is reserved beyond the units that left and that stock has not answered for."""
         line = self.order.lines[line_id]
         left = line.ahead
         for cover in line.covers:
@@ -267,7 +267,7 @@ class Decision:
     # Refusals that several commands share.
 
     def check_unshipped(self, what: str, wanted: Mapping[str, int], hint: str) -> Refused | None:
-        """Refused where a line is unknown or more is wanted than is left to ship."""
+        """Refused if a line is unknown or has fewer unshipped units than wanted."""
         for line_id, quantity in wanted.items():
             line = self.order.lines.get(line_id)
             if line is None:
@@ -284,9 +284,9 @@ class Decision:
         return None
 
     def check_unmade(self, what: str, wanted: Mapping[str, int]) -> Refused | None:
-        """Refused where a customer wants to be rid of units that are being made for them.
+        """Refused if a customer gives up units that are being made for them.
 
-        Units that stock is being asked for count as made: stock may have reserved them, unknown to the order.
+        Units being sourced count as made: stock may have reserved them before the order knows.
         """
         for line_id, quantity in wanted.items():
             line = self.order.lines[line_id]
@@ -296,8 +296,8 @@ class Decision:
                     code="limit",
                     what=what,
                     detail=f"line {line_id} is made for this customer: {quantity} asked, {line.allocated} allocated, "
-                    f"{line.sourcing} asked of stock: at most {at_most}",
-                    hint="allocated units, and units asked of stock, count as made; the seller may cancel them",
+                    f"{line.sourcing} being sourced: at most {at_most}",
+                    hint="allocated units and units being sourced count as made; the seller may cancel them",
                     at_most=at_most,
                 )
         return None
@@ -328,7 +328,7 @@ class Decision:
 
 
 def first_in_turn(lines: Iterable[Line]) -> Line:
-    """The line that an all-or-nothing order acquires next."""
+    """The line that an all-or-nothing order sources next."""
     return min(lines, key=lambda line: (line.sku, line.line_id))
 
 

@@ -1,10 +1,10 @@
-"""A carrier's scan that is told before its parcel's dispatch waits for it: a warehouse may be slower than a carrier.
+"""A carrier's scan that comes before its parcel's dispatch waits for it: a warehouse may report later than a carrier.
 
     RecordTracking(S1, delivered)                -> TrackingDeferred(waits_for=S1, ends_at=in 7 days)
     DispatchShipment(S1)                         -> ShipmentDispatched, ShipmentTracked, ShipmentDelivered(scan's time)
-    … or ExpireTracking, when its time is over   -> TrackingExpired: for a person to look at
+    … or ExpireTracking, after 7 days            -> TrackingExpired: a person should look at it
 
-Only scans of an order that there is can wait: without it, nobody could tell a slow shop from a wrong number.
+Only scans of an existing order can wait: for an unknown order, a slow shop looks the same as a wrong number.
 """
 
 from datetime import datetime, timedelta
@@ -18,16 +18,16 @@ from events.orders.parts import FactOfOrder
 from events.orders.state import DeferredScan, Order
 from events.values import Id, Quantity, Text, UtcTime
 
-#: How long a scan waits, in log time. A warehouse that is cut off catches up within days, a long weekend included.
-#: Longer hides a wrong shipment_id from the people who could mend it; shorter loses the scans of a slow warehouse.
+#: How long a scan waits, in log time. A warehouse that was offline catches up within days, even over a long weekend.
+#: Longer hides a wrong shipment_id from people who could correct it; shorter loses the scans of a slow warehouse.
 DEFERRED_FOR = timedelta(days=7)
-#: Scans of an order that wait at once: several parcels with all the scans of each. More are a sender's mistake, and
-#: they would all be read with every command of the order.
+#: Scans of one order that may wait at a time: enough for several parcels with all their scans. More are a sender's
+#: mistake, and every command of the order would have to load them all.
 DEFERRED_MAX = 50
 
 
 class ExpireTracking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The time is over in which scans may wait for their parcel's dispatch."""
+    """Deferred scans have waited too long for their parcel's dispatch."""
 
     order_id: Id
 
@@ -63,7 +63,7 @@ def defer(
         return Refused(
             code="limit",
             what=f"a scan of shipment {shipment_id} was not recorded",
-            detail=f"it is not dispatched yet, and {len(order.deferred)} scans of order {order.order_id} wait already, "
+            detail=f"it is not dispatched yet, and {len(order.deferred)} scans of order {order.order_id} already wait "
             f"for the dispatch of {waited_for}",
             hint="check shipment_id; send DispatchShipment, then the scan again with a new id",
         )
@@ -83,7 +83,7 @@ def defer(
 
 
 def expire(decision: Decision) -> None:
-    """Scans whose time is over wait no more."""
+    """Expire the scans that have waited too long."""
     for scan in decision.order.deferred:
         if scan.ends_at <= decision.command.recorded_at:
             decision.add(
@@ -111,7 +111,7 @@ def deferred(order: Order, fact: TrackingDeferred) -> Order:
 
 
 def over(order: Order, number: int | None) -> Order:
-    """The scan waits no more; None is one that never did."""
+    """The order without this deferred scan; None means the scan was never deferred."""
     if number is None:
         return order
     return replace(order, deferred=tuple(scan for scan in order.deferred if scan.number != number))

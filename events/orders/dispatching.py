@@ -1,17 +1,16 @@
-"""A parcel has left. It is recorded as it happened; only more than was ever ordered is impossible, and refused.
+"""A parcel has left. It is recorded as it happened. Only more units than were ever ordered are refused.
 
-    dispatch what is held at WH1           -> ShipmentDispatched
-    … what stock is still being asked for  -> ShipmentDispatched(ahead): that is its allocation
-    … what is held elsewhere, or waits     -> ShipmentDispatched, DispatchDiffered: for a person to look at
-    … what was cancelled in the meantime   -> ShipmentDispatched, DispatchCrossed: a service case is opened
-    … what the carrier has scanned already -> ShipmentDispatched, and the scans that waited for it (`deferring`)
+    dispatch units allocated at WH1        -> ShipmentDispatched
+    … units that are being sourced         -> ShipmentDispatched(ahead): the dispatch counts as their allocation
+    … allocated elsewhere, or waiting      -> ShipmentDispatched, DispatchDiffered: a person should look at it
+    … cancelled in the meantime            -> ShipmentDispatched, DispatchCrossed: a service case is opened
+    … already scanned by the carrier       -> ShipmentDispatched, and the scans that waited for it (`deferring`)
 
-The dispatch of a unit that the order has no answer for contradicts nothing: only the ledger was not quick enough. The
-SKU's stream takes what it holds, or is going to hold, for such units as gone with the parcel (`events.ahead`).
+A dispatch of units that are being sourced is no difference from the plan: only the ledger was too slow. The SKU's
+stream treats stock reserved for such units, now or later, as gone with the parcel (`events.ahead`).
 
-Units that were cancelled and left all the same are shipped units from then on: they can be delivered and sent back like
-others. Cancelled units count in what the order is worth, so the bound of a refund is the same before and after; units
-that had been amended away count again.
+Units that left although cancelled count as shipped from then on: they can be delivered and returned. Cancelled units
+are part of the order's value, so the limit for refunds does not change. Units that had been amended away count again.
 """
 
 from hashlib import blake2b
@@ -43,7 +42,7 @@ class DispatchShipment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ShippedLine(Struct, frozen=True, kw_only=True):
-    """What a shipment holds of a line. `ahead` of the open units left while stock was being asked (`events.ahead`)."""
+    """Units of a line in a shipment. `ahead` of the open units left while being sourced (`events.ahead`)."""
 
     line_id: Id
     sku: Id
@@ -61,7 +60,7 @@ class ShippedLine(Struct, frozen=True, kw_only=True):
 
 
 class DifferingLine(Struct, frozen=True, kw_only=True):
-    """A line that left otherwise than planned."""
+    """A line that did not leave as planned."""
 
     line_id: Id
     sku: Id
@@ -71,7 +70,7 @@ class DifferingLine(Struct, frozen=True, kw_only=True):
 
 
 class CrossedLine(Struct, frozen=True, kw_only=True):
-    """Units of a line that had been cancelled or amended away and left all the same."""
+    """Units of a line that left although they had been cancelled or amended away."""
 
     line_id: Id
     sku: Id
@@ -95,7 +94,7 @@ class ShipmentDispatched(FactOfOrder, frozen=True, kw_only=True):
 
 
 class DispatchDiffered(FactOfOrder, frozen=True, kw_only=True):
-    """A parcel left otherwise than planned; for a person to look at."""
+    """A parcel did not leave as planned. A person should look at it."""
 
     shipment_id: Id
     location_id: Id
@@ -103,7 +102,7 @@ class DispatchDiffered(FactOfOrder, frozen=True, kw_only=True):
 
 
 class DispatchCrossed(FactOfOrder, frozen=True, kw_only=True):
-    """Units left though they had been cancelled, or amended away; a person is to talk to the customer."""
+    """Units left although they had been cancelled or amended away. A person must contact the customer."""
 
     shipment_id: Id
     location_id: Id
@@ -115,15 +114,15 @@ Planned: TypeAlias = Literal["elsewhere", "backordered", "open", "held"]
 
 
 def dispatch(decision: Decision, data: DispatchShipment) -> Refused | None:
-    """A parcel left. What was held for its units, wherever, is used up; a difference from the plan is stated."""
+    """A parcel left. Use up the reservations of its units, at any location, and state differences from the plan."""
     order = decision.order
     what = f"shipment {data.shipment_id} of order {order.order_id} was not recorded"
     if data.shipment_id in order.shipments:
         return Refused(
             code="conflict",
             what=what,
-            detail="the order has a shipment of that number already",
-            hint="number the parcels of an order apart",
+            detail="the order already has a shipment with this shipment_id",
+            hint="give each parcel of an order its own shipment_id",
         )
     wanted = {line.line_id: line.quantity for line in data.lines}
     if not wanted:
@@ -145,7 +144,7 @@ def dispatch(decision: Decision, data: DispatchShipment) -> Refused | None:
             units = part.from_cancelled + part.from_removed
             crossed.append(CrossedLine(line_id=line.line_id, sku=line.sku, quantity=units))
     if any(part.from_removed and order.amendment and part.line_id in order.amendment.lines for part in shipped):
-        # The line grows by what left: an increase that is being asked for began from another number.
+        # The line grows by the units that left, so the pending increase started from a wrong number.
         amending.decline(decision, "shipped")
     decision.add(
         ShipmentDispatched(
@@ -193,21 +192,21 @@ def _more_than_was_ordered(decision: Decision, what: str, wanted: dict[str, int]
             return Refused(
                 code="limit",
                 what=what,
-                detail=f"line {line_id}: {quantity} asked; {line.ordered + line.removed} were ever ordered, "
+                detail=f"line {line_id}: {quantity} asked; {line.ordered + line.removed} ordered in all, "
                 f"{line.shipped} shipped: at most {most}",
-                hint="check what left; more than was ever ordered cannot have been shipped",
+                hint="check what left; a parcel cannot hold more units than were ever ordered",
                 at_most=most,
             )
     return None
 
 
 def crossing_case(order_id: str, shipment_id: str) -> str:
-    """Number of the service case about a parcel that crossed a cancellation: the same for the same parcel."""
+    """Id of the service case about a parcel that crossed a cancellation. One parcel always gives the same id."""
     return "crossing-" + blake2b(f"{order_id}\0{shipment_id}".encode(), digest_size=8).hexdigest()
 
 
 def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple[ShippedLine, list[DifferingLine]]:
-    """Use up what is held here, then elsewhere, then places in the queue, then open units; the rest was called off."""
+    """Use up reservations here, then elsewhere, then waits, then open, cancelled and amended-away units."""
     consumed: list[Consumed] = []
     left = quantity
 
@@ -228,7 +227,7 @@ def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple
     waited = sum(use(wait.attempt, "", wait.quantity) for wait in line.waits)
     from_open = min(left, line.open)
     from_cancelled = min(left - from_open, line.cancelled)
-    # Nobody looks for idle units, so they leave first: what is being looked for may still be held for others of them.
+    # Idle units leave first: stock may still be reserved for the ones being sourced, which others of the line can use.
     idle = min(from_open, line.idle)
     ahead = from_open - idle
     part = ShippedLine(
@@ -246,7 +245,7 @@ def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple
         ahead_round=max(order.sourced_round, order.amended_round or 0) if ahead else 0,
         ahead_apart=order.amendment.round if ahead and order.amendment else 0,
     )
-    # An all-or-nothing order asks line by line: while it may, it has no answer for any of them.
+    # An all-or-nothing order asks line by line. While it may ask, its idle units are just not answered yet.
     asking = order.may_source_line(line.line_id)
     planned_otherwise: tuple[tuple[int, Planned], ...] = (
         (elsewhere, "elsewhere"),
@@ -254,7 +253,7 @@ def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple
         (0 if asking else idle, "open"),
     )
     if order.held_for_return(line) is not None:
-        # Wherever its units were: it was not to leave before what it is sent in exchange for had come.
+        # An exchange line must not leave before its return has arrived, wherever its units were.
         planned_otherwise = ((here + elsewhere + waited + from_open, "held"),)
     differing = [
         DifferingLine(line_id=line.line_id, sku=line.sku, quantity=units, planned=planned, exchange=line.in_exchange)

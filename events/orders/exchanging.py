@@ -3,10 +3,10 @@
     RequestReturn(r-1, 1 of line 1, exchange)  -> ReturnRequested, ExchangeLinesAdded, SourcingRequested
     a dispatch of them before r-1 has come     -> recorded as it happened, DispatchDiffered(held)
     ReceiveReturn(r-1), all that was announced -> ReturnReceived, ExchangeReleased: they may leave
-    WithdrawReturn(r-1)                        -> ReturnWithdrawn, OrderCancelled of what has not left
+    WithdrawReturn(r-1)                        -> ReturnWithdrawn, OrderCancelled of units that have not left
 
-Part of a return releases nothing: who sends one of two mugs back would otherwise be sent two. If the rest never comes,
-WithdrawReturn ends the exchange, and what came is paid back.
+Part of a return releases nothing: otherwise a customer who sends back one of two mugs would get two. If the rest never
+comes, WithdrawReturn ends the exchange, and the seller refunds what came.
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ class RequestReturn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class WithdrawReturn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A return that was announced does not come, or not the rest of it."""
+    """An announced return, or the rest of it, will not come."""
 
     order_id: Id
     return_id: Id
@@ -86,7 +86,7 @@ class AddedLine(Struct, frozen=True, kw_only=True):
 
 
 class ExchangeLinesAdded(FactOfOrder, frozen=True, kw_only=True):
-    """Lines were added to an order in exchange for a return; they may leave when it has come."""
+    """Lines were added to an order in exchange for a return. They may leave when it has arrived."""
 
     return_id: Id
     credit_minor: Total
@@ -105,7 +105,7 @@ class ExchangedLine(Struct, frozen=True, kw_only=True):
 
 
 class ExchangeReleased(FactOfOrder, frozen=True, kw_only=True):
-    """All that was announced of a return has come: what is sent in exchange may leave."""
+    """Everything announced of a return has arrived: its exchange lines may leave."""
 
     return_id: Id
     lines: tuple[ExchangedLine, ...]
@@ -120,7 +120,7 @@ class WithdrawnLine(Struct, frozen=True, kw_only=True):
 
 
 class ReturnWithdrawn(FactOfOrder, frozen=True, kw_only=True):
-    """What was announced of a return and has not come does not come."""
+    """An announced return, or the rest of it, will not come."""
 
     return_id: Id
     by: Text
@@ -129,7 +129,7 @@ class ReturnWithdrawn(FactOfOrder, frozen=True, kw_only=True):
 
 
 def planned(decision: Decision, data: RequestReturn, what: str) -> Sequence[AddedLine] | Refused:
-    """The lines to add for this return, none for a refund; refused where they cannot be added."""
+    """The lines to add for this return (none for a refund), or a refusal."""
     order = decision.order
     if data.resolution != "exchange":
         if not data.exchange:
@@ -149,7 +149,7 @@ def planned(decision: Decision, data: RequestReturn, what: str) -> Sequence[Adde
             what=what,
             detail=f"line {taken[0]} of the exchange already exists"
             if taken
-            else f"the number of a line of the exchange would be longer than {ID_LENGTH_MAX} characters",
+            else f"a line_id made for the exchange would be longer than {ID_LENGTH_MAX} characters",
             hint="give the exchange lines new line_ids",
         )
     value = order.value_minor + sum(line.quantity * line.unit_price_minor for line in lines)
@@ -192,7 +192,7 @@ def add(decision: Decision, data: RequestReturn, lines: Sequence[AddedLine]) -> 
     if not lines:
         return
     if decision.order.as_a_whole:
-        # An amendment that is being asked of stock was asked for an order that had all, and this one lacks units now.
+        # The pending amendment was for a complete order. This order now lacks units.
         amending.decline(decision, "changed")
     order = decision.order
     decision.add(
@@ -208,7 +208,7 @@ def add(decision: Decision, data: RequestReturn, lines: Sequence[AddedLine]) -> 
 
 
 def release(decision: Decision, return_id: str) -> None:
-    """With the last unit that was announced, what is sent in exchange may leave."""
+    """Release the exchange lines once all announced units have arrived."""
     order = decision.order
     known = order.returns[return_id]
     exchanged = [line for line in order.lines.values() if line.exchange_for == return_id]
@@ -228,7 +228,7 @@ def release(decision: Decision, return_id: str) -> None:
 
 
 def withdraw(decision: Decision, data: WithdrawReturn) -> Refused | None:
-    """What has not come does not come; of what was to be sent in exchange, what has not left is cancelled."""
+    """End the return; cancel the exchange units that have not left."""
     order = decision.order
     what = f"return {data.return_id} of order {order.order_id} was not withdrawn"
     known = order.returns.get(data.return_id)
@@ -239,7 +239,7 @@ def withdraw(decision: Decision, data: WithdrawReturn) -> Refused | None:
         return Refused(
             code="conflict",
             what=what,
-            detail="it was withdrawn before" if known.withdrawn else "everything announced has come",
+            detail="it was withdrawn before" if known.withdrawn else "everything announced has arrived",
             hint="use IssueRefund to pay back the received goods",
         )
     decision.add(
@@ -264,7 +264,7 @@ def withdraw(decision: Decision, data: WithdrawReturn) -> Refused | None:
 
 
 def _missing(known: Return) -> dict[str, int]:
-    """Units that were announced and have not come, by line."""
+    """Units that were announced and have not arrived, by line."""
     missing = {line_id: units - known.received.get(line_id, 0) for line_id, units in known.requested.items()}
     return {line_id: units for line_id, units in missing.items() if units > 0}
 

@@ -1,4 +1,4 @@
-"""What can happen to an order, each fact from the file of its use case, and what the order becomes through it."""
+"""The facts of an order, each from the file of its use case, and the state after each."""
 
 from typing import assert_never
 

@@ -1,4 +1,4 @@
-"""What happens to goods after they left: scans, returns. Recorded as it happened; only the impossible is refused."""
+"""Goods after dispatch: scans and returns. They are recorded as they happened; only the impossible is refused."""
 
 from base64 import b32encode
 from collections import Counter
@@ -43,7 +43,7 @@ class RecordReturnTracking(Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ReceivedLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A line that came back, as it was found on arrival."""
+    """A line as it was found on arrival."""
 
     line_id: Id
     quantity: Quantity
@@ -53,7 +53,7 @@ class ReceivedLine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class ReceiveReturn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Goods came back and were opened at a location.
 
-    Without a `cause` the ledger finds it: unclaimed where the carrier returned them to sender, else customer.
+    Without a `cause` the ledger decides: unclaimed if the carrier returned them to sender, otherwise customer.
     """
 
     order_id: Id
@@ -64,7 +64,7 @@ class ReceiveReturn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ShipmentTracked(FactOfOrder, frozen=True, kw_only=True):
-    """A carrier scanned a parcel. One that was `deferred` says when: its command came before."""
+    """A carrier scanned a parcel. A `deferred` scan has its own time, because its command came earlier."""
 
     shipment_id: Id
     status: Text
@@ -98,7 +98,7 @@ class ShipmentDelivered(FactOfOrder, frozen=True, kw_only=True):
 
 
 class DeliveryInferred(FactOfOrder, frozen=True, kw_only=True):
-    """A customer sent goods back that no scan had shown as delivered: they must have arrived."""
+    """A customer sent back goods that no scan had shown as delivered: they must have arrived."""
 
     return_id: Id
     lines: tuple[DeliveredLine, ...]
@@ -154,18 +154,18 @@ class ReturnReceived(FactOfOrder, frozen=True, kw_only=True):
 
 
 class ReturnDiffered(FactOfOrder, frozen=True, kw_only=True):
-    """What came back is not what was announced; for a person to look at."""
+    """What came back is not what was announced. A person should look at it."""
 
     return_id: Id
     detail: Text
 
 
-# Python makes 1,024 small objects for this at the first use: in the middle of a flood each would hold a page.
+# The first call makes 1,024 small objects. Made under load, each of them would keep a page of memory from being freed.
 b32encode(b"")
 
 
 def track(decision: Decision, data: RecordTracking) -> Refused | None:
-    """A scan; the first that says delivered also states the delivery. A scan of no known parcel waits for one."""
+    """Record a scan. The first one that says delivered also states the delivery. A scan of an unknown parcel waits."""
     order = decision.order
     shipment = order.shipments.get(data.shipment_id)
     if shipment is None:
@@ -185,7 +185,7 @@ def track(decision: Decision, data: RecordTracking) -> Refused | None:
 
 
 def track_deferred(decision: Decision, shipment_id: str) -> None:
-    """The parcel is known now: the scans that waited for it count, in the order in which they came."""
+    """The parcel is known now: record the scans that waited for it, in the order in which they came."""
     for scan in decision.order.deferred:
         if scan.shipment_id != shipment_id:
             continue
@@ -209,12 +209,12 @@ def _deliver(decision: Decision, shipment_id: str, status: str, delivered_at: da
     shipment = order.shipments[shipment_id]
     if status != "delivered" or shipment.delivered:
         return
-    # Where only the dispatch was promised, nothing was said of the arrival.
+    # If only the dispatch was promised, the delivery cannot be late.
     due_by = order.due_by if order.promise == "delivery" else None
     lines = []
     for line_id, quantity in shipment.lines.items():
         line = order.lines[line_id]
-        # A return may have shown already that units must have arrived.
+        # Units may already count as delivered, because a return showed that they arrived.
         units = min(quantity, line.shipped - line.delivered)
         if units:
             lines.append(DeliveredLine(line_id=line_id, sku=line.sku, quantity=units, exchange=line.in_exchange))
@@ -238,15 +238,15 @@ def _all_in_exchange(decision: Decision, shipment: Shipment) -> bool:
 
 
 def request_return(decision: Decision, data: RequestReturn) -> Refused | None:
-    """A return is announced for units that were shipped and are not announced or returned yet."""
+    """Announce a return, for shipped units that are neither announced nor returned yet."""
     order = decision.order
     what = f"return {data.return_id} of order {order.order_id} was not opened"
     if data.return_id in order.returns:
         return Refused(
             code="conflict",
             what=what,
-            detail="the order has a return of that number already",
-            hint="number returns apart",
+            detail="the order already has a return with this return_id",
+            hint="give each return of an order its own return_id",
         )
     if not data.lines:
         return Refused(code="invalid", what=what, detail="it has no lines", hint="name what comes back")
@@ -308,9 +308,9 @@ def track_return(decision: Decision, data: RecordReturnTracking) -> Refused | No
 
 
 def receive_return(decision: Decision, data: ReceiveReturn) -> Refused | None:
-    """A parcel was opened. What differs from what was announced is recorded and stated; only customers announce.
+    """A returned parcel was opened. If a customer sent it, differences from the announced return are stated.
 
-    Only a customer can have had the goods: a parcel that nobody claimed, was refused or recalled shows no delivery.
+    Only a return by the customer shows that the goods were delivered. Unclaimed, refused and recalled parcels do not.
     """
     order = decision.order
     what = f"receipt of return {data.return_id} of order {order.order_id} was not recorded"
@@ -321,7 +321,7 @@ def receive_return(decision: Decision, data: ReceiveReturn) -> Refused | None:
             return Refused(
                 code="impossible",
                 what=what,
-                detail=f"line {found.line_id} was made for this customer: it cannot be sold to another",
+                detail=f"line {found.line_id} was made for this customer: it cannot be sold to anybody else",
                 hint="receive it as inspect, damaged or dispose",
             )
     arrived: Counter[str] = Counter()
@@ -338,7 +338,7 @@ def receive_return(decision: Decision, data: ReceiveReturn) -> Refused | None:
                 what=what,
                 detail=f"line {line_id}: {quantity} received; {line.shipped} shipped, "
                 f"{line.returned} returned: at most {left}",
-                hint="check what arrived; more than was shipped cannot come back",
+                hint="check what arrived; more units cannot come back than were shipped",
                 at_most=left,
             )
     known = order.returns.get(data.return_id)
@@ -368,10 +368,10 @@ def receive_return(decision: Decision, data: ReceiveReturn) -> Refused | None:
     )
     detail = ""
     if not known or not announced:
-        # Only a customer announces what is sent back.
+        # Only customers announce returns.
         if cause == "customer":
             withdrawn = known and known.withdrawn
-            detail = "this return had been withdrawn" if withdrawn else "nobody had announced this return"
+            detail = "this return had been withdrawn" if withdrawn else "this return had not been announced"
     else:
         more = {
             line_id: known.received.get(line_id, 0) + quantity - known.requested.get(line_id, 0)
@@ -387,9 +387,9 @@ def receive_return(decision: Decision, data: ReceiveReturn) -> Refused | None:
 
 
 def _cause(order: Order, known: Return | None, arrived: Mapping[str, int]) -> Cause:
-    """Unclaimed where all of it can be in parcels that their carriers returned to sender, and are not back yet.
+    """Unclaimed if all units can come from parcels on their way back to sender; otherwise customer.
 
-    What a customer has got and announced is taken to be what came, though another parcel is on its way back.
+    Exception: delivered and announced units count as the customer's, even if another parcel is on its way back.
     """
     lines = [(order.lines[line_id], quantity) for line_id, quantity in arrived.items()]
     for line, quantity in lines:
@@ -402,7 +402,7 @@ def _cause(order: Order, known: Return | None, arrived: Mapping[str, int]) -> Ca
 
 
 def _infer_delivery(decision: Decision, return_id: str, arrived: Mapping[str, int]) -> None:
-    """State the delivery of what a customer sends back and no scan has shown."""
+    """State the delivery of units that a customer sent back and no scan had shown."""
     order = decision.order
     inferred = []
     for line_id, quantity in arrived.items():
@@ -415,7 +415,7 @@ def _infer_delivery(decision: Decision, return_id: str, arrived: Mapping[str, in
 
 
 def rma_number(order_id: str, return_id: str) -> str:
-    """Return merchandise authorisation number: the same for the same return, hard to guess by counting."""
+    """Return merchandise authorisation number. One return always has the same; nobody can guess it by counting."""
     digest = blake2b(f"{order_id}\0{return_id}".encode(), digest_size=5).digest()
     return "RMA-" + b32encode(digest).decode()
 
@@ -445,7 +445,7 @@ def returned(order: Order, fact: ReturnReceived) -> Order:
 
 
 def tracked(order: Order, fact: ShipmentTracked) -> Order:
-    """On its way back a parcel is scanned like any other: only a delivery says that it found its customer after all."""
+    """Other scans do not end a parcel's way back to its sender. Only a delivery does: it reached the customer."""
     if fact.status not in ("returned_to_sender", "delivered"):
         return order
     shipment = replace(order.shipments[fact.shipment_id], to_sender=fact.status == "returned_to_sender")

@@ -1,12 +1,12 @@
-"""Holds: an order that is held asks for no stock and stands in no queue. It goes on when the last of its holds is gone.
+"""Holds: an order with a hold asks for no stock and leaves its SKUs' queues. It goes on when its last hold is released.
 
     hold(order that has 1 and waits for 1)  -> OrderHeld, BackorderReopened(reason=hold, releases its place)
     release_hold                            -> HoldReleased, SourcingRequested
 
-Queues go by the time of the order, so after its hold it stands where it stood.
+Queues are sorted by the time of the order, so after its hold the order has its old place.
 
-Units that stock was being asked for when the hold was set are sought on until they are held or have to wait, and kept,
-unless a hold says that stock is to be released: had stock been quicker, they would have been held before.
+Units that were being sourced when the hold was set are sourced on, until they are allocated or have to wait. They are
+then kept, as if stock had answered before the hold. With a hold that releases stock they are not.
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ class HoldOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
 
 class ReleaseHold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Take one hold off an order."""
+    """Release one hold of an order."""
 
     order_id: Id
     hold: Literal["payment", "fraud", "address", "stock", "customer", "other"]
@@ -50,26 +50,26 @@ class OrderHeld(FactOfOrder, frozen=True, kw_only=True):
 
 
 class HoldReleased(FactOfOrder, frozen=True, kw_only=True):
-    """A hold was taken off."""
+    """A hold was released."""
 
     hold: Text
     reason: Text | None = None
 
 
 def hold(decision: Decision, data: HoldOrder) -> Refused | None:
-    """A hold is set beside those that there are."""
+    """Set a hold, in addition to those already set."""
     order = decision.order
     if data.hold in order.holds:
         return Refused(
             code="conflict",
-            what=f"order {order.order_id} was not held",
+            what=f"no hold was set on order {order.order_id}",
             detail=f"the hold {data.hold} is already set",
             hint="nothing needs to be done",
         )
     if order.amendment is None and not any(line.unshipped for line in order.lines.values()):
         return Refused(
             code="impossible",
-            what=f"order {order.order_id} was not held",
+            what=f"no hold was set on order {order.order_id}",
             detail="every unit is already shipped or cancelled",
             hint="a hold only stops units that have not left yet",
         )
@@ -88,13 +88,13 @@ def hold(decision: Decision, data: HoldOrder) -> Refused | None:
 
 
 def stand_still(decision: Decision) -> None:
-    """While a hold is set: no place in a queue; no stock where a hold says so, nor part of an all-or-nothing order."""
+    """Apply the holds: leave queues; release stock if a hold says so, or if an all-or-nothing order is incomplete."""
     order = decision.order
     if not order.holds:
         return
     decision.leave_queues("hold")
     lines = tuple(decision.order.lines.values())
-    # What is made for the customer stays, and with it all of an all-or-nothing order.
+    # Customised units stay allocated, and with them the whole of an all-or-nothing order.
     stays = order.as_a_whole and any(line.customised and line.holds for line in lines)
     if order.releasing and not stays:
         decision.let_go_of_all("hold")
@@ -107,7 +107,7 @@ def _stands(lines: Iterable[Line]) -> bool:
 
 
 def release_hold(decision: Decision, data: ReleaseHold) -> Refused | None:
-    """One hold is taken off; with the last one the order goes on."""
+    """Release one hold; with the last one the order goes on."""
     order = decision.order
     if data.hold not in order.holds:
         return Refused(

@@ -1,4 +1,4 @@
-"""How units of a line change places. What the parts of `evolve` share."""
+"""How units of a line change state. Shared by the parts of `evolve`."""
 
 from msgspec.structs import replace
 
@@ -15,7 +15,7 @@ def newest(line: Line, stock_version: int | None) -> int:
 
 
 def take(line: Line, from_open: int, from_backordered: int, releases: tuple[Release, ...]) -> Line:
-    """The line without open units, without what is released of it, and without units that wait with the whole order."""
+    """The line without these open units, without the releases, and without the units that wait with the whole order."""
     line = take_open(line, from_open)
     for release in releases:
         if release.line_id != line.line_id:
@@ -29,7 +29,7 @@ def take(line: Line, from_open: int, from_backordered: int, releases: tuple[Rele
 
 
 def take_open(line: Line, quantity: int, *, under_way_first: bool = False) -> Line:
-    """Answers use up what is under way; everybody else takes first what nobody looks for."""
+    """Take open units. Answers take units being sourced first; everything else takes idle units first."""
     if not quantity:
         return line
     if under_way_first:
@@ -87,14 +87,14 @@ def open_lines(order: Order) -> tuple[str, ...]:
 
 
 def sought_on(order: Order, lines: tuple[str, ...]) -> Order:
-    """Lines whose units would be held by now, had stock been quicker, are sought although a hold is set."""
+    """Keep sourcing these lines under a hold: a quicker answer would have allocated them before the hold."""
     if not order.holds or order.releasing:
         return order
     return replace(order, sought=tuple(dict.fromkeys((*order.sought, *lines))))
 
 
 def sought_no_more(order: Order, line_id: str) -> Order:
-    """An all-or-nothing order stands still as a whole."""
+    """Stop sourcing the line under a hold; an all-or-nothing order stops all its lines."""
     if not order.sought:
         return order
     return replace(order, sought=() if order.as_a_whole else without(order.sought, line_id))

@@ -1,4 +1,4 @@
-"""What commands and facts of several use cases have in common."""
+"""Types that commands and facts of several use cases share."""
 
 from typing import Literal
 
@@ -6,17 +6,17 @@ from msgspec import Struct
 
 from events.values import Id, Natural, Quantity, Text, Total, UtcTime
 
-#: Why goods came back. Only what a customer sent back had been delivered.
+#: Why goods came back. Only goods that a customer sent back had been delivered.
 Cause = Literal["customer", "unclaimed", "refused", "recalled"]
 
 
 class FactOfOrder(Struct, frozen=True, kw_only=True):
-    """What every fact of an order says first. `OrderFact` is the union of them all."""
+    """The base of every fact of an order. `OrderFact` is the union of them all."""
 
     order_id: Id
 
     def changes_units(self) -> bool:
-        """Whether an all-or-nothing order has to begin anew after it."""
+        """Whether an all-or-nothing order has to start sourcing again after it."""
         return False
 
 
@@ -42,7 +42,7 @@ class Answer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
 
 class Release(Struct, frozen=True, kw_only=True):
-    """What a stock stream is to let go."""
+    """What a stock stream must release."""
 
     line_id: Id
     sku: Id

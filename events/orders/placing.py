@@ -1,4 +1,4 @@
-"""How an order begins."""
+"""Placing an order."""
 
 from datetime import datetime
 from typing import Literal
@@ -84,7 +84,7 @@ class OrderPlaced(FactOfOrder, frozen=True, kw_only=True):
 
 
 def place(order: Order | None, data: PlaceOrder, command: AnyCommand) -> OrderPlaced | Refused:
-    """The order as it begins, once and for all."""
+    """The fact that begins the order, or a refusal."""
     what = f"order {data.order_id} was not placed"
     if order is not None:
         return Refused(
@@ -118,7 +118,7 @@ def place(order: Order | None, data: PlaceOrder, command: AnyCommand) -> OrderPl
         if data.promised_by is not None:
             promised_by = promise_end(data.promised_by, country=data.ship_to.country, time_zone=data.ship_to.time_zone)
         if data.ship_to.time_zone is not None:
-            # Looked at even where nothing is promised yet: an amendment may promise a date.
+            # Checks the time zone even if nothing is promised yet: an amendment may promise a date later.
             promise_end("2000-01-01", country=data.ship_to.country, time_zone=data.ship_to.time_zone)
     except UnreadablePromiseError as error:
         return unreadable_promise(what, error)

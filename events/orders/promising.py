@@ -1,7 +1,6 @@
-"""What a customer is told of units that wait: one fact for each promise that changes.
+"""What a customer is told about waiting units: one fact for each promise that changes.
 
-A line that starts to wait again is not told again what it was told last where that still holds; where it does not,
-that is said.
+When a line waits again and the last date still holds, no new fact is stated. If it no longer holds, a fact says so.
 """
 
 from datetime import datetime
@@ -17,7 +16,7 @@ from events.values import Id, Natural, Quantity, Text, UtcTime
 
 
 class LinePromised(FactOfOrder, frozen=True, kw_only=True):
-    """What the customer is told: when units of a line that wait are expected."""
+    """When the customer is told that waiting units of a line are expected."""
 
     line_id: Id
     sku: Id
@@ -30,14 +29,14 @@ class LinePromised(FactOfOrder, frozen=True, kw_only=True):
 
 
 def promised(decision: Decision, line: Line, answer: Answer) -> None:
-    """The SKU's stream says when the units of a wait are expected; nothing is said of a wait that is over."""
+    """The SKU's stream says when waiting units are expected. Ignored if the wait is over."""
     for wait in line.waits:
         if wait.attempt == answer.attempt and wait.expected_at != answer.expected_at:
             _tell(decision, line, wait, answer.expected_at, answer)
 
 
 def waits_anew(decision: Decision, data: RecordAllocation, answer: Answer) -> None:
-    """A wait begins with what its line was told last; take that back where nothing that is on its way covers it."""
+    """A new wait starts with the line's last date. Take it back if no incoming stock covers it."""
     wait_asked = (answer.line_id, answer.attempt)
     if any(other.outcome == "promised" and (other.line_id, other.attempt) == wait_asked for other in data.answers):
         return

@@ -1,10 +1,10 @@
-"""Queues that a person works: units for which the rules know no way on stand there, with the reason.
+"""Work queues: units that the rules cannot place wait there for a person's decision, with the reason.
 
-    QueueOrder(routing_exceptions, no_plan)      -> OrderQueued: the units are open, and nobody looks for a location
-    ResolveQueued(retry)                         -> OrderUnqueued, SourcingRequested: as if nothing had been
+    QueueOrder(routing_exceptions, no_plan)      -> OrderQueued: the units are open and are not sourced
+    ResolveQueued(retry)                         -> OrderUnqueued, SourcingRequested: they are sourced again
     the units were cancelled or shipped anyhow   -> OrderUnqueued(over), by itself
 
-An all-or-nothing order stands there as a whole: it holds nothing, and waits for nothing, until a person decides.
+An all-or-nothing order is queued as a whole: until a person decides, it has no stock and waits for none.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from events.values import TEXT_MAX, Id, Natural, Quantity, Text
 
 
 class QueueOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The rules know no way on for units of an order: a person is to decide."""
+    """No rule can place units of an order: a person must decide."""
 
     order_id: Id
     queue: Id
@@ -43,7 +43,7 @@ class ResolveQueued(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class QueuedLine(Struct, frozen=True, kw_only=True):
-    """A line that cannot go on by itself."""
+    """A queued line."""
 
     line_id: Id
     sku: Id
@@ -52,7 +52,7 @@ class QueuedLine(Struct, frozen=True, kw_only=True):
 
 
 class OrderQueued(FactOfOrder, frozen=True, kw_only=True):
-    """Units of an order stand in a queue that a person works; nobody looks for a location for them."""
+    """Units of an order are in a work queue until a person decides. They are not sourced meanwhile."""
 
     queue: Id
     reason: Text
@@ -69,7 +69,7 @@ class OrderUnqueued(FactOfOrder, frozen=True, kw_only=True):
 
 
 def queue(decision: Decision, data: QueueOrder) -> Refused | None:
-    """The lines named (all where none is) stand in the queue, as far as nobody holds units for them."""
+    """Queue the named lines (or all), as far as their units have no stock."""
     order = decision.order
     for line in data.lines:
         if line.line_id not in order.lines:
@@ -80,7 +80,7 @@ def queue(decision: Decision, data: QueueOrder) -> Refused | None:
 
 
 def put(decision: Decision, name: str, reason: str, detail: str, wanted: dict[str, int]) -> None:
-    """State that these units stand in a queue; nothing where they do already, or are not open any more."""
+    """Put these units into a queue, except those that are already there or no longer open."""
     if not any(decision.order.lines[line_id].open for line_id in wanted):
         return
     if decision.order.as_a_whole:
@@ -110,7 +110,7 @@ def put(decision: Decision, name: str, reason: str, detail: str, wanted: dict[st
 
 
 def resolve(decision: Decision, data: ResolveQueued) -> Refused | None:
-    """Take the order off the queue, and do what the person says: for `cancel`, by the seller."""
+    """Take the order off the queue and do what the person decided. `cancel` counts as the seller's."""
     order = decision.order
     entry = order.queues.get(data.queue)
     if entry is None:
@@ -123,8 +123,8 @@ def resolve(decision: Decision, data: ResolveQueued) -> Refused | None:
     if data.resolution == "leave" and entry.left:
         return already_so(
             f"nothing was decided about order {order.order_id} in queue {data.queue}",
-            "it was left as it is before",
-            "retry or cancel can still be said",
+            "it was already left as it is",
+            "retry and cancel are still possible",
         )
     unshipped = {line_id: order.lines[line_id].unshipped for line_id in entry.lines}
     decision.add(
@@ -144,7 +144,7 @@ def resolve(decision: Decision, data: ResolveQueued) -> Refused | None:
 
 
 def end_what_is_over(decision: Decision) -> None:
-    """An order whose queued lines have nothing open any more needs nobody to decide; lines added since go their way."""
+    """Take an order off a queue when its queued lines have no open units left. Lines added since are sourced."""
     over = [
         name
         for name, entry in decision.order.queues.items()

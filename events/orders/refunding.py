@@ -1,4 +1,4 @@
-"""Money is paid back: never more than was asked."""
+"""Refunds: never more than the order's value."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,7 +20,7 @@ class IssueRefund(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class RefundIssued(FactOfOrder, frozen=True, kw_only=True):
-    """Money was paid back; `cause` says why the goods of its return came back."""
+    """Money was paid back. `cause` says why the goods of its return came back."""
 
     return_id: Id | None = None
     cause: Cause | None = None
@@ -39,7 +39,7 @@ def refund(decision: Decision, data: IssueRefund) -> Refused | None:
             code="limit",
             what=f"no refund for order {order.order_id}",
             detail=f"{data.amount_minor} {order.currency} minor units asked, {order.refunded_minor} of "
-            f"{order.value_minor} paid back already: at most {left}",
+            f"{order.value_minor} already paid back: at most {left}",
             hint=f"refund at most {left}",
             at_most=left,
         )

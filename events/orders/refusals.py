@@ -6,7 +6,7 @@ from events.values import ORDER_VALUE_MAX_MINOR
 
 
 def too_valuable(what: str, currency: str, value: int) -> Refused:
-    """The order would be worth more than any order."""
+    """The order would be worth more than the limit."""
     return Refused(
         code="limit",
         what=what,
@@ -17,7 +17,7 @@ def too_valuable(what: str, currency: str, value: int) -> Refused:
 
 
 def unreadable_promise(what: str, error: UnreadablePromiseError) -> Refused:
-    """A promise or a time zone that nobody can read."""
+    """A promise or a time zone that cannot be read."""
     return Refused(
         code="invalid",
         what=what,

@@ -1,10 +1,10 @@
-"""A location looked and cannot provide what is held there: the units are open again, and sought elsewhere at once.
+"""A location cannot provide reserved units: they are open again and sourced elsewhere at once.
 
     RejectAllocation(WH1, 2 of line 1, not_in_stock) -> AllocationRejected, SourcingRequested(without WH1)
     the third time for a line                        -> AllocationRejected, OrderQueued(rejections)
 
-The stock stream corrects its record and ends the hold in one decision (see events/stock/rejecting.py), so that what is
-not there is promised to nobody in between.
+The stock stream corrects its record and ends the reservation in one decision (see events/stock/rejecting.py). So nobody
+is promised the missing units in between.
 """
 
 from typing import Literal
@@ -21,7 +21,7 @@ from events.values import Consumed, Id, Quantity, Text
 
 
 class RejectAllocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A location cannot provide what is held there for an order."""
+    """A location cannot provide units reserved there for an order."""
 
     order_id: Id
     location_id: Id
@@ -41,7 +41,7 @@ class RejectedLine(Struct, frozen=True, kw_only=True):
 
 
 class AllocationRejected(FactOfOrder, frozen=True, kw_only=True):
-    """A location cannot provide what was held there; the units are open again."""
+    """A location cannot provide reserved units. They are open again."""
 
     location_id: Id
     reason: Text
@@ -52,13 +52,13 @@ class AllocationRejected(FactOfOrder, frozen=True, kw_only=True):
 #: The queue of lines that were rejected too often.
 QUEUE = "rejections"
 
-#: With so many rejections a line is a person's. Fewer would trouble people with what the next location has; more lets a
-#: customer wait while one location after the other looks for what is not there.
+#: After this many rejections a line goes to a work queue. Fewer would bother people with lines that the next location
+#: can provide; more keeps a customer waiting while one location after another looks for missing goods.
 REJECTIONS_MAX = 3
 
 
 def reject(decision: Decision, data: RejectAllocation) -> Refused | None:
-    """What is held at the location for these units is let go; it is not asked for the line again."""
+    """Deallocate these units at the location. It is not asked for the line again."""
     order = decision.order
     what = f"nothing of order {order.order_id} was rejected by {data.location_id}"
     wanted = {line.line_id: line.quantity for line in data.lines}
@@ -78,7 +78,7 @@ def reject(decision: Decision, data: RejectAllocation) -> Refused | None:
             return Refused(
                 code="limit",
                 what=what,
-                detail=f"line {line_id}: {quantity} rejected, {held} held at {data.location_id}: at most {held}",
+                detail=f"line {line_id}: {quantity} rejected, {held} allocated at {data.location_id}: at most {held}",
                 hint="only what is held there can be rejected; a record that is wrong is corrected with AdjustStock or "
                 "CountStock",
                 at_most=held,

@@ -1,4 +1,4 @@
-"""Locations are looked for: what stock is asked, what it answers, and what the order has of it then."""
+"""Sourcing: what an order asks of stock, what stock answers, and the order after the answer."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,7 +19,7 @@ class RecordAllocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ReleaseOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The time named in release_at has come."""
+    """The release_at of an order has come."""
 
     order_id: Id
 
@@ -33,7 +33,7 @@ class SourcingLine(Struct, frozen=True, kw_only=True):
 
 
 class Excluded(Struct, frozen=True, kw_only=True):
-    """A location that is not to be asked for a line: it has just refused it, or looked and `rejected` it."""
+    """A location that must not be asked for a line: it has just refused it, or it `rejected` it."""
 
     line_id: Id
     location_id: Id
@@ -61,7 +61,7 @@ class SourcingRequested(FactOfOrder, frozen=True, kw_only=True):
 
 
 class LineAllocated(FactOfOrder, frozen=True, kw_only=True):
-    """Units of a line are held at a location."""
+    """Units of a line are allocated at a location."""
 
     line_id: Id
     sku: Id
@@ -74,7 +74,7 @@ class LineAllocated(FactOfOrder, frozen=True, kw_only=True):
 
 
 class BackorderReopened(FactOfOrder, frozen=True, kw_only=True):
-    """Units that waited wait no more: stock was offered, or the order does not ask for stock now."""
+    """Units no longer wait: stock was offered, or the order does not ask for stock now."""
 
     line_id: Id
     sku: Id
@@ -85,7 +85,7 @@ class BackorderReopened(FactOfOrder, frozen=True, kw_only=True):
 
 
 class LineDeallocated(FactOfOrder, frozen=True, kw_only=True):
-    """Units of a line are no longer held."""
+    """Units of a line are no longer allocated."""
 
     line_id: Id
     sku: Id
@@ -99,7 +99,7 @@ class LineDeallocated(FactOfOrder, frozen=True, kw_only=True):
 
 
 class ReservationSurrendered(FactOfOrder, frozen=True, kw_only=True):
-    """An answer came for units that are not wanted any more."""
+    """An answer came for units that are no longer wanted."""
 
     line_id: Id
     sku: Id
@@ -110,7 +110,7 @@ class ReservationSurrendered(FactOfOrder, frozen=True, kw_only=True):
 
 
 class AllocationAnswered(FactOfOrder, frozen=True, kw_only=True):
-    """A stock stream's answer that moved no unit by itself."""
+    """An answer of a stock stream that moves no units by itself."""
 
     line_id: Id
     sku: Id
@@ -122,7 +122,7 @@ class AllocationAnswered(FactOfOrder, frozen=True, kw_only=True):
 
 
 class OrderAllocated(FactOfOrder, frozen=True, kw_only=True):
-    """Every unit that is still wanted and not shipped is held."""
+    """All units that are still wanted and not shipped are allocated."""
 
     units: Total
     parcels: Quantity
@@ -141,7 +141,7 @@ def allocated(order: Order, fact: LineAllocated) -> Order:
     # Units reserved for an amendment before it was made were asked for separately.
     line = line_changes.take_open(line, fact.from_open, under_way_first=fact.stock_version is not None)
     holds = line_changes.add_hold(line.holds, Hold(fact.attempt, fact.location_id, fact.quantity))
-    # What such a location gives after all, it has received since.
+    # A location that rejected the line gives it only stock that arrived later, so it no longer counts as rejecting.
     rejected_by = tuple(location for location in line.rejected_by if location != fact.location_id)
     answered = line_changes.newest(line, fact.stock_version)
     return line_changes.with_line(
@@ -176,7 +176,7 @@ def answered(order: Order, fact: AllocationAnswered) -> Order:
     line = replace(line, answered=line_changes.newest(line, fact.stock_version))
     hold = Hold(fact.attempt, fact.location_id, fact.quantity)
     if fact.outcome == "covers":
-        # What covered as a place in the queue has been granted.
+        # If a queue place was the cover, it has been granted: the reservation replaces it.
         waited = line_changes.less(line.covers, hold._replace(location_id="")) if fact.location_id else line.covers
         return line_changes.with_line(order, replace(line, covers=line_changes.add_hold(waited, hold)))
     if fact.outcome == "shipped":
@@ -202,18 +202,18 @@ def surrendered(order: Order, fact: ReservationSurrendered) -> Order:
 
 
 def _searched(order: Order, fact: LineDeallocated | BackorderReopened) -> Order:
-    """Units are open again: while a hold is set the line stands still, unless stock was too slow only."""
+    """Units are open again. Under a hold the line is sourced on only if stock was just too slow."""
     match fact.reason:
-        case "shipped":  # of two holds the other one has left
+        case "shipped":  # the other of two reservations has left
             return line_changes.sought_on(order, (fact.line_id,))
-        case "all_or_nothing" | "offered" | "changed":  # the order begins anew
+        case "all_or_nothing" | "offered" | "changed":  # the order starts again
             return order
         case _:
             return line_changes.sought_no_more(order, fact.line_id)
 
 
 def _forget_rejections(order: Order, sku: str) -> Order:
-    """Stock that is offered may have arrived where there was none: every location is worth another look."""
+    """Offered stock may have arrived at a location that rejected the line: ask every location again."""
     for line in order.lines.values():
         if line.sku == sku and line.rejected_by:
             order = line_changes.with_line(order, replace(line, rejected_by=()))

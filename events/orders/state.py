@@ -1,7 +1,7 @@
-"""What the ledger knows of an order while it decides: its lines, holds, shipments, returns and money.
+"""The state of an order that decisions use: its lines, holds, shipments, returns and money.
 
-Per line always: `ordered = open + backordered + allocated + shipped + cancelled`, where open units are either `idle`
-(nobody looks for a location) or `sourcing` (a stock stream has been asked and has not answered yet).
+Per line always: `ordered = open + backordered + allocated + shipped + cancelled`. Open units are either `idle` (not
+asked for) or `sourcing` (a stock stream has been asked and has not answered yet).
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from events.values import Attribute
 
 
 class Hold(NamedTuple):
-    """Units held at a location under an attempt."""
+    """Units allocated at a location under an attempt."""
 
     attempt: int
     location_id: str
@@ -24,7 +24,7 @@ class Hold(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """Units in the queue of their SKU, and when they are expected; attempt 0 has no place there (the order waits)."""
+    """Units in the queue of their SKU, and when they are expected. Attempt 0: not in the queue, the order waits."""
 
     attempt: int
     quantity: int
@@ -32,14 +32,14 @@ class Wait(NamedTuple):
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """One line and where its units are. `answered` is the newest version of the SKU's stream taken into account.
+    """One line and where its units are. `answered` is the newest version of the SKU's stream used so far.
 
-    `exchange_for` is the return that it was added for, or empty. `removed` units were amended away: they are not
-    `ordered` any more. `excluded` have just refused the line, `rejected_by` are locations that looked and could not
-    provide it, or are not to. `told` is the time by which the customer was last told to expect units that wait.
-    `returned` units came back for any cause; `returned_by_customer` are those of them that the customer sent back.
-    `ahead` are shipped units that stock has not said anything of yet; `covers` is what stock has held for some of them,
-    at an empty location what waits for them: it will say that this left with the parcel.
+    `exchange_for` is the return that the line was added for, or empty. `removed` units were amended away and are no
+    longer `ordered`. `excluded` locations have just refused the line; `rejected_by` could not provide it, or must not.
+    `told` is the date that the customer was last told for waiting units.
+    `returned` units came back for any cause; `returned_by_customer` of them were sent back by the customer.
+    `ahead` are shipped units that stock has not answered for yet. `covers` are reservations for them (at an empty
+    location: waits). Stock will say that these left with the parcel.
     """
 
     line_id: str
@@ -82,7 +82,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
     @property
     def unmade(self) -> int:
-        """Units that are neither made nor allocated yet."""
+        """Units that are open or backordered."""
         return self.open + self.backordered
 
     @property
@@ -92,7 +92,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
     @property
     def wanted(self) -> int:
-        """What the customer is to get in all, shipped units in it."""
+        """Total units that the customer gets, including shipped ones."""
         return self.ordered - self.cancelled
 
     @property
@@ -102,7 +102,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
 
 class Shipment(Struct, frozen=True, kw_only=True):
-    """A parcel that left; `lines` is line → units. `to_sender`: its carrier brings it back, undelivered."""
+    """A parcel that left; `lines` is line → units. `to_sender`: the carrier is bringing it back, undelivered."""
 
     location_id: str
     carrier: str
@@ -112,8 +112,8 @@ class Shipment(Struct, frozen=True, kw_only=True):
 
 
 class Return(Struct, frozen=True, kw_only=True):
-    """A return; `requested` and `received` are line → units. What is sent in exchange for it costs `credit_minor` less,
-    and may leave once it is `exchanged`. `cause` says why the newest goods of it came back.
+    """A return; `requested` and `received` are line → units. Its exchange lines cost `credit_minor` less, and may leave
+    once it is `exchanged`. `cause` says why its newest goods came back.
     """
 
     rma: str
@@ -126,7 +126,7 @@ class Return(Struct, frozen=True, kw_only=True):
 
 
 class Queued(Struct, frozen=True, kw_only=True):
-    """Lines that stand in a queue of people; `left`: somebody took them off the list and left them as they are."""
+    """Lines in a work queue. `left`: a person took them off the list and left them as they are."""
 
     reason: str
     lines: tuple[str, ...]
@@ -136,7 +136,7 @@ class Queued(Struct, frozen=True, kw_only=True):
 class AmendedLine(NamedTuple):
     """A line of a pending amendment; `got` counts the units allocated for it so far.
 
-    `cancelled` units are in both numbers, as they were when it was asked for.
+    Both numbers include the units that were `cancelled` when it was requested.
     """
 
     ordered_before: int
@@ -146,12 +146,12 @@ class AmendedLine(NamedTuple):
 
     @property
     def quantity(self) -> int:
-        """What the customer is to get in all."""
+        """Total units that the customer gets."""
         return self.ordered - self.cancelled
 
     @property
     def extra(self) -> int:
-        """Units that would be added; below 0 where some would go."""
+        """Units that would be added; below 0 if units would be removed."""
         return self.ordered - self.ordered_before
 
     @property
@@ -161,7 +161,7 @@ class AmendedLine(NamedTuple):
 
 
 class Amendment(Struct, frozen=True, kw_only=True):
-    """An amendment that stock is asked for in `round`; the order is as it was meanwhile."""
+    """An amendment that stock is being asked for in `round`. The order does not change meanwhile."""
 
     amendment_id: str
     round: int
@@ -183,11 +183,11 @@ class DeferredScan(Struct, frozen=True, kw_only=True):
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """A placed order. Before it is placed there is no state (None). `releasing` are the holds that let go of stock.
+    """A placed order. Before it is placed there is no state (None). `releasing` are the holds that release stock.
 
-    `amendments` were asked of stock so far; the units of the last one that was made came in `amended_round`. Locations
-    were last looked for in `sourced_round`. `promise` is what is promised by `due_by`: delivery or dispatch.
-    `sought` are lines that stock was being asked for when a hold was set: they are sought on.
+    `amendments` counts those that stock was asked for. `amended_round` is the round of the last one that was made,
+    `sourced_round` that of the last sourcing. `promise` is what `due_by` promises: delivery or dispatch.
+    `sought` are lines that were being sourced when a hold was set; they are sourced on.
     `deferrals` counts the scans that were ever `deferred`.
     """
 
@@ -226,44 +226,44 @@ class Order(Struct, frozen=True, kw_only=True):
 
     @property
     def as_a_whole(self) -> bool:
-        """Whether it is allocated only all at once."""
+        """Whether it is an all-or-nothing order."""
         return self.allocation == "all_or_nothing"
 
     @property
     def held_at(self) -> tuple[str, ...]:
-        """Locations that hold units for it now."""
+        """Locations where units are allocated to it now."""
         return tuple(sorted({hold.location_id for line in self.lines.values() for hold in line.holds}))
 
     @property
     def may_source(self) -> bool:
-        """Whether locations may be looked for now, be it only for lines that were sought when a hold was set."""
+        """Whether anything may be sourced now. Under a hold: whether lines from before the hold are sourced on."""
         return self.released and (not self.holds or bool(self.sought))
 
     def may_source_line(self, line_id: str) -> bool:
-        """Whether locations may be looked for now for the line."""
+        """Whether the line may be sourced now."""
         return self.may_source and not self.stands_still(line_id)
 
     def stands_still(self, line_id: str) -> bool:
-        """Whether a person is to decide about the line, or it was not being sought when a hold was set."""
+        """Whether the line must not be sourced: it waits for a person, or was not being sourced when a hold was set."""
         if self.in_a_queue(line_id):
             return True
         return bool(self.holds) and not (self.sought if self.as_a_whole else line_id in self.sought)
 
     def held_for_return(self, line: Line) -> str | None:
-        """The return that has to come before the line may leave."""
+        """The return that must arrive before the line may leave, or None."""
         if not line.in_exchange or self.returns[line.exchange_for].exchanged:
             return None
         return line.exchange_for
 
     def in_a_queue(self, line_id: str) -> bool:
-        """Whether a person is to decide about the line (about the whole order, where it goes as a whole)."""
+        """Whether the line waits for a person's decision. An all-or-nothing order waits as a whole."""
         if self.as_a_whole:
             return bool(self.queues)
         return any(line_id in entry.lines for entry in self.queues.values())
 
     @property
     def fully_allocated(self) -> bool:
-        """Every unit that is still wanted and not shipped is held."""
+        """All units that are still wanted and not shipped are allocated."""
         held = False
         for line in self.lines.values():
             if line.idle or line.sourcing or line.waits:
@@ -273,8 +273,8 @@ class Order(Struct, frozen=True, kw_only=True):
 
     @property
     def value_minor(self) -> int:
-        """Value of all units ordered and all charges, in minor units; of an exchange what it costs more than the return
-        that it is for brings back.
+        """Value of all ordered units and charges, in minor units. An exchange counts only what it costs more than the
+        goods that came back for it.
         """
         value = self.charges_minor
         exchanged: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Orders as a kind of streams."""
+"""The row of orders."""
 
 import msgspec
 

@@ -1,1 +1,1 @@
-"""Rules by which orders are routed: a text that a planner writes, versioned as facts."""
+"""Rules for routing orders: a text that a planner writes, versioned as facts."""

@@ -1,4 +1,4 @@
-"""What can be asked of routing rules."""
+"""The commands of routing rules."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from events.values import Id
 
-#: Characters of a rule file. Some hundred rules with comments; the fact that holds it still fits into one record.
+#: Characters of a rule file. Enough for some hundred rules with comments; its fact still fits into one record.
 RULES_TEXT_MAX = 100_000
 
 RulesText = Annotated[str, Meta(min_length=1, max_length=RULES_TEXT_MAX)]

@@ -1,4 +1,4 @@
-"""Routing rules: each text that can be read becomes the next version; one that cannot changes nothing."""
+"""Routing rules: each readable text becomes the next version; an unreadable one is refused."""
 
 from collections.abc import Sequence
 from typing import assert_never
@@ -21,7 +21,7 @@ class RoutingRules(Struct, frozen=True, kw_only=True):
 
 
 def decide(state: RoutingRules | None, command: Command[c.RoutingCommand]) -> Sequence[f.RoutingFact] | Refused:
-    """The next version; refused with the place in the text where it is wrong."""
+    """The next version, or a refusal that names the wrong place in the text."""
     data = command.data
     match data:
         case c.SetRoutingRules():
@@ -39,7 +39,7 @@ def _set(state: RoutingRules | None, data: c.SetRoutingRules) -> Sequence[f.Rout
         )
     if state is not None and data.text == state.text:
         return already_so(
-            f"routing rules {data.rules_id} were not set", f"their version {state.number} has this text already"
+            f"routing rules {data.rules_id} were not set", f"version {state.number} already has this text"
         )
     number = 1 if state is None else state.number + 1
     return (f.RoutingRulesSet(rules_id=data.rules_id, number=number, name=book.name, text=data.text),)

@@ -1,4 +1,4 @@
-"""What can happen to routing rules."""
+"""The facts of routing rules."""
 
 from msgspec import Struct
 

@@ -1,6 +1,6 @@
-"""The words of a rule file: what may stand in it, as types. What they mean stands in docs/routing.md.
+"""The words of a rule file, as types. docs/routing.md explains them.
 
-Numbers have limits so that sums of them stay exact: a weight has at most three decimals that count.
+Numbers have limits so that their sums stay exact: only three decimals of a weight count.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Patterns = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=200)], .
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 Countries = Annotated[tuple[Country, ...], Meta(min_length=1)]
 
-#: What a plan can be judged by. The first ones count once for each location that is used, the last two for each unit.
+#: What a plan can be judged by. The last two count once per unit, all others once per location that is used.
 Measure = Literal[
     "parcels", "cost", "distance", "days", "late_days", "wait_days", "backlog", "priority", "stock_out", "markdown"
 ]
@@ -30,7 +30,7 @@ class _Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 
 
 class When(_Part, frozen=True, kw_only=True):
-    """Which orders a rule is for; all that is given must hold."""
+    """Which orders a rule applies to; all given conditions must hold."""
 
     channels: Patterns | None = None
     service_levels: tuple[ServiceLevel, ...] | None = None
@@ -43,7 +43,7 @@ class When(_Part, frozen=True, kw_only=True):
 
 
 class Filters(_Part, frozen=True, kw_only=True):
-    """Which locations may be used; all that is given must hold."""
+    """Which locations may be used; all given conditions must hold."""
 
     kinds: tuple[Kind, ...] | None = None
     not_kinds: tuple[Kind, ...] | None = None
@@ -57,7 +57,7 @@ class Filters(_Part, frozen=True, kw_only=True):
 
 
 class Limits(_Part, frozen=True, kw_only=True):
-    """What a plan may come to."""
+    """Limits of a plan."""
 
     parcels_max: Annotated[int, Meta(ge=1, le=1000)] | None = None
     split: bool = True
@@ -65,7 +65,7 @@ class Limits(_Part, frozen=True, kw_only=True):
 
 
 class Rule(_Part, frozen=True, kw_only=True):
-    """How the orders that it is for are routed."""
+    """How its orders are routed."""
 
     name: Id
     when: When = When()
@@ -78,7 +78,7 @@ class Rule(_Part, frozen=True, kw_only=True):
 
 
 class Leg(_Part, frozen=True, kw_only=True):
-    """Days on the road up to a distance; without one, farther and where nobody knows."""
+    """Days on the road up to a distance. Without `km`: for longer and for unknown distances."""
 
     days: Annotated[int, Meta(ge=0, le=365)]
     km: Natural | None = None
@@ -96,7 +96,7 @@ class Transit(_Part, frozen=True, kw_only=True):
 
 
 class Markdown(_Part, frozen=True, kw_only=True):
-    """Stock that is sold off: the more percent off, the sooner it is taken."""
+    """Stock that is sold off: a higher discount is used up first."""
 
     percent: Annotated[int, Meta(ge=1, le=100)]
     skus: Patterns | None = None
@@ -104,13 +104,13 @@ class Markdown(_Part, frozen=True, kw_only=True):
 
 
 class Supply(_Part, frozen=True, kw_only=True):
-    """How long stock should last, in weeks of what has been sent from there lately."""
+    """How long stock should last, in weeks of the location's recent dispatches."""
 
     weeks_target: Annotated[float, Meta(gt=0, le=1000)] = 4.0
 
 
 class RuleBook(_Part, frozen=True, kw_only=True):
-    """A whole rule file. The first rule that is for an order routes it."""
+    """A whole rule file. The first rule that applies to an order routes it."""
 
     name: Id
     rules: Annotated[tuple[Rule, ...], Meta(min_length=1, max_length=500)]

@@ -1,4 +1,4 @@
-"""From the text of a rule file (TOML) to rules, or to what is wrong with it and where.
+"""Reads a rule file (TOML), or says what is wrong with it and where.
 
     read_rules('name = "one"\n[[rules]]\nname = "all"\ncriteria = ["parcels", "cost"]')
 
@@ -34,13 +34,13 @@ from events.routing.language import (
 )
 from events.spelling import meant
 
-#: What a fallback can relax: each a limit that the rule must set, or there is nothing to relax.
+#: Limits that a fallback can relax, if the rule sets them.
 RELAXABLE = (
     "kinds", "not_kinds", "locations", "not_locations", "countries", "same_country", "distance_km_max",
     "wait_days_max", "supply_weeks_min", "parcels_max", "split",
 )  # fmt: skip
 
-#: What becomes of units that no step of the fallbacks could place although there is stock.
+#: What happens to units that no fallback could place although there is stock.
 LAST_RESORTS = ("backorder", "queue")
 
 _PARTS: tuple[tuple[re.Pattern[str], type[Any]], ...] = (
@@ -54,7 +54,7 @@ _PARTS: tuple[tuple[re.Pattern[str], type[Any]], ...] = (
     (re.compile(r"^\$\.markdowns\[\d+\]$"), Markdown),
     (re.compile(r"^\$\.supply$"), Supply),
 )
-#: Which words may stand where, by the end of the path; all other words are measures.
+#: Allowed words by the end of the path; everywhere else the words are measures.
 _WORDS: tuple[tuple[re.Pattern[str], Any], ...] = (
     (re.compile(r"kinds(\[|$)"), Kind),
     (re.compile(r"service_levels(\[|$)"), ServiceLevel),
@@ -64,7 +64,7 @@ _AT = re.compile(r" - at (?:`key` in )?`(?P<path>[^`]*)`$")
 _WORD = re.compile(r"Invalid enum value '(?P<word>[^']*)'")
 
 
-#: A parser goes as deep as its stack allows, which is not the same in each process; decisions must be.
+#: A limit of our own: a parser's depth depends on its stack, but all processes must decide the same.
 DEPTH_MAX = 20
 _BRACKETS = re.compile(
     r'''"""(?:\\.|[^\\])*?"""|\'{3}.*?\'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|#[^\n]*|(?P<open>[\[{])|(?P<close>[\]}])''',
@@ -84,18 +84,16 @@ class RulesError(ValueError):
 def read_rules(text: str) -> RuleBook:
     """The rules of a file's text. Raises RulesError."""
     if _depth(text) > DEPTH_MAX:
-        raise RulesError(f"brackets stand in each other more than {DEPTH_MAX} deep", "rules need no more than a few")
+        raise RulesError(f"brackets are nested more than {DEPTH_MAX} deep", "rules need only three levels")
     try:
         document = tomllib.loads(text.removeprefix("\N{BYTE ORDER MARK}"))
         nul = holds_nul(document)
     except tomllib.TOMLDecodeError as error:
-        raise RulesError(
-            f"not TOML: {error}", "see https://toml.io; texts stand in quotes, lists in brackets"
-        ) from error
+        raise RulesError(f"not TOML: {error}", "see https://toml.io; texts need quotes, lists need brackets") from error
     except RecursionError as error:
-        raise RulesError("not TOML that can be read: it is nested too deep", "rules need three levels") from error
+        raise RulesError("unreadable TOML: it is nested too deep", "rules need only three levels") from error
     except ValueError as error:  # an integer of thousands of digits
-        raise RulesError(f"not TOML that can be read: {error}", "write numbers that a rule can use") from error
+        raise RulesError(f"unreadable TOML: {error}", "use shorter numbers") from error
     if nul:
         raise RulesError("a text holds a NUL character", "leave NUL characters out")
     try:
@@ -108,7 +106,7 @@ def read_rules(text: str) -> RuleBook:
 
 
 def _depth(text: str) -> int:
-    """How many brackets stand in each other at most; those in texts and comments are letters."""
+    """How deep brackets are nested; brackets in texts and comments do not count."""
     depth = deepest = 0
     for found in _BRACKETS.finditer(text):
         depth += (found["open"] is not None) - (found["close"] is not None)
@@ -123,7 +121,7 @@ def _check_names(book: RuleBook, wrong: _Wrong) -> None:
     seen: set[str] = set()
     for number, rule in enumerate(book.rules):
         if rule.name in seen:
-            raise wrong(f"$.rules[{number}].name", f'there are two rules "{rule.name}"', "give each a name of its own")
+            raise wrong(f"$.rules[{number}].name", f'there are two rules "{rule.name}"', "give each its own name")
         seen.add(rule.name)
 
 
@@ -148,7 +146,7 @@ def _check_reach(book: RuleBook, wrong: _Wrong) -> None:
         if high is not None and high <= low:
             raise wrong(
                 f"$.rules[{number}].when.value_below_minor",
-                f"no order is worth {low} or more and less than {high}",
+                f"no order is worth at least {low} and less than {high}",
                 "value_from_minor must be the smaller one",
             )
 
@@ -159,7 +157,7 @@ def _check_measures(book: RuleBook, wrong: _Wrong) -> None:
         if (rule.criteria is None) == (rule.objective is None):
             raise wrong(
                 path,
-                "it has both criteria and an objective" if rule.criteria else "it says neither criteria nor objective",
+                "it has both criteria and an objective" if rule.criteria else "it has no criteria and no objective",
                 "give `criteria` (one after the other) or `objective` (weighted), not both",
             )
         named = _measures(rule)
@@ -168,13 +166,13 @@ def _check_measures(book: RuleBook, wrong: _Wrong) -> None:
         if rule.priority is not None and "priority" not in named:
             raise wrong(f"{path}.priority", "the list is not used", 'name "priority" in criteria or objective')
         if not any(weight > 0 for group in groups_of(rule) for weight in group.values()):
-            raise wrong(path, "all weights are 0", "weigh at least one measure")
+            raise wrong(path, "all weights are 0", "give at least one measure a weight")
         if "markdown" in named and not book.markdowns:
             raise wrong(path, "`markdown` is a criterion, but nothing is marked down", "add a [[markdowns]] table")
 
 
 def groups_of(rule: Rule) -> list[dict[Measure, float]]:
-    """What the rule judges a plan by: weights per measure, the first group first."""
+    """How the rule judges a plan: weights per measure, in groups, the most important group first."""
     if rule.objective is not None:
         return [{**rule.objective}]
     return [{group: 1.0} if isinstance(group, str) else {**group} for group in rule.criteria or ()]
@@ -196,7 +194,7 @@ def _check_limits(book: RuleBook, wrong: _Wrong) -> None:
         if not limits.split and limits.split_from_minor is not None:
             raise wrong(
                 f"{path}.split_from_minor",
-                "split = false never splits, split_from_minor splits dear orders",
+                "split = false never splits, split_from_minor splits orders from that value",
                 "leave one of them out",
             )
 
@@ -218,7 +216,7 @@ def _check_fallbacks(book: RuleBook, wrong: _Wrong) -> None:
                     f"did you mean `{near}`?" if near else "use `relax LIMIT`, `backorder` or `queue`",
                 )
             if not _sets(rule, what):
-                raise wrong(path, f"`{step}` relaxes what the rule does not set", f"set {what}, or leave the step out")
+                raise wrong(path, f"`{step}` relaxes a limit that the rule does not set", f"set {what}, or omit it")
 
 
 def _sets(rule: Rule, what: str) -> bool:
@@ -233,14 +231,14 @@ def _check_transit(book: RuleBook, wrong: _Wrong) -> None:
         legs: Sequence[Leg] = getattr(book.transit, level)
         path = f"$.transit.{level}"
         if legs[-1].km is not None:
-            raise wrong(path, "it does not say how long the farthest takes", "end with an entry without `km`")
+            raise wrong(path, "the longest distance has no days", "end with an entry without `km`")
         bounds = [leg.km for leg in legs[:-1]]
         if any(km is None for km in bounds) or sorted(set(bounds), key=lambda km: km or 0) != bounds:
-            raise wrong(path, "the distances do not go up", "list entries from near to far; only the last has no `km`")
+            raise wrong(path, "the distances do not increase", "sort them from near to far; only the last has no `km`")
 
 
 def _misfit(text: str, document: Any, message: str) -> RulesError:
-    """What msgspec found, with the place as a person looks for it."""
+    """The error that msgspec found, with a place that a person can find."""
     found = _AT.search(message)
     path = found["path"] if found else "$"
     said = message[: found.start()] if found else message
@@ -253,7 +251,7 @@ def _misfit(text: str, document: Any, message: str) -> RulesError:
         return RulesError(f"{_place(text, document, path)}: unknown word `{word['word']}`", hint)
     unknown = _UNKNOWN.search(said)
     if unknown is None:
-        return RulesError(f"{_place(text, document, path)}: {said}", "docs/routing.md lists what may stand there")
+        return RulesError(f"{_place(text, document, path)}: {said}", "docs/routing.md lists the allowed values")
     key = unknown["key"]
     part = next((part for pattern, part in _PARTS if pattern.match(path)), None)
     known: Sequence[str] = part.__struct_fields__ if part is not None else ()
@@ -266,7 +264,7 @@ def _misfit(text: str, document: Any, message: str) -> RulesError:
 
 
 def _place(text: str, document: Any, path: str, *, shown: str | None = None) -> str:
-    """`line 12, rules[1].filters (rule "express")`: as near as the text shows it."""
+    """`line 12, rules[1].filters (rule "express")`, as exact as the text allows."""
     words = (path if shown is None else shown).removeprefix("$").removeprefix(".") or "the file"
     numbered = re.match(r"^\$\.rules\[(\d+)\]", path)
     if numbered:
@@ -280,7 +278,7 @@ def _place(text: str, document: Any, path: str, *, shown: str | None = None) -> 
 
 
 def _line(text: str, path: str) -> int | None:
-    """The line of the last key of a path: within its array's table, the first line that begins with that key."""
+    """The line of a path's last key: the first line in its array's table that begins with that key."""
     lines = text.splitlines()
     start, end = 0, len(lines)
     array = re.match(r"^\$\.(rules|markdowns)\[(\d+)\](.*)$", path)
@@ -293,7 +291,7 @@ def _line(text: str, path: str) -> int | None:
         end = next((number for number in heads if number > start), end)
         rest = array[3]
     keys = [key for key in re.split(r"[.\[\]]+", rest) if key and not key.isdigit() and key != "..."]
-    # The innermost key that the text shows: an inline table may hold the rest on one line.
+    # The innermost key that begins a line: an inline table may have the rest on the same line.
     for key in reversed(keys):
         wanted = re.compile(
             rf"^\s*(\[[\w.]*\b{re.escape(key)}\]|\"?{re.escape(key)}\"?\s*[=.]|.*[{{,]\s*{re.escape(key)}\s*=)"

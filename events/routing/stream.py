@@ -1,4 +1,4 @@
-"""Routing rules as a kind of streams."""
+"""The row of routing rules."""
 
 import msgspec
 

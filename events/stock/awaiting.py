@@ -1,13 +1,13 @@
-"""A line asks for units anywhere: it gets them, or takes its place in the queue, or is told to try again as a whole.
+"""A line asks for units at any location: it gets them, joins the queue, or is told to try again as a whole.
 
     wait for 3, 5 are free                       -> StockReserved(3)
     wait for 3, 1 is free                        -> StockReserved(1), StockAwaited(2)
     wait for 3 as a whole, 1 is free             -> StockAwaited(3, offer); with 3 free later: StockOffered(3)
-    wait for 3, 5 lie where nobody has said yet  -> ReservationPostponed(3); answered with the location's answer
-    whether the place is registered
+    wait for 3, 5 are at a location that has not
+    answered yet whether it is registered        -> ReservationPostponed(3); answered once the location answers
 
-A postponed question counts as one that has not come yet: what is told of its line meanwhile, a parcel that left or a
-release, is remembered as for any question that comes late.
+A postponed question counts as not yet asked. Reports about its line meanwhile (a parcel that left, a release) are
+remembered, as for any late question.
 """
 
 from events.ahead import use_up
@@ -48,7 +48,7 @@ def ask(decision: Decision, data: c.AwaitStock) -> Refused | None:
 
 
 def answer_postponed(decision: Decision) -> None:
-    """Answer the questions whose locations have answered, oldest order first."""
+    """Answer postponed questions once their locations have answered, oldest order first."""
     stock = decision.stock
     if not stock.postponed or stock.registered is decision.before.registered:
         return
@@ -62,7 +62,7 @@ def _turn(item: tuple[Attempt, Postponed]) -> tuple[object, Attempt]:
 
 
 def _undecided(decision: Decision, waiting: Waiting) -> bool:
-    """Whether it depends on a location that has not answered yet. One that has units enough elsewhere does not."""
+    """Whether the answer depends on a location that has not answered yet. It does not if others have enough."""
     stock = decision.stock
     if None not in stock.registered.values():
         return False
@@ -94,15 +94,15 @@ def _answer(decision: Decision, attempt: Attempt, asked: Waiting, cart_id: str |
             for place in places
         )
         if asked.mode == "take" and free >= quantity:
-            # It asks line by line, and this one it could not find: told to try again it would not find it again, for as
-            # long as the tables that it looks at are behind.
+            # The order asks line by line and did not find this stock. If told to try again, it would not find it as
+            # long as its tables are behind. So reserve the units at once.
             decision.grant(attempt, waiting, quantity, waited=False)
             return
         if free + from_cart >= quantity:
             decision.offer(attempt, quantity)
             return
-        # An order that waits as a whole lets go of what its other lines hold. That alone must not call it back:
-        # it would find what it has just found, and wait and be called again for ever. What this line held is gone.
+        # An order that waits as a whole releases the units of its other lines. These alone must not trigger an offer:
+        # otherwise it would find the same stock, wait, and get an offer again, for ever. This line has no units left.
         left = quantity + sum(
             held.quantity
             for holder, by_location in stock.reservations.items()
@@ -128,12 +128,12 @@ def _answer(decision: Decision, attempt: Attempt, asked: Waiting, cart_id: str |
             )
         )
         if mode == "offer":
-            # It may have been offered what is free, and cannot use it: that is for the others.
+            # The order may have been offered the free units and could not use them: offer them to others.
             decision.serve_queue(anew=True)
 
 
 def left_before(decision: Decision, attempt: Attempt, quantity: int) -> int:
-    """How many of the units asked for have left with a parcel already; stated, so that the order knows."""
+    """State how many of the requested units have already left with a parcel, so that the order knows. Returns them."""
     known = decision.stock.aheads.get(attempt[:2])
     if known is None:
         return 0
@@ -144,7 +144,7 @@ def left_before(decision: Decision, attempt: Attempt, quantity: int) -> int:
 
 
 def end(decision: Decision, attempt: Attempt, quantity: int, *, shipped: bool = False) -> None:
-    """Units leave the queue; the place of an all-or-nothing order is one thing and ends whole.
+    """Units leave the queue. The place of an all-or-nothing order ends as a whole.
 
     `shipped`: their goods have left, perhaps before they could wait.
     """
@@ -168,6 +168,6 @@ def answered_already(attempt: Attempt, sku: str) -> Refused:
     return Refused(
         code="conflict",
         what=f"no {sku} was reserved",
-        detail=f"attempt {attempt.attempt} for {attempt.order_id}:{attempt.line_id} was answered before",
-        hint="number a new attempt",
+        detail=f"attempt {attempt.attempt} for {attempt.order_id}:{attempt.line_id} was already answered",
+        hint="use a new attempt number",
     )

@@ -1,8 +1,8 @@
-"""What a cart holds is handed over to the order that it becomes, in one decision: nobody else can take it in between.
+"""An order takes over the reservations of its cart in one decision, so nobody else can take the units in between.
 
-reserve 2 for order o-1, of cart c-9 that holds 2 -> StockReleased(c-9, 2), StockReserved(o-1, 2)
+reserve 2 for order o-1, of cart c-9 that has 2 -> StockReleased(c-9, 2), StockReserved(o-1, 2)
 
-A cart is any hold with an end that a channel asked for; its `order_id` is the cart's own.
+A cart is any reservation that a channel asked for and that expires. Its `order_id` is the cart's id.
 """
 
 from events.stock import facts as f
@@ -12,15 +12,15 @@ from events.stock.state import Attempt, Reservation, Stock
 
 
 def held(stock: Stock, cart_id: str | None, location_id: str) -> int:
-    """Units that the cart holds at the location."""
+    """Units reserved for the cart at the location."""
     return sum(reservation.quantity for _, reservation in _holds(stock, cart_id, location_id))
 
 
 def free_with(stock: Stock, cart_id: str | None, location_id: str, channel: str | None) -> int:
-    """Units that an order may take at the location: what is free, and what its cart holds.
+    """Units that an order may take at the location: free units, and those reserved for its cart.
 
-    What the cart holds was promised before a buffer or safety stock was raised, so neither keeps it back. Where more is
-    held than there is, a cart is good for as many units as there would be without it.
+    The cart's units were promised before a buffer or safety stock was raised, so neither keeps them back. If more is
+    reserved than there is, the cart gives only what would be available without it.
     """
     level = stock.level(location_id)
     free = level.free(channel)
@@ -29,12 +29,12 @@ def free_with(stock: Stock, cart_id: str | None, location_id: str, channel: str 
 
 
 def locations(stock: Stock, cart_id: str) -> list[str]:
-    """Where the cart holds something."""
+    """Where units are reserved for the cart."""
     return sorted({hold.location_id for hold in stock.carts.get(cart_id, ())})
 
 
 def grant(decision: Decision, attempt: Attempt, cart_id: str | None, quantity: int) -> int:
-    """Hand over up to so many units, wherever the cart holds them; returns the units."""
+    """Reserve up to `quantity` units of the cart for the attempt, at any location. Returns the units."""
     if cart_id is None:
         return 0
     left = quantity
@@ -60,7 +60,7 @@ def grant(decision: Decision, attempt: Attempt, cart_id: str | None, quantity: i
 
 
 def take_over(decision: Decision, cart_id: str | None, location_id: str, quantity: int) -> None:
-    """The cart lets go of up to so many units at the location, those first that would lapse first."""
+    """Release up to `quantity` units of the cart at the location, those that expire first."""
     left = quantity
     for hold, reservation in _holds(decision.stock, cart_id, location_id):
         units = min(left, reservation.quantity)
@@ -82,7 +82,7 @@ def take_over(decision: Decision, cart_id: str | None, location_id: str, quantit
 
 
 def use_up(decision: Decision, cart_id: str | None, location_id: str, quantity: int) -> None:
-    """Units of the cart's order have left: the cart lets go of as many, those first that it holds where they left."""
+    """Units of the cart's order have left: release as many of the cart, first at the location that they left."""
     if cart_id is None:
         return
     left = quantity

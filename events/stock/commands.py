@@ -1,4 +1,4 @@
-"""What can be asked of stock: the commands, checked as they come in."""
+"""The commands of stock, checked as they come in."""
 
 from typing import Literal, TypeAlias
 
@@ -10,7 +10,7 @@ RejectionReason: TypeAlias = Literal["not_in_stock", "mismatch", "damaged"]
 
 
 class ReceiveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Goods have arrived."""
+    """Goods arrived."""
 
     sku: Id
     location_id: Id
@@ -21,7 +21,7 @@ class ReceiveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class ExpectStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is still expected of a purchase order line."""
+    """Set what is still expected of a purchase order line."""
 
     sku: Id
     location_id: Id
@@ -42,7 +42,7 @@ class AdjustStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class MoveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Goods go from one location to another."""
+    """Move goods from one location to another."""
 
     sku: Id
     from_location_id: Id
@@ -64,7 +64,7 @@ class StartTransfer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class ReceiveTransfer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Units of a transfer have arrived, all or some."""
+    """All or some units of a transfer arrived."""
 
     sku: Id
     transfer_id: Id
@@ -82,7 +82,7 @@ class AmendTransfer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class CountStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Somebody counted."""
+    """Report a stock count."""
 
     sku: Id
     location_id: Id
@@ -96,7 +96,7 @@ class CountStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
 
 class ApproveCount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Somebody other than the counters says whether a count that waits is applied."""
+    """Approve or reject a count that waits. Nobody may decide about their own count."""
 
     sku: Id
     location_id: Id
@@ -116,7 +116,7 @@ class MarkDamaged(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class HoldStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Set units apart until their quality is known."""
+    """Put units into quality hold until their quality is known."""
 
     sku: Id
     location_id: Id
@@ -126,7 +126,7 @@ class HoldStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
 
 class ReleaseQualityHold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Say what becomes of units whose quality is known."""
+    """Take units out of quality hold."""
 
     sku: Id
     location_id: Id
@@ -137,7 +137,7 @@ class ReleaseQualityHold(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class DisposeStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Units leave the stock for good, other than by sale."""
+    """Remove units from stock for good, other than by sale."""
 
     sku: Id
     location_id: Id
@@ -148,7 +148,7 @@ class DisposeStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class SetStockPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Set the planner's numbers for a SKU at a location; an unset one stays."""
+    """Set the planner's numbers for a SKU at a location. An unset number stays as it is."""
 
     sku: Id
     location_id: Id
@@ -160,7 +160,7 @@ class SetStockPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class SetChannelPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What channels may sell of a SKU, everywhere or at one location; what is unset stays."""
+    """What channels may sell of a SKU, everywhere or at one location. An unset part stays as it is."""
 
     sku: Id
     location_id: Id | None = None
@@ -169,14 +169,14 @@ class SetChannelPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class AssignCategory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The SKU belongs to a category, or to none."""
+    """Put a SKU into a category, or take it out."""
 
     sku: Id
     category_id: Id | None = None
 
 
 class ApplyCategoryPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The policy of its category is to count for the SKU."""
+    """Apply a category's policy to one of its SKUs."""
 
     sku: Id
     category_id: Id
@@ -185,7 +185,7 @@ class ApplyCategoryPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class ConfirmLocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The location tells the SKU whether it is registered; where not, it answers again when it is."""
+    """Tell a SKU whether one of its locations is registered. If not, the location answers again once it is."""
 
     sku: Id
     location_id: Id
@@ -193,7 +193,7 @@ class ConfirmLocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class ReserveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Hold units for a line of an order, or say at once that there are not enough."""
+    """Reserve units for an order line. If there are too few, ReservationRefused says so at once."""
 
     sku: Id
     location_id: Id
@@ -207,7 +207,7 @@ class ReserveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class ReleaseStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Let go of what an attempt holds or waits for."""
+    """End a reservation, or a wait for stock."""
 
     sku: Id
     location_id: Text
@@ -219,7 +219,7 @@ class ReleaseStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class AwaitStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Grant a line from any location as soon as there is stock, oldest order first."""
+    """Queue a line for stock from any location. The oldest order is served first."""
 
     sku: Id
     quantity: Quantity
@@ -251,7 +251,7 @@ class ShipStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
 
 class ReturnStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Units have come back from a customer."""
+    """Units of an order came back."""
 
     sku: Id
     location_id: Id
@@ -263,7 +263,7 @@ class ReturnStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class RejectStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A location has rejected units that an order held."""
+    """A location rejected units reserved for an order: correct the record there."""
 
     sku: Id
     location_id: Id
@@ -276,7 +276,7 @@ class RejectStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class ExpireReservation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The time named in a reservation's expires_at has come."""
+    """The expires_at of a reservation has come."""
 
     sku: Id
     location_id: Id
@@ -286,13 +286,13 @@ class ExpireReservation(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class CheckExpected(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The time at which goods were expected has come."""
+    """The expected time of incoming goods has come."""
 
     sku: Id
 
 
 class ServeQueue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Units were offered to an order that may not take them: whoever else waits is served."""
+    """An order could not take the units it was offered: serve the rest of the queue."""
 
     sku: Id
 

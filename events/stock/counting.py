@@ -2,10 +2,10 @@
 
     40 on record, 2 picked, counted 37 -> expected 38, variance -1
 
-What is told after a count of the time before it is `restating.py`'s.
+`restating.py` handles movements from before a count that are reported after it.
 
-Where the planner wants it, a count that differs by much is not believed at once: a second one must agree with it
-(`recount_above`), and then another person must approve it (`approval_above`). Until then nothing is changed.
+The planner can ask for more care with large differences: a second count must agree (`recount_above`), then another
+person must approve (`approval_above`). Until then nothing changes.
 """
 
 from datetime import datetime
@@ -19,33 +19,33 @@ from events.times import rfc3339
 
 
 def stale(level: Level, what: str, expected_on_hand: int | None) -> Refused | None:
-    """Refused where the sender thinks that there is another number on record (compare and set)."""
+    """Compare and set: refused if the sender expects another number on record."""
     if expected_on_hand is None or expected_on_hand == level.on_hand:
         return None
     return Refused(
         code="stale",
         what=what,
         detail=f"expected_on_hand is {expected_on_hand}, on record are {level.on_hand}: at most {level.on_hand}",
-        hint="read the record again, and send a new command with a new id",
+        hint="read the stock again, then send a new command with a new id",
         at_most=level.on_hand,
     )
 
 
 def count(decision: Decision, data: c.CountStock) -> Refused | None:
-    """Compare with the record as of the count, with moves since then allowed for."""
+    """Compare with the record at the moment of the count; movements since then do not count as differences."""
     level, command = decision.stock.level(data.location_id), decision.command
     what = f"the count of {data.sku} at {data.location_id} was not recorded"
     refused = stale(level, what, data.expected_on_hand)
     if refused is not None:
         return refused
-    # Nobody has counted later than it is told: a clock that is ahead would have all that leaves until then for counted.
+    # At most log time: with a clock that is ahead, everything that leaves until then would seem to be counted already.
     counted_at = min(data.counted_at or command.occurred_at, command.recorded_at)
     if len(level.moves) >= MOVES_KEPT and counted_at < level.moves[0].occurred_at:
         return Refused(
             code="limit",
             what=what,
             detail=f"more than {MOVES_KEPT} movements followed {rfc3339(counted_at)}; "
-            "what was on record then is not known",
+            "the ledger no longer knows what was on record then",
             hint="count again",
         )
     asked = _asked(level, data, command, counted_at)
@@ -53,15 +53,15 @@ def count(decision: Decision, data: c.CountStock) -> Refused | None:
         return Refused(
             code="conflict",
             what=what,
-            detail=f"count {asked.count_id} is open there",
+            detail=f"count {asked.count_id} still waits there",
             hint="give every count its own count_id",
         )
     if any((asked.count_id, counted_at) == (before.count_id, before.counted_at) for before in level.counts):
         return Refused(
             code="conflict",
             what=what,
-            detail=f"count {asked.count_id} of {rfc3339(counted_at)} was applied before",
-            hint="if it is the same count, nothing is to do; give another count its own count_id",
+            detail=f"count {asked.count_id} of {rfc3339(counted_at)} was already applied",
+            hint="if it is the same count, nothing needs to be done; give another count its own count_id",
         )
     if level.recount_above is not None and abs(asked.variance) > level.recount_above and len(asked.counts) == 1:
         decision.add(
@@ -114,19 +114,19 @@ def count(decision: Decision, data: c.CountStock) -> Refused | None:
 
 
 def approve(decision: Decision, data: c.ApproveCount) -> Refused | None:
-    """Apply a count that waits, or not; by somebody who did not count."""
+    """Apply or reject a count that waits; only somebody who did not count may do so."""
     asked = decision.stock.level(data.location_id).approval
-    what = f"count {data.count_id} of {data.sku} at {data.location_id} was not decided"
+    what = f"count {data.count_id} of {data.sku} at {data.location_id} was not approved or rejected"
     if asked is None or asked.count_id != data.count_id:
-        waits = f"count {asked.count_id} does" if asked else "none does"
+        waits = f"count {asked.count_id} does" if asked else "no count does"
         first = decision.stock.level(data.location_id).recount
         if first is not None and first.count_id == data.count_id:
-            waits = "it is to be counted a second time first, at another moment"
+            waits = "a second count at another moment must come first"
         return Refused(
             code="unknown",
             what=what,
             detail=f"it does not wait for approval there; {waits}",
-            hint="it was decided, or counted again, before; check count_id",
+            hint="it was already approved, rejected or counted again; check count_id",
         )
     actor = decision.command.actor
     if actor is None:
@@ -134,7 +134,7 @@ def approve(decision: Decision, data: c.ApproveCount) -> Refused | None:
             code="invalid",
             what=what,
             detail="actor is missing",
-            hint="send the name of the person who decides as actor",
+            hint="send as actor the name of the person who decides",
         )
     if actor in asked.counted_by:
         return Refused(
@@ -180,7 +180,7 @@ def _asked(level: Level, data: c.CountStock, command: Command[c.StockCommand], c
 
 
 def _apply(decision: Decision, location_id: str, asked: CountAsked) -> None:
-    """From now on the record says what was counted, with all moves since then."""
+    """Correct the record to what was counted, plus all movements since then."""
     variance = asked.variance_now
     decision.add(
         f.StockCounted(

@@ -1,8 +1,8 @@
-"""What a SKU answers to a command. One stream is the single writer of the SKU's stock at all locations, so a unit can
-be promised once only.
+"""The decider of stock. One stream is the single writer of a SKU's stock at all locations, so a unit can be promised
+only once.
 
     decide(empty("mug"), reserve 1 at WH1) -> [ReservationRefused(available=0)]
-    decide(stock, receive 5 at WH1)        -> [StockReceived, StockReserved for whoever waits longest, ...]
+    decide(stock, receive 5 at WH1)        -> [StockReceived, StockReserved for the line that waits longest, ...]
 
 The queue is served in the decision that brings or frees stock, oldest order first.
 """
@@ -36,13 +36,13 @@ from events.values import Buffer, Consumed
 
 
 def decide(stock: Stock, command: Command[c.StockCommand]) -> Sequence[f.StockFact] | Refused:
-    """Facts of the command in this state, or why not."""
+    """The facts of the command in this state, or a refusal."""
     answer = conclude(stock, command)
     return answer if isinstance(answer, Refused) else answer[0]
 
 
 def conclude(stock: Stock, command: Command[c.StockCommand]) -> tuple[Sequence[f.StockFact], Stock] | Refused:
-    """As `decide`, with the state after the facts, which deciding has found on its way."""
+    """Like `decide`, but also returns the state after the facts, which deciding computes anyway."""
     decision = Decision(stock, command)
     if isinstance(command.data, c.ExpireReservation) and _rings_early(stock, command.data, command.recorded_at):
         return (), stock
@@ -51,8 +51,8 @@ def conclude(stock: Stock, command: Command[c.StockCommand]) -> tuple[Sequence[f
     if refused is not None:
         return refused
     if decision.says_nothing and not isinstance(command.data, c.ExpireReservation):
-        # A timer's command that is early: nothing is stated, not even what has lapsed, so that its id is not used up
-        # and it rings again with it.
+        # A timer's command came too early. State nothing, not even what has expired: so its id is not used up, and the
+        # timer can send it again.
         return (), stock
     incoming.find_overdue(decision)
     decision.serve_queue()
@@ -143,14 +143,13 @@ def _reserve(decision: Decision, data: c.ReserveStock) -> Refused | None:
         return Refused(
             code="invalid",
             what=f"no {data.sku} was reserved",
-            detail=f"the hold would have lapsed at {rfc3339(data.expires_at)}, "
-            f"and it is {rfc3339(command.recorded_at)} in the log",
-            hint="send an expires_at that lies ahead",
+            detail=f"expires_at {rfc3339(data.expires_at)} has passed: log time is {rfc3339(command.recorded_at)}",
+            hint="send an expires_at in the future",
         )
     released_before = attempt in stock.tombstones
     if (attempt in stock.answered and not released_before) or attempt in stock.postponed:
         return awaiting.answered_already(attempt, data.sku)
-    # Of what has left already, nothing is held.
+    # Reserve nothing for units that have already left.
     quantity = data.quantity
     if for_order and not released_before:
         quantity -= awaiting.left_before(decision, attempt, quantity)
@@ -201,12 +200,12 @@ def _release(decision: Decision, data: c.ReleaseStock) -> Refused | None:
     held = stock.reservations.get(attempt, {}).get(data.location_id)
     waits = not data.location_id and attempt in stock.queue
     if decision.command.channel != INTERNAL_CHANNEL and (waits or (held is not None and held.for_order)):
-        # The order would learn of it when the unit may be granted to it again, under the same attempt: it could not
-        # tell the two holds apart.
+        # The order would learn of the release late. By then the unit may be reserved for it again under the same
+        # attempt, and it could not tell the two reservations apart.
         return Refused(
             code="conflict",
             what=f"nothing of {data.sku} was released",
-            detail=f"what {data.order_id}:{data.line_id} holds or waits for is the order's own to let go of: at most 0",
+            detail=f"only the order itself can release units of {data.order_id}:{data.line_id}: at most 0",
             hint="send DeallocateLines or CancelOrder for the order",
             at_most=0,
         )
@@ -217,9 +216,9 @@ def _release(decision: Decision, data: c.ReleaseStock) -> Refused | None:
         return Refused(
             code="limit",
             what=f"nothing of {data.sku} was released",
-            detail=f"attempt {data.attempt} for {data.order_id}:{data.line_id} holds nothing "
-            f"{'at ' + data.location_id if data.location_id else 'in the queue'}: at most 0",
-            hint="it was shipped, expired, granted or released before",
+            detail=f"attempt {data.attempt} for {data.order_id}:{data.line_id} has nothing "
+            f"{'reserved at ' + data.location_id if data.location_id else 'in the queue'}: at most 0",
+            hint="it was already shipped, expired, granted or released",
             at_most=0,
         )
     decision.add(
@@ -237,22 +236,20 @@ def _release(decision: Decision, data: c.ReleaseStock) -> Refused | None:
 
 
 def _rings_early(stock: Stock, data: c.ExpireReservation, now: datetime) -> bool:
-    """The timer's clock is ahead of the log's. Then nothing is stated, not even what else has lapsed, so that the
-    command's id is not used up: it rings again with it.
-    """
+    """Whether the timer's clock is ahead of log time, so that the reservation has not expired yet."""
     held = _timed(stock, data)
     return held is not None and held.expires_at is not None and held.expires_at > now
 
 
 def _expire(*, stock: Stock, data: c.ExpireReservation) -> Refused | None:
-    """The hold has lapsed with this decision, as any decision would have stated; the command made it prompt."""
+    """Every decision first states expired reservations, so this command only makes that happen promptly."""
     if _timed(stock, data) is not None:
         return None
     return Refused(
         code="unknown",
         what=f"no reservation of {data.sku} expired",
-        detail=f"{data.order_id}:{data.line_id}:{data.attempt} holds nothing at {data.location_id} that lapses",
-        hint="it was shipped, released or stated as lapsed before",
+        detail=f"{data.order_id}:{data.line_id}:{data.attempt} has no reservation at {data.location_id} that expires",
+        hint="it was already shipped, released or expired",
     )
 
 
@@ -262,7 +259,7 @@ def _timed(stock: Stock, data: c.ExpireReservation) -> Reservation | None:
 
 
 def _ship(decision: Decision, data: c.ShipStock) -> Refused | None:
-    """Goods that left have left; what the order held for them ends with it, as far as it still exists."""
+    """Record goods that left, and end the reservations and waits for them that still exist."""
     stock = decision.stock
     used: list[Consumed] = []
     elsewhere: list[tuple[Attempt, Consumed]] = []
@@ -310,11 +307,11 @@ def _ship(decision: Decision, data: c.ShipStock) -> Refused | None:
 
 
 def _held_for_what_left(stock: Stock, data: c.ShipStock) -> tuple[list[tuple[Attempt, Consumed]], int]:
-    """What is held or waits for units of the parcel and the order does not know of; and units of which nothing is.
+    """Reservations and waits for units of the parcel that the order did not know; and the units that have none.
 
-    The order had used up all that it knew of. What waited may have been granted since; for units that it had no answer
-    for, everything else that its line holds is meant, first what is held here. An offer holds nothing, and is for all
-    lines of an all-or-nothing order: the order itself takes it back.
+    The order has already used up those it knew. Its waits may have been granted since. Units that it had no answer for
+    use the line's other reservations, first those at this location. An offer reserves nothing and is for all lines of
+    an all-or-nothing order: the order itself takes it back.
     """
     attempts = stock.holders.get((data.order_id, data.line_id), ())
     known = {(part.attempt, part.location_id): part.quantity for part in data.consumed}
@@ -402,7 +399,7 @@ def _move(decision: Decision, data: c.MoveStock) -> Refused | None:
             code="limit",
             what=what,
             detail=f"{data.quantity} asked, {available} available at {data.from_location_id}: at most {available}",
-            hint="held, safety, damaged and quality-hold units cannot be moved away; release or adjust them first",
+            hint="reserved, safety, damaged and quality-hold units cannot be moved; release or adjust them first",
             at_most=available,
         )
     decision.add(
@@ -428,7 +425,7 @@ def _set_policy(decision: Decision, data: c.SetStockPolicy) -> Refused | None:
         "approval_above": level.approval_above,
     }
     named = {name: getattr(data, name) for name in before if getattr(data, name) is not None}
-    # The first policy of a place makes it known, whatever it says.
+    # The first policy of a location always counts, because it makes the SKU known there.
     if before | named == before and (not named or data.location_id in decision.stock.levels):
         return already_so(
             f"the policy of {data.sku} at {data.location_id} was not set",

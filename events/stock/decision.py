@@ -1,4 +1,4 @@
-"""A decision about a SKU while it is made: the facts so far, the stock as they leave it, and who is served from it."""
+"""A decision in progress about a SKU: the facts so far, the stock after them, and the lines served from it."""
 
 from collections.abc import Collection
 
@@ -24,7 +24,7 @@ class Decision:
         self._about = About.of(command)
 
     def add(self, fact: f.StockFact) -> None:
-        """State one more fact, and what it says of counts that have found its movement already."""
+        """State one more fact, and restate counts that had already included its movement."""
         before = self.stock.levels
         self.stock = evolve(self.stock, fact, self._about)
         self.facts.append(fact)
@@ -38,14 +38,14 @@ class Decision:
 
     @property
     def says_nothing(self) -> bool:
-        """Whether the command has added nothing to what had lapsed."""
+        """Whether the command has added no facts to the expired reservations."""
         return len(self.facts) == self._lapses
 
     def lapse(self) -> None:
-        """State which holds have lapsed, and give what they held to those who wait: no decision counts them any more.
+        """State expired reservations and give their units to the queue, so that the decision does not count them.
 
-        This comes before the answer to the command. Where that is refused nothing of it is stated: the next decision
-        finds it again.
+        This comes before the answer to the command. If the command is refused, none of it is stated: the next decision
+        finds them again.
         """
         for hold in lapsed(self.stock.lapsing, self.command.recorded_at):
             attempt = Attempt(*hold.holder)
@@ -68,9 +68,9 @@ class Decision:
         self._lapses = len(self.facts)
 
     def serve_queue(self, *, anew: bool = False) -> None:
-        """Give what came free to those who wait: by time of the order, then order, then line.
+        """Give units that became free to waiting lines: by time of the order, then order, then line.
 
-        `anew`: also what was free before, for somebody who was offered it has not taken it.
+        `anew`: also units that were free before, because an order did not take its offer.
         """
         before = self._served.levels
         if not self.stock.queue:
@@ -86,9 +86,9 @@ class Decision:
             if level is not before.get(location_id)
         ):
             return
-        # What is offered to an all-or-nothing order is not given to a younger one in the same breath.
+        # Units offered to an all-or-nothing order are not given to a younger line in the same decision.
         promised = 0
-        # What has arrived is not what a location could not find: it is for those, too, whom the location has rejected.
+        # Units that have just arrived are not the ones that a location could not find. So rejected lines get them, too.
         fresh = {
             location_id
             for location_id, level in self.stock.levels.items()
@@ -107,7 +107,7 @@ class Decision:
                 self.grant(attempt, waiting, min(waiting.quantity, free), waited=True, fresh=fresh)
 
     def free_for(self, waiting: Waiting, fresh: Collection[str] = ()) -> int:
-        """Units that it may have: not those of locations that have rejected its line, unless they are `fresh`."""
+        """Units that a waiting line may have: none at locations that rejected it, unless these are `fresh`."""
         return sum(
             level.free(waiting.for_channel)
             for location_id, level in self.stock.levels.items()
@@ -129,7 +129,7 @@ class Decision:
     def grant(
         self, attempt: Attempt, waiting: Waiting, quantity: int, *, waited: bool, fresh: Collection[str] = ()
     ) -> int:
-        """Hold up to `quantity` units, preferred locations first (or only these); returns the units held."""
+        """Reserve up to `quantity` units, preferred locations first (or only these). Returns the units reserved."""
         named = set(waiting.locations)
         others = [] if waiting.mode == "grant_there" else sorted(set(self.stock.levels) - named)
         left = quantity

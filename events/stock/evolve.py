@@ -1,4 +1,4 @@
-"""What a SKU becomes through a fact. Total over all facts of a SKU; the past is never refused."""
+"""The state of a SKU after each fact. It covers all facts of a SKU and never refuses: they have happened."""
 
 from datetime import datetime
 from typing import assert_never
@@ -135,7 +135,7 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, about: About) -> St
 
 
 def _coming(stock: Stock, fact: f.IncomingFact, when: Moment) -> Stock:
-    """What is on its way, after a fact that speaks of it."""
+    """The SKU after a fact about incoming stock."""
     match fact:
         case f.StockExpected():
             source = Source("purchase_order", fact.purchase_order, fact.location_id)
@@ -169,7 +169,7 @@ def _expect(stock: Stock, source: Source, expected: Expected) -> Stock:
 
 
 def _on_its_way(stock: Stock, transfer_id: str, left: Expected, received: int = 0) -> Stock:
-    """What is left of a transfer; one of which nothing is left is over."""
+    """Set what is still on its way of a transfer; 0 units end it."""
     known = stock.transfers[transfer_id]
     transfers = {other: transfer for other, transfer in stock.transfers.items() if other != transfer_id}
     if left.quantity:
@@ -179,7 +179,7 @@ def _on_its_way(stock: Stock, transfer_id: str, left: Expected, received: int = 
 
 
 def _ruled(stock: Stock, fact: f.ChannelPolicySet | f.SkuCategorised | f.CategoryRulesSet) -> Stock:
-    """The rules of a location are its level's; those of the SKU and its category are known at every level."""
+    """Rules of one location are kept in its level; rules of the SKU and its category are copied to every level."""
     match fact:
         case f.ChannelPolicySet(location_id=str(location_id)):
             buffers = {buffer.channel: buffer.quantity for buffer in fact.buffers}
@@ -188,7 +188,7 @@ def _ruled(stock: Stock, fact: f.ChannelPolicySet | f.SkuCategorised | f.Categor
         case f.ChannelPolicySet():
             stock = replace(stock, rules=_rules(fact))
         case f.SkuCategorised():
-            # What the old category kept back stays so until the new one's policy is here: nothing is sold in between.
+            # The old category's rules stay until the new policy arrives, so nothing is oversold in between.
             rules = stock.category_rules if fact.category_id is not None else {}
             stock = replace(stock, category=fact.category_id, category_version=-1, category_rules=rules)
         case f.CategoryRulesSet():
@@ -201,7 +201,7 @@ def _ruled(stock: Stock, fact: f.ChannelPolicySet | f.SkuCategorised | f.Categor
 
 
 def _located(stock: Stock, fact: f.StockLocated | f.LocationConfirmed) -> Stock:
-    """Each level knows whether its location is registered, as it knows the rules of the SKU."""
+    """Copy to the level whether its location is registered."""
     registered = fact.registered if isinstance(fact, f.LocationConfirmed) else None
     stock = replace(stock, registered={**stock.registered, fact.location_id: registered})
     level = stock.levels.get(fact.location_id)
@@ -238,7 +238,7 @@ def _counted(
         case f.StockCounted():
             counts = _applied(level.counts, fact)
             stock = _with(stock, fact.location_id, replace(level, counts=counts, recount=None, approval=None))
-            # The variance belongs to the moment of the count: a later report of an earlier count must see it.
+            # The variance is a movement at the moment of the count: an earlier count reported later must see it.
             return _move(stock, fact.location_id, fact.variance, Moment(fact.counted_at, in_turn=True))
         case f.CountRestated():
             counts = tuple(
@@ -261,7 +261,7 @@ def _counted(
 
 
 def _applied(counts: tuple[CountApplied, ...], fact: f.StockCounted) -> tuple[CountApplied, ...]:
-    """With one more, by counted_at, then in the order in which they were applied."""
+    """The counts and a new one, sorted by counted_at, then by when they were applied."""
     applied = CountApplied(
         count_id=fact.count_id,
         counted=fact.counted,
@@ -302,7 +302,7 @@ def _asked(fact: f.RecountRequested | f.CountApprovalRequested, *before: datetim
 
 
 def _backdated(asked: CountAsked | None, delta: int, when: Moment) -> CountAsked | None:
-    """A movement from before a count that is not applied yet, of which the record knew nothing then."""
+    """Add a movement from before a count that is not applied yet; it was not on record at the count."""
     if asked is None or not delta or not when.found_at(asked.counted_at):
         return asked
     return replace(asked, backdated=asked.backdated + delta)
@@ -360,7 +360,7 @@ def _rejected(stock: Stock, fact: f.StockRejected, when: Moment) -> Stock:
 
 
 def _hold(stock: Stock, attempt: Attempt, location_id: str, reservation: Reservation | None) -> Stock:
-    """What the attempt holds at the location from now on, None for nothing."""
+    """Set the attempt's reservation at the location; None ends it."""
     held = dict(stock.reservations.get(attempt, {}))
     before = held.pop(location_id, None)
     if reservation is not None:
@@ -429,7 +429,7 @@ def _leave_queue(stock: Stock, attempt: Attempt, quantity: int) -> Stock:
 
 
 def _heard_of(stock: Stock, attempt: Attempt) -> Stock:
-    """Remember the attempt; forget old ones now and then, for going through them takes as long as there are many."""
+    """Remember the attempt. Forget old ones only now and then, because it takes time to go through them all."""
     if attempt in stock.answered:
         return stock
     if attempt in stock.postponed:
@@ -438,7 +438,7 @@ def _heard_of(stock: Stock, attempt: Attempt) -> Stock:
     answered = stock.answered.set(attempt, heard)
     if heard - stock.forgot_at < max(ATTEMPTS_KEPT, len(answered)) // 2:
         return replace(stock, answered=answered, heard=heard)
-    # What still holds or waits can still be let go of, so its attempt is remembered for as long as it does.
+    # An attempt with a reservation or a wait can still be released, so it is kept as long as that lasts.
     kept = {
         one: number
         for one, number in answered.items()
@@ -448,13 +448,13 @@ def _heard_of(stock: Stock, attempt: Attempt) -> Stock:
 
 
 def _buried(stock: Stock, attempt: Attempt, recorded_at: datetime) -> Stock:
-    """Remember a release that came before its attempt; once a day forget those of long ago."""
+    """Remember a release that came before its attempt; once a day forget old ones."""
     stock, day = _on_day(stock, recorded_at)
     return replace(stock, tombstones=stock.tombstones.set(attempt, day))
 
 
 def _left_ahead(stock: Stock, fact: f.StockShipped, recorded_at: datetime) -> Stock:
-    """Remember units whose question is still to come; once a day forget those of long ago."""
+    """Remember units whose question is still to come; once a day forget old ones."""
     stock, day = _on_day(stock, recorded_at)
     line = (fact.order_id, fact.line_id)
     known = stock.aheads[line].left if line in stock.aheads else ()
@@ -463,7 +463,7 @@ def _left_ahead(stock: Stock, fact: f.StockShipped, recorded_at: datetime) -> St
 
 
 def _on_day(stock: Stock, recorded_at: datetime) -> tuple[Stock, int]:
-    """The SKU without what it need not remember on the day of this fact, and that day."""
+    """The SKU after forgetting what is too old on the day of this fact, and that day."""
     day = int(recorded_at.timestamp()) // SECONDS_PER_DAY
     if day <= stock.day:
         return stock, day
@@ -474,7 +474,7 @@ def _on_day(stock: Stock, recorded_at: datetime) -> tuple[Stock, int]:
 
 
 def _wait_ended(stock: Stock, fact: f.WaitEnded) -> Stock:
-    """A place in the queue ends, or a question that came after its goods had left."""
+    """End a wait, or a question that came after its goods had left."""
     attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
     if attempt in stock.queue or not fact.shipped:
         return _leave_queue(stock, attempt, fact.quantity)

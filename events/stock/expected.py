@@ -1,9 +1,9 @@
-"""What is on its way to a SKU's locations, and when it is expected there.
+"""Incoming stock of a SKU: how many units, where to, and when they are expected.
 
     incoming = expect({}, Source("purchase_order", "PO-7", "WH1"), Expected(40, 3 December))
-    next_due(incoming)     -> 3 December: then it counts no more, until somebody says when it really comes
+    next_due(incoming)     -> 3 December: if it is late, nothing is promised from it until somebody gives a new time
 
-On its way is not there: nothing of it is ever available.
+Incoming units are never available.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Source(NamedTuple):
-    """Where goods come from and go to: a line of a purchase order (`purchase_order`), or a transfer (`transfer`)."""
+    """Incoming goods: a line of a purchase order (`purchase_order`) or a transfer (`transfer`), and their location."""
 
     kind: str
     reference: str
@@ -20,7 +20,7 @@ class Source(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """Units on their way; `overdue` when the time has passed without them."""
+    """Incoming units; `overdue` if their time has passed."""
 
     quantity: int
     expected_at: datetime | None = None
@@ -28,7 +28,7 @@ class Expected(NamedTuple):
 
 
 class Transfer(NamedTuple):
-    """Units sent from one location to another, and how many of them have arrived; the rest is on its way."""
+    """Units sent from one location to another, and how many have arrived. The rest is incoming."""
 
     from_location_id: str
     to_location_id: str
@@ -42,7 +42,7 @@ NOTHING_EXPECTED = Expected(0)
 
 
 def expect(incoming: Incoming, source: Source, expected: Expected) -> Incoming:
-    """From now on this is expected of the source; 0 units end it."""
+    """Set what is expected of the source; 0 units end it."""
     if expected.quantity > 0:
         return {**incoming, source: expected}
     return {other: what for other, what in incoming.items() if other != source}

@@ -1,4 +1,4 @@
-"""What can happen to stock: the facts, as they are kept."""
+"""The facts of stock."""
 
 from msgspec import Struct
 
@@ -43,7 +43,7 @@ class StockExpected(Struct, frozen=True, kw_only=True):
 
 
 class ReceiptOverdue(Struct, frozen=True, kw_only=True):
-    """Goods did not arrive when they were expected; nothing is promised on them until they are amended."""
+    """Goods did not arrive when expected. Nothing is promised from them until somebody gives a new time."""
 
     sku: Id
     location_id: Id
@@ -99,7 +99,7 @@ class TransferReceived(Struct, frozen=True, kw_only=True):
 
 
 class TransferDiffered(Struct, frozen=True, kw_only=True):
-    """Less arrived than was sent, and nothing more is to come: for a person to look at."""
+    """Less arrived than was sent, and nothing more will come. A person should look at it."""
 
     sku: Id
     transfer_id: Id
@@ -123,7 +123,7 @@ class TransferAmended(Struct, frozen=True, kw_only=True):
 
 
 class StockCounted(Struct, frozen=True, kw_only=True):
-    """Somebody counted, and the record now agrees."""
+    """A count was applied: the record now agrees with it."""
 
     sku: Id
     location_id: Id
@@ -139,7 +139,7 @@ class StockCounted(Struct, frozen=True, kw_only=True):
 
 
 class CountRestated(Struct, frozen=True, kw_only=True):
-    """A movement from before an applied count has been told after it: it was counted already, and is not counted twice.
+    """A movement from before an applied count was reported after it. The count already included it.
 
     The record changes by `variance - variance_before`, at `counted_at`.
     """
@@ -157,7 +157,7 @@ class CountRestated(Struct, frozen=True, kw_only=True):
 
 
 class RecountRequested(Struct, frozen=True, kw_only=True):
-    """A count differs by too much to be believed at once; nothing is changed by it."""
+    """A count differs so much that a second one must agree. It changes nothing yet."""
 
     sku: Id
     location_id: Id
@@ -174,7 +174,7 @@ class RecountRequested(Struct, frozen=True, kw_only=True):
 
 
 class CountApprovalRequested(Struct, frozen=True, kw_only=True):
-    """A count waits until another person approves it; nothing is changed by it yet."""
+    """A count waits until another person approves it. It changes nothing yet."""
 
     sku: Id
     location_id: Id
@@ -191,7 +191,7 @@ class CountApprovalRequested(Struct, frozen=True, kw_only=True):
 
 
 class CountRejected(Struct, frozen=True, kw_only=True):
-    """A count that waited is not applied."""
+    """A count was rejected and is not applied."""
 
     sku: Id
     location_id: Id
@@ -211,7 +211,7 @@ class StockMarkedDamaged(Struct, frozen=True, kw_only=True):
 
 
 class StockHeld(Struct, frozen=True, kw_only=True):
-    """Units on hand are set apart until their quality is known."""
+    """Units are in quality hold until their quality is known."""
 
     sku: Id
     location_id: Id
@@ -243,7 +243,7 @@ class StockDisposed(Struct, frozen=True, kw_only=True):
 
 
 class StockPolicySet(Struct, frozen=True, kw_only=True):
-    """The planner's numbers, all of them, as they are from now on."""
+    """All of the planner's numbers, as they are from now on."""
 
     sku: Id
     location_id: Id
@@ -255,7 +255,7 @@ class StockPolicySet(Struct, frozen=True, kw_only=True):
 
 
 class ChannelPolicySet(Struct, frozen=True, kw_only=True):
-    """What channels may sell of a SKU, everywhere or at one location, as it is from now on."""
+    """What channels may sell of a SKU from now on, everywhere or at one location."""
 
     sku: Id
     location_id: Id | None = None
@@ -264,14 +264,14 @@ class ChannelPolicySet(Struct, frozen=True, kw_only=True):
 
 
 class StockLocated(Struct, frozen=True, kw_only=True):
-    """The SKU is at a location for the first time; nothing is promised from there until it is confirmed."""
+    """The SKU is at a location for the first time. Nothing is promised from there until it is confirmed."""
 
     sku: Id
     location_id: Id
 
 
 class LocationConfirmed(Struct, frozen=True, kw_only=True):
-    """The location has answered. If it is registered, what the SKU has there may be promised from now on."""
+    """A location answered whether it is registered. If so, the SKU's stock there may be promised from now on."""
 
     sku: Id
     location_id: Id
@@ -287,7 +287,7 @@ class SkuCategorised(Struct, frozen=True, kw_only=True):
 
 
 class CategoryRulesSet(Struct, frozen=True, kw_only=True):
-    """The rules of its category count for the SKU from now on."""
+    """A category's rules apply to a SKU from now on."""
 
     sku: Id
     category_id: Id
@@ -296,7 +296,7 @@ class CategoryRulesSet(Struct, frozen=True, kw_only=True):
 
 
 class SellingRulesResolved(Struct, frozen=True, kw_only=True):
-    """What each channel may sell of a SKU at a location, after the most specific rules have won."""
+    """What each channel may sell of a SKU at a location. The most specific rule counts."""
 
     sku: Id
     location_id: Id
@@ -304,7 +304,7 @@ class SellingRulesResolved(Struct, frozen=True, kw_only=True):
 
 
 class StockReserved(Struct, frozen=True, kw_only=True):
-    """Units are held for a line."""
+    """Units are reserved for a line."""
 
     sku: Id
     location_id: Id
@@ -332,7 +332,7 @@ class ReservationRefused(Struct, frozen=True, kw_only=True):
 
 
 class ReservationPostponed(Struct, frozen=True, kw_only=True):
-    """A line asks for units at a location that has not said yet whether it is registered; it is answered then."""
+    """A line asks for units at a location that may not be registered. It gets its answer once the location answers."""
 
     sku: Id
     quantity: Quantity
@@ -348,7 +348,7 @@ class ReservationPostponed(Struct, frozen=True, kw_only=True):
 
 
 class StockAwaited(Struct, frozen=True, kw_only=True):
-    """A line stands in the queue of its SKU."""
+    """A line is in the queue of its SKU."""
 
     sku: Id
     quantity: Quantity
@@ -373,7 +373,7 @@ class StockOffered(Struct, frozen=True, kw_only=True):
 
 
 class BackorderPromised(Struct, frozen=True, kw_only=True):
-    """When a line that waits may expect its last unit, from now on."""
+    """When a waiting line may now expect its last unit."""
 
     sku: Id
     order_id: Id
@@ -386,7 +386,7 @@ class BackorderPromised(Struct, frozen=True, kw_only=True):
 
 
 class StockReleased(Struct, frozen=True, kw_only=True):
-    """Units are no longer held. `shipped`: they had left before their order knew of the hold."""
+    """Units are no longer reserved. `shipped`: they had left before their order knew of the reservation."""
 
     sku: Id
     location_id: Id
@@ -399,7 +399,7 @@ class StockReleased(Struct, frozen=True, kw_only=True):
 
 
 class WaitEnded(Struct, frozen=True, kw_only=True):
-    """A line, or part of it, does not wait or ask any more. `shipped`: its goods left before stock could answer."""
+    """A line, or part of it, no longer waits or asks. `shipped`: its goods left before stock could answer."""
 
     sku: Id
     quantity: Quantity
@@ -419,7 +419,7 @@ class ReleaseTombstoned(Struct, frozen=True, kw_only=True):
 
 
 class ReservationExpired(Struct, frozen=True, kw_only=True):
-    """A hold lapsed."""
+    """A reservation expired."""
 
     sku: Id
     location_id: Id
@@ -432,7 +432,7 @@ class ReservationExpired(Struct, frozen=True, kw_only=True):
 
 
 class StockShipped(Struct, frozen=True, kw_only=True):
-    """Units left with a shipment. For `ahead` of them the order's question is still to come (`events.ahead`)."""
+    """Units left with a shipment. `ahead` of them left before the order's question came (`events.ahead`)."""
 
     sku: Id
     location_id: Id
@@ -448,7 +448,7 @@ class StockShipped(Struct, frozen=True, kw_only=True):
 
 
 class StockRejected(Struct, frozen=True, kw_only=True):
-    """Units that an order held were not there, damaged, or something else."""
+    """Reserved units were missing, damaged or the wrong goods."""
 
     sku: Id
     location_id: Id
@@ -463,7 +463,7 @@ class StockRejected(Struct, frozen=True, kw_only=True):
 
 
 class StockReturned(Struct, frozen=True, kw_only=True):
-    """Units came back from a customer."""
+    """Units of an order came back."""
 
     sku: Id
     location_id: Id
@@ -475,7 +475,7 @@ class StockReturned(Struct, frozen=True, kw_only=True):
 
 
 class StockShortfallFound(Struct, frozen=True, kw_only=True):
-    """More is held or set apart than there is."""
+    """More is reserved or kept back than there is."""
 
     sku: Id
     location_id: Id

@@ -1,4 +1,4 @@
-"""Goods on their way: what is still expected of a purchase order, and what of it has come.
+"""Purchase orders: what is still expected of them, and what has arrived.
 
 expect 40 of PO-7 -> StockExpected(40);  receive 30 of PO-7 -> StockReceived(30), StockExpected(10)
 """
@@ -20,17 +20,17 @@ def expect(decision: Decision, data: c.ExpectStock) -> Refused | None:
             code="unknown",
             what=f"nothing of {data.sku} was cancelled",
             detail=f"nothing is expected of purchase order {data.purchase_order} at {data.location_id}: at most 0",
-            hint="it was received or cancelled before; check purchase_order and location_id",
+            hint="it was already received or cancelled; check purchase_order and location_id",
             at_most=0,
         )
     before = known or NOTHING_EXPECTED
     expected_at = data.expected_at or before.expected_at
     if (data.quantity, expected_at) == (before.quantity, before.expected_at):
-        when = "nobody said when" if expected_at is None else f"by {rfc3339(expected_at)}"
+        when = "without a time" if expected_at is None else f"by {rfc3339(expected_at)}"
         return already_so(
             f"what is expected of {data.sku} was not changed",
             f"{before.quantity} of purchase order {data.purchase_order} are expected at {data.location_id}, {when}",
-            "nothing needs to be done; goods that are overdue need another expected_at",
+            "nothing needs to be done; overdue goods need another expected_at",
         )
     cause = "announced" if known is None else "amended" if data.quantity else "cancelled"
     decision.add(
@@ -50,7 +50,7 @@ def expect(decision: Decision, data: c.ExpectStock) -> Refused | None:
 
 
 def receive(decision: Decision, data: c.ReceiveStock) -> None:
-    """Goods arrived; what was expected of their purchase order at this location is used up as far as it goes."""
+    """Goods arrived. Reduce what their purchase order still expects at this location."""
     decision.add(
         f.StockReceived(
             sku=data.sku,
@@ -81,7 +81,7 @@ def receive(decision: Decision, data: c.ReceiveStock) -> None:
 
 
 def find_overdue(decision: Decision) -> None:
-    """State what should have come by now, by log time: nothing may be promised on it."""
+    """State which goods are overdue by log time: nothing may be promised from them."""
     now = decision.command.recorded_at
     due = decision.stock.next_due
     if due is None or due > now:

@@ -1,13 +1,13 @@
-"""Stock at a location that nobody has registered is recorded, and nothing of it is promised: a typo makes no warehouse.
+"""Stock at an unregistered location is recorded, but not promised, so that a typing error does not make a warehouse.
 
     receive 5 at WH1, for the first time  -> StockReceived, StockLocated(WH1); free: 0
     a line asks for 2                     -> ReservationPostponed
     WH1 is registered                     -> LocationConfirmed(WH1); free: 5, and the line gets 2 of them
     WH1 is not                            -> LocationConfirmed(WH1, registered=False), and the line waits
 
-A SKU cannot know registrations, so it asks at the location's stream (`events/locations`), which answers at once, and
-again with its registration. How quick that is decides nothing: a line whose answer depends on it waits for it. What
-people and carriers do there is recorded as it happened: goods leave it, are counted, moved and disposed of.
+A SKU cannot know registrations, so it asks the location's stream (`events/locations`). That answers at once, and again
+when the location is registered. A line whose answer depends on it waits, so the speed of the answer decides nothing.
+Actions of people and carriers there are recorded as they happened: goods leave, are counted, moved and disposed of.
 """
 
 from events.stock import commands as c
@@ -17,16 +17,17 @@ from events.stock.state import Stock
 
 
 def confirm(decision: Decision, data: c.ConfirmLocation) -> None:
-    """Nothing unregisters a location, so an answer that says less than an earlier one is an old one."""
+    """Record the location's answer. A location stays registered, so "not registered" after "registered" is outdated."""
     known = decision.stock.registered.get(data.location_id)
     if known is None or data.registered > known:
         decision.add(f.LocationConfirmed(sku=data.sku, location_id=data.location_id, registered=data.registered))
 
 
 def state_locations(decision: Decision) -> None:
-    """State each location that the SKU is at for the first time: with stock, with goods on their way, or by a rule."""
+    """State each location that the SKU is at for the first time: with stock, incoming goods or a rule."""
     before, stock = decision.before, decision.stock
-    # No level ever goes. A SKU may be in a thousand stores, and most decisions bring it to no other one.
+    # Levels are never removed, so their number shows whether there are new ones. A SKU may be in a thousand stores, and
+    # most decisions add no location.
     if len(stock.levels) == len(before.levels) and stock.incoming is before.incoming:
         return
     places = {*stock.levels, *(source.location_id for source in stock.incoming)}
@@ -35,5 +36,5 @@ def state_locations(decision: Decision) -> None:
 
 
 def why_not(stock: Stock, location_id: str) -> str:
-    """Why no units are held there. A SKU that was never there does not know whether anybody has registered it."""
+    """Why no units are reserved there. A SKU that was never there does not know whether it is registered."""
     return "not_enough" if stock.registered.get(location_id, True) else "not_registered"

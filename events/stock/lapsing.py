@@ -1,11 +1,11 @@
-"""Which holds lapse, by the second in which they do, so that a decision sees at a glance whether one has.
+"""Reservations that expire, by the second of their expiry, so that a decision quickly finds the expired ones.
 
     lapsing = lapsing_with(NONE, (attempt, "WH1"), at("10:15:00"))
     lapsed(lapsing, at("10:14:59"))   # []
     lapsed(lapsing, at("10:15:00"))   # [(attempt, "WH1")]
 
-A SKU may hold a hundred thousand units for orders, which do not lapse and are not here. Of those that do, a decision
-looks at the ones of seconds that are over; the first second is found anew only when the last hold of it is gone.
+A SKU may have a hundred thousand reservations for orders. These do not expire and are not kept here. A decision looks
+only at seconds that have passed. The next first second is searched only when the last reservation of one is gone.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import immutables
 from msgspec import Struct
 
-#: Where holds lapse all the time, the next one is near: so many seconds are tried one by one. Fewer would go through
-#: all seconds in a lull, more look for nothing where holds are few.
+#: The next second is usually near: this many are tried one by one before all are searched. Fewer would search all of
+#: them in a lull; more would look in vain when reservations are few.
 SECONDS_WALKED = 64
 
 _NOTHING: immutables.Map[Any, Any] = immutables.Map()
@@ -25,14 +25,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Hold(NamedTuple):
-    """Who holds (order, line, attempt), and where."""
+    """A reservation: whose it is (order, line, attempt), and where."""
 
     holder: tuple[str, str, int]
     location_id: str
 
 
 class Lapsing(Struct, frozen=True):
-    """`seconds` is second since 1970 → hold → when it lapses; `first` the earliest of them."""
+    """`seconds` is second since 1970 → reservation → its expiry; `first` is the earliest second."""
 
     seconds: immutables.Map[int, immutables.Map[Hold, datetime]] = immutables.Map()
     first: int | None = None
@@ -42,7 +42,7 @@ NONE = Lapsing()
 
 
 def lapsing_with(lapsing: Lapsing, hold: Hold, expires_at: datetime) -> Lapsing:
-    """With one hold more."""
+    """With one more reservation."""
     second = _second(expires_at)
     holds = lapsing.seconds.get(second, immutables.Map())
     first = second if lapsing.first is None else min(lapsing.first, second)
@@ -50,7 +50,7 @@ def lapsing_with(lapsing: Lapsing, hold: Hold, expires_at: datetime) -> Lapsing:
 
 
 def lapsing_without(lapsing: Lapsing, hold: Hold, expires_at: datetime) -> Lapsing:
-    """Without a hold that is there."""
+    """Without one of its reservations."""
     second = _second(expires_at)
     holds = lapsing.seconds[second].delete(hold)
     if holds:
@@ -60,11 +60,11 @@ def lapsing_without(lapsing: Lapsing, hold: Hold, expires_at: datetime) -> Lapsi
 
 
 def lapsed(lapsing: Lapsing, now: datetime) -> list[Hold]:
-    """Holds whose time has come, those that lapsed first before the others."""
+    """Expired reservations, oldest expiry first."""
     until = _second(now)
     if lapsing.first is None or lapsing.first > until:
         return []
-    # While carts lapse, the first second is nearly always the present one: one look, not one for each second ahead.
+    # While carts expire, the first second is nearly always the present one. Walking to it beats filtering all seconds.
     walk = until - lapsing.first < len(lapsing.seconds)
     over = range(lapsing.first, until + 1) if walk else [second for second in lapsing.seconds if second <= until]
     due = [
@@ -77,7 +77,7 @@ def lapsed(lapsing: Lapsing, now: datetime) -> list[Hold]:
 
 
 def _first_after(seconds: immutables.Map[int, Any], second: int) -> int | None:
-    """The earliest second; all of them are later than this one."""
+    """The earliest second; all are later than `second`."""
     near = next((one for one in range(second + 1, second + 1 + SECONDS_WALKED) if one in seconds), None)
     return min(seconds, default=None) if near is None else near
 

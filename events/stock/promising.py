@@ -1,15 +1,14 @@
-"""When those who wait may expect their goods: first come, first served, against what is on its way.
+"""When waiting lines may expect their goods: first come, first served, from incoming stock.
 
     queue: a wants 2, b wants 3;  coming: 4 on Monday, 6 on Friday
-    -> a: Monday;  b: Friday, for its last unit is the fifth
+    -> a: Monday;  b: Friday, because its last unit is the fifth
 
-The law: number all units that are waited for in the order of the queue (time of the order, then order, then line), and
-all units that are on their way in the order in which they are expected. A waiter is promised the time of the unit that
-has the number of its last one. What is overdue, or has no time, counts for nothing. So no receipt is promised beyond
-what it holds, and nobody is promised an earlier time than somebody before it in the queue. What comes to a location
-that nobody has registered is promised to nobody.
+The law: number all waiting units in the order of the queue (time of the order, then order, then line). Number all
+incoming units by their expected time. A line is promised the time of the incoming unit with its last unit's number.
+Units that are overdue, have no time, or go to an unregistered location do not count. So no receipt is promised twice,
+and no line is promised an earlier time than a line before it in the queue.
 
-Only a promise that changes is stated, once for each waiter and decision: that is what a customer is told.
+Only changed promises are stated, at most one per line and decision: that is what the customer is told.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,7 +30,7 @@ class Change(NamedTuple):
 
 
 class Promise(NamedTuple):
-    """A waiter and the time by which its last unit is expected."""
+    """A waiting line, and the time by which its last unit is expected."""
 
     attempt: Attempt
     waiting: Waiting
@@ -39,7 +38,7 @@ class Promise(NamedTuple):
 
 
 def promises(stock: Stock) -> Iterator[Promise]:
-    """Who may be promised something, oldest first; whoever comes after the last of them may not."""
+    """All promises, oldest line first. Lines after the last one get none."""
     coming = _countable(stock)
     if not coming:
         return
@@ -53,7 +52,7 @@ def promises(stock: Stock) -> Iterator[Promise]:
                 return
             covered += coming[at].quantity
         expected_at = coming[at].expected_at
-        assert expected_at is not None, "what has no time is not counted"
+        assert expected_at is not None, "units without a time do not count"
         yield Promise(attempt, waiting, expected_at)
 
 
@@ -79,9 +78,9 @@ def promise(decision: Decision) -> None:
 
 
 def _only_joined_at_the_end(decision: Decision) -> bool:
-    """The usual case of a pre-order: one more waiter behind all others, whose promise needs no look at them.
+    """The usual pre-order: one more line at the end of the queue. Its promise does not depend on the others.
 
-    A hundred thousand may wait for a launch; going through all of them for each would take as long as their square.
+    A hundred thousand lines may wait for a launch. Going through all of them for each new one takes quadratic time.
     """
     before, stock = decision.before, decision.stock
     joined = [fact for fact in decision.facts if isinstance(fact, f.StockAwaited)]
@@ -119,7 +118,7 @@ def _state(decision: Decision, attempt: Attempt, waiting: Waiting, change: Chang
 
 
 def _what_made_it_worse(facts: Iterable[f.StockFact]) -> str:
-    """Why promises of this decision are later than before or gone, as a customer may be told."""
+    """Why this decision moved promises back or ended them, in a word for customers."""
     cause = "short"
     for fact in facts:
         match fact:
@@ -139,7 +138,7 @@ def _moved_back(before: datetime | None, after: datetime | None) -> bool:
 
 
 def _countable(stock: Stock) -> list[Expected]:
-    """What may be promised, soonest first; of equals in the order of their names."""
+    """Incoming stock that may be promised, soonest first, then by source."""
     counted = [
         (expected.expected_at, source, expected)
         for source, expected in stock.incoming.items()

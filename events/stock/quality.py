@@ -1,11 +1,10 @@
-"""Units that are on hand and cannot be sold: damaged, or set apart until their quality is known.
+"""Units on hand that cannot be sold: damaged, or in quality hold.
 
     hold 5               -> StockHeld(5)
     release 5 as damaged -> QualityHoldReleased(5, damaged)
     dispose of 5 damaged -> StockDisposed(5, damaged)
 
-Goods are as they are: units that are held for orders can turn out bad as well; then more is held than there is, which
-is said (`StockShortfallFound`).
+Units reserved for orders can turn out bad as well. `StockShortfallFound` says if more is reserved than there is then.
 """
 
 from events.envelope import Refused
@@ -34,7 +33,8 @@ def mark_damaged(decision: Decision, data: c.MarkDamaged) -> Refused | None:
 def hold(decision: Decision, data: c.HoldStock) -> Refused | None:
     level = decision.stock.level(data.location_id)
     if data.quantity > _sound(level):
-        return _too_many(f"no {data.sku} at {data.location_id} was set apart", data.quantity, level, _sound(level))
+        what = f"no {data.sku} at {data.location_id} was put into quality hold"
+        return _too_many(what, data.quantity, level, _sound(level))
     decision.add(
         f.StockHeld(
             sku=data.sku,
@@ -84,7 +84,7 @@ def dispose(decision: Decision, data: c.DisposeStock) -> Refused | None:
 
 
 def _sound(level: Level) -> int:
-    """Units on hand of which nothing bad is known, held for orders or not."""
+    """Units on hand that are neither damaged nor in quality hold, reserved or not."""
     return max(0, level.on_hand - level.damaged - level.quality_hold)
 
 
@@ -92,7 +92,7 @@ def _too_many(what: str, asked: int, level: Level, most: int) -> Refused:
     return Refused(
         code="limit",
         what=what,
-        detail=f"{asked} asked; {level.on_hand} on hand, {level.damaged} damaged already, {level.quality_hold} in "
+        detail=f"{asked} asked; {level.on_hand} on hand, {level.damaged} already damaged, {level.quality_hold} in "
         f"quality hold, {level.available} available: at most {most}",
         hint="if the record is wrong, count first",
         at_most=most,

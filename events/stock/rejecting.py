@@ -1,6 +1,6 @@
-"""A location has rejected units that an order held: the hold ends and the record is corrected in one fact.
+"""A location has rejected reserved units: the reservation ends and the record is corrected in one fact.
 
-reject 2 at WH1, not in stock -> StockRejected: on_hand -2, reserved -2, so nothing of it comes free for others
+reject 2 at WH1, not in stock -> StockRejected: on_hand -2, reserved -2, so others do not get the units
 reject 2 at WH1, damaged      -> StockRejected: damaged +2, reserved -2
 reject 2 at WH1, mismatch     -> StockRejected: quality_hold +2, reserved -2
 """
@@ -13,7 +13,7 @@ from events.values import Consumed
 
 
 def reject(decision: Decision, data: c.RejectStock) -> None:
-    """The holds end as far as they still exist; the record is corrected by no more than it says to be sound there."""
+    """End the reservations that still exist; correct the record by at most the sound units there."""
     stock = decision.stock
     used: list[Consumed] = []
     for part in data.consumed:

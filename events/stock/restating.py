@@ -1,9 +1,9 @@
-"""A count is the truth of its moment: what is told later of the time before it was counted already.
+"""A count is true for its moment. A movement from before it that is reported later was already counted.
 
-    5 on record, counted 2 at noon    -> StockCounted: expected 5, variance -3
-    3 left at 11:50, told after that  -> StockShipped: on_hand -3; CountRestated: expected 2, variance 0, on_hand +3
+    5 on record, counted 2 at noon        -> StockCounted: expected 5, variance -3
+    3 left at 11:50, reported after that  -> StockShipped: on_hand -3; CountRestated: expected 2, variance 0, on_hand +3
 
-So the record, and by how much each count differed from it, are the same in whatever order things are told.
+So the record and the variance of each count do not depend on the order of the reports.
 """
 
 from events.envelope import Command
@@ -15,15 +15,14 @@ from events.stock.state import CountApplied, Level, Moment, moment
 def restated(
     fact: f.StockFact, command: Command[c.StockCommand], location_id: str, before: Level, after: Level
 ) -> f.CountRestated | None:
-    """What the fact, which made `after` of `before`, changes about a count; None where it moved nothing or moved it
-    after all counts.
+    """The count that a fact restates by turning `before` into `after`; None if no units moved before any count.
 
-    It is the next count that has found the units there, or gone: those after that compare with it.
+    Only the first count after the movement changes: later counts compare with that one.
     """
     units = after.on_hand - before.on_hand
     if not units or isinstance(fact, f.CountRestated):
         return None
-    # A count is itself a movement at its moment: of two counts at one moment the one told later is right.
+    # A count is itself a movement at its moment. Of two counts at one moment, the one reported later is right.
     when = (
         Moment(fact.counted_at, in_turn=True)
         if isinstance(fact, f.StockCounted)

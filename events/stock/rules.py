@@ -1,4 +1,4 @@
-"""What a channel may sell of what is available: the most specific rule that names it wins, and rules never add up.
+"""What a channel may sell of the available units. The most specific rule for the channel counts; rules never add up.
 
 buffers: category 5, SKU 10, SKU at this location 20  ->  of 50 available a channel may sell 30
 a channel that any of them excludes may sell 0
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-#: Stands for every channel that is not named.
+#: Every channel that is not named.
 EVERY = "*"
 
 
@@ -26,7 +26,7 @@ NO_RULES = Rules()
 
 
 def kept_back(chain: Sequence[Rules], channel: str | None) -> int | None:
-    """Units to be kept back from a channel, None where it may sell none. `chain`: most specific first."""
+    """Units kept back from a channel; None if it may sell none. `chain`: most specific first."""
     buffer: int | None = None
     for rules in chain:
         if EVERY in rules.excluded or channel in rules.excluded:
@@ -38,6 +38,6 @@ def kept_back(chain: Sequence[Rules], channel: str | None) -> int | None:
 
 
 def resolved(chain: Sequence[Rules]) -> dict[str, int | None]:
-    """What is kept back from each channel that the rules name, as `kept_back`; `*` is every other channel."""
+    """`kept_back` for each channel that the rules name; `*` is every other channel."""
     named = {channel for rules in chain for channel in (*rules.buffers, *rules.excluded)}
     return {channel: kept_back(chain, channel) for channel in sorted(named)}

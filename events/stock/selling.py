@@ -1,4 +1,4 @@
-"""What channels may sell: rules of a SKU everywhere and at one location, and what comes of them at each location."""
+"""What channels may sell: rules of a SKU, everywhere and at one location, and the result at each location."""
 
 from events.envelope import Refused
 from events.refusal import already_so
@@ -11,7 +11,7 @@ from events.values import Buffer, ChannelRule
 
 
 def set_policy(decision: Decision, data: c.SetChannelPolicy) -> Refused | None:
-    """Set the rules of the SKU, or of the SKU at one location; what is unset stays."""
+    """Set the rules of the SKU, or of the SKU at one location. An unset part stays as it is."""
     stock = decision.stock
     if data.buffers is None and data.excluded_channels is None:
         return Refused(
@@ -41,7 +41,7 @@ def set_policy(decision: Decision, data: c.SetChannelPolicy) -> Refused | None:
 
 
 def categorise(decision: Decision, data: c.AssignCategory) -> Refused | None:
-    """The SKU goes over to another category, whose rules come to it in a command of their own."""
+    """Put the SKU into another category. The category's rules follow in their own command."""
     known = decision.stock.category
     if data.category_id == known:
         return already_so(
@@ -53,7 +53,7 @@ def categorise(decision: Decision, data: c.AssignCategory) -> Refused | None:
 
 
 def apply_category(decision: Decision, data: c.ApplyCategoryPolicy) -> None:
-    """The newest policy of the category that the SKU belongs to; any other one says nothing."""
+    """Apply a newer policy of the SKU's own category; ignore any other."""
     stock = decision.stock
     if data.category_id == stock.category and data.policy_version > stock.category_version:
         decision.add(
@@ -69,7 +69,7 @@ def as_buffers(rules: Rules) -> tuple[Buffer, ...]:
 
 
 def state_rules(decision: Decision) -> None:
-    """State what each channel may sell wherever this decision has changed it: readers need not know the precedence."""
+    """State what each channel may sell where this decision changed it, so that readers need not know the precedence."""
     before = decision.before
     restated = {fact.location_id for fact in decision.facts if isinstance(fact, f.StockPolicySet)}
     for location_id, level in decision.stock.levels.items():

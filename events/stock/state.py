@@ -1,7 +1,7 @@
-"""What the ledger knows of one SKU at all locations while it decides.
+"""The state of one SKU at all locations that decisions use.
 
 Per location always: `on_hand = available + reserved + safety + damaged + quality_hold`. Reservations and the queue are
-persistent maps: a hot SKU may hold a hundred thousand of them, and a change must not copy them all.
+persistent maps: a hot SKU may have a hundred thousand of them, and a change must not copy them all.
 """
 
 from collections.abc import Mapping
@@ -17,21 +17,21 @@ from events.stock.expected import Expected, Incoming, Source, Transfer, next_due
 from events.stock.lapsing import NONE, Hold, Lapsing, lapsing_with
 from events.stock.rules import NO_RULES, Rules, kept_back
 
-#: Attempts that a SKU remembers besides those that hold or wait: so many at least, at most one half more. Repeats are
-#: known by their command ids; this only keeps another command from using an attempt again soon. More is memory of every
-#: SKU that sells: with 1,000 a state came to 400 kB.
+#: Attempts that a SKU remembers in addition to those with a reservation or a wait: at least this many, at most half as
+#: many more. Repeats are known by their command ids. This only keeps another command from using an attempt again soon.
+#: More costs memory for every SKU that sells: with 1,000 a state took 400 kB.
 ATTEMPTS_KEPT = 250
-#: How long a SKU remembers an attempt whose release or whose goods' dispatch came before it did, in days of log time.
+#: How long a SKU remembers a release or a dispatch that came before its attempt, in days of log time.
 TOMBSTONES_KEPT_DAYS = 30
-#: Movements a location remembers for counts that are reported late. A count from before them is refused, never guessed.
+#: Movements that a location remembers for counts that are reported late. A count from before them is refused.
 MOVES_KEPT = 256
-#: Counts a location remembers for movements that are told late. One from before them all restates the first of them:
-#: the record stays right, only the accuracy of counts before that is not looked at again.
+#: Counts that a location remembers for movements that are reported late. A movement from before all of them restates
+#: the first one: the record stays right, only the accuracy of older counts is not corrected.
 COUNTS_KEPT = 16
 
 
 class Attempt(NamedTuple):
-    """Who asks: one attempt for one line of one order."""
+    """One attempt for one line of one order."""
 
     order_id: str
     line_id: str
@@ -39,7 +39,7 @@ class Attempt(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """When something moved or was counted, by the channel's clock. `in_turn`: of those at one moment it is the last.
+    """When something moved or was counted, by the channel's clock. `in_turn`: it comes last among those at its moment.
 
     A time later than log time is treated as log time, and the movement as the last one of that moment.
     """
@@ -48,12 +48,12 @@ class Moment(NamedTuple):
     in_turn: bool
 
     def found_at(self, counted_at: datetime) -> bool:
-        """Whether a count that is known has found it already."""
+        """Whether a count at that time had already included it."""
         return self.at < counted_at or (self.at == counted_at and not self.in_turn)
 
 
 def moment(occurred_at: datetime, recorded_at: datetime) -> Moment:
-    """By the channel's clock, as far as it is believed."""
+    """The moment by the channel's clock, at most log time."""
     return Moment(min(occurred_at, recorded_at), in_turn=occurred_at >= recorded_at)
 
 
@@ -65,7 +65,7 @@ class Move(NamedTuple):
 
 
 class CountApplied(Struct, frozen=True, kw_only=True):
-    """A count that the record agrees with; `expected` is as known by now."""
+    """A count that was applied. `expected` is as known now."""
 
     count_id: str | None
     counted: int
@@ -75,8 +75,8 @@ class CountApplied(Struct, frozen=True, kw_only=True):
 
 
 class CountAsked(Struct, frozen=True, kw_only=True):
-    """A count that is not applied yet. `counts` are the times of those that agree; `backdated` is what has since become
-    known of movements before it: it was not in `expected`.
+    """A count that is not applied yet. `counts` are the times of the counts that agree. `backdated` are units of
+    earlier movements reported since, which are not in `expected`.
     """
 
     count_id: str
@@ -92,24 +92,25 @@ class CountAsked(Struct, frozen=True, kw_only=True):
 
     @property
     def variance(self) -> int:
-        """By how much the count differed from the record, as it was when the count was reported."""
+        """The count's difference from the record when it was reported."""
         return self.counted - self.expected
 
     @property
     def variance_now(self) -> int:
-        """By how much it differs from what the record of that moment says by now."""
+        """The count's difference from the record of that moment, as known now."""
         return self.variance - self.backdated
 
     def agreed_with(self, before: "CountAsked", counted_by: tuple[str, ...]) -> "CountAsked":
-        """This count, together with one that found the same."""
+        """This count, together with one of the same result."""
         return replace(self, counts=(*before.counts, *self.counts), counted_by=counted_by)
 
 
 class Level(Struct, frozen=True, kw_only=True):
-    """The quantities of a SKU at one location, in units. `recount` is a count that a second one must agree with,
-    `approval` one that waits for another person; above how many units of variance, the two numbers say. `shared`
-    are rules of channels that are not of this location alone. `counts` are the newest that were applied, by counted_at.
-    `registered`: the location is known to be a place from which goods are sold.
+    """The quantities of a SKU at one location, in units.
+
+    `recount` is a count that needs a second one, `approval` one that waits for another person; `recount_above` and
+    `approval_above` are the variances that ask for these. `counts` are the newest applied ones, by counted_at. `shared`
+    are channel rules that are not only for this location. `registered`: the location is known to be registered.
     """
 
     on_hand: int = 0
@@ -136,8 +137,8 @@ class Level(Struct, frozen=True, kw_only=True):
 
     @property
     def available(self) -> int:
-        """Units that may be promised where the location is registered, and moved away in any case; below 0 when the
-        world took more than there was on record.
+        """Units that may be moved away, and promised if the location is registered. Below 0 when more left than was on
+        record.
         """
         return self.on_hand - self.reserved - self.safety - self.damaged - self.quality_hold
 
@@ -148,7 +149,7 @@ class Level(Struct, frozen=True, kw_only=True):
     def free(self, channel: str | None) -> int:
         """Units that this channel may still promise: available less what is kept back from it, never below 0.
 
-        Nothing at a location that nobody has registered.
+        0 at an unregistered location.
         """
         return self.could_sell(channel) if self.registered else 0
 
@@ -159,19 +160,19 @@ class Level(Struct, frozen=True, kw_only=True):
 
     @property
     def own_rules(self) -> Rules:
-        """What was set for the SKU at this location."""
+        """The rules set for the SKU at this location."""
         return Rules(self.buffers, self.excluded)
 
     @property
     def chain(self) -> tuple[Rules, ...]:
-        """All rules that count here, the most specific first."""
+        """All rules that apply here, the most specific first."""
         if self.buffers or self.excluded:
             return (Rules(self.buffers, self.excluded), *self.shared)
         return self.shared
 
 
 class Reservation(NamedTuple):
-    """Units held for an attempt at a location."""
+    """Units reserved for an attempt at a location."""
 
     quantity: int
     expires_at: datetime | None
@@ -179,7 +180,7 @@ class Reservation(NamedTuple):
 
     @property
     def of_a_cart(self) -> bool:
-        """Whether an order may take it over: a channel asked for it, and it has an end."""
+        """Whether an order may take it over: a channel asked for it, and it expires."""
         return self.expires_at is not None and not self.for_order
 
 
@@ -195,7 +196,7 @@ class Waiting(NamedTuple):
 
 
 class Postponed(NamedTuple):
-    """A question for stock that is answered when a location has said whether it is registered."""
+    """A question that waits until a location answers whether it is registered."""
 
     waiting: Waiting
     cart_id: str | None
@@ -217,7 +218,7 @@ Holders = immutables.Map[LineKey, tuple[Attempt, ...]]
 
 
 class LeftAhead(NamedTuple):
-    """Units of a line that left before their question came, and the day when that was last told."""
+    """Units of a line that left before their question came, and the day of the newest report."""
 
     left: tuple[Ahead, ...]
     day: int
@@ -227,18 +228,18 @@ Aheads = immutables.Map[LineKey, LeftAhead]
 
 
 class Stock(Struct, frozen=True, kw_only=True):
-    """One SKU. `reservations` is attempt → location → units; `answered` numbers the attempts in the order in which they
-    were first heard of, `heard` so far, when `forgot_at` of them were known the old ones were last forgotten.
+    """One SKU. `reservations`: attempt → location → units.
 
-    `tombstones` are attempts whose release came before they did, with the day of that; old ones went on `day`.
-    `lapsing` are the reservations that have an end, by that end; `carts` those of them that a channel asked for, by the
-    order (the cart) that they were asked for.
-    `incoming` is what is on its way; at `next_due` some of it is overdue. `transfers` are on their way by number.
-    `awaited` is the units of the whole queue, nobody in it comes after `youngest`. `promises` are those of waiters.
-    `rules` say what channels may sell at any location; so do `category_rules`, by location ("" is any).
-    `registered` are the locations that it was ever at, and whether they are registered: None until they have answered.
+    `answered` numbers the attempts in the order of their first appearance; `heard` is the newest number. Old attempts
+    were last forgotten at the number `forgot_at`. `tombstones` are attempts whose release came first, with its day; old
+    ones were last removed on `day`.
+    `lapsing` are the reservations that expire; `carts` those of them that a channel asked for, by order (the cart).
+    `incoming` are units on their way; at `next_due` some become overdue. `transfers` are those on their way, by id.
+    `awaited` counts the units of the whole queue; `youngest` is its last place. `promises` are those of waiting lines.
+    `rules` say what channels may sell at any location; so do `category_rules`, by location ("" means any).
+    `registered`: the locations that it was ever at, and whether they are registered; None until they have answered.
     `postponed` are the questions that wait for such an answer.
-    `holders` are the attempts of a line that hold or wait; `aheads` are units that left before they were asked for.
+    `holders` are the attempts of a line with reservations or waits; `aheads` are units that left before their question.
     """
 
     sku: str
@@ -275,14 +276,14 @@ class Stock(Struct, frozen=True, kw_only=True):
         return Level(shared=shared, registered=registered) if shared or registered else NOTHING
 
     def shared_rules(self, location_id: str) -> tuple[Rules, ...]:
-        """Rules that are not the SKU's at this location alone, the most specific first."""
+        """Rules that are not only for this location, the most specific first."""
         category = self.category_rules
         rules = (self.rules, category.get(location_id, NO_RULES), category.get("", NO_RULES))
         return tuple(one for one in rules if one)
 
 
 def turn(item: tuple[Attempt, Waiting]) -> Turn:
-    """What the queue is sorted by."""
+    """The sort key of the queue."""
     return item[1].placed_at, item[0]
 
 
@@ -290,7 +291,7 @@ NOTHING = Level()
 
 
 def empty(sku: str) -> Stock:
-    """A SKU that nothing is known of."""
+    """A new SKU."""
     return Stock(sku=sku, levels={}, reservations=immutables.Map(), queue=immutables.Map(), answered=immutables.Map())
 
 
@@ -346,8 +347,8 @@ def to_stored(stock: Stock) -> StoredStock:
 
 
 def from_stored(stored: StoredStock) -> Stock:
-    """The inverse of `to_stored`; what lapses and who holds follow from the reservations, what is due from what is on
-    its way.
+    """The inverse of `to_stored`. `lapsing`, `carts` and `holders` are computed from the reservations, `next_due` from
+    the incoming units.
     """
     incoming = dict(stored.incoming)
     lapsing: Lapsing = NONE
@@ -377,7 +378,7 @@ def from_stored(stored: StoredStock) -> Stock:
         carts=carts,
         transfers=stored.transfers,
         awaited=sum(waiting.quantity for _, waiting in stored.queue),
-        # A snapshot from before promises does not name it.
+        # A snapshot of an older build may lack it.
         youngest=stored.youngest or max(map(turn, stored.queue), default=None),
         promises=immutables.Map(stored.promises),
         rules=stored.rules,
@@ -392,26 +393,26 @@ def from_stored(stored: StoredStock) -> Stock:
 
 
 def holders_with(holders: Holders, attempt: Attempt) -> Holders:
-    """With an attempt that holds or waits from now on."""
+    """With one more attempt."""
     known = holders.get(attempt[:2], ())
     return holders if attempt in known else holders.set(attempt[:2], tuple(sorted((*known, attempt))))
 
 
 def holders_without(holders: Holders, attempt: Attempt) -> Holders:
-    """Without an attempt that is among them."""
+    """Without one of its attempts."""
     left = tuple(one for one in holders[attempt[:2]] if one != attempt)
     return holders.set(attempt[:2], left) if left else holders.delete(attempt[:2])
 
 
 def carts_with(carts: Carts, hold: Hold) -> Carts:
-    """With one hold of a cart more."""
+    """With one more reservation of a cart."""
     cart_id = hold.holder[0]
     holds: immutables.Map[Hold, None] = carts.get(cart_id, immutables.Map())
     return carts.set(cart_id, holds.set(hold, None))
 
 
 def carts_without(carts: Carts, hold: Hold) -> Carts:
-    """Without a hold that is there."""
+    """Without one of its reservations."""
     cart_id = hold.holder[0]
     holds = carts[cart_id].delete(hold)
     return carts.set(cart_id, holds) if holds else carts.delete(cart_id)

@@ -1,4 +1,4 @@
-"""The stock of a SKU as a kind of streams."""
+"""The row of SKUs' stock."""
 
 import msgspec
 

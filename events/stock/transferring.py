@@ -1,9 +1,9 @@
-"""Units on their way from one location to another: they leave at once, and arrive when somebody says so.
+"""Transfers between locations: units leave at once, and arrive when somebody reports it.
 
-    start 5 from WH1 to WH2 -> WH1 has 5 less at once; they stand as incoming at WH2
-    receive 3, close        -> WH2 has 3 more; 2 are missing, which is stated for a person
+    start 5 from WH1 to WH2 -> WH1 has 5 less at once; they are incoming at WH2
+    receive 3, close        -> WH2 has 3 more; 2 are missing, and a fact says so to a person
 
-No unit is lost on the way without a word: what is on hand, on its way and missing is always as much as before.
+No unit disappears: on hand + incoming + missing stays the same.
 """
 
 from events.envelope import Refused
@@ -16,7 +16,7 @@ from events.times import rfc3339
 
 
 def start(decision: Decision, data: c.StartTransfer) -> Refused | None:
-    """Units leave a location; as many at most as may be promised there."""
+    """Units leave a location: at most the available ones."""
     stock = decision.stock
     what = f"transfer {data.transfer_id} of {data.sku} was not started"
     if data.from_location_id == data.to_location_id:
@@ -27,7 +27,7 @@ def start(decision: Decision, data: c.StartTransfer) -> Refused | None:
         return Refused(
             code="conflict",
             what=what,
-            detail="this transfer_id is already on its way",
+            detail="a transfer with this transfer_id is already on its way",
             hint="use a new transfer_id; AmendTransfer changes the expected time of this one",
         )
     available = max(0, stock.level(data.from_location_id).available)
@@ -36,7 +36,7 @@ def start(decision: Decision, data: c.StartTransfer) -> Refused | None:
             code="limit",
             what=what,
             detail=f"{data.quantity} asked, {available} available at {data.from_location_id}: at most {available}",
-            hint="held, safety, damaged and quality-hold units cannot be moved away; release or adjust them first",
+            hint="reserved, safety, damaged and quality-hold units cannot be moved; release or adjust them first",
             at_most=available,
         )
     decision.add(
@@ -53,7 +53,7 @@ def start(decision: Decision, data: c.StartTransfer) -> Refused | None:
 
 
 def receive(decision: Decision, data: c.ReceiveTransfer) -> Refused | None:
-    """Units have arrived; with `close` nothing more is to come, and what is missing is stated."""
+    """Units arrived. With `close` nothing more will come, and missing units are stated."""
     what = f"nothing of transfer {data.transfer_id} of {data.sku} was received"
     known = _on_its_way(decision, data.transfer_id)
     if known is None:
@@ -63,7 +63,7 @@ def receive(decision: Decision, data: c.ReceiveTransfer) -> Refused | None:
         return Refused(
             code="limit",
             what=what,
-            detail=f"{data.quantity} asked; {transfer.sent} sent, {transfer.received} received already: "
+            detail=f"{data.quantity} asked; {transfer.sent} sent, {transfer.received} already received: "
             f"at most {expected.quantity}",
             hint=f"receive at most {expected.quantity}; send AdjustStock for additional units",
             at_most=expected.quantity,
@@ -113,7 +113,7 @@ def receive(decision: Decision, data: c.ReceiveTransfer) -> Refused | None:
 
 
 def amend(decision: Decision, data: c.AmendTransfer) -> Refused | None:
-    """It comes earlier or later than was said."""
+    """Change the expected time of a transfer."""
     known = _on_its_way(decision, data.transfer_id)
     if known is None:
         return _unknown(f"transfer {data.transfer_id} of {data.sku} was not amended", data.transfer_id)
@@ -121,8 +121,8 @@ def amend(decision: Decision, data: c.AmendTransfer) -> Refused | None:
     if data.expected_at == expected.expected_at:
         return already_so(
             f"transfer {data.transfer_id} of {data.sku} was not amended",
-            f"it is expected by {rfc3339(data.expected_at)} already",
-            "nothing needs to be done; a transfer that is overdue needs another expected_at",
+            f"it is already expected by {rfc3339(data.expected_at)}",
+            "nothing needs to be done; an overdue transfer needs another expected_at",
         )
     decision.add(
         f.TransferAmended(
@@ -151,6 +151,6 @@ def _unknown(what: str, transfer_id: str) -> Refused:
         code="unknown",
         what=what,
         detail=f"no transfer {transfer_id} is on its way: at most 0",
-        hint="it was received or closed before, or never started; send AdjustStock for units that turn up later",
+        hint="it was already received or closed, or never started; send AdjustStock for units that turn up later",
         at_most=0,
     )

@@ -1,10 +1,10 @@
-"""The loop that calls: what is due, many at a time, each with an end in time; retries with back-off, then dead.
+"""The loop that makes the calls that are due, many at a time, each with a time-out; retries with back-off, then dead.
 
-    2xx                          delivered (its command sent first, where the effect has one)
-    410                          dead: the receiver is gone, and says so
+    2xx                          delivered (its command is sent first, if the effect has one)
+    410                          dead: the receiver says that it is gone
     anything else, or nothing    tried again after DELAYS_SECONDS; dead after the last
 
-A receiver that hangs holds one of CALLS_TOGETHER_MAX places for TIMEOUT_SECONDS, and its own stream; nothing else.
+A receiver that hangs blocks one of CALLS_TOGETHER_MAX slots for TIMEOUT_SECONDS, and its own stream; nothing else.
 """
 
 from __future__ import annotations
@@ -33,33 +33,32 @@ from runtime.logging import log
 
 Result = TypeVar("Result")
 
-#: Pauses after each failed attempt: a hiccup costs a second, a night's outage nothing, and after three days a person
-#: has to look. Fewer gives up on a long weekend; more calls for ever a receiver that nobody misses.
+#: Pauses after failed attempts: a short fault costs a second, a night's outage loses nothing, and after three days a
+#: person must look. Fewer give up over a long weekend; more keep calling a receiver that nobody needs any more.
 DELAYS_SECONDS: Sequence[float] = (1, 5, 30, 120, 600, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 72_000)
-#: So much of a pause is chance, so that what failed together is not tried again together.
+#: Random share of a pause, so that calls that failed together are not tried again together.
 JITTER = 0.1
-#: For a whole call, to the last byte of its answer. Shorter fails a slow receiver that does its work; longer holds a
-#: place.
+#: For a whole call, to the last byte of its answer. Shorter fails slow receivers that work; longer blocks a slot.
 TIMEOUT_SECONDS = 15.0
-#: A claim ends so long after the time-out, and the call is made again: only a process that died has not closed it.
+#: A claim ends this long after the time-out, and the call is made again: its process must have died.
 CLAIM_SECONDS_MORE = 10.0
-#: Calls under way at once. Fewer lets a few receivers' streams that hang hold up all; more is a burst on a receiver.
+#: Calls in progress at a time. Fewer let a few hanging streams block all others; more hit a receiver with a burst.
 CALLS_TOGETHER_MAX = 16
-#: After failures without a success between them, an effect's calls rest: twice as long each time. Without it, thousands
-#: of streams would try a receiver that is down at once; longer delays its first calls when it is back.
+#: Pause of an effect's calls after a failure, doubled with each further one. Without it, thousands of streams would try
+#: a receiver that is down at once; longer delays its first calls when it is back.
 BRAKE_SECONDS_MIN, BRAKE_SECONDS_MAX = 0.05, 5.0
-#: Of an answer so much is kept; the rest is not read.
+#: Bytes kept of an answer; the rest is not read.
 RESPONSE_BYTES_MAX = 65_536
-#: How often to look for calls that another process wrote, or whose pause is over. Shorter is a query more.
+#: How often to look for calls that another process wrote, or whose pause is over. Shorter costs queries.
 LOOK_SECONDS = 0.5
-#: A stop waits so long for answers; what has none is called again by the next process.
+#: How long a stop waits for answers. The next process repeats calls without one.
 DRAIN_SECONDS = 5.0
 
 GONE = 410
 
 
 class Caller:
-    """Makes the calls of these effects until `stop` is set. `send` has sent the commands when it returns."""
+    """Makes the calls of these effects until `stop` is set. `send` returns once the commands are sent."""
 
     def __init__(
         self,
@@ -72,7 +71,7 @@ class Caller:
         self._database = database
         self._send = send
         self._stop = stop
-        self._one_at_a_time = asyncio.Lock()  # the database is one connection, the sender one producer
+        self._one_at_a_time = asyncio.Lock()  # there is one database connection and one producer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._something = asyncio.Event()
         self._asking: set[asyncio.Task[Answer]] = set()
@@ -82,17 +81,17 @@ class Caller:
     def wake(self) -> None:
         """Calls were written: look at once. From any thread."""
         if self._loop is not None:
-            # A loop that has ended has said why; the rows are there for the next one.
+            # The loop has ended and reported why. The next process finds the rows.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._something.set)
 
     async def run(self) -> None:
-        """Call until the stop. Raises what must not be passed over, such as Kafka that takes nothing."""
+        """Call until `stop` is set. Raises errors that must end the process, such as Kafka refusing commands."""
         self._loop = asyncio.get_running_loop()
         under_way: set[asyncio.Task[None]] = set()
         context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         limits = httpx.Limits(max_connections=CALLS_TOGETHER_MAX, max_keepalive_connections=CALLS_TOGETHER_MAX)
-        async with httpx.AsyncClient(verify=context, timeout=None, limits=limits, follow_redirects=False) as client:  # noqa: S113 - each call has a time-out of its own, over all of it
+        async with httpx.AsyncClient(verify=context, timeout=None, limits=limits, follow_redirects=False) as client:  # noqa: S113 - each call has its own time-out
             while not self._stop.is_set():
                 self._something.clear()
                 free = CALLS_TOGETHER_MAX - len(under_way)
@@ -110,7 +109,7 @@ class Caller:
         return await self._work(lambda connection: outbox.claim(connection, names, count, seconds))
 
     async def _wait(self, under_way: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
-        """Return when a call is done, one was written, or it is time to look; those that are still under way."""
+        """Wait until a call is done, one was written, or it is time to look. Returns the calls still in progress."""
         woken = asyncio.create_task(self._something.wait())
         everything: set[asyncio.Task[Any]] = {*under_way, woken}
         done, _ = await asyncio.wait(everything, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -138,7 +137,7 @@ class Caller:
         asking.add_done_callback(self._asking.discard)
         try:
             answer = await asking
-        except asyncio.CancelledError:  # by the stop; what is done with an answer is never cut off
+        except asyncio.CancelledError:  # by the stop; it never interrupts the handling of an answer
             await self._work(lambda connection: outbox.let_go(connection, one))
             return
         failpoints.reach("effects.answered")
@@ -152,7 +151,7 @@ class Caller:
         kept = answer if isinstance(answer, Answer) else Answer(answer.response_status, answer.response)
         if command is not None:
             if not await self._work(lambda connection: outbox.answered(connection, one, kept)):
-                return  # another process has it by now, and its answer counts
+                return  # another process has claimed it, and its answer counts
             async with self._one_at_a_time:
                 await asyncio.to_thread(self._send, [command])
             failpoints.reach("effects.sent")
@@ -167,7 +166,7 @@ class Caller:
         dead = answer.status == GONE or one.attempts > len(DELAYS_SECONDS)
         told = {"effect": effect.name, "event_id": one.event_id, "attempts": one.attempts, "error": answer.error}
         if dead:
-            log.error("effect_dead", **told, hint="docs/effects.md says how to make it again")
+            log.error("effect_dead", **told, hint="docs/effects.md says how to repeat the call")
             await self._work(lambda connection: outbox.bury(connection, one, answer))
             return
         seconds = DELAYS_SECONDS[one.attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
@@ -180,7 +179,7 @@ class Caller:
 
 
 async def _ask(client: httpx.AsyncClient, address: Address, call: Call) -> Answer:
-    """One attempt. `error` says why it does not count as delivered."""
+    """Make one attempt. `error` says why it does not count as delivered."""
     headers = address.headers(call, int(time.time()))
     try:
         async with (

@@ -1,4 +1,4 @@
-"""Which calls wait for their receiver, and which nobody will make any more."""
+"""Checks of `doctor` for effects: calls that wait for their receiver, and dead ones."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from processors.effects.outbox import OPEN_CALLS
 from runtime.services import Services
 from runtime.settings import Settings
 
-#: A call that waits for longer has a receiver that a person should look at. Shorter warns of each restart of it.
+#: If a call waits longer, a person should look at its receiver. Shorter warns at each of the receiver's restarts.
 LATE_CALL = timedelta(minutes=15)
 
 
 def effects_checks(services: Services, _settings: Settings) -> Iterator[Check]:
-    """One check for each effect that has open calls, or one that says that none has."""
+    """One check for each effect with open calls, or one that says that there are none."""
     rows = rows_of(services, OPEN_CALLS)
     if not rows:
         yield Check("effects", "ok", "No call waits for its receiver")
@@ -23,7 +23,7 @@ def effects_checks(services: Services, _settings: Settings) -> Iterator[Check]:
         error = f"; the last error: {row['error']}" if row["error"] else ""
         what, detail = f"{row['count']:,} calls of {row['effect']}", f"the oldest of {minute(row['oldest'])}{error}"
         if row["dead"]:
-            hint = "docs/effects.md says how to make them again, once the receiver is well"
+            hint = "docs/effects.md says how to repeat them once the receiver works again"
             yield Check("effects", "warn", f"{what} are dead", detail, hint)
         elif datetime.now(UTC) - row["oldest"] > LATE_CALL:
             hint = "is the receiver up? `SELECT * FROM v_effect_calls` shows each call"

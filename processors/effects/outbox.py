@@ -1,10 +1,10 @@
-"""The rows of `effect_calls`: written with the follower's position, claimed by whoever calls, closed with the answer.
+"""The rows of `effect_calls`: written with the follower's position, claimed by a caller, closed with the answer.
 
-    put(connection, [Row(...)])                       # nothing where the fact has its row already
-    claim(connection, ["webhook"], 16, 30.0)          # calls that are due, for so many seconds this process's own
-    deliver | answered | retry | bury | let_go        # what became of one; False where it is no longer ours
+    put(connection, [Row(...)])                       # writes nothing if the fact already has its row
+    claim(connection, ["webhook"], 16, 30.0)          # calls that are due; for 30 seconds only this process has them
+    deliver | answered | retry | bury | let_go        # the outcome of one; False if the claim is no longer ours
 
-Within a stream only the oldest open row has a time (`next_at`); when it is closed, the next one gets one.
+Within a stream only the oldest open row has a time (`next_at`). When it is closed, the next one gets a time.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -15,16 +15,16 @@ import psycopg
 
 Connection = psycopg.Connection[Any]
 
-#: Any number that nobody else locks: processes that start together must not both create the tables.
+#: Any number that nothing else locks: processes that start together must not both create the tables.
 _CREATE_LOCK = 0x0EFF_EC75
-#: What was not delivered, by effect, for `order-ledger doctor`.
+#: Undelivered calls by effect, for `order-ledger doctor`.
 OPEN_CALLS = """
     SELECT effect, status = 'dead' AS dead, count(*) AS count, min(made_at) AS oldest,
            (array_agg(error ORDER BY asked_at DESC) FILTER (WHERE error IS NOT NULL))[1] AS error
     FROM effect_calls WHERE status <> 'delivered' GROUP BY 1, 2 ORDER BY 1, 2
 """
-#: Who writes rows and who closes one take turns: else a row could be written behind one that is just being closed, and
-#: nobody would give it a time. Both transactions are short.
+#: Writing rows and closing a row exclude each other. Otherwise a row could be written behind one that is just being
+#: closed, and would never get a time. Both transactions are short.
 _ORDER_LOCK = 0x0EFF_EC76
 
 
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """A call that is ours until its time comes again. `attempts` counts this one; it also tells whose claim counts."""
+    """A call that is ours until its claim ends. `attempts` includes this one, and shows whose claim is the newest."""
 
     number: int
     effect: str
@@ -56,7 +56,7 @@ class Claimed(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back, or why nothing did."""
+    """The receiver's answer, or why there is none."""
 
     status: int | None = None
     body: str | None = None
@@ -64,13 +64,13 @@ class Answer(NamedTuple):
 
 
 def ensure_tables(connection: Connection) -> None:
-    """Create what is missing, in a transaction of the caller; safe when several workers start at once."""
+    """Create missing tables, in the caller's transaction; safe when several workers start at once."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_CREATE_LOCK])
     connection.execute((Path(__file__).parent / "table.sql").read_text(encoding="utf-8").encode())
 
 
 def begin(connection: Connection, ends: Iterable[tuple[str, str, int, int]]) -> dict[tuple[str, str, int], int]:
-    """(effect, topic, partition) → offset before which facts are history: that of `ends` where no row is yet."""
+    """(effect, topic, partition) → offset before which facts are history. Without a row it is taken from `ends`."""
     with connection.cursor() as cursor:
         cursor.executemany("INSERT INTO effect_beginnings VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING", list(ends))
     rows = connection.execute("SELECT effect, topic, partition, begin_offset FROM effect_beginnings").fetchall()
@@ -78,7 +78,7 @@ def begin(connection: Connection, ends: Iterable[tuple[str, str, int, int]]) -> 
 
 
 def put(connection: Connection, rows: Sequence[Row]) -> None:
-    """Write calls, in this order within a stream; none for a fact that has its row already."""
+    """Write calls, in this order within a stream. A fact that already has its row gets no second one."""
     if not rows:
         return
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_ORDER_LOCK])
@@ -94,7 +94,7 @@ def put(connection: Connection, rows: Sequence[Row]) -> None:
 
 
 def claim(connection: Connection, effects: Sequence[str], limit: int, seconds: float) -> list[Claimed]:
-    """Calls that are due, longest first: no other process gets them for so many seconds."""
+    """Claim calls that are due, longest overdue first. For `seconds` no other process gets them."""
     rows = connection.execute(
         "UPDATE effect_calls AS t SET attempts = t.attempts + 1, asked_at = now(),"
         " next_at = now() + make_interval(secs => %s)"
@@ -108,27 +108,27 @@ def claim(connection: Connection, effects: Sequence[str], limit: int, seconds: f
 
 
 def answered(connection: Connection, one: Claimed, answer: Answer) -> bool:
-    """Keep a good answer whose command has yet to be sent: it is not called again for that."""
+    """Keep a good answer before its command is sent, so that a restart sends the command and does not call again."""
     return _set(connection, one, "status = 'answered'", answer)
 
 
 def deliver(connection: Connection, one: Claimed, answer: Answer) -> bool:
-    """It is done; the next one of the stream has its turn."""
+    """Close a delivered call; the stream's next call is due."""
     return _close(connection, one, "delivered", answer)
 
 
 def bury(connection: Connection, one: Claimed, answer: Answer) -> bool:
-    """It will not be tried again; the next one of the stream has its turn."""
+    """Close a dead call; the stream's next call is due."""
     return _close(connection, one, "dead", answer)
 
 
 def retry(connection: Connection, one: Claimed, answer: Answer, seconds: float) -> bool:
-    """It is tried again after so many seconds; those behind it wait."""
+    """Try the call again after `seconds`; the stream's later calls wait."""
     return _set(connection, one, "next_at = now() + make_interval(secs => %s)", answer, seconds)
 
 
 def let_go(connection: Connection, one: Claimed) -> bool:
-    """We stop before there is an answer: it is due at once, and this attempt does not count."""
+    """Give a call back without an answer, because we stop: it is due at once, and this attempt does not count."""
     return _set(connection, one, "next_at = now(), attempts = t.attempts - 1", Answer(error="the worker stopped"))
 
 
@@ -141,8 +141,8 @@ def _close(connection: Connection, one: Claimed, status: str, answer: Answer) ->
 
 
 def _set(connection: Connection, one: Claimed, what: str, answer: Answer, *values: Any) -> bool:
-    """Whether the claim still was ours: a process that stood still may come late, with another one's call under way."""
-    # PostgreSQL's text holds no NUL.
+    """Update the row if the claim is still ours; returns whether. A process that was paused may come too late."""
+    # PostgreSQL's text cannot hold NUL.
     body, error = (None if text is None else text.replace("\0", "\ufffd") for text in answer[1:])
     return bool(
         connection.execute(
@@ -154,7 +154,7 @@ def _set(connection: Connection, one: Claimed, what: str, answer: Answer, *value
 
 
 def _give_time(connection: Connection, streams: Collection[tuple[str, str, str]]) -> None:
-    """The oldest open call of each of these streams may be made, if it has no time yet."""
+    """Make the oldest open call of each of these streams due, if it has no time yet."""
     connection.execute(
         "UPDATE effect_calls AS t SET next_at = now() FROM (SELECT (SELECT c.number FROM effect_calls AS c"
         "   WHERE c.effect = s.effect AND c.stream_kind = s.stream_kind AND c.stream_id = s.stream_id"

@@ -1,9 +1,9 @@
-"""What a file of an effect exports.
+"""The row that an effect's file exports.
 
     EFFECT = Effect("webhook", FACTS_OF_ORDERS, make_call, answer, address)
 
-`make_call` and `answer` are pure: the same fact makes the same call, and the same response the same command. Where a
-call goes, and with which secret, is the business of `address`: neither stands in the outbox.
+`make_call` and `answer` are pure: the same fact makes the same call, and the same response the same command. Only
+`address` knows the URL and the secret; neither is in the outbox.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -15,21 +15,21 @@ from runtime.settings import Settings
 
 
 class Call(NamedTuple):
-    """What is asked. `key` is the idempotency key: the id of the fact, the same at each attempt."""
+    """A call. `key` is the idempotency key: the fact's id, the same at each attempt."""
 
     key: str
     body: str
 
 
 class Response(NamedTuple):
-    """What was answered."""
+    """The receiver's response."""
 
     status: int
     body: str
 
 
 class Address(NamedTuple):
-    """Where an effect's calls go: the URL, the headers of an attempt at that time (Unix seconds), and which facts."""
+    """Where an effect's calls go: the URL, the headers of an attempt at a time (Unix seconds), and for which facts."""
 
     url: str
     headers: Callable[[Call, int], Mapping[str, str]]
@@ -37,8 +37,8 @@ class Address(NamedTuple):
 
 
 class Effect(NamedTuple):
-    """A kind of call. `facts`: what it can be made of; an address may want fewer. `answer`: the command that a good
-    response asks for, if any. `address`: None where it is not configured, and then nothing is called.
+    """A kind of call. `facts`: facts that it can be made of; an address may want fewer. `answer`: the command for a
+    good response, if any. `address` returns None if the effect is not configured; then it makes no calls.
     """
 
     name: str

@@ -1,4 +1,4 @@
--- One row for each call to the outside world. It stays for good: a fact that is read again makes no second call.
+-- One row for each call to the outside world. It stays for ever, so that a fact that is read again makes no second call.
 
 CREATE TABLE IF NOT EXISTS effect_calls (
     number          bigint GENERATED ALWAYS AS IDENTITY UNIQUE, -- the order in which calls of a stream are made
@@ -25,7 +25,7 @@ CREATE INDEX IF NOT EXISTS effect_calls_due ON effect_calls (next_at)
 CREATE INDEX IF NOT EXISTS effect_calls_open ON effect_calls (effect, stream_kind, stream_id, number)
     WHERE status IN ('waiting', 'answered');
 
--- Where a partition stood when an effect was first started: what was recorded before is history, and calls nobody.
+-- The end of each partition when an effect was first started. Facts before it are history and cause no calls.
 CREATE TABLE IF NOT EXISTS effect_beginnings (
     effect       text COLLATE "C" NOT NULL,
     topic        text COLLATE "C" NOT NULL,

@@ -1,6 +1,6 @@
 """A webhook: each fact of an order is POSTed as JSON, signed by the Standard Webhooks specification 1.0.0.
 
-    webhook-id: the fact's id            the same at each attempt, so the receiver can tell a repeat
+    webhook-id: the fact's id            the same at each attempt, so the receiver can recognise a repeat
     webhook-timestamp: 1764266400        when this attempt was made
     webhook-signature: v1,BASE64         HMAC-SHA256 of "id.timestamp.body" with the secret behind `whsec_`
 
@@ -25,12 +25,12 @@ from runtime.settings import WEBHOOK_SECRET_PREFIX, Settings
 
 NAME = "webhook"
 
-#: What a webhook is called for unless the settings say otherwise.
+#: The facts that a webhook gets by default.
 FACTS_OF_ORDERS = frozenset(row.data for row in FACTS.values() if row.topic == "ledger.orders")
 
 
 def make_call(fact: AnyRecorded) -> Call:
-    """The fact with what a receiver needs to order and to trace it."""
+    """The fact as JSON, with the fields that a receiver needs to sort and trace facts."""
     document = {
         "type": type(fact.data).__name__,
         "timestamp": fact.occurred_at,
@@ -48,7 +48,7 @@ def make_call(fact: AnyRecorded) -> Call:
 
 
 def answer(_call: Call, _response: Response) -> Asked | None:
-    """Nothing follows from a delivery."""
+    """A delivery causes no command."""
     return None
 
 
@@ -62,7 +62,7 @@ def sign(secret: str, call: Call, at_seconds: int) -> str:
 def address(settings: Settings) -> Address | None:
     """The URL and secret of the settings; None without a URL."""
     url, secret = settings.webhook_url, settings.webhook_secret
-    if url is None or secret is None:  # the settings refuse one without the other
+    if url is None or secret is None:  # the settings require both or neither
         return None
 
     def headers(call: Call, at_seconds: int) -> Mapping[str, str]:
@@ -85,9 +85,9 @@ def _wanted(names: str | None) -> Collection[type[Any]]:
     if unknown:
         nearest = difflib.get_close_matches(unknown[0], known, 1, 0)
         raise Fault(
-            f"ORDER_LEDGER_WEBHOOK_FACTS names what is no fact: {', '.join(unknown)}",
-            f"the nearest one is {', '.join(nearest)}",
-            "docs/commands.md lists the facts that each command makes; unset means all facts of orders",
+            f"ORDER_LEDGER_WEBHOOK_FACTS has unknown facts: {', '.join(unknown)}",
+            f"the nearest known fact is {', '.join(nearest)}",
+            "docs/commands.md lists all facts; unset means all facts of orders",
         )
     return frozenset(known[name] for name in wanted)
 

@@ -1,4 +1,4 @@
-"""All effects in one list: the row that each file exports.
+"""The list of all effects: one row per file.
 
 configured(settings) -> {"webhook": (EFFECT, its address)}
 """
@@ -15,6 +15,6 @@ Configured = Mapping[str, tuple[Effect, Address]]
 
 
 def configured(settings: Settings) -> Configured:
-    """The effects that these settings name an address for. Raises Fault for a setting that cannot be meant."""
+    """The effects that have an address in these settings. Raises Fault for a wrong setting."""
     found = ((effect, effect.address(settings)) for effect in EFFECTS)
     return {effect.name: (effect, address) for effect, address in found if address is not None}

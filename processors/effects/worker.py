@@ -1,8 +1,8 @@
-"""The worker `effects`: a follower that writes calls into the outbox, and beside it the loop that makes them.
+"""The worker `effects`: a follower that writes calls into the outbox, and a loop that makes them.
 
     run_effects(settings, services, stop)      # returns when `stop` is set; raises when it must not go on
 
-Facts that were in the log before an effect was first started call nobody.
+Facts from before an effect's first start cause no calls.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ NAME = "effects"
 
 
 def run_effects(settings: Settings, services: Services, stop: threading.Event) -> None:
-    """Write calls and make them until `stop` is set. Raises Fault where no effect is configured."""
+    """Write calls and make them until `stop` is set. Raises Fault if no effect is configured."""
     effects = configured(settings)
     if not effects:
         raise Fault(
             "No effect is configured",
-            "the worker `effects` has nobody to call",
+            "the worker `effects` has nothing to do",
             "set ORDER_LEDGER_WEBHOOK_URL and ORDER_LEDGER_WEBHOOK_SECRET (docs/effects.md)",
         )
     codec = codec_for(services.schema_registry, services.topic_prefix)
@@ -58,7 +58,7 @@ def run_effects(settings: Settings, services: Services, stop: threading.Event) -
             asyncio.run(caller.run())
         except StoppedWaitingError:
             return
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it ends the process: raised again below
+        except BaseException as error:  # noqa: BLE001  # any error ends the process: it is raised again below
             failures.append(error)
             stop.set()
 
@@ -79,7 +79,7 @@ def run_effects(settings: Settings, services: Services, stop: threading.Event) -
 
 
 class _Writing:
-    """The outbox as `follow` takes it: facts become rows, in the transaction of the position."""
+    """The outbox as a host of `follow`: facts become rows, in the transaction of the position."""
 
     name = NAME
 
@@ -145,7 +145,7 @@ class _Writing:
         return {topic: topic_id for (topic, _), topic_id in self._ids.items() if topic in topics}
 
     def _beginnings(self, partitions: Collection[Partition]) -> Mapping[tuple[str, str, int], int]:
-        """Asked before the first record is read: what is on the log by then is history."""
+        """Called before the first record is read: facts in the log by then are history."""
         known = self._database.run(lambda connection: outbox.begin(connection, ()))
         missing = [(name, *one) for one in partitions for name in self._effects if (name, *one) not in known]
         if not missing:
@@ -155,7 +155,7 @@ class _Writing:
         return self._database.run(lambda connection: outbox.begin(connection, rows))
 
     def _fetched(self, records: Sequence[Message]) -> list[tuple[Fetched, Collection[str]]]:
-        """Records by partition, and the effects that they are no history to: a batch may hold both."""
+        """Records by partition, each with the effects for which they are not history: a batch may hold both."""
         by_place: dict[tuple[Partition, tuple[str, ...]], list[tuple[int, bytes | None]]] = defaultdict(list)
         for record in records:
             partition = (str(record.topic()).removeprefix(self._services.topic_prefix), int(record.partition() or 0))

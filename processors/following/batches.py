@@ -1,12 +1,12 @@
-"""A follower of facts by the batch: records of many partitions become columns, and one comparison says what counts.
+"""A follower of facts in batches: records of many partitions become columns, and one comparison says which facts count.
 
     follower = BatchFollower(decoder.decode)
-    follower.placed(positions)                   # as PostgreSQL has them
-    batch = follower.follow(records)             # what counts, what to store, what was passed over
+    follower.placed(positions)                   # as stored in PostgreSQL
+    batch = follower.follow(records)             # accepted facts, positions to store, skipped facts
     ...                                          # the host writes rows and `batch.moves` in one transaction
     follower.moved(batch.moves)
 
-Records of a decision that is not complete yet are held until the rest of it comes.
+Records of an incomplete decision are kept until the rest of it comes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from processors.slow_paths import Miss
 
 
 class Record(Protocol):
-    """What is needed of a `confluent_kafka.Message`."""
+    """The methods used of `confluent_kafka.Message`."""
 
     def topic(self) -> str | None: ...
     def partition(self) -> int | None: ...
@@ -42,8 +42,8 @@ class Garbage(NamedTuple):
 
 
 class Columns(Protocol):
-    """What a decoder makes of a batch. `links`: row (`seq`) and place in the chain (`decision`, `follows`, `index`,
-    `count`, `epoch`, `intake_offset`), in row order. `one_by_one`: rows that the columns did not take.
+    """A decoded batch. `links`: row (`seq`) and link (`decision`, `follows`, `index`, `count`, `epoch`,
+    `intake_offset`), in row order. `one_by_one`: rows that could not be decoded in columns.
     """
 
     @property
@@ -58,9 +58,9 @@ Decoded = TypeVar("Decoded", bound=Columns)
 
 
 class Batch(NamedTuple, Generic[Decoded]):
-    """`moves`: what to store with what follows from the `accepted` rows of `decoded`. `skipped`: what was passed over
-    before their new offsets. `aside`: records that are no facts, with reason and detail. `misses`: facts that were not
-    decoded in columns, or not followed in one comparison.
+    """`moves`: positions to store together with the results of the `accepted` rows of `decoded`. `skipped`: facts
+    skipped before the new offsets. `aside`: records that are no facts, with reason and detail. `misses`: facts that
+    were not decoded in columns, or not followed in one comparison.
     """
 
     decoded: Decoded
@@ -72,34 +72,34 @@ class Batch(NamedTuple, Generic[Decoded]):
 
 
 class BatchFollower(Generic[Decoded]):
-    """Not for several threads."""
+    """Not thread-safe, except `positions`."""
 
     def __init__(self, decode: Callable[[Sequence[bytes | None], pl.DataFrame], Decoded], prefix: str = "") -> None:
         self._decode = decode
         self._prefix = prefix
         self._positions: dict[Partition, Position] = {}
-        # Records of a decision that is not complete yet, and what came after its first fact.
+        # Records of an incomplete decision, and all records after its first fact.
         self._held: dict[Partition, list[Record]] = {}
 
     @property
     def positions(self) -> dict[Partition, Position]:
-        """Of each partition that is placed, as it was stored last. May be asked from another thread."""
+        """The last stored position of each placed partition. May be called from another thread."""
         return self._positions.copy()
 
     def placed(self, positions: Mapping[Partition, Position]) -> None:
-        """Go on from here, whatever was known of these partitions."""
+        """Continue from these positions and forget what was known of the partitions."""
         for partition in positions:
             self._held.pop(partition, None)
         self._positions.update(positions)
 
     def forget(self, partitions: Collection[Partition]) -> None:
-        """These partitions are somebody else's from now on; records of theirs that still come are passed over."""
+        """These partitions now belong to another process. Records of theirs that still come are skipped."""
         for partition in partitions:
             self._positions.pop(partition, None)
             self._held.pop(partition, None)
 
     def follow(self, records: Iterable[Record]) -> Batch[Decoded] | None:
-        """What these records come to, with those that were held; None where there are none."""
+        """The batch of these records and those kept before; None if there are none."""
         self._hold(records)
         parts = sorted(partition for partition, held in self._held.items() if held)
         flat = [record for partition in parts for record in self._held[partition]]
@@ -110,14 +110,14 @@ class BatchFollower(Generic[Decoded]):
         return Batch(decoded, accepted, moves, skipped, aside, _misses(parts, decoded, accepted))
 
     def moved(self, moves: Mapping[Partition, Move]) -> None:
-        """These steps are stored now."""
+        """These moves are stored now."""
         for partition, move in moves.items():
             self._positions[partition] = move.after
             held = self._held[partition]
             self._held[partition] = [one for one in held if _offset(one) >= move.after.next_offset]
 
     def _hold(self, records: Iterable[Record]) -> None:
-        """Put each record behind those of its partition that wait. Runs once per fact: hence the local names."""
+        """Append each record to those kept of its partition. Runs once per fact, so it uses local names."""
         next_offset: dict[tuple[str | None, int | None], int] = {}
         held: dict[tuple[str | None, int | None], list[Record]] = {}
         for record in records:
@@ -129,9 +129,9 @@ class BatchFollower(Generic[Decoded]):
                     known = self._positions[partition].next_offset
                     next_offset[place] = _offset(waiting[-1]) + 1 if waiting else known
                 else:
-                    held[place], next_offset[place] = [], 0  # somebody else's by now: passed over
+                    held[place], next_offset[place] = [], 0  # another process has it by now: skipped
             offset = _offset(record)
-            # After a seek a few records of before may still come: they are known.
+            # After a seek a few older records may still come; they are already known.
             if offset >= next_offset[place]:
                 held[place].append(record)
                 next_offset[place] = offset + 1

@@ -1,7 +1,7 @@
 """The reader's rule over a whole batch: which facts count (see `events.chain`).
 
-On the usual path each row begins the decision that follows the one before, or is the next of its decision: one
-comparison over columns. A partition where a single row is otherwise goes through `ChainReader`, fact by fact.
+Usually each row begins the decision that follows the one before, or is the next of its decision: one comparison over
+columns checks that. If a single row of a partition differs, the partition goes through `ChainReader`, fact by fact.
 
     state last=A     rows B1/2(follows A) B2/2 C1/1(follows B) D1/3(follows C)
                      accepted B1 B2 C1; D is not complete: the reader resumes at D1
@@ -20,7 +20,7 @@ from processors.following.positions import ChainState
 
 
 class Skip(NamedTuple):
-    """Facts passed over for one reason: how many, and the offset of the newest."""
+    """Facts skipped for one reason: how many, and the offset of the newest."""
 
     facts: int
     last_offset: int
@@ -28,7 +28,7 @@ class Skip(NamedTuple):
 
 class Followed(NamedTuple):
     """One partition after a batch. `resume_at`: offset of the first fact that waits for the rest of its decision.
-    `one_by_one`: facts of it that were followed one by one, and why.
+    `one_by_one`: how many facts were followed one by one, and why.
     """
 
     state: ChainState
@@ -38,8 +38,8 @@ class Followed(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """`rows`: numbers (`seq`) of the facts that count, in the order that readers see them; `parts`: what became of
-    each.
+    """`rows`: numbers (`seq`) of the facts that count, in the order that readers see them; `parts`: each partition's
+    result.
     """
 
     rows: pl.Series
@@ -47,8 +47,8 @@ class Accepted(NamedTuple):
 
 
 def accept(links: pl.DataFrame, states: Mapping[int, ChainState]) -> Accepted:
-    """Apply the rule. `links`: seq, part, offset and the chain's columns, by part and offset; `states`: part →
-    before.
+    """Apply the rule. `links`: seq, part, offset and the chain's columns, sorted by part and offset; `states`: part →
+    state before.
     """
     if links.is_empty():
         return Accepted(
@@ -79,7 +79,7 @@ def accept(links: pl.DataFrame, states: Mapping[int, ChainState]) -> Accepted:
 
 
 def _marked(links: pl.DataFrame, states: Mapping[int, ChainState]) -> pl.DataFrame:
-    """Row number, part, whether the row ends its decision, whether it stands where the usual path wants it."""
+    """Row number, part, whether the row ends its decision, and whether the row is as usual."""
     last = pl.col("part").replace_strict({part: state.last for part, state in states.items()}, return_dtype=pl.Int64)
     begins_part = pl.col("part") != pl.col("part").shift(1, fill_value=-1)
     complete = pl.col("index") == pl.col("count")
@@ -107,7 +107,7 @@ def _one_by_one(links: pl.DataFrame, state: ChainState) -> tuple[list[int], Foll
     why = "passed_over" if reader.skipped else "out_of_order"
     skipped: dict[str, Skip] = {}
     for offset, reason, count in skips:
-        # What stands behind the place of resumption is read again, and counted then.
+        # Facts after `resume_at` are read again, and counted then.
         if resume_at is None or offset < resume_at:
             skipped[reason] = Skip(count + (skipped[reason].facts if reason in skipped else 0), offset)
     after = ChainState(reader.last, reader.epoch, reader.intake_offset)

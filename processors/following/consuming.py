@@ -1,9 +1,9 @@
-"""The loop of a follower on a Kafka consumer: batches that grow with the backlog, positions that PostgreSQL keeps.
+"""The loop of a follower on a Kafka consumer: batches that grow with the backlog, positions in PostgreSQL.
 
     follow(settings, services, host, stop)       # returns when `stop` is set; raises when it must not go on
 
-PostgreSQL says where each partition goes on; what the consumer group remembers is a hint for lag monitors. While
-PostgreSQL or Kafka is away the loop waits and tries again: nothing is skipped. A host that raises ends it, nothing
+Only the positions in PostgreSQL count; the offsets of the consumer group are a hint for lag monitors. While PostgreSQL
+or Kafka is away, the loop waits and retries; it skips nothing. An exception of the host ends the loop, and nothing is
 stored.
 """
 
@@ -32,70 +32,70 @@ from runtime.services import Services
 from runtime.settings import Settings
 from runtime.watchdog import start_watchdog
 
-#: Records of one batch at most. Larger batches reduce more facts to one row before writing, until their memory (about
-#: 1 kB a fact while it is folded) hurts; below a few thousand the transaction costs more than the rows.
+#: Records per batch. Larger batches reduce more facts to one row, but cost memory (about 1 kB per fact while folding);
+#: below a few thousand the transaction costs more than the rows.
 BATCH_RECORDS_MAX = 100_000
 
-#: A batch of so many makes the process larger by megabytes. Fewer opens connections for backlogs that leave little.
+#: A batch this large grows the process by megabytes, which are given back afterwards. A lower number would reconnect
+#: after small backlogs, too.
 BACKLOG_RECORDS = 10_000
 
-#: How long to wait for the first record. Longer delays a stop by as much; shorter only spins on a quiet topic.
+#: How long to wait for the first record. Longer delays a stop; shorter only spins on a quiet topic.
 IDLE_SECONDS = 0.2
 
-#: After the first record, so long for others to come along. Longer delays each single fact; 0 makes batches of one.
+#: How long to wait for more records after the first. Longer delays each single fact; 0 makes batches of one.
 LINGER_SECONDS = 0.005
 
-#: How often to ask PostgreSQL whether the partitions still stand where we left them: a database that crashed or was
-#: restored is behind, and on a quiet log no write would notice. Longer leaves old tables for as long, shorter is a
-#: query more.
+#: How often to check that PostgreSQL still has our positions. A database that crashed or was restored may be behind,
+#: and on a quiet log no write would notice. Longer leaves old tables for longer; shorter costs queries.
 LOOK_BACK_SECONDS = 2.0
 
-#: librdkafka names its own error codes with a leading underscore; they are public all the same.
+#: librdkafka's own error codes begin with an underscore, but they are public.
 _NOT_THE_SAME_LOG = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001
 
 
 class Host(Protocol):
-    """Who follows. `name` is that of its consumer group, its positions and its log lines."""
+    """A program that follows. `name` is that of its consumer group, its positions and its log lines."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def next_offsets(self) -> dict[Partition, int]:
-        """Of each partition that is placed. Asked from another thread, too."""
+        """The next offset of each placed partition. Also called from another thread."""
         ...
 
     def begin(self) -> None:
-        """Make what is missing in PostgreSQL, refuse an old log. Called again where a service was away."""
+        """Create missing tables in PostgreSQL, refuse an old log. Called again if a service was away."""
         ...
 
     def place(self, topic_ids: Mapping[Partition, str]) -> dict[Partition, int]:
-        """Where to read these partitions on from. Replaces what was known of them."""
+        """The offsets to read these partitions from. Replaces what was known of them."""
         ...
 
     def take(self, records: Sequence[Message]) -> Mapping[Partition, int]:
-        """Handle a batch; the new offsets. Raises Overtaken or HoleError (place anew, then read again from there) and
-        psycopg.OperationalError (nothing is known to be written: called again with no records).
+        """Handle a batch; returns the new offsets. Raises Overtaken or HoleError (the loop places the partitions anew
+        and reads from there) and psycopg.OperationalError (the outcome is unknown: called again with no records).
         """
         ...
 
     def agrees(self) -> bool:
-        """Whether PostgreSQL is where we believe it to be; if not, all partitions are placed anew."""
+        """Whether PostgreSQL has the positions that we stored; if not, all partitions are placed anew."""
         ...
 
     def forget(self, partitions: Collection[Partition]) -> None:
-        """These partitions are somebody else's from now on."""
+        """These partitions now belong to another process."""
         ...
 
     def let_go(self) -> None:
-        """Close connections; the next use opens others."""
+        """Close connections; the next use opens new ones."""
         ...
 
 
 def follow(settings: Settings, services: Services, host: Host, stop: threading.Event) -> None:
-    """Keep the host up with the ledger until `stop` is set.
+    """Keep the host up to date with the ledger until `stop` is set.
 
-    Raises Fault for a topic that was made anew or lost its beginning, and whatever the host raises.
+    Raises Fault for a topic that was recreated or lost its beginning, and any exception of the host.
     """
     instance = hold_instance(settings.home, host.name)
     patience = Patience(host.name, stop)
@@ -124,13 +124,12 @@ class _Loop:
         self._standing = patience.standing
         self._instance = instance
         self._hints: dict[Partition, int] = {}
-        # Below its beginning or above its end the log is another one than that which was read: never silently go
-        # elsewhere.
+        # An offset below the log's beginning or above its end means that it is another log: fail instead of jumping.
         self._consumer = consumer(services, self._name, auto_offset_reset="error", **instance.config())
 
     def run(self) -> None:
         topics = [self._services.topic(topic) for topic in LEDGER_TOPICS]
-        self._host.forget(list(self._host.next_offsets))  # a member that joins anew has nothing yet
+        self._host.forget(list(self._host.next_offsets))  # a new member has no partitions yet
         self._standing.next_offsets = self._next_offsets
         try:
             self._consumer.subscribe(topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
@@ -172,22 +171,21 @@ class _Loop:
                     self._place_anew()
                     return
                 except psycopg.OperationalError as error:
-                    # Whether the transaction went through is not known. The fence tells: if it did, the next attempt is
-                    # overtaken.
+                    # The transaction may have been committed or not. If it was, the next attempt raises Overtaken.
                     records = ()
                     log.warning(f"{self._name}_waits_for_postgres", detail=str(error).strip())
                     wait_for("postgres")
                     self._host.let_go()
                     self._patience.until_done("postgres", self._probe, psycopg.OperationalError)
-                    # It answers. That it takes what we write is not said: its disk may be full.
+                    # It answers again, but writes may still fail: its disk may be full.
                     self._patience.pause(pause)
                     pause = min(PAUSE_SECONDS_MAX, pause * 2)
                 else:
                     return
 
     def _let_go(self) -> None:
-        """What was made in the middle of a backlog and is kept (prepared statements, caches) lies among what has gone
-        since, and only pages in which nothing is left are given back. It is made anew where it is needed (decision 14).
+        """Close connections after a backlog. Their prepared statements and caches lie between memory that is free by
+        now, and only empty pages go back to the operating system. They are made anew when needed (decision 14).
         """
         self._host.let_go()
         empty_caches()
@@ -195,12 +193,12 @@ class _Loop:
     def _look_back(self) -> None:
         try:
             agrees = self._host.agrees()
-        except psycopg.OperationalError as error:  # asked again with the next look
+        except psycopg.OperationalError as error:  # the next check asks again
             log.warning(f"{self._name}_waits_for_postgres", detail=str(error).strip())
             self._host.let_go()
             return
         if not agrees:
-            detail = "the positions in PostgreSQL are not those that were written last"
+            detail = "the positions in PostgreSQL are not the last ones that this process wrote"
             log.warning(f"{self._name}_overtaken", detail=detail)
             self._place_anew()
 
@@ -209,9 +207,9 @@ class _Loop:
             connection.execute("SELECT 1")
 
     def _hint(self) -> None:
-        """Tell the group how far we are; just after a read, which has told us of what is no longer ours.
+        """Commit our offsets to the group, just after a read, which has told us which partitions we have lost.
 
-        A member whose session ran out and that does not know yet commits under no name, and is shut out for it.
+        A member whose session has expired, and that does not know it yet, would commit without a name and be expelled.
         """
         hints, self._hints = self._hints, {}
         offsets = [
@@ -224,7 +222,7 @@ class _Loop:
         try:
             self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
-            # Only a hint: the position that counts stands in PostgreSQL.
+            # Only a hint: the position that counts is in PostgreSQL.
             log.debug(f"{self._name}_hint_not_committed", detail=str(error))
 
     def _assigned(self, client: Consumer, assigned: list[TopicPartition]) -> None:
@@ -234,7 +232,7 @@ class _Loop:
         self._instance.ready(self._services.topic_prefix)
 
     def _revoked(self, client: Consumer, revoked: list[TopicPartition]) -> None:
-        self._standing.placed = False  # joins anew: each rebalance ends with an assignment, be it of nothing
+        self._standing.placed = False  # rejoining: each rebalance ends with an assignment, even an empty one
         gone = [self._partition(one) for one in revoked]
         self._host.forget(gone)
         for partition in gone:
@@ -255,7 +253,7 @@ class _Loop:
 
         away = (psycopg.OperationalError, KafkaException)
         offsets = self._patience.until_done("postgres or kafka", place, away, self._host.let_go)
-        self._hints |= offsets  # who had them before may not have come to tell
+        self._hints |= offsets  # the previous owner may not have committed them
         return [TopicPartition(one.topic, one.partition, offsets[self._partition(one)]) for one in partitions]
 
     def _partition(self, one: TopicPartition) -> Partition:
@@ -263,10 +261,9 @@ class _Loop:
 
 
 def read(client: Consumer, name: str, records_max: int, idle_seconds: float) -> list[Message]:
-    """Waits for a first record, then takes all that are there: one when it is quiet, a hundred thousand in a backlog.
+    """Wait for a first record, then take all that are there: one on a quiet topic, a hundred thousand in a backlog.
 
-    Raises Fault when the log does not hold the offset that was asked for. Other errors pass by themselves: librdkafka
-    goes on.
+    Raises Fault if the log does not have the requested offset. librdkafka recovers from other errors by itself.
     """
     messages: list[Message] = client.consume(1, idle_seconds)
     if messages:
@@ -280,7 +277,7 @@ def read(client: Consumer, name: str, records_max: int, idle_seconds: float) -> 
             raise Fault(
                 f"The log of {message.topic()} partition {message.partition()} is not the one that was read before",
                 error.str(),
-                "ledger topics are kept for ever: was it made anew, or were records deleted? bring the log back",
+                "ledger topics are kept for ever: was it recreated, or were records deleted? Restore the old log",
             )
         elif is_fatal(error):
             raise ShutOut(error)

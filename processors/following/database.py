@@ -1,7 +1,7 @@
-"""PostgreSQL as followers need it to go on: one connection that comes back, and their positions on it.
+"""PostgreSQL for followers: one connection that reconnects, and their positions on it.
 
 database = Database(services, "reactions", patience)
-database.run(lambda connection: connection.execute(...))         # in a transaction, again where it was cut off
+database.run(lambda connection: connection.execute(...))         # in a transaction; repeated if the connection broke
 StoredPositions(database, Positions("reactions"), topic_ids).load([("ledger.orders", 0)])
 """
 
@@ -18,17 +18,15 @@ from runtime.services import Services
 
 Result = TypeVar("Result")
 
-#: The server is not there, or let us go because we stood still in a transaction.
+#: The server is away, or it disconnected us because we were paused in a transaction.
 _CUT_OFF = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
 
-#: Or its tables are not there: the projector makes them when it starts first.
+#: Or its tables are missing: the projector creates them when it first starts.
 _AWAY = (*_CUT_OFF, psycopg.errors.UndefinedTable)
 
 
 class Database:
-    """One connection that comes back: it waits for a lost server, with back-off, until `patience` is told to
-    stop.
-    """
+    """One connection that reconnects: it waits for a lost server, with back-off, until `patience` is told to stop."""
 
     def __init__(self, services: Services, application: str, patience: Patience) -> None:
         self._services = services
@@ -37,7 +35,7 @@ class Database:
         self.patience = patience
 
     def run(self, work: Callable[[psycopg.Connection[Any]], Result]) -> Result:
-        """What `work` returns, done in one transaction; done again where the connection was lost, so it must be
+        """Run `work` in one transaction; returns its result. If the connection breaks it runs again, so it must be
         repeatable.
         """
         return self.patience.until_done("postgres", lambda: self._once(work), _AWAY)
@@ -55,14 +53,14 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Let the connection go; the next use opens another."""
+        """Close the connection; the next use opens a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
 
 class StoredPositions:
-    """A follower's positions on such a connection. `topic_ids` asks the broker which topics these are now."""
+    """A follower's positions on such a connection. `topic_ids` asks the broker for the topics' present ids."""
 
     def __init__(
         self,
@@ -75,20 +73,18 @@ class StoredPositions:
         self._topic_ids = topic_ids
 
     def load(self, partitions: Collection[Partition]) -> dict[Partition, Position]:
-        """Position of each partition, the beginning for one not read yet. Raises Fault for a topic that was made
-        anew.
-        """
+        """Position of each partition; the beginning if it was not read yet. Raises Fault for a recreated topic."""
         topics = {topic for topic, _ in partitions}
         ids = self._database.patience.until_done("kafka", lambda: self._topic_ids(topics), KafkaException)
         wanted = {(topic, number): ids[topic] for topic, number in partitions}
         return self._database.run(lambda connection: self._positions.place(connection, wanted))
 
     def stored(self, partitions: Collection[Partition]) -> dict[Partition, Position]:
-        """What the table says now; nothing of a partition that has no row any more."""
+        """The positions in the table now. A partition without a row is left out."""
         return self._database.run(lambda connection: self._positions.stored(connection, partitions))
 
     def save(self, moves: Mapping[Partition, Move]) -> set[Partition]:
-        """Partitions that do not stand where the move begins (nothing is written for these); all others are saved."""
+        """Save the moves. Returns the partitions that are not where their move begins; these are not saved."""
         if not moves:
             return set()
         return self._database.run(lambda connection: self._positions.move(connection, moves))

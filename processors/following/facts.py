@@ -1,8 +1,8 @@
-"""The decoder of hosts that take facts one by one: bytes into the structs of `events`, those that are wanted.
+"""The decoder for hosts that take facts one by one: it turns the bytes of wanted facts into the structs of `events`.
 
 decoder = FactDecoder(codec, {OrderPlaced})
-link, record = decoder.read(value)           # record is None for a fact that nobody wants
-fact = decoder.as_fact(record)               # once it is accepted: what is not accepted need not become a struct
+link, record = decoder.read(value)           # record is None for an unwanted fact
+fact = decoder.as_fact(record)               # only for an accepted fact: this saves time
 """
 
 from collections.abc import Collection, Mapping
@@ -17,14 +17,14 @@ from schemas.codec import Codec, UndecodableError
 
 
 class Record(NamedTuple):
-    """A decoded fact that is wanted: its name in the catalogue and its fields."""
+    """A decoded, wanted fact: its name in the catalogue and its fields."""
 
     name: str
     fields: dict[str, Any]
 
 
 class FactDecoder:
-    """Tells a fact's place in the chain, and keeps what is in it where it is wanted."""
+    """Reads a fact's link, and the contents of wanted facts."""
 
     def __init__(self, codec: Codec, wanted: Collection[type[Any]]) -> None:
         self._codec = codec
@@ -35,13 +35,13 @@ class FactDecoder:
         }
 
     def read(self, value: bytes | None) -> tuple[Link, Record | None]:
-        """Raises UndecodableError on bytes that are no fact, to the last one."""
+        """The link and the record. Reads to the last byte; raises UndecodableError if the bytes are no fact."""
         contract, record = self._codec.decode(value)
         if not contract.is_fact:
             raise UndecodableError("no_fact", contract.full_name)
         return Link.of(record), Record(contract.name, record) if contract.name in self._structs else None
 
     def as_fact(self, record: Record) -> AnyRecorded:
-        """The struct that hosts take. Raises msgspec.ValidationError for what the ledger would never write."""
+        """The struct for the host. Raises msgspec.ValidationError for a fact that the ledger would never write."""
         fact: AnyRecorded = msgspec.convert(record.fields, self._structs[record.name])
         return fact

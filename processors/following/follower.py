@@ -1,12 +1,12 @@
-"""A follower of facts one by one: the partitions of one process, read by the reader's rule from their positions.
+"""A follower that takes facts one by one: the partitions of one process, read by the reader's rule.
 
     follower = Follower("reactions", decoder.read, stored_positions)
-    offsets = follower.assign([("ledger.orders", 0)])    # where to read on
+    offsets = follower.assign([("ledger.orders", 0)])    # where to read from
     read = follower.read(batch)                          # facts that count; read.again: partitions to read again
-    ...                                                  # the host stores or sends what follows from the facts
+    ...                                                  # the host stores or sends its results
     again = follower.save(read.touched)                  # or: positions.move_all(connection, follower.moves(...))
 
-It knows no transport: whoever reads Kafka hands in what was fetched, and seeks where it is told to.
+It knows no transport: the caller reads Kafka, hands in the fetched records, and seeks where it is told to.
 """
 
 from collections import Counter
@@ -18,13 +18,13 @@ from processors.following.reading import Decode, Fact, HoleError, Reading, Value
 from runtime.errors import Fault
 from runtime.logging import log
 
-#: How often a partition may be read again from the same offset without getting on. Once or twice is a client letting go
-#: of what it had buffered in a rebalance; more means that the records are not there.
+#: How often a partition may be read again from the same offset without progress. In a rebalance a client drops its
+#: buffer, which causes one or two repeats. More repeats mean that the records are missing.
 READ_AGAIN_MAX = 20
 
 
 class Fetched(NamedTuple):
-    """Records of one partition as they were fetched: `values` are (offset, value) from `first_offset` on."""
+    """Fetched records of one partition: `values` are (offset, value) from `first_offset` on."""
 
     topic: str
     partition: int
@@ -33,7 +33,7 @@ class Fetched(NamedTuple):
 
 
 class Read(NamedTuple, Generic[Fact]):
-    """What a batch came to: facts that count, the partitions they are of, and offsets to read partitions again from."""
+    """The result of a batch: facts that count, their partitions, and offsets from which to read partitions again."""
 
     facts: list[Fact]
     touched: Collection[Partition]
@@ -41,7 +41,7 @@ class Read(NamedTuple, Generic[Fact]):
 
 
 class PositionStore(Protocol):
-    """What `processors.following.database.StoredPositions` is."""
+    """The interface of `processors.following.database.StoredPositions`."""
 
     def load(self, partitions: Collection[Partition]) -> dict[Partition, Position]: ...
     def stored(self, partitions: Collection[Partition]) -> dict[Partition, Position]: ...
@@ -49,7 +49,7 @@ class PositionStore(Protocol):
 
 
 class Follower(Generic[Fact]):
-    """Not for several threads at a time."""
+    """Not thread-safe, except `next_offsets`."""
 
     def __init__(self, name: str, decode: Decode[Fact], positions: PositionStore) -> None:
         self._name = name
@@ -62,16 +62,16 @@ class Follower(Generic[Fact]):
 
     @property
     def next_offsets(self) -> dict[Partition, int]:
-        """Offset that comes next, of each partition at hand. May be asked from another thread."""
+        """The next offset of each assigned partition. May be called from another thread."""
         return {partition: reading.next_offset for partition, reading in self._reading.copy().items()}
 
     def assign(self, partitions: Collection[Partition]) -> dict[Partition, int]:
-        """Take exactly these partitions from now on; the offset to read each one on from."""
+        """Follow exactly these partitions from now on. Returns the offset to read each one from."""
         self._saved, self._reading = {}, {}
         return self.place(partitions)
 
     def place(self, partitions: Collection[Partition]) -> dict[Partition, int]:
-        """Read these partitions on from where PostgreSQL says, whatever was known of them; the offsets."""
+        """Read these partitions from their stored positions; forget what was known of them. Returns the offsets."""
         positions = self._positions.load(partitions) if partitions else {}
         for partition, position in positions.items():
             self._saved[partition] = position
@@ -79,13 +79,13 @@ class Follower(Generic[Fact]):
         return {partition: position.next_offset for partition, position in positions.items()}
 
     def forget(self, partitions: Collection[Partition]) -> None:
-        """These partitions are somebody else's from now on; records of theirs that still come are passed over."""
+        """These partitions now belong to another process. Records of theirs that still come are skipped."""
         for partition in partitions:
             self._saved.pop(partition, None)
             self._reading.pop(partition, None)
 
     def strayed(self) -> list[Partition]:
-        """Partitions whose stored position is not the one that was saved last: another copy has moved it, or the
+        """Partitions whose stored position is not the one that we saved last: another copy has moved it, or the
         database crashed or was restored and is behind.
         """
         found = self._positions.stored(list(self._saved)) if self._saved else {}
@@ -100,7 +100,7 @@ class Follower(Generic[Fact]):
             partition = (topic, number)
             reading = self._reading.get(partition)
             if reading is None or partition in again:
-                continue  # buffered before a rebalance took the partition away, or behind a hole
+                continue  # buffered before a rebalance took the partition away, or after a hole
             try:
                 facts += reading.read(first_offset, values)
                 touched[partition] = None
@@ -109,7 +109,7 @@ class Follower(Generic[Fact]):
         return Read(facts, touched, again)
 
     def moves(self, touched: Collection[Partition]) -> dict[Partition, Move]:
-        """The steps from what is stored of these partitions to where they were read."""
+        """The moves from the stored positions of these partitions to where they were read."""
         return {
             partition: Move(self._saved[partition].next_offset, self._reading[partition].position)
             for partition in touched
@@ -117,15 +117,15 @@ class Follower(Generic[Fact]):
         }
 
     def moved(self, touched: Collection[Partition], moves: Mapping[Partition, Move]) -> None:
-        """These steps are stored now."""
+        """These moves are stored now."""
         for partition, move in moves.items():
             self._saved[partition] = move.after
         for partition in touched:
             self._report(partition, self._reading[partition])
 
     def save(self, touched: Collection[Partition]) -> dict[Partition, int]:
-        """Store how far these were read. Comes out with the offsets to read partitions again from that another copy has
-        moved meanwhile.
+        """Store how far these were read. Returns the partitions that another copy has moved meanwhile, with the offsets
+        to read them from.
         """
         moves = self.moves(touched)
         overtaken = self._positions.save(moves)
@@ -134,14 +134,14 @@ class Follower(Generic[Fact]):
         again = []
         for partition in overtaken:
             if stored.get(partition) == moves[partition].after:
-                self._saved[partition] = moves[partition].after  # our own commit, whose answer got lost
+                self._saved[partition] = moves[partition].after  # our own commit, whose answer was lost
                 continue
             log.info(f"{self._name}_overtaken", topic=partition[0], partition=partition[1])
             again.append(partition)
         return self.place(again)
 
     def _report(self, partition: Partition, reading: Reading[Fact]) -> None:
-        """Say once per batch what was passed over for a reason that an operator should know."""
+        """Log once per batch what was skipped for a reason that an operator should know."""
         strange = sum(reading.undecodable.values()) + reading.skipped.get("gap_or_other_rules", 0)
         if strange > self._reported.get(partition, 0):
             reasons = {**reading.skipped, **reading.undecodable}
@@ -154,7 +154,7 @@ class Follower(Generic[Fact]):
         if self._stuck[key] > READ_AGAIN_MAX:
             raise Fault(
                 f"{partition[0]}/{partition[1]} has a hole",
-                f"offset {hole.expected} comes next, the first that can be read is {hole.found}",
-                "facts were deleted from the topic: look at its retention settings; `order-ledger doctor` tells more",
+                f"the next offset is {hole.expected}, but the first readable one is {hole.found}",
+                "facts were deleted from the topic: check its retention settings; `order-ledger doctor` shows more",
             )
         return hole.expected

@@ -1,4 +1,4 @@
-"""A service that is away is waited for: nothing is skipped, and work resumes by itself.
+"""Waits for a service that is away: nothing is skipped, and work resumes by itself.
 
 patience.until_done("postgres", lambda: connection.execute(...), OperationalError)
 """
@@ -14,18 +14,18 @@ Result = TypeVar("Result")
 
 Away: TypeAlias = type[Exception] | tuple[type[Exception], ...]
 
-#: Pauses between attempts grow from the first to the longest. A shorter first one hammers a server that is just coming
-#: up; a longer last one delays the return of work by as much.
+#: Pauses between attempts grow from the first to the longest. A shorter first pause hammers a server that is just
+#: starting; a longer last one delays the return to work.
 PAUSE_SECONDS_FIRST = 0.1
 PAUSE_SECONDS_MAX = 2.0
 
 
 class StoppedWaitingError(Exception):
-    """The process is stopping while a service is away; what was at hand is done again after the restart."""
+    """The process stops while a service is away. Its present work is done again after the restart."""
 
 
 class Patience:
-    """Repeats work until it is done or `stop` is set; `standing` says meanwhile what is waited for."""
+    """Repeats work until it is done or `stop` is set. Meanwhile `standing` names the service that is away."""
 
     def __init__(self, worker: str, stop: threading.Event | None = None) -> None:
         self._worker = worker
@@ -33,19 +33,19 @@ class Patience:
         self.standing = Standing()
 
     def stop(self) -> None:
-        """Wait for nothing any more."""
+        """Stop waiting."""
         self._stop.set()
 
     def pause(self, seconds: float) -> None:
-        """Let this much time pass. Raises StoppedWaitingError on `stop`."""
+        """Sleep. Raises StoppedWaitingError on `stop`."""
         if self._stop.wait(seconds):
             raise StoppedWaitingError
 
     def until_done(
         self, service: str, work: Callable[[], Result], away: Away, between: Callable[[], None] | None = None
     ) -> Result:
-        """What `work` returns. `away` are the exceptions that mean: not now; `between` attempts something may be let
-        go. Raises StoppedWaitingError on `stop`.
+        """Run `work` until it succeeds; returns its result. `away` are the exceptions that mean: try again later.
+        `between` runs between attempts. Raises StoppedWaitingError on `stop`.
         """
         pause_seconds = PAUSE_SECONDS_FIRST
         with self.standing.excused() as wait_for:

@@ -1,11 +1,11 @@
-"""The table `follower_positions`: how far a follower is, moved on only by who knows where it stood.
+"""The table `follower_positions`: how far each follower is. A move must name the position before it (compare-and-set).
 
     positions = Positions("projector")
     positions.place(connection, {("ledger.orders", 0): topic_id})    -> {("ledger.orders", 0): Position(120, ...)}
     positions.move(connection, {("ledger.orders", 0): Move(120, Position(150, ...))})   -> partitions others have moved
 
-All of it runs in the caller's transaction. A move that comes back as overtaken has changed nothing; a host that writes
-rows beside it rolls all of them back (`move_all`).
+All of it runs in the caller's transaction. An overtaken move changes nothing. `move_all` raises, so that the host's
+rows are rolled back, too.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Connection = psycopg.Connection[Any]
 
 TABLE = "follower_positions"
 
-#: Any number that nobody else locks: two processes that start together must not both create the table.
+#: Any number that nothing else locks: two processes that start together must not both create the table.
 _CREATE_LOCK = 0x0EAC7105
 
 
 class ChainState(NamedTuple):
-    """The last accepted decision of a partition, and where its command stands in the intake."""
+    """The last accepted decision of a partition, and the intake offset of its command."""
 
     last: int = GENESIS
     epoch: int = 0
@@ -46,24 +46,24 @@ class Position(NamedTuple):
 
 
 class Move(NamedTuple):
-    """From the `next_offset` that is in the table to the position that shall stand there."""
+    """From the `next_offset` in the table to the new position."""
 
     before: int
     after: Position
 
 
 class Overtaken(Exception):
-    """Another process moved a partition on since it was read. Nothing was written; positions must be read again."""
+    """Another process has moved a partition since it was read. Nothing was written; read the positions again."""
 
 
 def ensure_table(connection: Connection) -> None:
-    """Create the table where it is missing, in a transaction of the caller; safe when several workers start at once."""
+    """Create the table if it is missing, in the caller's transaction; safe when several workers start at once."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_CREATE_LOCK])
     connection.execute((Path(__file__).parent / "table.sql").read_text(encoding="utf-8").encode())
 
 
 class Positions:
-    """The rows of one follower. Topics come and go with `topic_prefix`; the table has them without."""
+    """The rows of one follower. Callers use topic names with `topic_prefix`; the table has them without."""
 
     def __init__(self, follower: str, topic_prefix: str = "") -> None:
         self.follower = follower
@@ -75,9 +75,9 @@ class Positions:
         topic_ids: Mapping[Partition, str],
         start: Mapping[Partition, Position] | None = None,
     ) -> dict[Partition, Position]:
-        """Where each partition is; those without a row get one, at `start` or at the beginning.
+        """The position of each partition. A partition without a row gets one, at `start` or at the beginning.
 
-        `topic_ids` are the broker's ids of the topics now. Raises Fault where one is another than that which was read.
+        `topic_ids` are the broker's present ids of the topics. Raises Fault if one is not the topic that was read.
         """
         begins = [((start or {}).get(one, Position()), one, topic_id) for one, topic_id in sorted(topic_ids.items())]
         rows = [(self._bare(topic), number, at[0], *at.chain, id_) for at, (topic, number), id_ in begins]
@@ -93,19 +93,19 @@ class Positions:
             now = topic_ids[topic, number]
             if known != now:
                 raise Fault(
-                    f"The topic {topic} was made anew",
+                    f"The topic {topic} was recreated",
                     f"{self.follower} has read partition {number} up to offset {position.next_offset} of topic id"
-                    f" {known}; now it is {now}",
-                    "bring the old topic back, or begin with an empty database and another ORDER_LEDGER_TOPIC_PREFIX",
+                    f" {known}; now the id is {now}",
+                    "restore the old topic, or begin with an empty database and another ORDER_LEDGER_TOPIC_PREFIX",
                 )
         return {partition: position for partition, (position, _) in found.items()}
 
     def stored(self, connection: Connection, partitions: Collection[Partition]) -> dict[Partition, Position]:
-        """What the table says now; nothing of a partition that has no row any more."""
+        """The positions in the table now. A partition without a row is left out."""
         return {partition: position for partition, (position, _) in self._rows(connection, partitions).items()}
 
     def move(self, connection: Connection, moves: Mapping[Partition, Move]) -> set[Partition]:
-        """Partitions that do not stand where the move begins: nothing is written of these, all others are moved."""
+        """Store the moves. Returns the partitions that are not where their move begins; these are not stored."""
         rows = [
             (self._bare(topic), number, m.before, m.after[0], *m.after.chain) for (topic, number), m in moves.items()
         ]
@@ -121,13 +121,13 @@ class Positions:
         return set(moves) - {(self._prefix + topic, number) for topic, number in moved}
 
     def move_all(self, connection: Connection, moves: Mapping[Partition, Move]) -> None:
-        """All of them, or Overtaken: to be raised out of the transaction, which then writes nothing."""
+        """Store all moves or raise Overtaken, which must leave the transaction so that nothing is written."""
         overtaken = self.move(connection, moves)
         if overtaken:
             raise Overtaken(f"{len(overtaken)} of {len(moves)} partitions were moved on by another process")
 
     def drop(self, connection: Connection) -> None:
-        """Forget how far this follower is: it begins again at the beginning."""
+        """Delete this follower's positions: it starts again at the beginning."""
         if connection.execute("SELECT to_regclass(%s)", [TABLE]).fetchone() != (None,):
             connection.execute("DELETE FROM follower_positions WHERE follower = %s", [self.follower])
 

@@ -2,11 +2,11 @@
 
     reading = Reading(Position(next_offset=0), decode)
     accepted = reading.read(1, [(0, value), (1, value)])
-    reading.position                         # what to store, once what follows from these facts is stored or sent
+    reading.position                         # to be stored once the results of these facts are stored or sent
 
-`decode` tells a record's place in the chain, and the fact in it, or None where the host has no use for it. It reads
-every record to its end, wanted or not: a record that is cut behind its place in the chain counts for nobody else, and a
-reader that accepted it would follow a branch of its own.
+`decode` returns a record's link and the fact in it, or None if the host does not want the fact. It reads every record
+to its end, even an unwanted one: no other reader accepts a record that is cut after its link, so a reader that did
+would leave the common chain.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ Values = Sequence[tuple[int, bytes | None]]
 
 
 class HoleError(Exception):
-    """Records came that do not join what was read: `expected` is the offset to read on from, `found` what came."""
+    """Records are missing: `expected` is the next offset to read, `found` is the offset that came."""
 
     def __init__(self, expected: int, found: int) -> None:
         super().__init__(f"expected offset {expected}, found {found}")
@@ -36,9 +36,7 @@ class HoleError(Exception):
 
 
 class Reading(Generic[Fact]):
-    """One partition as it is read: the chain's reader, and the offset that comes next. `undecodable` counts by
-    reason.
-    """
+    """One partition being read: its chain reader and next offset. `undecodable` counts records by reason."""
 
     __slots__ = ("_chain", "_decode", "next_offset", "undecodable")
 
@@ -50,7 +48,7 @@ class Reading(Generic[Fact]):
 
     @property
     def position(self) -> Position:
-        """Where a restart has to read on from: before the first fact of a decision that is not complete yet."""
+        """Where a restart must read from: before the first fact of an incomplete decision."""
         chain = self._chain
         held_back = chain.resume_position
         next_offset = self.next_offset if held_back is None else held_back
@@ -58,13 +56,13 @@ class Reading(Generic[Fact]):
 
     @property
     def skipped(self) -> Mapping[str, int]:
-        """Why facts were passed over, counted."""
+        """Skipped facts, counted by reason."""
         return self._chain.skipped
 
     def read(self, first_offset: int, values: Values) -> list[Fact]:
         """Facts that count and that the host wants, in order. `first_offset` is where the values were fetched from.
 
-        What was read before is passed over. Raises HoleError when records between are missing; nothing is read then.
+        Records read before are skipped. Raises HoleError if records are missing; nothing is read then.
         """
         if first_offset > self.next_offset:
             raise HoleError(self.next_offset, first_offset)
@@ -77,7 +75,7 @@ class Reading(Generic[Fact]):
             try:
                 link, fact = decode(value)
             except UndecodableError as error:
-                # The projector reads the same topics and sets such bytes aside as dead letters.
+                # The projector reads the same topics and dead-letters such bytes.
                 self.undecodable[error.reason] += 1
                 continue
             found += [accepted for accepted in chain.read(link, fact, offset) if accepted is not None]

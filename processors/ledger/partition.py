@@ -352,8 +352,8 @@ class PartitionLedger:
             answer: Any = Refused(
                 code=REUSED,
                 what=f"{kind.name} {command_id} was refused",
-                detail=f"channel {channel} has sent this id before, with another body",
-                hint="give every command an id of its own; repeat a command only as it was",
+                detail=f"channel {channel} has already sent this id with another body",
+                hint="give every command its own id; repeat a command only unchanged",
             )
         elif invalid is not None:
             detail, hint = invalid
@@ -370,7 +370,7 @@ class PartitionLedger:
                 code="stale",
                 what=f"{kind.name} {command_id} was refused",
                 detail=f"expected_version is {command.expected_version}, {key.id} has version {stream.state_version}",
-                hint="read the current state, decide again, send a new id",
+                hint="read the current state, then send a new command with a new id",
                 at_most=stream.state_version,
             )
         else:
@@ -469,7 +469,7 @@ def _too_large(kind: CommandType, command: Command[Any], size: int) -> CommandRe
         command=kind.name,
         code="limit",
         what=f"{kind.name} {command.id} was refused",
-        detail=f"what follows from it takes {size:,} bytes, at most {FACT_BYTES_MAX:,} can be recorded",
+        detail=f"its facts take {size:,} bytes, at most {FACT_BYTES_MAX:,} can be recorded",
         hint="ask for fewer lines at once",
         at_most=None,
     )
@@ -495,7 +495,7 @@ def _invalid(kind: CommandType, envelope: Mapping[str, Any]) -> tuple[str, str]:
     around = {name: value for name, value in envelope.items() if name != "data"}
     found = [*flaws(around, _Envelope), *flaws(envelope["data"], kind.data, "data")]
     if not found:
-        raise ValueError(f"{kind.name} does not fit its type, and nobody can say why")
+        raise ValueError(f"{kind.name} does not fit its type, for an unknown reason")
     detail, hint = in_words(found)
     return detail[:MESSAGE_MAX], hint
 

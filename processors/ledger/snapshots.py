@@ -126,7 +126,7 @@ def load(connection: psycopg.Connection[Any], full_topic: str, ledger: Partition
             partition=ledger.partition,
             next_offset=position.next_offset,
             streams_and_answers=reaches,
-            hint="was a table restored by itself? nothing to do: the partition is read from its beginning",
+            hint="was only one table restored? Nothing to do: the partition is read from its beginning",
         )
         return None
     place = (full_topic, ledger.partition, *_NO_STREAM)

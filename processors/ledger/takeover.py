@@ -77,7 +77,7 @@ class _NotOnTheLogError(Exception):
     """The record that a snapshot ends with is not on the log."""
 
     def __init__(self, tail: _Tail) -> None:
-        super().__init__(f"the log of {tail.topic}/{tail.ledger.partition} does not hold what the snapshot ends with")
+        super().__init__(f"the log of {tail.topic}/{tail.ledger.partition} lacks the last decision of the snapshot")
         self.tail = tail
 
 
@@ -109,7 +109,7 @@ def take_over(
             log.warning("takeover_begins_again", why=str(error))
             continue
         except _NotOnTheLogError as error:
-            log.error("snapshot_not_on_the_log", why=str(error), hint="did a broker lose what it had acknowledged?")
+            log.error("snapshot_not_on_the_log", why=str(error), hint="did a broker lose acknowledged records?")
             distrusted.add((error.tail.topic, error.tail.ledger.partition))
             continue
         ledgers = {place: tail.ledger for place, tail in tails.items()}
@@ -217,8 +217,8 @@ def _check_intake(services: Services, ledgers: Mapping[tuple[str, int], Partitio
         if ledger.next_intake > ends[place]:
             raise Fault(
                 f"{topic}/{partition} has {ends[place]} records, but the ledger has answered {ledger.next_intake}",
-                "the intake topic was made anew, or records were lost on the broker",
-                "where it was made anew on purpose, raise ORDER_LEDGER_EPOCH by one",
+                "the intake topic was recreated, or the broker lost records",
+                "if it was recreated on purpose, raise ORDER_LEDGER_EPOCH by one",
             )
         if firsts[place] > ledger.next_intake:
             log.error(

@@ -23,15 +23,15 @@ def projector_checks(services: Services, _settings: Settings) -> Iterator[Check]
     ends, ids = end_offsets(services, full_names), topic_ids(services, full_names)
     other = sorted({row["topic"] for row in rows if ids.get(services.topic(row["topic"])) != row["topic_id"]})
     if other:
-        hint = "bring the old topic back, or begin with an empty database and another topic prefix"
-        yield Check("projector", "fail", "Topics were made anew since they were projected", ", ".join(other), hint)
+        hint = "restore the old topic, or begin with an empty database and another topic prefix"
+        yield Check("projector", "fail", "Topics were recreated since they were projected", ", ".join(other), hint)
     at = {(services.topic(row["topic"]), row["partition"]): row["next_offset"] for row in rows}
     behind = sum(max(0, end - at.get(partition, 0)) for partition, end in ends.items())
     ahead = sorted(
         f"{topic}/{number}" for (topic, number), offset in at.items() if offset > ends.get((topic, number), 0)
     )
     if ahead and not other:
-        hint = "records were lost on the broker: restore the topic before anything writes to it"
-        yield Check("projector", "fail", "The tables know facts that the log does not have", ", ".join(ahead), hint)
+        hint = "the broker lost records: restore the topic before anything writes to it"
+        yield Check("projector", "fail", "The tables have facts that the log does not have", ", ".join(ahead), hint)
     if not other and not ahead:
         yield Check("projector", "ok", f"The tables are {behind:,} facts behind the log")

@@ -1,5 +1,5 @@
--- Facts that readers pass over, counted by reason: repeat, late_writer, gap_or_other_rules, cut_or_rival, no_place; and what is no fact
--- at all: no_frame, unknown_schema, retired_schema, no_fact, bad_avro, trailing_bytes (each of these also stands in dead-letters).
+-- Facts that readers skip, counted by reason: repeat, late_writer, gap_or_other_rules, cut_or_rival, no_place. Also records that are no
+-- facts: no_frame, unknown_schema, retired_schema, no_fact, bad_avro, trailing_bytes (each of these is also in dead-letters).
 CREATE TABLE IF NOT EXISTS skipped_facts (
     reader      text COLLATE "C" NOT NULL,
     topic       text COLLATE "C" NOT NULL,

@@ -116,7 +116,7 @@ def dead_letters(services: Services) -> SetAside:
             raise Fault(
                 f"{len(failed) + left} records that are no facts could not be dead-lettered",
                 failed[0] if failed else f"no answer within {SET_ASIDE_SECONDS:.0f} s",
-                "is Kafka there, and the topic dead-letters? Started again, the projector goes on from the same place",
+                "are Kafka and the topic dead-letters there? After a restart the projector goes on from the same place",
             )
 
     return set_aside

@@ -66,7 +66,7 @@ def ensure_tables(connection: Connection, projections: Collection[Projection], s
         there = {(table, column) for table, column in rows}
         if (_OLD_POSITIONS, "next_offset") in there:
             # The tables are filled, and nobody would know how far: folded again, every sum in them would double.
-            raise _of_another_build(f"table {_OLD_POSITIONS} says how far they are")
+            raise _of_another_build(f"their positions are in the table {_OLD_POSITIONS}, which this build does not use")
         for projection in projections:
             for table in projection.tables:
                 lacking = [one.name for one in table.columns if (table.name, one.name) not in there]
@@ -94,7 +94,7 @@ def _of_another_build(detail: str) -> Fault:
     return Fault(
         "the tables were made by another build",
         detail,
-        "nothing is lost, the log has it all: docs/operating.md, Upgrading, says how they are made anew",
+        "nothing is lost, because the log has everything: docs/operating.md, Upgrading, says how to rebuild them",
     )
 
 
@@ -159,7 +159,7 @@ class Store:
                 slow_paths.add(connection, READER, misses)
                 failpoints.reach("projector.before_commit")
         except psycopg.errors.IdleInTransactionSessionTimeout as error:
-            raise psycopg.OperationalError(f"we stood still in a transaction: {error}") from error
+            raise psycopg.OperationalError(f"the process was paused in a transaction: {error}") from error
         failpoints.reach("projector.after_commit")
 
     def _open(self) -> Connection:

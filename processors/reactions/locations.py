@@ -1,4 +1,4 @@
-"""SKUs and the locations that they are at: each asks once whether the location is registered, and hears when it is.
+"""SKUs and their locations: each SKU asks once whether a location is registered, and gets the answer, also later ones.
 
 StockLocated(MUG, WH1)                -> JoinLocation(WH1, MUG)
 LocationJoined(WH1, MUG, registered)  -> ConfirmLocation(MUG, WH1, registered)
@@ -16,7 +16,7 @@ ACTOR = "locations"
 
 
 def join(fact: Recorded[StockLocated]) -> list[Asked]:
-    """The location's stream remembers the SKU until somebody registers it."""
+    """Ask the location. Its stream remembers the SKU until it is registered."""
     stock = fact.data
     return [
         Asked.because(
@@ -29,7 +29,7 @@ def join(fact: Recorded[StockLocated]) -> list[Asked]:
 
 
 def confirm(fact: Recorded[LocationJoined]) -> list[Asked]:
-    """Also where the answer is no: what waits for it is answered then."""
+    """Send the answer even if it is no: questions wait for it."""
     joined = fact.data
     return [
         Asked.because(

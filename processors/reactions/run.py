@@ -86,7 +86,7 @@ async def _serve(settings: Settings, services: Services, instance: Instance) -> 
     try:
         await asyncio.to_thread(topic_ids, services, topics)
     except KafkaException as error:
-        raise Fault("the ledger's topics cannot be read", str(error), "`order-ledger up` makes them") from error
+        raise Fault("the ledger's topics cannot be read", str(error), "`order-ledger up` creates them") from error
     rows = Positions(NAME, services.topic_prefix)
     positions = StoredPositions(database, rows, partial(topic_ids, services))
     codec = codec_for(services.schema_registry, services.topic_prefix)

@@ -82,7 +82,7 @@ class Sender:
             raise Fault(
                 "commands of the reactions could not be sent",
                 f"{left} unanswered; {self._failed or 'no error reported'}",
-                "look at the broker's log; the worker stops, and asks for the same again when it is started",
+                "look at the broker's log; the worker stops, and sends the same commands again after a restart",
             )
 
 

@@ -1,1 +1,1 @@
-"""Where the units of an order come from: rules to a problem, the problem's optimum, and the reasons in words."""
+"""Routing: from rules to a problem, to its optimum, to the reasons in words."""

@@ -1,7 +1,7 @@
-"""A rule file made ready: patterns compiled, weights as whole numbers, what a fallback leaves away taken out.
+"""A rule file ready for use: compiled patterns, whole-number weights, and rules with relaxed limits.
 
 router = Router(read_rules(text), number=3)
-rule = router.rule_for(wanted)            # the first that is for the order
+rule = router.rule_for(wanted)            # the first rule that applies to the order
 rule.relaxed(("wait_days_max",))          # the same rule without that filter
 """
 
@@ -20,10 +20,10 @@ from events.routing.rules import groups_of
 from processors.routing.default import default_rules
 from processors.routing.model import Place, Wanted
 
-#: Weights have three decimals: with this factor they are whole numbers, so sums are exact.
+#: Weights have three decimals. With this factor they are whole numbers, so sums are exact.
 _THOUSAND = 1000
 
-#: Measures of a unit; all others are of a location that is used.
+#: Measures per unit; all others are per location.
 PER_UNIT: frozenset[Measure] = frozenset({"stock_out", "markdown"})
 
 Matches = Callable[[str], bool]
@@ -52,12 +52,12 @@ def _matching(patterns: tuple[str, ...]) -> Matches:
 
 
 def matching(patterns: Iterable[str]) -> Matches:
-    """Whether a text is like one of the patterns (`*`, `?` and `[…]` as in file names)."""
+    """A test for texts: whether one matches any of the patterns (`*`, `?` and `[…]` as in file names)."""
     return _matching(tuple(patterns))
 
 
 class ReadyRule:
-    """A rule as routing needs it. `place_failures` are the filters that do not depend on the moment."""
+    """A rule ready for routing."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -76,7 +76,7 @@ class ReadyRule:
         self._relaxed: dict[tuple[str, ...], ReadyRule] = {}
 
     def is_for(self, wanted: Wanted) -> bool:
-        """Whether the order is one of those that the rule routes."""
+        """Whether the rule applies to the order."""
         when = self.rule.when
         if when.service_levels is not None and wanted.service_level not in when.service_levels:
             return False
@@ -95,7 +95,7 @@ class ReadyRule:
         return when.only_skus is None or all(map(matching(when.only_skus), (need.sku for need in wanted.needs)))
 
     def place_failure(self, place: Place, country: str) -> str | None:
-        """The first filter that keeps the place out, whatever the moment; None where none does."""
+        """The first filter that excludes the place, among those that do not depend on time; None if none does."""
         if not self.static and not self.filters.same_country:
             return None
         key = (place, country)
@@ -120,7 +120,7 @@ class ReadyRule:
         return None
 
     def rank(self, location_id: str) -> int:
-        """The location's place in the rule's `priority`, from 0; what is not listed comes last."""
+        """The location's rank in the rule's `priority`, from 0. Unlisted locations come last."""
         rank = self._ranks.get(location_id)
         if rank is None:
             listed = self.rule.priority or ()
@@ -154,12 +154,12 @@ class ReadyRule:
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """What the fallbacks relax, in their order."""
+        """The limits that the fallbacks relax, in order."""
         return tuple(step.removeprefix("relax ") for step in self.rule.fallbacks if step.startswith("relax "))
 
     @property
     def last_resort(self) -> str:
-        """`queue`, or `backorder`, also where nothing is said."""
+        """`queue` or `backorder` (the default)."""
         return "queue" if "queue" in self.rule.fallbacks else "backorder"
 
 
@@ -176,13 +176,13 @@ def _group(weights: dict[Measure, float]) -> Group:
 
 
 class Router:
-    """A rule file ready for use; `number` is its version in the log, None for the one that ships."""
+    """A rule file ready for use. `number` is its version in the log; None for the default rules."""
 
     def __init__(self, book: RuleBook, number: int | None = None) -> None:
         self.book = book
         self.number = number
         self.rules = tuple(ReadyRule(rule) for rule in book.rules)
-        #: Whether any rule asks how long stock lasts.
+        #: Whether any rule needs to know how long stock lasts.
         self.needs_pace = any(
             "stock_out" in rule.measures or rule.filters.supply_weeks_min is not None for rule in self.rules
         )
@@ -192,7 +192,7 @@ class Router:
         self._percent: dict[tuple[str, str], int] = {}
 
     def rule_for(self, wanted: Wanted) -> ReadyRule:
-        """The first rule that is for the order; the last one is for every order."""
+        """The first rule that applies to the order. The last one applies to every order."""
         for rule in self.rules:
             if rule.for_all or rule.is_for(wanted):
                 return rule
@@ -207,7 +207,7 @@ class Router:
         raise AssertionError("the last entry has no distance")
 
     def percent_off(self, sku: str, location_id: str) -> int:
-        """How much the SKU is marked down there: the largest that applies."""
+        """The SKU's markdown there, in percent: the largest that applies."""
         key = (sku, location_id)
         percent = self._percent.get(key)
         if percent is None:
@@ -227,5 +227,5 @@ class Router:
 
 @cache
 def default_router() -> Router:
-    """The rules that ship, ready."""
+    """The default rules, ready for use."""
     return Router(default_rules())

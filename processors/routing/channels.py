@@ -1,8 +1,7 @@
-"""What a channel may have of the stock that is there: less what is kept back from it, and nothing of locations that do
-not serve it.
+"""The stock that a channel may use: without units kept back from it, and without locations that do not serve it.
 
-    kept = {"MUG": {"WH1": {"web": 3, "*": 0}}}
-    offered({"MUG": {"WH1": 5, "WH2": 1}}, places, kept, "web", ["MUG"]).stock  -> {"MUG": {"WH1": 2, "WH2": 1}}
+kept = {"MUG": {"WH1": {"web": 3, "*": 0}}}
+offered({"MUG": {"WH1": 5, "WH2": 1}}, places, kept, "web", ["MUG"]).stock  -> {"MUG": {"WH1": 2, "WH2": 1}}
 """
 
 from collections.abc import Collection, Mapping
@@ -12,13 +11,13 @@ from events.stock.rules import EVERY
 from processors.routing.model import Availability, Place
 
 KeptBack = Mapping[str, Mapping[str, Mapping[str, int | None]]]
-"""Units kept back by SKU, location and channel (`*`: every channel that is not named there); None: all of them."""
+"""Units kept back by SKU, location and channel (`*`: every channel not named there); None: all units."""
 
 NOTHING_KEPT: KeptBack = {}
 
 
 class Offered(NamedTuple):
-    """Stock and locations as one channel has them; `closed` are the locations that do not serve it."""
+    """Stock and locations for one channel; `closed` are the locations that do not serve it."""
 
     stock: Availability
     places: Mapping[str, Place]
@@ -28,7 +27,7 @@ class Offered(NamedTuple):
 def offered(
     stock: Availability, places: Mapping[str, Place], kept: KeptBack, channel: str, skus: Collection[str]
 ) -> Offered:
-    """What the channel may have of these SKUs. Where nothing is kept from it, the arguments themselves."""
+    """The channel's part of the stock of these SKUs. If nothing is kept back, the arguments themselves."""
     closed = frozenset(key for key, place in places.items() if place.excluded_channels and serves_not(place, channel))
     if not closed and kept.keys().isdisjoint(skus):
         return Offered(stock, places, closed)
@@ -44,7 +43,7 @@ def offered(
 
 
 def serves_not(place: Place, channel: str) -> bool:
-    """Whether the location serves no order of this channel."""
+    """Whether the location does not serve this channel."""
     return channel in place.excluded_channels or EVERY in place.excluded_channels
 
 

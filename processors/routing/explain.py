@@ -1,8 +1,8 @@
-"""Why a plan is what it is: for each location why it was chosen or passed over, and what would have changed that.
+"""Explains a plan: for each location, why it was chosen or not, and what would have changed that.
 
     explain(wanted, router, world) -> Explanation(routed, verdicts, changes)
 
-Everything is found by solving again: with the location in the plan, and with more stock in one place.
+It solves the problem again, once with each location in the plan, and once with more stock in each place.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from processors.routing.objective import Measured, Scene, kilometres, supply_wee
 from processors.routing.optimum import solve, units
 from processors.routing.route import Routed, route, usable, why_left_out
 
-#: Changes of stock that are told, best first.
+#: Changes of stock that are shown, best first.
 CHANGES_TOLD = 3
 
 
 class Verdict(NamedTuple):
-    """A location: `status` is chosen, filtered, no_stock, dearer or superfluous; `why` a sentence; `change` what would
-    have it chosen, where that can be said.
+    """A location: `status` is chosen, filtered, no_stock, dearer or superfluous; `why` is a sentence; `change` says
+    what would get it chosen, if known.
     """
 
     location_id: str
@@ -36,7 +36,7 @@ class Verdict(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """`verdicts` of all locations, chosen ones first; `changes`: what more stock would bring, best first."""
+    """`verdicts` of all locations, chosen ones first; `changes`: the effect of more stock, best first."""
 
     wanted: Wanted
     routed: Routed
@@ -46,7 +46,7 @@ class Explanation(NamedTuple):
 
 
 class _Worth(NamedTuple):
-    """A set of locations: units filled, the sum of each criterion, and the chosen numbers."""
+    """The value of a set of locations: units filled, the sum of each criterion, and the numbers of the locations."""
 
     filled: int
     sums: tuple[int, ...]
@@ -69,7 +69,7 @@ def explain(wanted: Wanted, router: Router, world: World) -> Explanation:
 
 
 def parcels_cost_minor(routed: Routed) -> int:
-    """What the parcels of the plan cost."""
+    """The cost of the plan's parcels."""
     used = {part.location_id for part in routed.plan.parts}
     return sum(routed.posed.measured[name].cost for name in used)
 
@@ -88,7 +88,7 @@ def _verdict(name: str, scene: Scene, routed: Routed) -> Verdict:
         return Verdict(name, "chosen", why, None, measured, given)
     if not here:
         refused = {place for _, place in wanted.excluded}
-        why = "it has just refused" if name in refused else "it has nothing of what is wanted"
+        why = "it has just refused" if name in refused else "it has no units that the order wants"
         return Verdict(name, "no_stock", why, None, measured, {})
     failure = routed.posed.failures.get(name)
     if failure is not None:
@@ -108,16 +108,16 @@ def _verdict(name: str, scene: Scene, routed: Routed) -> Verdict:
 def _failure(
     failure: str, place: Place, wanted: Wanted, routed: Routed, measured: Measured | None
 ) -> tuple[str, str | None]:
-    """A filter in words, and what would have let the location through."""
+    """A filter in words, and what would have admitted the location."""
     filters = routed.rule.relaxed(routed.relaxed).filters
     match failure:
         case "kinds" | "not_kinds":
-            return f"{failure}: it is a {place.kind or 'place of unknown kind'}", f"if the rule left {failure} away"
+            return f"{failure}: it is a {place.kind or 'place of unknown kind'}", f"if the rule had no {failure}"
         case "locations" | "not_locations":
             says = "does not name" if failure == "locations" else "excludes"
-            return f"{failure}: the rule {says} it", f"if the rule left {failure} away"
+            return f"{failure}: the rule {says} it", f"if the rule had no {failure}"
         case "countries" | "same_country":
-            return f"{failure}: it lies in {place.country or 'nobody knows where'}", f"if the rule left {failure} away"
+            return f"{failure}: it is in {place.country or 'an unknown country'}", f"if the rule had no {failure}"
         case "distance_km_max":
             km = kilometres(place, wanted.destination)
             return f"too far: {km:,} km, the rule allows {filters.distance_km_max:,}", f"if the rule allowed {km:,} km"
@@ -128,19 +128,19 @@ def _failure(
                 f"if the rule allowed {days} days, or fewer parcels waited there",
             )
         case "parcels_max":
-            return "the order has as many parcels as it may have", "if the rule allowed one more parcel"
+            return "the order already has as many parcels as allowed", "if the rule allowed one more parcel"
     return "its daily capacity is 0", "if it could send parcels"
 
 
 def _passed_over(number: int, routed: Routed) -> tuple[str, str, str | None]:
-    """A location that may be used and is not: what the best plan with it would cost more."""
+    """Why an allowed location was not chosen: what the best plan with it would cost more."""
     problem = routed.posed.problem
     best = _worth(routed, routed.solution.chosen)
     forced = _with(routed, number)
     name = problem.locations[number]
     if forced is None:
         limit = problem.parcels_max
-        return "superfluous", f"no plan of at most {limit} parcels uses it and fills as much", None
+        return "superfluous", f"no plan with at most {limit} parcels uses it and fills as many units", None
     others = sorted(problem.locations[other] for other in forced.chosen if other != number)
     plan = f"with {name}{' and ' + ', '.join(others) if others else ' alone'}"
     if forced.filled < best.filled:
@@ -172,13 +172,13 @@ def _number(value: Fraction, group: Group) -> str:
 
 
 def _cheaper(group: Group, more: Fraction, measured: Measured) -> str | None:
-    """What the location would have to come down to, in one of the measures of the criterion that decided."""
+    """The value at which the location would be chosen, in one measure of the criterion that decided."""
     for measure, weight in group.per_location:
         now = getattr(measured, measure)
         bound = now - more * group.factor / weight
         if measure == "cost":
             if bound <= 0:
-                return "not even if a parcel from there cost nothing"
+                return "not even if a parcel from there were free"
             return f"if a parcel from there cost less than {float(bound) / 100:.2f} (it costs {now / 100:.2f})"
         if measure in {"distance", "days", "wait_days", "late_days"} and bound > 0:
             unit = "km away" if measure == "distance" else measure.replace("_", " ")
@@ -187,7 +187,7 @@ def _cheaper(group: Group, more: Fraction, measured: Measured) -> str | None:
 
 
 def _worth(routed: Routed, chosen: Sequence[int], problem: Problem | None = None) -> _Worth:
-    """Units and the sum of each criterion, counted anew."""
+    """Units and the sum of each criterion, computed anew."""
     problem = problem or routed.posed.problem
     sums = [0] * len(routed.posed.vectors[0] if routed.posed.vectors else ())
     filled = 0
@@ -203,7 +203,7 @@ def _worth(routed: Routed, chosen: Sequence[int], problem: Problem | None = None
 
 
 def _with(routed: Routed, number: int) -> _Worth | None:
-    """The best plan that takes what it can from this location; None where the limit leaves no room for it."""
+    """The best plan that uses this location as much as possible; None if the limit leaves no room for it."""
     problem = routed.posed.problem
     limit = problem.parcels_max
     rest = [other for other in range(len(problem.locations)) if other != number]
@@ -227,7 +227,7 @@ def _with(routed: Routed, number: int) -> _Worth | None:
 
 
 def _stock_changes(routed: Routed) -> list[str]:
-    """What more of one SKU in one place would bring: more units, fewer parcels, a better plan."""
+    """The effect of more units of one SKU in one place: more units filled, fewer parcels, a better plan."""
     problem = routed.posed.problem
     best = _worth(routed, routed.solution.chosen)
     better = []

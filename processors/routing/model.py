@@ -1,4 +1,4 @@
-"""What routing speaks of: what is wanted, what the world looks like, and the plan.
+"""The types of routing: what an order wants, what routing knows, and the plan.
 
 World(stock={"MUG": {"WH1": 5}}, places={"WH1": Place("WH1", 52.5, 13.4, 400)})
 """
@@ -11,7 +11,7 @@ Coordinates = tuple[float, float]
 """Degrees north and east."""
 
 Availability = Mapping[str, Mapping[str, int]]
-"""Units by SKU and location. What is zero or less counts as none."""
+"""Units by SKU and location. Zero or less counts as none."""
 
 
 class Need(NamedTuple):
@@ -23,8 +23,8 @@ class Need(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A location: degrees, minor units of money for a parcel from there (None: not told, taken as 0), parcels a day
-    (None: as many as wanted).
+    """A location: degrees, cost of a parcel from there in minor units (None: unknown, counts as 0), parcels a day
+    (None: unlimited).
     """
 
     location_id: str
@@ -47,10 +47,10 @@ class Part(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """`parts` in the order of the lines, best location first; `short` is what has no location.
+    """`parts` in the order of the lines, best location first; `short` are units without a location.
 
-    `gap` is 0 for a plan that is proved to be the best one; else, what it may cost too much at most, in the problem's
-    own figures (see `optimum`).
+    `gap` is 0 if the plan is proved to be the best. Otherwise it is the most that the plan may cost too much, in the
+    problem's own numbers (see `optimum`).
     """
 
     parts: tuple[Part, ...]
@@ -59,11 +59,11 @@ class Plan(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """An order, or what is left of it, to be routed. `at` is the moment of the plan, by the channel's clock.
+    """An order, or the rest of it, to be routed. `at` is the moment of the plan, by the channel's clock.
 
-    `excluded` are (line_id, location_id) that have just refused: the location is left out for the line's SKU
-    altogether, for another line of the SKU would be served from the same shelf. `held_at`: locations where the order
-    holds units already: more of it travels in the same parcel.
+    `excluded` are (line_id, location_id) that have just refused. The location is left out for the whole SKU, because
+    other lines of the SKU would be served from the same shelf. `held_at`: locations that already have units allocated
+    to the order; more units travel in the same parcel.
     """
 
     order_id: str
@@ -81,7 +81,7 @@ class Wanted(NamedTuple):
 
 
 class World(NamedTuple):
-    """What routing knows. Everything may be a moment old: the stock streams decide against the truth.
+    """What routing knows. It may be a little out of date: the stock streams decide from the true numbers.
 
     `waiting`: parcels that are planned and have not left, by location. `sent`: parcels that left, by location and day.
     `weekly`: units that leave in a week, by SKU and location.
@@ -95,11 +95,11 @@ class World(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Which locations are to be used, in whole numbers.
+    """The problem: which locations to use. All numbers are whole.
 
-    `stock[s][l]` units of SKU s at location l, at most `demand[s]`; `fixed[l]` for using l at all; `per_unit[s][l]`
-    for each unit, or None where units cost the same everywhere; at most `parcels_max` locations. Locations are sorted
-    by (fixed, name): the first is the best.
+    `stock[s][l]`: units of SKU s at location l, at most `demand[s]`. `fixed[l]`: cost of using l at all.
+    `per_unit[s][l]`: cost of each unit, or None if units cost the same everywhere. At most `parcels_max` locations.
+    Locations are sorted by (fixed, name): the first is the best.
     """
 
     locations: tuple[str, ...]
@@ -112,7 +112,7 @@ class Problem(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """`chosen` locations (numbers, ascending), units filled, and the sum of what they cost. `gap` as in `Plan`."""
+    """`chosen` locations (numbers, ascending), units filled, and their total cost. `gap` as in `Plan`."""
 
     chosen: tuple[int, ...]
     filled: int

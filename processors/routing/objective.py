@@ -1,7 +1,7 @@
 """From a rule and the world to a problem in whole numbers.
 
-Every candidate location is measured once; a criterion becomes a sum of measures, and criteria that are compared one
-after the other become one number: each is multiplied by more than all after it can ever come to.
+Every candidate location is measured once, and a criterion becomes a sum of measures. Criteria that are compared one
+after the other become one number: each is multiplied by more than the largest sum of all criteria after it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import NamedTuple
 from processors.routing.book import Group, ReadyRule, Router
 from processors.routing.model import Coordinates, Place, Problem, Wanted, World
 
-#: Stands for "nobody knows how far": more than half of the Earth's circumference (20,037 km), so farther than any
-#: place.
+#: Means "unknown distance": more than half of the Earth's circumference (20,037 km), so farther than any place.
 UNKNOWN_KM = 99_999
 
-#: Stands for "never": a location that can send no parcel at all.
+#: Means "never": a location that cannot send parcels.
 NEVER_DAYS = 9_999
 
 _EARTH_KM = 2 * 6371.0088
@@ -27,7 +26,7 @@ _TENTHS = 10
 
 
 class Measured(NamedTuple):
-    """What a location comes to for an order, each as docs/routing.md says."""
+    """The measures of a location for an order; docs/routing.md explains them."""
 
     parcels: int
     cost: int
@@ -39,12 +38,12 @@ class Measured(NamedTuple):
     priority: int
 
 
-#: Where each measure stands in `Measured`.
+#: The index of each measure in `Measured`.
 _INDEX = {name: number for number, name in enumerate(Measured._fields)}
 
 
 class Scene(NamedTuple):
-    """An order before its rules and the world. `stock` is what may be planned with: units above zero, none excluded."""
+    """An order, its rules and the world. `stock` has only usable units: above zero, without excluded locations."""
 
     router: Router
     wanted: Wanted
@@ -53,10 +52,10 @@ class Scene(NamedTuple):
 
 
 class Posed(NamedTuple):
-    """A problem, and where its numbers come from. `failures`: location → filter that keeps it out.
+    """A problem, and where its numbers come from. `failures`: location → filter that excludes it.
 
-    `failed_units`: (SKU, location) → filter, where it is about the SKU's stock there. `vectors`: each location's value
-    per criterion, `unit_tables` each criterion's value of a unit: by SKU, then location; None where it has none.
+    `failed_units`: (SKU, location) → filter that excludes the SKU's stock there. `vectors`: each location's value per
+    criterion. `unit_tables`: each criterion's value of a unit, by SKU, then location; None if it has none.
     """
 
     problem: Problem
@@ -72,7 +71,7 @@ class Posed(NamedTuple):
 
 
 def kilometres(place: Place, destination: Coordinates | None) -> int:
-    """Whole kilometres along the surface, so that a metre does not outweigh the cost; `UNKNOWN_KM` where unknown."""
+    """Kilometres along the surface, whole, so that a metre does not outweigh the cost; `UNKNOWN_KM` if unknown."""
     if destination is None or place.latitude is None or place.longitude is None:
         return UNKNOWN_KM
     here, there = radians(place.latitude), radians(destination[0])
@@ -93,7 +92,7 @@ def nearest_first(
 
 
 def wait_days(place: Place, wanted: Wanted, world: World) -> int:
-    """Days until the location can send one more parcel: what waits there goes first, as many a day as it can."""
+    """Days until the location can send one more parcel, after the parcels that wait there, at its daily capacity."""
     capacity = place.daily_capacity
     if capacity is None:
         return 0
@@ -129,7 +128,7 @@ def pose(scene: Scene, rule: ReadyRule) -> Posed:
     limit = rule.parcels_max(wanted.value_minor)
     if limit is not None:
         limit -= len(wanted.held_at)
-    # An order that holds as many parcels as it may have can only put more into these.
+    # An order that already has as many parcels as allowed can only add units to these.
     no_more = limit is not None and limit <= 0
     failures: dict[str, str] = {}
     failed_units: dict[tuple[str, str], str] = {}
@@ -193,7 +192,7 @@ def pose(scene: Scene, rule: ReadyRule) -> Posed:
 
 
 def supply_weeks(world: World, sku: str, location_id: str, units: int) -> float | None:
-    """Weeks that the units last at the pace of late; None where none has left there."""
+    """Weeks that the units last at the recent pace of sales; None if none were sold there."""
     pace = world.weekly.get(sku, {}).get(location_id, 0)
     return units / pace if pace > 0 else None
 
@@ -222,7 +221,7 @@ def _unit_row(group: Group, scene: Scene, sku: str, names: list[str]) -> list[in
 def _values(
     scene: Scene, rule: ReadyRule, names: list[str], demand: Mapping[str, int], measured: Mapping[str, Measured]
 ) -> tuple[list[tuple[int, ...]], list[list[list[int]] | None], list[int], list[list[int]] | None]:
-    """Each location's value per criterion, all criteria as one number, and the same of units where they differ."""
+    """Each location's value per criterion, all criteria as one number, and the same per unit if units differ."""
     held = set(scene.wanted.held_at)
     rows = [measured[name] for name in names]
     columns: list[list[int]] = []

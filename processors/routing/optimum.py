@@ -2,13 +2,13 @@
 
     solve(Problem(locations, skus, demand, stock, fixed)) -> Solution(chosen=(0, 2), filled=3, cost=10)
 
-First units, then cost: `fixed` of each location that is used, and `per_unit` of each unit, which comes from the
-cheapest of the chosen. Three ways, each exact:
+Units come first, then cost: `fixed` of each location that is used, and `per_unit` of each unit, which comes from the
+cheapest chosen location. There are three ways:
 
-1. Locations that have all or nothing of each SKU (the usual order): a table over sets of SKUs.
-2. Few locations or scarce stock: branch and bound over locations. A node is left when even the dual bound of what is
-   still needed (a price for each unit such that no location is worth more than it costs) cannot beat the best so far.
-3. Beyond `NODES_MAX` nodes the search ends with the best that was found, and `gap` says by how much it may be too dear.
+1. Locations that have all or nothing of each SKU (the usual order): a table over sets of SKUs. Exact.
+2. Few locations or scarce stock: branch and bound over locations. Exact. A node is pruned if its dual bound cannot beat
+   the best so far. The bound gives each needed unit a price, so that no location is worth more than it costs.
+3. After `NODES_MAX` nodes the search ends with the best set found. `gap` is the most by which it may be too expensive.
 """
 
 from __future__ import annotations
@@ -17,24 +17,23 @@ from collections.abc import Sequence
 
 from processors.routing.model import Problem, Solution
 
-#: SKUs up to which the table over sets is used: 2^10 sets for each location. More take longer than branch and bound
-#: needs on the same orders.
+#: SKUs up to which the table over sets is used: 2^10 sets per location. With more, branch and bound is faster.
 TABLE_SKUS_MAX = 10
-#: The same where units have costs of their own: the table then looks at every part of every set, 3^5.
+#: The same if units have their own costs: the table then tries every part of every set, 3^5.
 TABLE_SKUS_MAX_PER_UNIT = 5
 
-#: Nodes of branch and bound, some 3 µs each: an order is never planned for longer than about 0.1 s. Fewer leave more
-#: plans unproved; more hold up the orders behind.
+#: Nodes of branch and bound, some 3 µs each, so planning an order takes at most about 0.1 s. Fewer leave more plans
+#: unproved; more delay the orders behind.
 NODES_MAX = 30_000
 
-#: Candidates that are compared pair by pair before the search, and that the search goes down into one by one (each is a
-#: level of recursion). Fewer would leave exact plans unproved; more take long before the first node.
+#: Limits for candidates: compared pair by pair before the search, and searched (each is a level of recursion). Fewer
+#: would leave exact plans unproved; more take long before the first node.
 LOCATIONS_COMPARED_MAX = 200
 LOCATIONS_SEARCHED_MAX = 300
 
 
 def solve(problem: Problem) -> Solution:
-    """The best set; ties go to the locations that come first."""
+    """The best set. Of equal sets, the one with the first locations."""
     if not problem.locations or not problem.skus:
         return Solution((), 0, 0)
     target = [min(wanted, sum(row)) for wanted, row in zip(problem.demand, problem.stock, strict=True)]
@@ -54,7 +53,7 @@ def solve(problem: Problem) -> Solution:
 
 
 def units(problem: Problem, chosen: Sequence[int]) -> list[list[int]]:
-    """Units of each SKU from each chosen location: the cheapest first, then those that come first."""
+    """Units of each SKU from each chosen location: the cheapest first, then in order."""
     allotted = []
     for number, (wanted, row) in enumerate(zip(problem.demand, problem.stock, strict=True)):
         order = chosen if problem.per_unit is None else sorted(chosen, key=problem.per_unit[number].__getitem__)
@@ -68,7 +67,7 @@ def units(problem: Problem, chosen: Sequence[int]) -> list[list[int]]:
 
 
 def cost_of(problem: Problem, chosen: Sequence[int]) -> tuple[int, int]:
-    """Units that the set fills and what that costs."""
+    """The units that the set fills, and their cost."""
     filled, cost = 0, sum(problem.fixed[location] for location in chosen)
     for number, given in enumerate(units(problem, chosen)):
         filled += sum(given)
@@ -79,12 +78,12 @@ def cost_of(problem: Problem, chosen: Sequence[int]) -> tuple[int, int]:
 
 
 def _one_for_all(problem: Problem, target: list[int]) -> Solution | None:
-    """The first location that has everything, where no set of cheaper ones can beat it."""
+    """The first location that has everything, if no set of cheaper ones can beat it."""
     fixed = problem.fixed
     rows = list(zip(target, problem.stock, strict=True))
     for location, price in enumerate(fixed):
         if all(row[location] >= wanted for wanted, row in rows):
-            # Any other set is a location that comes later, or has two or more: no cheaper than the two cheapest.
+            # Any other set is a later location, or has at least two locations: no cheaper than the two cheapest.
             if len(fixed) == 1 or location == 0 or fixed[0] + fixed[1] >= price:
                 return Solution((location,), sum(target), price)
             return None
@@ -92,7 +91,7 @@ def _one_for_all(problem: Problem, target: list[int]) -> Solution | None:
 
 
 def _masks(problem: Problem, target: list[int]) -> list[int] | None:
-    """Of each location, the SKUs that it has all of, as bits; None where some location has a part of a SKU."""
+    """For each location, the SKUs that it has completely, as bits; None if a location has only part of a SKU."""
     masks = [0] * len(problem.locations)
     bit = 1
     for wanted, row in zip(target, problem.stock, strict=True):
@@ -114,7 +113,7 @@ def _by_table(problem: Problem, target: list[int], masks: list[int], skus_max: i
         masks, sums = _merged(masks, sums)
     if len(sums) > skus_max:
         return None
-    # The cheapest of those that have the same, and none that a cheaper one makes superfluous. They come in that order.
+    # Only locations that no cheaper one makes superfluous; of equal ones the cheapest. Locations are sorted by cost.
     entries: list[tuple[int, int, int]] = []
     for location, mask in enumerate(masks):
         if mask and not (prices is None and any(mask | other == other for other, _, _ in entries)):
@@ -135,7 +134,7 @@ def _by_table(problem: Problem, target: list[int], masks: list[int], skus_max: i
 def _worth_their_price(
     problem: Problem, target: list[int], entries: list[tuple[int, int, int]]
 ) -> list[tuple[int, int, int]]:
-    """Without locations that alone cost more than a plan of one parcel, even with the cheapest units of all."""
+    """Drop locations that cost more than a plan of one parcel even with the cheapest units."""
     prices = problem.per_unit
     assert prices is not None
     everything = sum(1 << sku for sku, wanted in enumerate(target) if wanted)
@@ -156,7 +155,7 @@ def _worth_their_price(
 
 
 def _merged(masks: list[int], sums: list[int]) -> tuple[list[int], list[int]]:
-    """SKUs that the same locations have are one: an order of fifty lines then is one of a few."""
+    """Merge SKUs that the same locations have: an order of fifty lines becomes one of a few."""
     where: dict[int, int] = {}
     merged: list[int] = []
     number = [0] * len(sums)
@@ -178,7 +177,7 @@ def _merged(masks: list[int], sums: list[int]) -> tuple[list[int], list[int]]:
 
 
 _Table = dict[int, tuple[int, int]]
-"""SKUs (bits) → (cost, locations as bits): the cheapest way to have at least these."""
+"""SKUs (bits) → (cost, locations as bits): the cheapest set that has at least these."""
 
 
 def _cover(entries: list[tuple[int, int, int]], layers: int | None) -> _Table:
@@ -214,7 +213,7 @@ def _cover(entries: list[tuple[int, int, int]], layers: int | None) -> _Table:
 
 
 def _cover_by_unit(entries: list[tuple[int, int, int]], prices: list[list[int]], layers: int | None) -> _Table:
-    """As `_cover`, where each SKU also costs something that depends on the location that gives it."""
+    """Like `_cover`, if each SKU also has a cost that depends on its location."""
     tables: list[_Table] = [{0: (0, 0)}]
     for mask, price, location in entries:
         parts = []
@@ -247,7 +246,7 @@ def _cover_by_unit(entries: list[tuple[int, int, int]], prices: list[list[int]],
 
 
 class _Search:
-    """Branch and bound. A set is worth (units it leaves) x `dear` + its cost, so that units come first."""
+    """Branch and bound. A set's value is (units it leaves) x `dear` + its cost, so that units come first."""
 
     def __init__(self, problem: Problem, target: list[int]) -> None:
         self.problem = problem
@@ -262,7 +261,7 @@ class _Search:
         self.dear = most + 1
         useful = [sum(row[location] for row in self.rows) for location in range(len(self.fixed))]
         self.useful = useful
-        # Many units for little first: good sets are found early, and what is left out is found to be needed early.
+        # Cheap locations with many units first: good sets are found early, and bad branches are pruned early.
         self.order = sorted(
             (location for location in range(len(self.fixed)) if useful[location]),
             key=lambda location: (self.fixed[location] / useful[location], location),
@@ -278,7 +277,7 @@ class _Search:
         self.best: tuple[int, int] = (sum(target) * self.dear, 0)
 
     def _leave_out(self) -> None:
-        """Locations that a cheaper one makes superfluous: it has all that is wanted of everything that they have."""
+        """Drop locations that a cheaper one makes superfluous, because it has all wanted units that they have."""
         if len(self.order) > LOCATIONS_COMPARED_MAX:
             return
         kept: list[int] = []
@@ -309,7 +308,7 @@ class _Search:
     def _dual(self) -> list[int]:
         """Prices of units at which no location is worth more than it costs, raised one SKU after the other.
 
-        Sums of these are bounds from below: whole numbers rounded down stay bounds.
+        Their sums are lower bounds. Rounding down keeps them lower bounds.
         """
         price = [0] * len(self.target)
         slack = list(self.fixed)
@@ -329,7 +328,7 @@ class _Search:
         return price
 
     def _cheapest_units(self) -> int:
-        """What the units cost at least, wherever they come from."""
+        """The lowest possible cost of the units."""
         assert self.prices is not None
         total = 0
         for wanted, row, prices in zip(self.target, self.rows, self.prices, strict=True):
@@ -353,7 +352,7 @@ class _Search:
         return Solution(chosen_now, filled, cost, 0 if complete else max(0, value - root))
 
     def _greedy(self) -> list[int]:
-        """Most new units for the money each time; then leave out what turned out to be superfluous."""
+        """Add the location with most new units for its cost, again and again; then drop superfluous ones."""
         need = list(self.target)
         taken: list[int] = []
         left = list(self.order)
@@ -388,7 +387,7 @@ class _Search:
         self.best = min(self.best, value)
 
     def _bound(self, place: int, need: list[int], cost: int, count: int) -> int:
-        """No set that goes on from here is worth less."""
+        """A lower bound: no set that continues from here has a smaller value."""
         left = self.limit - count
         reach = 0
         priced = 0
@@ -401,12 +400,12 @@ class _Search:
                 short += wanted - can
         most = left * self.largest[place]
         if reach > most:
-            # Fewer units than are priced may be filled: only the shortage counts.
+            # Not all priced units can be filled, so only the shortage counts.
             return (short + reach - most) * self.dear + cost
         return short * self.dear + cost + priced + (0 if short else self.base)
 
     def _descend(self, place: int, need: list[int], cost: int, count: int, bits: int) -> bool:
-        """Look at all sets that go on from here; False where the nodes ran out."""
+        """Try all sets that continue from here; False if the nodes ran out."""
         self.nodes += 1
         if self.nodes > NODES_MAX:
             return False

@@ -2,8 +2,8 @@
 
     route(wanted, default_router(), world) -> Routed(rule=…, plan=Plan(parts, short), outcome="planned")
 
-Fallbacks are taken as long as the rule leaves out units that are in stock. What nobody has is never a matter of rules:
-it waits for stock.
+Fallbacks are applied as long as the rule leaves out units that are in stock. Units that no location has are no matter
+of rules: they wait for stock.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from processors.routing.model import Availability, Need, Part, Plan, Problem, So
 from processors.routing.objective import Posed, Scene, kilometres, pose
 from processors.routing.optimum import solve, units
 
-#: Locations named in a reason. More fill the screen of the person who decides.
+#: Locations named in a reason. More would fill the screen.
 NAMES_MAX = 10
 
-#: planned: nothing that is in stock is left out. backorder: the rule leaves units out, and they wait. queue: the rule
-#: leaves units out, nothing is reserved, a person decides.
+#: planned: no unit in stock is left out. backorder: the rule leaves units out, and they wait. queue: the rule leaves
+#: units out, nothing is reserved, and a person decides.
 Outcome = Literal["planned", "backorder", "queue"]
 
 
 class Routed(NamedTuple):
-    """A plan and how it came about. `relaxed`: what the fallbacks left away. `left_out`: units in stock that the rule
-    leaves out. `wait_at`: the only locations that missing units may be granted at; None is any, or nothing is missing.
+    """A plan and how it was found. `relaxed`: the limits that the fallbacks dropped. `left_out`: units in stock that
+    the rule leaves out. `wait_at`: the only locations where missing units may be reserved; None means any, or that no
+    unit is missing.
     """
 
     rule: ReadyRule
@@ -40,7 +41,7 @@ class Routed(NamedTuple):
 
 
 def route(wanted: Wanted, router: Router, world: World) -> Routed:
-    """The plan of the rule that is for the order."""
+    """The plan of the rule that applies to the order."""
     if wanted.destination is None and wanted.country in router.book.centres:
         wanted = wanted._replace(destination=router.book.centres[wanted.country])
     rule = router.rule_for(wanted)
@@ -65,14 +66,14 @@ def route(wanted: Wanted, router: Router, world: World) -> Routed:
 
 
 def why_left_out(wanted: Wanted, found: Routed) -> tuple[str, str]:
-    """Why units that are in stock have no location: in one word, and in a sentence for the person who decides."""
+    """Why units in stock have no location: in one word, and in a sentence for the person who decides."""
     problem, rule = found.posed.problem, found.rule.relaxed(found.relaxed)
     asked = ", ".join(f"{units} × {sku}" for sku, units in zip(problem.skus, problem.demand, strict=True))
     limit = rule.parcels_max(wanted.value_minor)
     reach = sum(min(units, sum(row)) for units, row in zip(problem.demand, problem.stock, strict=True))
     if limit is not None and reach > found.solution.filled:
         if limit > 1:
-            return "parcels_max", f'rule "{rule.name}" allows {limit} parcels, and {asked} would take more'
+            return "parcels_max", f'rule "{rule.name}" allows {limit} parcels, and {asked} would need more'
         lacks = [
             (sum(short for _, short in missing), name, missing)
             for number, name in enumerate(problem.locations)
@@ -84,7 +85,7 @@ def why_left_out(wanted: Wanted, found: Routed) -> tuple[str, str]:
     kept_out: dict[str, list[str]] = {}
     for name, why in sorted({**found.posed.failures, **_by_place(found.posed.failed_units)}.items()):
         kept_out.setdefault(why, []).append(name)
-    told = "; ".join(f"{why} keeps out {', '.join(names[:NAMES_MAX])}" for why, names in sorted(kept_out.items()))
+    told = "; ".join(f"{why} excludes {', '.join(names[:NAMES_MAX])}" for why, names in sorted(kept_out.items()))
     return "filtered", f'rule "{rule.name}" leaves no location for all of {asked}: {told}'
 
 
@@ -103,7 +104,7 @@ def _by_place(failed: Mapping[tuple[str, str], str]) -> dict[str, str]:
 def usable(
     needs: Sequence[Need], stock: Availability, excluded: Collection[tuple[str, str]]
 ) -> dict[str, dict[str, int]]:
-    """Units above zero of the SKUs that are wanted, without the locations that have just refused."""
+    """Units above zero of the wanted SKUs, without the locations that have just refused."""
     found: dict[str, dict[str, int]] = {}
     for need in needs:
         if need.sku not in found:
@@ -128,7 +129,7 @@ def _hand_out(needs: Sequence[Need], posed: Posed, solution: Solution) -> Plan:
     problem = posed.problem
     names = [problem.locations[number] for number in solution.chosen]
     if problem.per_unit is None:
-        # Any unit is as good as any other, so a line may take what keeps it whole.
+        # All units of a SKU are equal, so a line may take those that keep it whole.
         held = {
             sku: {problem.locations[number]: row[number] for number in solution.chosen}
             for sku, row in zip(problem.skus, problem.stock, strict=True)
@@ -141,7 +142,7 @@ def _hand_out(needs: Sequence[Need], posed: Posed, solution: Solution) -> Plan:
     for line_id, sku, quantity in needs:
         there = held[sku]
         left = quantity
-        # A line stays whole where one of the chosen has enough of it.
+        # A line stays whole if one of the chosen locations has enough.
         whole = next((name for name in names if there[name] >= left), None)
         for name in names if whole is None else (whole,):
             given = min(left, there[name])
@@ -157,9 +158,9 @@ def _hand_out(needs: Sequence[Need], posed: Posed, solution: Solution) -> Plan:
 
 
 def allowed_at(found: Routed, wanted: Wanted, world: World) -> tuple[str, ...] | None:
-    """The only locations that units which the plan does not find may be granted at; None is any.
+    """The only locations where units missing from the plan may be reserved later; None means any.
 
-    Filters that depend on the moment do not count: it will be another one.
+    Filters that depend on time do not count: they will have changed by then.
     """
     rule = found.rule.relaxed(found.relaxed)
     limit = rule.parcels_max(wanted.value_minor)

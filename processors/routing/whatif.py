@@ -2,9 +2,9 @@
 
     rerun(past, router) -> Totals(parcels=…, cost_minor=…, late_orders=…)
 
-What an order takes is gone for the next; what is kept back from its channel it does not get. Parcels wait where a
-location's daily capacity is used up, and every day a location sends what it can. An order is late where the rules' days
-on the road and the wait for capacity end after its promise: an estimate, the same for all rules that are compared.
+Units that an order takes are gone for the next one, and an order does not get units kept back from its channel. When a
+location's daily capacity is used up, parcels wait there; it sends as many as it can every day. An order is late if the
+rules' days on the road and the wait for capacity end after its promise. This is an estimate, the same for all rules.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from processors.routing.route import route
 
 
 class Past(NamedTuple):
-    """Orders by time; `whole` are those that go as a whole. `stock` is all that they could be given, `kept` what of it
-    is not for each channel.
+    """Orders by time; `whole` are the all-or-nothing orders. `stock` is all stock for them, `kept` the part of it kept
+    back from each channel.
     """
 
     orders: tuple[Wanted, ...]
@@ -37,7 +37,7 @@ class Past(NamedTuple):
 
 @dataclass
 class Totals:
-    """What a run comes to. `kilometres` over parcels whose distance is known; money in minor units."""
+    """The totals of a run. `kilometres` counts parcels with a known distance; money is in minor units."""
 
     orders: int = 0
     parcels: int = 0
@@ -53,7 +53,7 @@ class Totals:
 
 
 def rerun(past: Past, router: Router, yardstick: Router | None = None) -> Totals:
-    """Route the orders in their order. `yardstick`: the rules whose days on the road say what is late; unset: these."""
+    """Route the orders in sequence. `yardstick`: rules whose days on the road decide what is late; default: these."""
     roads = yardstick or router
     totals = Totals()
     stock = {sku: dict(held) for sku, held in past.stock.items()}
@@ -99,7 +99,7 @@ def _late(wanted: Wanted, measured: Measured, roads: Router) -> bool:
 
 
 def _send(waiting: dict[str, int], places: Mapping[str, Place], days: int) -> None:
-    """Every location sends what it can on each of the days."""
+    """Every location sends as many parcels as it can on each of the days."""
     for name, parcels in list(waiting.items()):
         place = places.get(name)
         capacity = None if place is None else place.daily_capacity

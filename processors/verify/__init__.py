@@ -1,11 +1,10 @@
-"""An independent check: the whole log, folded one fact at a time in plain Python, against the live tables.
+"""An independent check: folds the whole log one fact at a time in plain Python, and compares it with the live tables.
 
     report = verify(services, codec)
     print(report.as_json())
 
-It shares the contracts' codec with the product and nothing else: the rule which facts count, and what each fact
-means for each table, are written here a second time. A table of a projection that this room does not know makes
-the check fail.
+It shares only the contracts' codec with the product. The reader's rule, and the effect of each fact on each table, are
+written here a second time. If a projection has a table that this package does not know, the check fails.
 """
 
 from processors.verify.check import Progress, Report, verify

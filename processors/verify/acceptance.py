@@ -1,11 +1,11 @@
-"""Which facts count, in this room's own words: a decision that follows the last one that counted, and is whole.
+"""Which facts count: those of a decision that is complete and follows the last accepted one.
 
     partition = Acceptance()
     for fact in log:
         for counted in partition.offer(fact): …
-    partition.skipped      # {"repeat": 2} and where the first ones stand
+    partition.skipped      # {"repeat": 2} and the offsets of the first ones
 
-This is the rule of `events.chain` written a second time on purpose: the check must not share what it checks.
+This is the rule of `events.chain`, written a second time on purpose: the check must not share code with what it checks.
 """
 
 from collections import deque
@@ -14,24 +14,24 @@ from typing import Any
 
 from processors.verify.facts import Fact
 
-#: Decisions that are remembered to tell a repeat from other rules. Only the word for a skipped fact depends on it: with
-#: fewer, a very late repeat is called late; 20,000 for each of 36 partitions are some 70 MB at most.
+#: Decisions remembered to distinguish repeats from other rules. Only the reason shown for a skipped fact depends on it:
+#: with fewer, a very late repeat is called late_writer. 20,000 for each of 36 partitions take at most some 70 MB.
 REMEMBERED_DECISIONS_MAX = 20_000
 
-#: Places that are named for each reason; a fork can skip millions, and the first ones show where it began.
+#: Offsets named for each reason. A fork can skip millions of facts; the first ones show where it began.
 NAMED_PLACES_MAX = 5
 
 
 @dataclass(slots=True)
 class Skipped:
-    """How many facts were passed over for one reason, and the offsets of the first."""
+    """How many facts were skipped for one reason, and the offsets of the first."""
 
     count: int = 0
     offsets: list[int] = field(default_factory=list)
 
 
 class Acceptance:
-    """Follows one partition from its first fact. `decision`, `epoch`, `intake_offset`: of the last that counted."""
+    """Follows one partition from its first fact. `decision`, `epoch`, `intake_offset`: of the last accepted one."""
 
     def __init__(self) -> None:
         self.decision = 0
@@ -45,11 +45,11 @@ class Acceptance:
 
     @property
     def held_back(self) -> int:
-        """Facts of decisions that are not whole yet."""
+        """Facts of incomplete decisions."""
         return sum(len(parts) for parts in self._parts.values())
 
     def offer(self, fact: Fact) -> list[Fact]:
-        """The facts that count now that this one was seen, in the order of their decision; often this one, or none."""
+        """The facts of the decision that this fact completes, in order; empty if it completes none."""
         record = fact.record
         if record["follows"] != self.decision:
             self.skip(self._reason(record), fact.offset)
@@ -69,7 +69,7 @@ class Acceptance:
         return whole
 
     def skip(self, reason: str, offset: int) -> None:
-        """Note that a fact was passed over."""
+        """Record that a fact was skipped."""
         skipped = self.skipped.setdefault(reason, Skipped())
         skipped.count += 1
         if len(skipped.offsets) < NAMED_PLACES_MAX:
@@ -90,9 +90,9 @@ class Acceptance:
             self._counted.discard(self._order.popleft())
 
     def _reason(self, record: dict[str, Any]) -> str:
-        """repeat: counted already. other_rules: stands, or follows one that stands, where another decision counted.
+        """repeat: already accepted. other_rules: it, or a decision before it, is a rival of an accepted decision.
 
-        late_writer: about commands that were decided long ago. gap: follows a decision that was never seen whole.
+        late_writer: about commands that were decided long ago. gap: follows a decision that was never complete.
         """
         if record["decision"] in self._counted:
             return "repeat"

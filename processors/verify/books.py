@@ -1,4 +1,4 @@
-"""All that the log says, as rows of every table: each accepted fact is taken once and goes to whom it concerns."""
+"""The whole log as rows of every table: each accepted fact goes once to every part that it concerns."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _REFUSAL = "CommandRefused"
 
 
 class Part(Protocol):
-    """Some tables, and what facts do to them."""
+    """Some tables, and the effect of facts on them."""
 
     @property
     def tables(self) -> tuple[Expected, ...]: ...
@@ -64,13 +64,13 @@ class Books:
         return {table.name: table for table in tables}
 
     def fetch_with(self, fetch: Fetch) -> None:
-        """Say how a fact is read again, for the tables that keep digests only."""
+        """Set how to read a fact again, for the tables that keep only digests."""
         self._history.fetch = fetch
         self._answers.fetch = fetch
         self._movements.fetch = fetch
 
     def take(self, fact: Fact) -> None:
-        """Write one accepted fact into the books. Facts of one partition come in their order."""
+        """Add one accepted fact. Facts of one partition come in order."""
         record = fact.record
         for handler in self._handlers.get(fact.name, ()):
             handler(record, record["data"])

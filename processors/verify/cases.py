@@ -23,7 +23,7 @@ class Case(Row):
 
     @property
     def state(self) -> str:
-        """Resolved from its resolution until somebody reopens it."""
+        """Resolved until it is reopened; otherwise open."""
         if self.resolved_version is not None and self.resolved_version > (self.reopened_version or 0):
             return "resolved"
         return "open"

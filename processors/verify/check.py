@@ -1,4 +1,4 @@
-"""The comparison: one moment of the database, the log to exactly that moment, and every column of every row.
+"""The comparison of every column of every row: the database at one moment, and the log up to exactly that moment.
 
 report = verify(services, codec)
 report.equal, report.first_difference
@@ -27,18 +27,18 @@ from runtime.postgres import connect
 from runtime.services import Services
 from schemas.codec import Codec, UndecodableError
 
-#: Rows that the server sends at a time: fewer is a round trip for each handful, more is memory.
+#: Rows that the server sends at a time. Fewer cost round trips, more cost memory.
 _FETCH_ROWS = 20_000
-#: Records, or rows, between two signs of life.
+#: Records, or rows, between two progress reports.
 _STEP = 2_000
 
-#: Called with (what is being done, done so far, how much there is, of what).
+#: Called with (activity, done so far, total, unit).
 Progress = Callable[[str, int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was compared, and the first difference. `skipped` is by topic, reason: count and the first places."""
+    """What was compared, and the first difference. `skipped`: topic → reason → count and first offsets."""
 
     tables: dict[str, int]
     offsets: dict[str, int]
@@ -64,10 +64,10 @@ class Report:
 
 
 def verify(services: Services, codec: Codec, *, schema: str = "public", progress: Progress | None = None) -> Report:
-    """Fold the log independently and compare. Raises Fault where the log or the tables are not there to be compared."""
+    """Fold the log independently and compare. Raises Fault if the log or the tables are missing."""
     say = progress or _silence
     with connect(services, "verify") as connection:
-        # All reads below see one moment, so the offsets and all tables belong together while the projector goes on.
+        # All reads below see one moment. So offsets and tables belong together although the projector goes on.
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         _use(connection, schema)
         stored = _stored_offsets(connection, services)
@@ -92,7 +92,7 @@ def verify(services: Services, codec: Codec, *, schema: str = "public", progress
 
 
 def _silence(_what: str, _done: int, _total: int, _unit: str) -> None:
-    """Nobody wants to know."""
+    """Report no progress."""
 
 
 def _use(connection: psycopg.Connection[Any], schema: str) -> None:
@@ -101,7 +101,7 @@ def _use(connection: psycopg.Connection[Any], schema: str) -> None:
 
 
 def _stored_offsets(connection: psycopg.Connection[Any], services: Services) -> dict[Partition, Mapping[str, Any]]:
-    """How far the projector says that it is, by topic (without prefix) and partition."""
+    """The projector's stored positions, by topic (without prefix) and partition."""
     try:
         cursor = connection.execute("SELECT * FROM follower_positions WHERE follower = 'projector'")
     except psycopg.errors.UndefinedTable as error:
@@ -143,7 +143,7 @@ def _fold(
 def _offsets_difference(
     stored: Mapping[Partition, Mapping[str, Any]], partitions: Mapping[Partition, Acceptance]
 ) -> Difference | None:
-    """The projector's own note of the last decision that it accepted must be ours."""
+    """The projector's stored last decision must equal ours."""
     for partition, acceptance in sorted(partitions.items()):
         row = stored[partition]
         ours = {
@@ -158,7 +158,7 @@ def _offsets_difference(
 
 
 def _expected_tables(books: Books) -> Iterable[tuple[str, Expected | None]]:
-    """Every table that a projection declares, in the catalogue's order, and every table that only we know of."""
+    """Every table of a projection, in the catalogue's order, and every table that only this package knows."""
     ours = books.tables
     declared = [table.name for projection in PROJECTIONS.values() for table in projection.tables]
     for name in declared:
@@ -168,7 +168,7 @@ def _expected_tables(books: Books) -> Iterable[tuple[str, Expected | None]]:
 
 
 def _compare(connection: psycopg.Connection[Any], expected: Expected, say: Progress) -> tuple[int, Difference | None]:
-    """Rows found, and of all differences the one with the smallest key."""
+    """The number of rows, and the difference with the smallest key."""
     total = _count(connection, expected.name)
     columns = _columns(connection, expected.name)
     strange = sorted(set(columns) ^ set(expected.columns))

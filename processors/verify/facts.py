@@ -1,4 +1,4 @@
-"""One fact at a time, from the bytes of one record: with fastavro, and the contract that wrote it.
+"""Reads one fact from the bytes of one record, with fastavro and the contract that wrote it.
 
 reader = FactReader(codec)
 fact = reader.read("ledger.orders", 3, 17, value)     # fact.name, fact.record, fact.record["data"]
@@ -11,15 +11,15 @@ import msgspec
 
 from schemas.codec import Codec, UndecodableError
 
-#: What a fold does with a fact: the envelope, then the data.
+#: A fold's function for a fact; it gets the envelope, then the data.
 Handler = Callable[[Mapping[str, Any], Mapping[str, Any]], None]
 
-#: PostgreSQL's text cannot hold it: tables show the replacement character in its place.
+#: PostgreSQL's text cannot hold NUL: tables have the replacement character instead.
 _NUL, _REPLACEMENT = "\x00", "\ufffd"
 
 
 class Fact(NamedTuple):
-    """A fact where it stands; `topic` without prefix. `record`: the envelope, with the fact's own words in `data`."""
+    """A fact and its place; `topic` without prefix. `record`: the envelope, with the fact's fields in `data`."""
 
     topic: str
     partition: int
@@ -39,8 +39,8 @@ class FactReader:
         """The fact in its newest shape. Raises `schemas.codec.UndecodableError` for bytes that are no fact."""
         contract, record = self._codec.decode(value)
         if not contract.is_fact:
-            raise UndecodableError("no_fact", f"{contract.full_name} does not belong into {topic}")
-        # As JSON a text with NUL shows itself; looking through every field of every record would take thrice as long.
+            raise UndecodableError("no_fact", f"{contract.full_name} does not belong in {topic}")
+        # JSON shows a NUL in any text. Looking through every field of every record would take three times as long.
         if b"\\u0000" in self._json.encode(record):
             record = _storable(record)
         return Fact(topic, partition, offset, contract.name, record)

@@ -1,7 +1,7 @@
-"""Tables that are only ever added to: every fact of an order, and the answer to every command from outside.
+"""Tables to which rows are only added: every fact of an order, and the answer to every command from outside.
 
-A row is one fact seen from one side, so it need not be kept: a digest of it is, and the place where the fact stands.
-Where a digest differs, the fact is read again to say what differs.
+A row comes from one fact. So only its digest and the fact's place are kept, not the row. If a digest differs, the fact
+is read again to find out what differs.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,12 +18,12 @@ from schemas.contracts import FACT_NAMESPACE, newest
 #: Reads a fact again: (topic without prefix, partition, offset).
 Fetch = Callable[[str, int, int], Fact]
 
-#: The channel of the product's own reactions.
+#: The channel of the ledger's own reactions.
 _OWN_CHANNEL = "order-ledger"
 
 
 class Journal:
-    """Expected rows as digests. `rows_of` makes the rows of a fact; `plain` brings a found row into their form."""
+    """Expected rows as digests. `rows_of` makes the rows of a fact; `plain` converts a found row to the same form."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Journal:
             self._rows[row[: self._width]] = (self._digest(row), fact.topic, fact.partition, fact.offset)
 
     def compare(self, found: tuple[Any, ...]) -> Difference | None:
-        """As `rows.Expected`."""
+        """As in `rows.Expected`."""
         key = found[: self._width]
         known = self._rows.pop(key, None)
         if known is None:
@@ -57,12 +57,12 @@ class Journal:
         plain = self._plain(found)
         if self._digest(plain) == known[0]:
             return None
-        assert self.fetch is not None, "a journal is told how facts are read again before it is compared"
+        assert self.fetch is not None, "set `fetch` before comparing"
         expected = next(row for row in self._rows_of(self.fetch(*known[1:])) if row[: self._width] == key)
         for name, wanted, value in zip(self.columns, expected, plain, strict=True):
             if wanted != value:
                 return Difference(self.name, key, name, wanted, value)
-        # Equal to Python and yet not the same: 1 and 1.0, or true and 1, in the JSON.
+        # Equal in Python but different in JSON: 1 and 1.0, or true and 1.
         return Difference(self.name, key, self.columns[-1], expected[-1], plain[-1])
 
     def missing(self) -> Iterator[Key]:
@@ -109,13 +109,13 @@ def _data_schema(fact_name: str) -> Any:
         try:
             schema = newest(f"{FACT_NAMESPACE}.{fact_name}").schema["fields"][-1]["type"]
         except KeyError:
-            schema = "unknown"  # a name that no fact has differs from the expected one anyway
+            schema = "unknown"  # an unknown name differs from the expected one anyway
         _SCHEMAS[fact_name] = schema
     return schema
 
 
 def _from_json(schema: Any, value: Any) -> Any:
-    """A JSON value as the record has it: times as times, fields in the order of the schema, unknown ones kept."""
+    """A JSON value as in the record: times as times, fields in the schema's order, unknown fields kept."""
     if value is None or schema == "unknown" or isinstance(schema, str):
         return float(value) if schema == "double" and type(value) is int else value
     if isinstance(schema, list):
@@ -134,7 +134,7 @@ def _time(value: Any) -> Any:
     try:
         return datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        return value  # whatever stands there is no time, and so differs from the expected one
+        return value  # it is no time, so it differs from the expected one
 
 
 def answers() -> Journal:
@@ -152,15 +152,15 @@ def answers() -> Journal:
 
 
 class Answering:
-    """Which facts answer commands from outside: the first of a decision, after what is only stated because time has
-    passed (holds that lapsed, and who waited for their units).
+    """Which facts answer commands from outside: the first of a decision, apart from reservations that expired and the
+    lines that got their units.
     """
 
     def __init__(self) -> None:
         self._owed: set[tuple[str, int]] = set()
 
     def answers_command(self, fact: Fact) -> bool:
-        """To be asked for every fact, those of a partition in their order."""
+        """Must be called for every fact, in the order of its partition."""
         if fact.record["channel"] == _OWN_CHANNEL:
             return False
         place = (fact.topic, fact.partition)
@@ -194,7 +194,7 @@ def _answer_row(fact: Fact) -> tuple[Any, ...]:
 
 
 def _not_reserved(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A channel's own hold that was not to be had, in the words of a refusal."""
+    """ReservationRefused of a channel's own reservation, as a refusal."""
     if data["reason"] == "not_enough":
         detail = f"{data['quantity']} asked at {data['location_id']}: at most {data['available']}"
         hint = "ask for less, or at another location, as a new attempt"
@@ -202,7 +202,7 @@ def _not_reserved(data: Mapping[str, Any]) -> dict[str, Any]:
         detail = f"location {data['location_id']} is not known to be registered: at most 0"
         hint = "ask again in a moment as a new attempt; if that fails, check location_id and send RegisterLocation"
     else:
-        detail, hint = "its release came before it", "number a new attempt"
+        detail, hint = "its release came before it", "use a new attempt number"
     return {
         "command": "ReserveStock",
         "code": data["reason"],

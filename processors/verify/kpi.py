@@ -1,6 +1,4 @@
-"""The rows that the KPIs are counted from: orders, promises, holds, parcels, complaints, counts, how far the log
-is.
-"""
+"""Base rows of the KPIs, one fact at a time: orders, promises, holds, parcels, complaints, counts, watermarks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,7 +79,7 @@ class Watermark(Row):
 
 
 class Kpis:
-    """All tables whose names begin with `kpi_`."""
+    """All tables named `kpi_…`."""
 
     def __init__(self) -> None:
         self.orders = Table("kpi_orders", ("order_id",), KpiOrder)
@@ -123,7 +121,7 @@ class Kpis:
         }
 
     def seen(self, topic: str, partition: int, fact: Mapping[str, Any]) -> None:
-        """A fact that is no refusal moves its partition's watermark: by the earlier of both clocks, never back."""
+        """Every fact except a refusal moves its partition's watermark: by the earlier of both clocks, never back."""
         row = self.watermarks.row(topic, partition)
         moment = min(fact["occurred_at"], fact["recorded_at"])
         row.as_of = _later(row.as_of, moment)
@@ -155,7 +153,7 @@ class Kpis:
                 self.removed(data, -change)
 
     def amendment_requested(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        """A promise moves when that is asked for, not when stock has answered for the units that go with it."""
+        """A promise moves when the amendment is requested, not when stock answers."""
         if data["promised_by"] is not None:
             promise = self.promises.row(data["order_id"], data["amendment_id"])
             promise.moved_at = _earlier(promise.moved_at, fact["occurred_at"])
@@ -166,7 +164,7 @@ class Kpis:
             self.removed(data, line["quantity"])
 
     def removed(self, data: Mapping[str, Any], units: int) -> None:
-        """Units that somebody does not want to be shipped any more."""
+        """Count units that the seller or the customer removed."""
         row = self.orders.row(data["order_id"])
         if data["by"] == "seller":
             row.removed_by_seller += units
@@ -270,7 +268,7 @@ class Kpis:
 
 
 def _due(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Lines that were ordered; what is sent in exchange for a return was never due by the order's promise."""
+    """Lines that were ordered. Exchange lines were never due by the order's promise."""
     return [line for line in data["lines"] if not line["exchange"]]
 
 

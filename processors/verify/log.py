@@ -1,8 +1,8 @@
-"""The ledger topics from their first record to given offsets, read by hand: no group, nothing committed.
+"""Reads the ledger topics from their first record to given offsets, without a group and without commits.
 
     for place, value in read(services, {("ledger.orders", 0): 120}): …
 
-Topics are named without prefix, as the tables name them.
+Topic names have no prefix, as in the tables.
 """
 
 import time
@@ -16,18 +16,18 @@ from runtime.services import Services
 
 Partition = tuple[str, int]
 
-#: Records per call: more saves nothing, fewer pays the call for each handful.
+#: Records per call. More save nothing, fewer cost calls.
 _BATCH_RECORDS_MAX = 10_000
 #: `consume` waits this long for a full batch. Longer is idle time at the end, shorter gives many small batches.
 _WAIT_SECONDS = 0.1
-#: Without a record for so long the broker is away or the log is not what it was; a rolling restart takes a few seconds.
+#: After this long without a record, the broker is away or the log has changed. A rolling restart takes a few seconds.
 _SILENCE_SECONDS_MAX = 60.0
 
 
 def read(services: Services, ends: Mapping[Partition, int]) -> Iterator[tuple[str, int, int, bytes | None]]:
-    """Topic, partition, offset and value of every record before `ends`; the order is that of each partition.
+    """Topic, partition, offset and value of every record before `ends`, in the order of each partition.
 
-    Raises Fault where the log does not begin at offset 0, is shorter than asked for, or falls silent.
+    Raises Fault if the log does not begin at offset 0, is shorter than `ends`, or sends nothing for too long.
     """
     topics = {services.topic(topic): topic for topic, _ in ends}
     _check_bounds(services, ends, topics)
@@ -42,9 +42,9 @@ def read(services: Services, ends: Mapping[Partition, int]) -> Iterator[tuple[st
                 heard_at = time.monotonic()
             elif time.monotonic() - heard_at > _SILENCE_SECONDS_MAX:
                 raise Fault(
-                    "Kafka does not send the log any more",
+                    "Kafka no longer sends the log",
                     f"nothing came for {_SILENCE_SECONDS_MAX:.0f} s; still to read: {sorted(left)}",
-                    "`order-ledger doctor` shows what is reachable",
+                    "`order-ledger doctor` shows which services answer",
                 )
             for message in messages:
                 if message.error():
@@ -64,7 +64,7 @@ def read(services: Services, ends: Mapping[Partition, int]) -> Iterator[tuple[st
 
 
 def read_one(services: Services, topic: str, partition: int, offset: int) -> bytes | None:
-    """The value of one record. Raises Fault where it does not come."""
+    """The value of one record. Raises Fault if it cannot be read."""
     for _, _, found, value in _from(services, topic, partition, offset):
         if found == offset:
             return value
@@ -89,13 +89,13 @@ def _check_bounds(services: Services, ends: Mapping[Partition, int], topics: Map
         partition = services.topic(topic), number
         if end > last.get(partition, 0):
             raise Fault(
-                "The log is shorter than what the tables were made from",
+                "The log is shorter than the one that the tables were made from",
                 f"{topic}/{number} ends at {last.get(partition, 0)}, the projector has read to {end}",
-                "the topic was made anew, or the tables belong to another cluster; see `order-ledger doctor`",
+                "the topic was recreated, or the tables belong to another cluster; see `order-ledger doctor`",
             )
         if end > 0 and first.get(partition, 0) > 0:
             raise Fault(
-                "The log does not begin at its beginning",
-                f"{topic}/{number} begins at {first[partition]}",
-                "ledger topics are kept for ever: set retention.ms=-1 and restore them from a copy",
+                "The beginning of the log is missing",
+                f"{topic}/{number} begins at offset {first[partition]}",
+                "ledger topics must be kept for ever: set retention.ms=-1 and restore them from a copy",
             )

@@ -1,4 +1,4 @@
-"""Movements of stock and counts that wait, one fact at a time."""
+"""Movements of stock, and counts that wait, one fact at a time."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -120,7 +120,7 @@ def movements() -> Journal:
 
 
 def movement_rows(fact: Fact) -> list[tuple[Any, ...]]:
-    """None for a fact that moves nothing."""
+    """The rows of a fact; empty if it moves nothing."""
     deltas = _DELTAS.get(fact.name)
     if deltas is None:
         return []

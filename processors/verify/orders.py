@@ -1,4 +1,4 @@
-"""Orders from their facts, one at a time: lines, places, holds, parcels, returns; an order is the sum of its lines."""
+"""Orders, one fact at a time: lines, locations, holds, parcels, returns. An order is the sum of its lines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 from processors.verify.facts import Handler
 from processors.verify.rows import Expected, Row, Table
 
-#: What a 64-bit column shows for an order that is worth more.
+#: The largest value that the 64-bit column shows.
 _VALUE_MINOR_MAX = 9 * 10**18
 
 
@@ -45,7 +45,7 @@ class Order(Row):
 
     @property
     def status(self) -> str:
-        """The order's state in one word, told from its totals."""
+        """The order's status, from its totals."""
         if self.ordered > 0 and self.cancelled == self.ordered:
             return "cancelled"
         if self.shipped > 0 and not self.open + self.backordered + self.allocated:
@@ -92,12 +92,12 @@ class Line(Row):
 
     @property
     def expected_at(self) -> datetime | None:
-        """When units that wait are expected, as the customer was told."""
+        """When waiting units are expected, as the customer was told."""
         return self.told_expected_at if self.promised and self.backordered > 0 else None
 
     @property
     def held_for_return(self) -> str | None:
-        """The return that has to come before its units may leave."""
+        """The return that must arrive before its units may leave."""
         left = self.open + self.backordered + self.allocated
         return self.exchange_for if self.awaits_return and left > 0 else None
 
@@ -123,7 +123,7 @@ class Shipment(Row):
 
     @property
     def status(self) -> str | None:
-        """A scan that comes after the delivery does not take it back."""
+        """Delivered stays, even if later scans follow."""
         return self.scan if self.delivered_at is None else "delivered"
 
 
@@ -146,7 +146,7 @@ class Return(Row):
 
     @property
     def status(self) -> str | None:
-        """A scan that comes after the arrival does not take it back."""
+        """Received stays, even if later scans follow."""
         return self.scan if self.received_at is None else "received"
 
 
@@ -203,7 +203,7 @@ class Orders:
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
-        """By name of the fact; `touched` comes after each of them, and for facts that change no unit."""
+        """By name of the fact. `touched` is called after each of them, and for facts that change no units."""
         return {
             "OrderPlaced": self.placed,
             "OrderAmended": self.amended,
@@ -233,7 +233,7 @@ class Orders:
         }
 
     def touched(self, fact: Mapping[str, Any]) -> None:
-        """A fact of an order's stream that is no refusal has moved its version."""
+        """Every fact of an order except a refusal moves its version."""
         order = self.orders.get(fact["stream_id"])
         if order is None:
             return
@@ -280,7 +280,7 @@ class Orders:
         self.amendment_wants(data)
 
     def amendment_wants(self, data: Mapping[str, Any]) -> None:
-        """What an amendment asks for stands in its request, and again where it is declined."""
+        """The amendment's lines, which are in its request and again in its decline."""
         for line in data["lines"]:
             item = self.amendment_lines.row(data["order_id"], data["amendment_id"], line["line_id"])
             item.sku = line["sku"]
@@ -357,7 +357,7 @@ class Orders:
 
     def line_backordered(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.move(data["order_id"], data["line_id"], open=-data["quantity"], backordered=data["quantity"])
-        if data["attempt"] == 0:  # it waits for another line only: whatever it was promised, it has no place in a queue
+        if data["attempt"] == 0:  # it waits only for another line: it is in no queue, so it has no promise
             self.lines.row(data["order_id"], data["line_id"]).promised = False
 
     def line_promised(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:

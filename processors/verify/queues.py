@@ -1,4 +1,4 @@
-"""Queues that people work, one fact at a time."""
+"""Work queues, one fact at a time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Entry(Row):
 
     @property
     def state(self) -> str:
-        """Open from the moment somebody put it there until somebody, or the order itself, took it off."""
+        """Open if it was queued after it last ended."""
         if self.ended_version is None or (self.queued_version or 0) > self.ended_version:
             return "open"
         return "closed"

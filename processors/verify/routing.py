@@ -1,4 +1,4 @@
-"""What orders are routed by, one fact at a time: rules, parcels that left a location, units that left of a SKU."""
+"""What routing reads, one fact at a time: rules, parcels that left a location, units of a SKU that left."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,5 +56,5 @@ class Routing:
         self.weeks.row(data["sku"], data["location_id"], monday).shipped += data["quantity"]
 
     def dispatched(self, partition: int, fact: Mapping[str, Any]) -> None:
-        """A parcel left; kept per partition of the orders."""
+        """Count a parcel that left, per partition of the orders."""
         self.days.row(partition, fact["data"]["location_id"], fact["occurred_at"].date()).dispatched += 1

@@ -3,7 +3,7 @@
     lines = Table("order_lines", ("order_id", "line_id"), OrderLine)
     lines.row("order-1", "1").open += 3
 
-Slots keep half a million rows within memory; a generated column is a property.
+Slots make half a million rows fit into memory. A generated column is a property.
 """
 
 import sys
@@ -16,7 +16,7 @@ Key = tuple[Any, ...]
 
 
 class Difference(NamedTuple):
-    """Where the database and the log first disagree. `column` is "*" where a whole row is missing or too many."""
+    """The first difference between database and log. `column` is "*" for a missing or an extra row."""
 
     table: str
     key: tuple[Any, ...]
@@ -26,31 +26,31 @@ class Difference(NamedTuple):
 
 
 class Expected(Protocol):
-    """A table as the log says it must be, to be compared row by row with what is found."""
+    """A table as it must be by the log, compared row by row with the database."""
 
     name: str
     key: tuple[str, ...]
     columns: tuple[str, ...]
 
     def compare(self, found: tuple[Any, ...]) -> Difference | None:
-        """What differs in a row of the database, its values in the order of `columns`; each row is asked for once."""
+        """The difference in a row of the database (values in the order of `columns`). Each row is compared once."""
         ...
 
     def missing(self) -> Iterator[Key]:
-        """Keys of the rows that the database did not show."""
+        """Keys of the rows that are not in the database."""
         ...
 
 
 @dataclass(slots=True)
 class Row:
-    """A row in which nothing has happened yet: units are 0, all else null. Public properties are generated columns."""
+    """A new row: units are 0, other columns are null. Public properties are generated columns."""
 
 
 R = TypeVar("R", bound=Row)
 
 
 class Table(Generic[R]):
-    """Expected rows by key. The fields and the public properties of `make` are the columns besides the key."""
+    """Expected rows by key. Its other columns are the fields and public properties of `make`."""
 
     def __init__(self, name: str, key: tuple[str, ...], make: type[R]) -> None:
         self.name = name
@@ -65,10 +65,10 @@ class Table(Generic[R]):
         self._values: Callable[[R], tuple[Any, ...]] = read if len(values) > 1 else lambda row: (read(row),)
 
     def row(self, *key: Any) -> R:
-        """The row of a key, made when it is not there."""
+        """The row of a key; a new one if it is missing."""
         found = self.rows.get(key)
         if found is None:
-            # Ids come as a new object with each record; the same text once is a third of the memory.
+            # Each record brings its ids as new objects. Sharing equal texts takes a third of the memory.
             key = tuple(sys.intern(part) if type(part) is str else part for part in key)
             found = self.rows[key] = self._make()
         return found

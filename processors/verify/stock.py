@@ -1,4 +1,4 @@
-"""Stock per SKU and location, the holds that expire, and the places themselves, one fact at a time."""
+"""Stock per SKU and location, reservations that expire, and locations, one fact at a time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,22 +32,22 @@ class Stock(Row):
 
     @property
     def safety(self) -> int:
-        """What the planner sets apart, as far as there is anything."""
+        """Safety stock, as far as there are units for it."""
         return min(self.safety_stock or 0, max(0, self._free))
 
     @property
     def available(self) -> int:
-        """The rest of what is on hand; below zero when more is held than there is."""
+        """The rest of the units on hand; below zero if more is promised than there is."""
         return self._free - self.safety
 
     @property
     def sellable(self) -> int:
-        """What every channel may still sell."""
+        """Units that every channel may still sell."""
         return 0 if self.excluded or not self.registered else max(0, self.available - (self.buffer or 0))
 
     @property
     def low_since(self) -> datetime | None:
-        """When low stock was found, while it is still low."""
+        """When low stock was found; null if it is not low now."""
         low = self.reorder_point is not None and self.available <= self.reorder_point
         return self.low_detected_at if low else None
 
@@ -88,7 +88,7 @@ class Transfer(Row):
 
     @property
     def on_their_way(self) -> int:
-        """Neither here nor there."""
+        """Units that have neither arrived nor are missing."""
         return self.sent - self.received - self.missing
 
 
@@ -162,7 +162,7 @@ class Stocks:
 
     def goods_expected(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         expectation = self.expected.row(data["sku"], "purchase_order", data["purchase_order"], data["location_id"])
-        # By how much less or more than was on record here, whatever the fact says stood there before.
+        # The change is computed from this row, not from the fact's own `quantity_before`: that makes it independent.
         self.at(data).incoming += data["quantity"] - expectation.quantity
         expectation.quantity = data["quantity"]
         expectation.expected_at = data["expected_at"]
@@ -288,7 +288,7 @@ class Stocks:
                 self.let_go(data, consumed["attempt"], consumed["quantity"])
 
     def rejected(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        """What was not there is gone; what was broken or something else is there, but not to be promised."""
+        """Missing units are gone; damaged or wrong goods are there but cannot be promised."""
         row = self.at(data)
         row.reserved -= data["from_reserved"]
         match data["reason"]:
@@ -307,7 +307,7 @@ class Stocks:
             hold.quantity -= quantity
 
     def returned(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        # What is disposed of never enters the stock; the row is there all the same, as something came.
+        # Disposed units never enter the stock. The row exists all the same, because something arrived.
         row = self.at(data)
         if data["disposition"] in ("restock", "damaged", "inspect"):
             row.on_hand += data["quantity"]

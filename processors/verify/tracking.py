@@ -1,4 +1,4 @@
-"""Scans that were told before their parcel's dispatch, one fact at a time."""
+"""Deferred scans, one fact at a time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Scan(Row):
 
     @property
     def state(self) -> str:
-        """A scan waits until somebody says what became of it."""
+        """Waiting until a fact ends it."""
         return "waiting" if self.ended is None else self.ended
 
 

@@ -1,1 +1,1 @@
-"""What became of each command from outside: accepted or refused, and why. One row per decision."""
+"""The answer to each command from outside: accepted or refused, and why. One row per decision."""

@@ -1,7 +1,7 @@
-"""The first fact of a decision says what became of its command; the product's own commands are left out.
+"""The first fact of a decision is the answer to its command. The ledger's own commands are left out.
 
-Holds that had lapsed by then are stated before it (ReservationExpired, and who was served from them): these facts
-answer nobody.
+A decision may state first which reservations expired (ReservationExpired) and who got their units. These facts are no
+answer, so the next one counts.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ _WHY = ("command", "code", "what", "detail", "hint", "at_most")
 
 
 def _not_reserved(batch: FactBatch) -> pl.DataFrame:
-    """A channel that did not get the hold it asked for was refused, though there is a fact of its own for it."""
+    """ReservationRefused as a refusal: the channel did not get the reservation that it asked for."""
     short = "{} asked at {}: at most {}"
     return batch.facts("ReservationRefused").with_columns(
         command=pl.lit("ReserveStock"),
@@ -46,7 +46,7 @@ def _not_reserved(batch: FactBatch) -> pl.DataFrame:
         .then(
             pl.lit("ask again in a moment as a new attempt; if that fails, check location_id and send RegisterLocation")
         )
-        .otherwise(pl.lit("number a new attempt")),
+        .otherwise(pl.lit("use a new attempt number")),
         at_most=pl.col("available"),
         fact=pl.lit("ReservationRefused"),
         outcome=pl.lit("refused"),
@@ -54,12 +54,12 @@ def _not_reserved(batch: FactBatch) -> pl.DataFrame:
 
 
 def _answering(batch: FactBatch, facts: pl.DataFrame) -> pl.DataFrame:
-    """Which of these facts, whole decisions about commands from outside, answer their commands."""
+    """The facts that answer their commands. `facts` are whole decisions about commands from outside."""
     first = facts.filter(pl.col("meta_index") == 1)
     lapsed = first.filter(pl.col("fact") == "ReservationExpired").select(_DECISION)
     if lapsed.is_empty():
         return first
-    # Rare enough to be looked at once more.
+    # Rare, so a second pass over the facts costs little.
     served = batch.facts("StockReserved").filter("waited").select(_PLACE)
     after = facts.filter(~pl.col("fact").is_in(["ReservationExpired", "StockOffered"]))
     after = after.join(lapsed, on=_DECISION, how="semi").join(served, on=_PLACE, how="anti")

@@ -1,4 +1,4 @@
-"""What became of each command from outside: accepted or refused, and why. One row per decision."""
+"""The answer to each command from outside: accepted or refused, and why. One row per decision."""
 
 from projections.answers.fold import fold
 from projections.model import Column, Projection, Table
@@ -15,15 +15,15 @@ ANSWERS = Table(
         Column("stream_id", "text", "last", "the order, SKU, case or location that it is about"),
         Column("outcome", "text", "last", "accepted or refused"),
         Column("fact", "text", "last", "the first fact of the decision"),
-        Column("command", "text", "last", "type of the command, where it was refused"),
-        Column("code", "text", "last", "stable word for the reason"),
+        Column("command", "text", "last", "type of the command, if it was refused"),
+        Column("code", "text", "last", "stable code for the reason"),
         Column("what", "text", "last", "what was refused, in words"),
         Column("detail", "text", "last", "why"),
         Column("hint", "text", "last", "what to do about it"),
-        Column("at_most", "bigint", "last", "what would have been accepted, where a number says it"),
+        Column("at_most", "bigint", "last", "the number that would have been accepted, if there is one"),
         Column("recorded_at", "timestamptz", "last", "log time of the command"),
     ),
-    "What became of each command from outside: one row per decision; rows are only added",
+    "The answer to each command from outside, one row per decision. Rows are only added",
     insert_only=True,
 )
 

@@ -1,4 +1,4 @@
-"""What became of commands from outside: those that were refused, and the answers to those that somebody sent.
+"""Reads the answers to commands from outside: the refused ones, and those at given places.
 
 read_answers(connection, [("ledger.orders", 3, 17)])[0].outcome  →  "accepted"
 """
@@ -14,7 +14,7 @@ from projections.page import Page, read_page
 
 
 class Answer(NamedTuple):
-    """The answer to the command at one place of an intake partition; `topic` is the ledger's."""
+    """The answer to the command at one offset of an intake partition; `topic` is the ledger's."""
 
     topic: str
     partition: int
@@ -26,7 +26,7 @@ class Answer(NamedTuple):
 
 
 class FirstAnswer(NamedTuple):
-    """The first answer that a command's id was given."""
+    """The first answer to a command's id."""
 
     channel: str
     command_id: str

@@ -1,5 +1,5 @@
--- What became of each command that came from outside. Only ever added to. A command that repeats an id gets no row of its
--- own: its answer is the first one's. An id that comes again with another body does get one, a refusal.
+-- The answer to each command from outside. Rows are only added. A command that repeats an id gets no row: its answer is
+-- the first one's. An id that comes again with another body gets its own row, a refusal.
 
 CREATE TABLE IF NOT EXISTS answers (
     topic         text COLLATE "C" NOT NULL,

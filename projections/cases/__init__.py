@@ -1,1 +1,1 @@
-"""Service cases as they are now: what customers wrote about, and whether it is resolved."""
+"""Service cases as they are now: their topic, and whether they are resolved."""

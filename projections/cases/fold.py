@@ -1,4 +1,4 @@
-"""From CaseOpened, CaseResolved and CaseReopened to rows. Which of the last two came later, versions tell: the fold
+"""From CaseOpened, CaseResolved and CaseReopened to rows. Versions show which of the last two came later, so the fold
 needs no state.
 """
 

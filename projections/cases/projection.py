@@ -1,4 +1,4 @@
-"""Service cases as they are now: what customers wrote about, and whether it is resolved."""
+"""Service cases as they are now: their topic, and whether they are resolved."""
 
 from projections.cases.fold import fold
 from projections.model import Column, Projection, Table

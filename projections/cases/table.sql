@@ -1,4 +1,4 @@
--- Service cases as they are now. No index but the key: a shop has few cases beside its orders.
+-- Service cases as they are now. No index but the key: a shop has few cases compared with its orders.
 
 CREATE TABLE IF NOT EXISTS cases (
     case_id text COLLATE "C" PRIMARY KEY,

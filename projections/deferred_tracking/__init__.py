@@ -1,1 +1,1 @@
-"""Carrier's scans that were told before their parcel's dispatch: one row for each."""
+"""Carriers' scans that came before their parcel's dispatch, one row each."""

@@ -10,16 +10,16 @@ DEFERRED_TRACKING = Table(
     "deferred_tracking",
     (
         Column("order_id", "text", "key", "the order"),
-        Column("number", "bigint", "key", "number of the scan among those of the order that had to wait"),
+        Column("number", "bigint", "key", "number of the scan among the order's deferred scans"),
         Column("waits_for", "text", "last", "the parcel whose dispatch it waits for"),
         Column("status", "text", "last", "what the carrier reports"),
         Column("scanned_at", "timestamptz", "last", "when the carrier scanned it"),
-        Column("deferred_at", "timestamptz", "last", "log time since when it waits"),
+        Column("deferred_at", "timestamptz", "last", "log time at which the wait began"),
         Column("ends_at", "timestamptz", "last", "log time at which the wait ends, dispatched or not"),
-        Column("ended", "text", "last", "applied: its parcel was dispatched; expired: it was not, in time"),
+        Column("ended", "text", "last", "applied: its parcel was dispatched; expired: it was not dispatched in time"),
         Column("ended_at", "timestamptz", "last", "log time at which the wait ended"),
     ),
-    "Carrier's scans that were told before their parcel's dispatch, one row each",
+    "Carriers' scans that came before their parcel's dispatch, one row each",
     derived={"state": "waiting, applied or expired"},
 )
 

@@ -1,4 +1,4 @@
-"""Which scans wait for their parcel's dispatch, whose time is over, and which waited in vain."""
+"""Reads deferred scans: those that wait, those that are due to expire, and those that expired."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from psycopg.rows import dict_row
 
 from events.times import rfc3339
 
-#: Scans that waited in vain whose orders are named: enough to see whose they are.
+#: Orders named of expired scans: enough to see whose they are.
 NAMED_MAX = 5
 _TIMES = ("scanned_at", "deferred_at", "ends_at", "ended_at")
 
 
 class TrackingDue(NamedTuple):
-    """An order with scans whose time to wait is over, and when that of the first one was."""
+    """An order with scans that are due to expire, and when the first of them was."""
 
     order_id: str
     ends_at: datetime
 
 
 class DeferredTotals(NamedTuple):
-    """How many scans wait, and when the first of them ends; how many ever waited in vain, when the last did, and the
-    orders of the newest of these.
+    """How many scans wait, and when the first wait ends; how many have expired, when the last one did, and the newest
+    ones' orders.
     """
 
     waiting: int
@@ -45,9 +45,7 @@ def read_tracking_due(connection: psycopg.Connection[Any], now: datetime, limit:
 
 
 def read_deferred_of(connection: psycopg.Connection[Any], order_id: str) -> list[dict[str, Any]]:
-    """The order's scans that wait (`state` waiting) or waited in vain (expired); what was applied stands with its
-    parcel.
-    """
+    """The order's scans that wait (`state` waiting) or expired. Applied scans are shown with their parcel."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             "SELECT number, waits_for, status, state, scanned_at, deferred_at, ends_at, ended_at"
@@ -58,7 +56,7 @@ def read_deferred_of(connection: psycopg.Connection[Any], order_id: str) -> list
 
 
 def read_deferred_totals(connection: psycopg.Connection[Any]) -> DeferredTotals:
-    """Of all orders."""
+    """The totals of all orders."""
     row = connection.execute(
         "SELECT count(*) FILTER (WHERE ended IS NULL), min(ends_at) FILTER (WHERE ended IS NULL),"
         " count(*) FILTER (WHERE ended = 'expired'), max(ended_at) FILTER (WHERE ended = 'expired'),"

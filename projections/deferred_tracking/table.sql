@@ -1,4 +1,4 @@
--- Carrier's scans that were told before their parcel's dispatch, one row each. Written by the projector alone.
+-- Carriers' scans that came before their parcel's dispatch, one row each. Only the projector writes it.
 
 CREATE TABLE IF NOT EXISTS deferred_tracking (
     order_id    text COLLATE "C" NOT NULL,

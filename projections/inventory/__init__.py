@@ -1,3 +1,3 @@
-"""Stock per SKU and location: on_hand = available + reserved + safety + damaged + quality_hold; holds that
-expire, and goods on their way.
+"""Stock per SKU and location: on_hand = available + reserved + safety + damaged + quality_hold. Also reservations that
+expire, and incoming goods.
 """

@@ -2,9 +2,9 @@
 
     StockReceived 5   → on_hand +5
     StockReserved 2   → reserved +2
-    StockShipped 2    → on_hand −2, reserved −2 (what of it was held there)
+    StockShipped 2    → on_hand −2, reserved −2 (the units that were reserved there)
 
-What is available is never written: the table derives it, so the identity holds by construction.
+Available units are never written: the table derives them, so the identity always holds.
 """
 
 from collections.abc import Mapping
@@ -64,7 +64,7 @@ def _inventory(batch: FactBatch) -> pl.DataFrame:
 
 def _expiring(batch: FactBatch) -> pl.DataFrame:
     key = ("sku", "order_id", "line_id", "attempt", "location_id", SEQUENCE)
-    # What was held elsewhere for goods that left here is let go by StockReleased facts of its own.
+    # Reservations at other locations for goods that left here end with their own StockReleased facts.
     used = batch.lines("StockShipped", "consumed").filter(pl.col("location_id") == pl.col("outer_location_id"))
     return pl.concat(
         [
@@ -108,7 +108,7 @@ def _expected(batch: FactBatch) -> pl.DataFrame:
             ),
         ],
         how="diagonal",
-    ).filter(pl.col("reference").is_not_null())  # the contract lets an overdue receipt name neither; it is nobody's row
+    ).filter(pl.col("reference").is_not_null())  # the contract allows an overdue receipt without either; it has no row
 
 
 def _location_channels(batch: FactBatch) -> pl.DataFrame:

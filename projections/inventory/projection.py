@@ -1,5 +1,5 @@
-"""Stock per SKU and location: on_hand = available + reserved + safety + damaged + quality_hold; holds that
-expire, and goods on their way.
+"""Stock per SKU and location: on_hand = available + reserved + safety + damaged + quality_hold. Also reservations that
+expire, and incoming goods.
 """
 
 from projections.inventory.fold import fold
@@ -12,25 +12,25 @@ INVENTORY = Table(
         Column("sku", "text", "key", "the SKU"),
         Column("location_id", "text", "key", "the location"),
         Column("on_hand", "bigint", "sum", "units that are there"),
-        Column("reserved", "bigint", "sum", "of these, held for orders"),
+        Column("reserved", "bigint", "sum", "of these, reserved for orders and carts"),
         Column("damaged", "bigint", "sum", "of these, damaged"),
-        Column("quality_hold", "bigint", "sum", "of these, came back and are being inspected"),
+        Column("quality_hold", "bigint", "sum", "of these, being inspected"),
         Column("incoming", "bigint", "sum", "units on their way here; not part of on_hand, and not available"),
-        Column("safety_stock", "bigint", "last", "units that the planner sets apart, as far as there are any"),
-        Column("reorder_point", "bigint", "last", "stock is low at or below so many available units"),
+        Column("safety_stock", "bigint", "last", "units that the planner keeps back as a reserve"),
+        Column("reorder_point", "bigint", "last", "stock is low at this many available units, or fewer"),
         Column("buffer", "bigint", "last", "the largest number of units kept back from any channel"),
         Column("excluded", "boolean", "last", "whether any channel may sell none of it"),
         Column(
-            "registered", "boolean", "last", "whether the location is known to be registered; else nothing is promised"
+            "registered", "boolean", "last", "whether the location is known to be registered; if not, none is promised"
         ),
-        Column("located_at", "timestamptz", "last", "log time since when the SKU is known at the location"),
+        Column("located_at", "timestamptz", "last", "log time when the SKU was first known at the location"),
         Column("low_detected_at", "timestamptz", "last", "log time of the newest LowStockDetected"),
     ),
     "Stock per SKU and location: on_hand = available + reserved + safety + damaged + quality_hold",
     derived={
-        "safety": "units set apart now",
-        "available": "units that can be promised where registered; below zero when more is held than there is",
-        "sellable": "what the strictest rule leaves to every channel (v_channel_sellable has it for each channel)",
+        "safety": "safety stock, as far as there are units for it",
+        "available": "units that can be promised if the location is registered; below zero if too many are reserved",
+        "sellable": "units that every channel may sell, by the strictest rule (v_channel_sellable: for each channel)",
         "low_since": "since when stock is low; null when there is enough",
     },
 )
@@ -43,10 +43,10 @@ EXPIRING_RESERVATIONS = Table(
         Column("line_id", "text", "key", "the line of the order"),
         Column("attempt", "bigint", "key", "number of the attempt to reserve"),
         Column("location_id", "text", "key", "the location"),
-        Column("quantity", "bigint", "sum", "units still held; 0 when it is over"),
+        Column("quantity", "bigint", "sum", "units still reserved; 0 when it is over"),
         Column("expires_at", "timestamptz", "last", "when the reservation ends"),
     ),
-    "Reservations with an end: of carts, and of orders with an expiry",
+    "Reservations that expire: of carts, and of orders with an expiry",
     born_with="expires_at",
     unique="sku, order_id, line_id, attempt, md5(location_id)",
 )
@@ -57,10 +57,10 @@ EXPECTED_RECEIPTS = Table(
     (
         Column("sku", "text", "key", "the SKU"),
         Column("source", "text", "key", "purchase_order or transfer"),
-        Column("reference", "text", "key", "its number"),
+        Column("reference", "text", "key", "its id"),
         Column("location_id", "text", "key", "where the goods are to arrive"),
         Column("quantity", "bigint", "replace", "units still on their way; 0 when it is over"),
-        Column("expected_at", "timestamptz", "replace", "when; null where nobody said"),
+        Column("expected_at", "timestamptz", "replace", "when they are expected; null if unknown"),
         Column("overdue", "boolean", "replace", "whether that time has passed without them"),
     ),
     "Goods on their way",
@@ -73,10 +73,10 @@ CHANNEL_RULES = Table(
         Column("sku", "text", "key", "the SKU"),
         Column("location_id", "text", "key", "the location"),
         Column("channel", "text", "key", "the channel; * is every channel without a row of its own"),
-        Column("buffer", "bigint", "replace", "units kept back from it; null where no rule names it any more"),
+        Column("buffer", "bigint", "replace", "units kept back from it; null if no rule names it any more"),
         Column("excluded", "boolean", "replace", "whether it may sell none"),
     ),
-    "What rules keep back from channels; of several rules the most specific has won",
+    "What rules keep back from channels. The most specific rule counts",
 )
 
 LOCATION_CHANNELS = Table(
@@ -100,9 +100,11 @@ TRANSFERS = Table(
         Column("sent", "bigint", "sum", "units that left"),
         Column("received", "bigint", "sum", "units that arrived, damaged ones included"),
         Column("damaged", "bigint", "sum", "of these, damaged"),
-        Column("missing", "bigint", "sum", "units that the transfer was closed without: somebody should look for them"),
+        Column(
+            "missing", "bigint", "sum", "units that had not arrived when it was closed; a person should look for them"
+        ),
     ),
-    "Units from one location to another; a number that is used again adds up",
+    "Transfers between locations. A transfer_id that is used again adds up",
     derived={"on_their_way": "units that have neither arrived nor are missing"},
 )
 

@@ -1,6 +1,6 @@
-"""Stock as it is now: for each SKU and location every quantity of the identity.
+"""Stock as it is now: all quantities of each SKU and location.
 
-on_hand = available + reserved + safety + damaged + quality_hold; `incoming` stands outside; `sellable` is what a
+on_hand = available + reserved + safety + damaged + quality_hold. `incoming` is not part of it. `sellable` is what a
 channel may be shown: available less the buffer, never below zero.
 """
 
@@ -31,7 +31,7 @@ class Units(NamedTuple):
 
 
 class KeptUnits(NamedTuple):
-    """Units that a rule keeps back from a channel (`*`: every channel without a rule of its own); None: all."""
+    """Units that a rule keeps back from a channel (`*`: every channel without its own rule); None: all."""
 
     sku: str
     location_id: str
@@ -40,7 +40,7 @@ class KeptUnits(NamedTuple):
 
 
 class HeldUnits(NamedTuple):
-    """Units that a reservation with an end holds for an order or a cart."""
+    """Units reserved for an order or a cart, if the reservation expires."""
 
     order_id: str
     sku: str
@@ -49,7 +49,7 @@ class HeldUnits(NamedTuple):
 
 
 class ReservationDue(NamedTuple):
-    """A reservation whose time is over while it still holds `quantity` units."""
+    """A reservation whose time is over and that still has `quantity` units."""
 
     sku: str
     order_id: str
@@ -61,14 +61,14 @@ class ReservationDue(NamedTuple):
 
 
 class ReceiptDue(NamedTuple):
-    """A SKU of which goods were expected by now; nobody has marked them overdue yet."""
+    """A SKU with goods that were expected by now and are not marked overdue yet."""
 
     sku: str
     expected_at: datetime
 
 
 class UnregisteredStock(NamedTuple):
-    """Stock at a location that nobody has registered: units on hand and on their way there, since `first_seen_at`."""
+    """Stock at an unregistered location: units on hand and incoming there, since `first_seen_at`."""
 
     location_id: str
     skus: int
@@ -94,8 +94,8 @@ def read_inventory(
     low: bool = False,
     limit: int | None = None,
 ) -> Page:
-    """Rows by SKU and location; all of them unless a SKU or a location is named. Units in whole pieces. `low`: only
-    those whose available units are at or below their reorder point, the most lacking first.
+    """Rows by SKU and location, or only those of one SKU or location. Units are whole pieces. `low`: only rows at or
+    below their reorder point, the largest gap first.
     """
     return read_page(
         connection,
@@ -115,8 +115,8 @@ def read_expected(
     *,
     limit: int | None = None,
 ) -> Page:
-    """Goods on their way, soonest first: `sku`, `location_id`, `source` (purchase_order, transfer), `reference`,
-    `quantity`, `expected_at` (null: nobody said when), `overdue`.
+    """Incoming goods, soonest first: `sku`, `location_id`, `source` (purchase_order, transfer), `reference`,
+    `quantity`, `expected_at` (null: unknown), `overdue`.
     """
     return read_page(
         connection,
@@ -131,7 +131,7 @@ def read_expected(
 
 
 def read_available(connection: psycopg.Connection[Any], skus: Collection[str] | None) -> list[Units]:
-    """Available units of these SKUs (None: of all), where there are any, at registered locations."""
+    """Available units of these SKUs (None: of all) at registered locations, only rows above 0."""
     rows = connection.execute(
         "SELECT sku, location_id, available FROM inventory"
         " WHERE available > 0 AND registered AND (%(skus)s::text[] IS NULL OR sku = ANY(%(skus)s))",
@@ -141,7 +141,7 @@ def read_available(connection: psycopg.Connection[Any], skus: Collection[str] | 
 
 
 def read_kept_units(connection: psycopg.Connection[Any], skus: Collection[str] | None) -> list[KeptUnits]:
-    """What rules of these SKUs (None: of all) keep back from channels."""
+    """What the rules of these SKUs (None: of all) keep back from channels."""
     rows = connection.execute(
         "SELECT sku, location_id, channel, CASE WHEN NOT excluded THEN buffer END FROM channel_rules"
         " WHERE buffer IS NOT NULL AND (%(skus)s::text[] IS NULL OR sku = ANY(%(skus)s))",
@@ -151,14 +151,14 @@ def read_kept_units(connection: psycopg.Connection[Any], skus: Collection[str] |
 
 
 def read_closed_channels(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
-    """(location_id, channel) of each channel that a location does not serve (`*`: none at all), in this order."""
+    """(location_id, channel) of each channel that a location does not serve (`*`: it serves none), sorted."""
     return connection.execute(
         "SELECT location_id, channel FROM location_channels WHERE excluded ORDER BY location_id, channel"
     ).fetchall()
 
 
 def read_held_units(connection: psycopg.Connection[Any], orders: Collection[str]) -> list[HeldUnits]:
-    """What reservations with an end hold for these orders or carts."""
+    """Units in reservations of these orders or carts that expire."""
     rows = connection.execute(
         "SELECT order_id, sku, location_id, sum(quantity)::bigint FROM expiring_reservations"
         " WHERE order_id = ANY(%s) AND quantity > 0 GROUP BY order_id, sku, location_id",
@@ -168,7 +168,7 @@ def read_held_units(connection: psycopg.Connection[Any], orders: Collection[str]
 
 
 def read_reservations_due(connection: psycopg.Connection[Any], now: datetime, limit: int) -> list[ReservationDue]:
-    """Reservations that end by `now` and still hold something, longest overdue first."""
+    """Reservations that expire by `now` and still have units, longest overdue first."""
     rows = connection.execute(
         "SELECT sku, order_id, line_id, attempt, location_id, quantity, expires_at FROM expiring_reservations"
         " WHERE quantity > 0 AND expires_at <= %s ORDER BY expires_at LIMIT %s",
@@ -188,7 +188,7 @@ def read_receipts_due(connection: psycopg.Connection[Any], now: datetime, limit:
 
 
 def read_unregistered(connection: psycopg.Connection[Any]) -> list[UnregisteredStock]:
-    """Stock at locations that have not answered, by location; of one that is registered the answer is under way."""
+    """Stock at locations not known to be registered. A registered one is included until its answer comes."""
     rows = connection.execute(
         "SELECT location_id, count(*), sum(on_hand)::bigint, sum(incoming)::bigint, min(located_at) FROM inventory"
         " WHERE located_at IS NOT NULL AND registered IS NOT TRUE AND (on_hand <> 0 OR incoming <> 0)"
@@ -198,7 +198,7 @@ def read_unregistered(connection: psycopg.Connection[Any]) -> list[UnregisteredS
 
 
 def read_stock_totals(connection: psycopg.Connection[Any]) -> StockTotals:
-    """All stock, summed."""
+    """The totals of all stock."""
     row = connection.execute(
         "SELECT count(*), count(DISTINCT sku), coalesce(sum(on_hand), 0)::bigint,"
         " coalesce(sum(reserved), 0)::bigint FROM inventory"

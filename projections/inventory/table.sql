@@ -54,12 +54,12 @@ CREATE TABLE IF NOT EXISTS expiring_reservations (
     expires_at  timestamptz
 );
 
--- Four ids may be longer together than an index takes.
+-- Four ids together may be longer than an index allows.
 CREATE UNIQUE INDEX IF NOT EXISTS expiring_reservations_key
     ON expiring_reservations (sku, order_id, line_id, attempt, md5(location_id));
 
 CREATE INDEX IF NOT EXISTS expiring_reservations_expires_at ON expiring_reservations (expires_at) WHERE quantity > 0;
--- What a cart holds, when it becomes an order.
+-- To find a cart's reservations when it becomes an order.
 CREATE INDEX IF NOT EXISTS expiring_reservations_order_id ON expiring_reservations (order_id) WHERE quantity > 0;
 
 CREATE TABLE IF NOT EXISTS expected_receipts (

@@ -1,4 +1,4 @@
-"""What people read beside the tables: stock of a SKU at all locations, and what each channel may sell."""
+"""More views for people: stock of a SKU at all locations, and what each channel may sell."""
 
 from projections.model import View
 
@@ -9,12 +9,12 @@ INVENTORY_TOTALS = View(
         "sku": "the SKU",
         "on_hand": "units that are there",
         "available": "units that can be promised where the location is registered",
-        "reserved": "units held for orders",
-        "safety": "units set apart",
+        "reserved": "units reserved for orders and carts",
+        "safety": "safety stock, as far as there are units for it",
         "damaged": "units that are damaged",
-        "quality_hold": "units that came back and are being inspected",
+        "quality_hold": "units that are being inspected",
         "incoming": "units on their way; not part of on_hand",
-        "sellable": "what the strictest rules leave to every channel",
+        "sellable": "units that every channel may sell, by the strictest rules",
     },
     """SELECT
     sku,
@@ -32,7 +32,7 @@ GROUP BY sku""",
 
 CHANNEL_SELLABLE = View(
     "v_channel_sellable",
-    "What each channel may sell, exact for each channel (sellable of v_inventory is what no channel exceeds)",
+    "What each channel may sell (sellable of v_inventory is a number that every channel may sell)",
     {
         "sku": "the SKU",
         "location_id": "the location",

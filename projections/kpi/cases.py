@@ -1,26 +1,26 @@
 """What each figure counts: queries over the base rows, one row per candidate, counted or left out, and why.
 
-    id | order_id | at (whose day it belongs to) | channel, region, location, carrier | counted | good or seconds | why
+    id | order_id | at (the day it belongs to) | channel, region, location, carrier | counted | good or seconds | why
 
-Everything that could have been counted is a row, also what is left out; a figure is a sum over the rows that are
-counted and nothing else. So it always opens to exactly what it counted, and to what it did not. `why` of a row that is
-left out is one of a few fixed reasons. `docs/kpis.md` says all of this in words.
+Every candidate is a row, even if it is left out. A figure is a sum over the counted rows only. So a figure can always
+show exactly what it counted and what it left out. `why` of a left-out row is one of a few fixed reasons.
+`docs/kpis.md` explains all of this in words.
 """
 
 from __future__ import annotations
 
 from typing import LiteralString
 
-# A region may be left out of an address; then the country stands for it.
+# An address may have no region; then the country is used.
 _REGION: LiteralString = "coalesce(nullif(o.region, ''), o.country) AS region"
 _ORDER: LiteralString = "o.order_id AS id, o.order_id, o.channel, o.region"
 
 
 def _promised(moment: LiteralString, parcels: LiteralString, key: LiteralString) -> LiteralString:
-    """Promises that replaced the one given when the order was placed, as of a moment (null: all of them): (…) AS m.
+    """The promise that replaced the first one by a moment (null: by now), as a subquery: (…) AS m.
 
-    The customer's last one before that moment; where nothing had been promised before, the seller's first. A promise
-    that the seller moves is never one of them. Few orders have any, so this is joined as a small table.
+    It is the customer's last change before that moment. If the order had no promise, it may be the seller's first. A
+    seller's change of a promise never counts. Few orders have any, so this is joined as a small table.
     """
     return f"""(
         SELECT DISTINCT ON ({key}) {key}, p.due_by
@@ -32,26 +32,26 @@ def _promised(moment: LiteralString, parcels: LiteralString, key: LiteralString)
                  p.moved_at, p.version) AS m"""
 
 
-#: When a parcel is judged: when it left, where the order was promised to leave by then; else when it arrived.
+#: When a parcel is judged: when it left if the dispatch was promised, otherwise when it arrived.
 _JUDGED_AT: LiteralString = "CASE WHEN o.promise = 'dispatch' THEN s.dispatched_at ELSE s.delivered_at END"
 
-#: The moment of an order's last parcel, once every parcel is judged and nothing is missing.
+#: When an order's last parcel was judged; null until all are judged and no unit is missing.
 _LAST_JUDGED_AT: LiteralString = (
     "CASE WHEN o.shipped = o.ordered - o.cancelled AND s.judged = s.parcels THEN s.last_judged_at END"
 )
 
-#: What a customer notices besides delay, in words that complaints (returns, cases) name by these codes.
+#: Codes of complaints (in returns and cases) that count as wrong or damaged goods.
 _WRONG: LiteralString = "('wrong_item', 'missing', 'not_as_described')"
 _DAMAGED: LiteralString = "('damaged')"
 
-#: Before every query: how far the log is; parcels and orders with the promises that they are judged by. A figure that
-#: does not read one of them does not compute it.
+#: Comes before every query: the log's latest moment, and parcels and orders with the promises that they are judged by.
+#: PostgreSQL computes only the parts that a figure reads.
 CONTEXT: LiteralString = f"""
     WITH clock AS MATERIALIZED (SELECT max(as_of) AS as_of FROM kpi_watermarks),
     parcels AS MATERIALIZED (
         SELECT s.order_id, s.shipment_id, s.location_id, s.carrier, s.dispatched_at, s.delivered_at, s.differed,
                o.channel, {_REGION}, o.promise, o.inferred, f.failed,
-               -- By the carrier's last word: a parcel that was found and arrived has not gone astray.
+               -- The carrier's newest scan counts: a parcel that was found and delivered is not lost.
                CASE WHEN s.delivered_at IS NULL OR greatest(s.lost_at, s.to_sender_at) > s.delivered_at
                     THEN f.failed END AS astray,
                j.judged_at, coalesce(m.due_by, o.promised_by) AS due_by,
@@ -61,7 +61,7 @@ CONTEXT: LiteralString = f"""
         CROSS JOIN LATERAL (SELECT CASE
             WHEN s.lost_at >= coalesce(s.to_sender_at, '-infinity') THEN 'lost'
             WHEN s.to_sender_at IS NOT NULL THEN 'returned to sender'
-            -- All that did not arrive is back, and no customer sent it: no scan need say so.
+            -- Everything undelivered came back, and not from the customer: no scan is needed to show it.
             WHEN s.delivered_at IS NULL AND o.inferred = 0 AND o.shipped > o.delivered
                  AND o.shipped - o.delivered <= o.returned - o.returned_by_customer
             THEN 'returned to sender' END AS failed) AS f
@@ -91,7 +91,7 @@ CONTEXT: LiteralString = f"""
         FROM kpi_orders AS o
         LEFT JOIN shipping AS s USING (order_id)
         LEFT JOIN complaints AS q USING (order_id)
-        -- Every unit that is still wanted has left.
+        -- Complete: every unit that is still wanted has left.
         CROSS JOIN LATERAL (SELECT o.shipped > 0 AND o.shipped = o.ordered - o.cancelled AS complete) AS c
         LEFT JOIN {_promised(_LAST_JUDGED_AT, "LEFT JOIN shipping AS s USING (order_id)", "order_id")} USING (order_id)
         CROSS JOIN LATERAL (SELECT coalesce(m.due_by, o.promised_by) AS due_by) AS d)
@@ -126,8 +126,8 @@ FULFILMENT: LiteralString = f"""
         WHEN o.inferred > 0 THEN 'arrived, nobody saw when'
         ELSE 'not delivered' END AS why) AS v"""
 
-#: Each customer's hold from its setting to its lifting, cut to the time between release and first shipment; the union
-#: of them, so that no minute is taken off twice, and one that nobody lifted ends with the shipment.
+#: The customer's holds, from set to released, cut to the time between the order's release and its first shipment. Their
+#: union, so that no minute counts twice. A hold that was never released ends with the shipment.
 _HELD: LiteralString = """(
         SELECT u.order_id, sum(upper(u.span) - lower(u.span)) AS held
         FROM (SELECT c.order_id, unnest(range_agg(tstzrange(c.since, c.until))) AS span
@@ -158,7 +158,7 @@ PROCESSING: LiteralString = f"""
                 WHEN r.waited > interval '0' THEN 'less the time before release'
                 ELSE 'placed to first shipment' END AS why
     FROM kpi_orders AS o
-    -- A parcel that by its own clock left before the order was placed took no time, rather than less than none.
+    -- A parcel whose clock says that it left before the order was placed took zero time, not negative time.
     CROSS JOIN LATERAL (SELECT greatest(o.first_shipped_at, o.placed_at) - o.placed_at AS elapsed) AS t
     CROSS JOIN LATERAL (
         SELECT least(greatest(o.release_at - o.placed_at, interval '0'), t.elapsed) AS waited) AS r
@@ -172,8 +172,8 @@ ACCURACY: LiteralString = """
                 ELSE 'off by ' || c.variance || ', tolerance ' || c.tolerance END AS why
     FROM kpi_counts AS c"""
 
-#: Why an order does not count as delivered, or null. What a carrier lost or took back will not arrive; once goods came
-#: back that no scan had shown, a missing scan says nothing.
+#: Why an order does not count as delivered, or null. Parcels that a carrier lost or took back will not arrive. Once
+#: goods came back without a delivery scan, a missing scan proves nothing.
 _NOT_DELIVERED: LiteralString = """
         WHEN o.ordered = o.cancelled THEN 'nothing to ship'
         WHEN NOT o.complete THEN 'not shipped complete'

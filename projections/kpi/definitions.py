@@ -1,7 +1,7 @@
-"""The definitions: how a figure is made of the rows of `cases`. Source: the product's vocabulary.
+"""The definitions: how a figure is made from the rows of `cases`. Source: the product's vocabulary.
 
-Whoever changes what a figure means raises its `version`; `docs/kpis.md` says in words what each one counts, and what
-changed from version to version.
+A change of a figure's meaning raises its `version`. `docs/kpis.md` explains what each figure counts, and what changed
+between versions.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ DIMENSIONS: tuple[Dimension, ...] = ("channel", "region", "location", "carrier",
 class Definition:
     """How a figure is made.
 
-    `cases`: one of the queries of `cases`; a ratio has `good` (boolean), an hours figure `seconds` (numeric). `ideal`:
-    the range at peak, if the vocabulary names one; `better` says on which side of it is still good. `applies_to`:
-    dimensions that a case has one value of. `left_out`: the reasons for which a row is not counted. `extras`: further
-    aggregates over the rows that are counted, by the name they get in JSON. `scope`: what names a case of some runs.
+    `cases`: one of the queries of `cases`; a ratio has `good` (boolean), an hours figure `seconds` (numeric).
+    `ideal`: the range at peak, if the vocabulary names one; `better`: which side of it is still good.
+    `applies_to`: dimensions that a case has exactly one value of. `left_out`: the reasons for leaving a row out.
+    `extras`: more aggregates over the counted rows, by their name in JSON. `scope`: the field that selects cases.
     """
 
     name: str
@@ -40,11 +40,11 @@ class Definition:
 
     @property
     def label(self) -> str:
-        """Name and version, as figures carry it: `return_rate/2`."""
+        """Name and version, as in a figure: `return_rate/2`."""
         return f"{self.name}/{self.version}"
 
     def meets(self, value: float | None) -> bool | None:
-        """Whether a value is as good as the ideal asks, or better; null without a value or an ideal."""
+        """Whether a value meets the ideal; null without a value or an ideal."""
         if value is None or self.ideal is None:
             return None
         low, high = self.ideal
@@ -146,7 +146,7 @@ _SIX = (
     ),
 )
 
-#: The same by parcel, beside the orders' figure: so carriers and locations can be compared.
+#: The same per parcel, so that carriers and locations can be compared.
 _ON_TIME_PARCELS = Definition(
     "on_time_parcel_rate",
     1,
@@ -159,10 +159,10 @@ _ON_TIME_PARCELS = Definition(
     _EARLY_AND_LATE,
 )
 
-#: The six and the one of parcels, by name, in the order in which they are shown.
+#: The six and the one per parcel, by name, in the order of display.
 DEFINITIONS: Mapping[str, Definition] = {definition.name: definition for definition in (*_SIX, _ON_TIME_PARCELS)}
 
-#: A figure apart: it is no error of an order, and the only one that compares with the ledger's own plan.
+#: A separate figure: a difference from the ledger's own plan is no error of an order.
 LEFT_OTHERWISE = Definition(
     "left_otherwise_than_planned",
     1,
@@ -173,7 +173,7 @@ LEFT_OTHERWISE = Definition(
     cases.LEFT_OTHERWISE,
 )
 
-#: What makes an order perfect, as far as facts can tell. Whether its documents were right no fact says.
+#: What makes an order perfect, as far as facts show. No fact says whether its documents were right.
 COMPONENTS: tuple[LiteralString, ...] = ("complete", "on_time", "undamaged", "accurate")
 NOT_KNOWN: tuple[str, ...] = ("documentation",)
 
@@ -192,11 +192,11 @@ def _perfect_order(name: str) -> Definition:
     )
 
 
-#: Beside the six: per order, and as the product of the components' rates.
+#: In addition to the six: per order, and as the product of the components' rates.
 PERFECT_ORDER_RATE = _perfect_order("perfect_order_rate")
 PERFECT_ORDER_INDEX = _perfect_order("perfect_order_index")
 
-#: Everything that opens to what it counted.
+#: All figures whose rows can be listed.
 OPENABLE: Mapping[str, Definition] = {
     **DEFINITIONS,
     LEFT_OTHERWISE.name: LEFT_OTHERWISE,

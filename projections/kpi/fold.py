@@ -1,19 +1,18 @@
-"""KPI base rows: what the figures are made of, one row per order, parcel, count, complaint, and change of hold or
-promise. Cases have a projection of their own (`projections/cases/`), which the figures read as well.
+"""Base rows of the KPIs: one per order, parcel, count, complaint, and change of a hold or promise. The figures also
+read cases, which have their own projection (`projections/cases/`).
 
     OrderPlaced (2 units), ShipmentDispatched (2 units)
         → kpi_orders: ordered 2, shipped 2, first_shipped_at = when it left
-        → kpi_parcels: 2 units of that order, by whom, from where
+        → kpi_parcels: 2 units of that order, its carrier and location
 
-No figure is folded: a mean or a percentile of deltas cannot be added up, and a definition may change. `definitions.py`
-says how a figure is made of these rows, and so each figure opens to the very rows it counted.
+No figure is folded: means and percentiles of deltas cannot be added up, and a definition may change. `definitions.py`
+makes each figure from these rows, so a figure can list exactly the rows that it counted.
 
-No row tells when the ledger itself did something (set goods aside, made them wait): a history that is published at once
-gives the same rows as one that came over months. Only `kpi_parcels.differed` compares with the ledger's own plan.
+No row has a time at which the ledger itself did something (allocate, backorder). So a history published at once gives
+the same rows as one that came over months. Only `kpi_parcels.differed` compares with the ledger's own plan.
 
-Figures have no wall clock. `kpi_watermarks` keeps per partition the latest moment of a fact that is no refusal, by the
-earlier of the channel's and the broker's clock: a channel whose clock runs ahead cannot make orders due before their
-time.
+Figures use no wall clock. `kpi_watermarks` keeps the latest moment of each partition, by the earlier of the channel's
+and the broker's clock, without refusals. So a channel whose clock is ahead cannot make orders due too early.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ import polars as pl
 
 from projections.model import SEQUENCE, Column, Deltas, FactBatch, Projection, Table
 
-#: The hold that stops the clock of order_processing_hours; the others (payment, fraud …) are ours to be quick about.
+#: The hold that stops the clock of order_processing_hours. Time on other holds (payment, fraud …) counts as ours.
 CUSTOMER_HOLD = "customer"
 
 ORDERS = Table(
@@ -45,12 +44,12 @@ ORDERS = Table(
         Column("shipped", "bigint", "sum", "units that left"),
         Column("delivered", "bigint", "sum", "units that arrived"),
         Column(
-            "inferred", "bigint", "sum", "of the delivered units, those that came back without a scan of their arrival"
+            "inferred", "bigint", "sum", "of the delivered units, those that came back without a scan of their delivery"
         ),
         Column("inferred_at", "timestamptz", "max", "when the last of these came back"),
-        Column("returned", "bigint", "sum", "units that came back, for whatever cause"),
+        Column("returned", "bigint", "sum", "units that came back, for any cause"),
         Column("returned_by_customer", "bigint", "sum", "units that the customer sent back"),
-        Column("crossed", "bigint", "sum", "parcels with units that had been called off"),
+        Column("crossed", "bigint", "sum", "parcels with units that had been cancelled or amended away"),
         Column("first_shipped_at", "timestamptz", "min", "when the first parcel left"),
     ),
     "Base rows of the KPIs: orders, without lines that were added in exchange",
@@ -60,11 +59,11 @@ PROMISES = Table(
     "kpi_promises",
     (
         Column("order_id", "text", "key", "the order"),
-        Column("amendment", "text", "key", "the amendment's id, or the version of one that was made at once"),
+        Column("amendment", "text", "key", "the amendment's id; the order's version if it was made at once"),
         Column("version", "bigint", "max", "version of the order that made it"),
         Column("moved_at", "timestamptz", "min", "when it was asked for"),
         Column("by_seller", "boolean", "last", "whether the seller moved it"),
-        Column("due_by", "timestamptz", "last", "what is promised from here on; null where it was not made (yet)"),
+        Column("due_by", "timestamptz", "last", "the new promise; null if the amendment is not made (yet)"),
     ),
     "Base rows of the KPIs: promises that replaced the one given when the order was placed",
 )
@@ -75,7 +74,7 @@ HOLDS = Table(
         Column("order_id", "text", "key", "the order"),
         Column("version", "bigint", "key", "version of the order"),
         Column("changed_at", "timestamptz", "first", "when it changed"),
-        Column("held", "boolean", "first", "true: on the customer's hold from here on"),
+        Column("held", "boolean", "first", "true: the customer's hold was set; false: it was released"),
     ),
     "Base rows of the KPIs: changes of the customer's own hold",
     insert_only=True,
@@ -86,13 +85,13 @@ PARCELS = Table(
     (
         Column("order_id", "text", "key", "the order"),
         Column("shipment_id", "text", "key", "the parcel"),
-        Column("location_id", "text", "first", "where it left"),
+        Column("location_id", "text", "first", "location that it left"),
         Column("carrier", "text", "first", "the carrier"),
         Column("units", "bigint", "sum", "units in it"),
         Column("dispatched_at", "timestamptz", "first", "when it left"),
-        Column("differed", "bigint", "sum", "1 where it left otherwise than planned"),
-        Column("lost_at", "timestamptz", "max", "the last time that the carrier called it lost"),
-        Column("to_sender_at", "timestamptz", "max", "the last time that its carrier returned it to sender"),
+        Column("differed", "bigint", "sum", "1 if it did not leave as planned"),
+        Column("lost_at", "timestamptz", "max", "the carrier's newest scan of it as lost"),
+        Column("to_sender_at", "timestamptz", "max", "the carrier's newest scan of it as returned to sender"),
         Column("delivered_at", "timestamptz", "first", "when it arrived"),
     ),
     "Base rows of the KPIs: parcels",
@@ -103,9 +102,9 @@ COMPLAINTS = Table(
     (
         Column("order_id", "text", "key", "the order"),
         Column("said_in", "text", "key", "return or case"),
-        Column("said_id", "text", "key", "the return of that order, or the case"),
+        Column("said_id", "text", "key", "id of the return or the case"),
         Column("reason_code", "text", "key", "the code"),
-        Column("said_at", "timestamptz", "min", "when it was said first"),
+        Column("said_at", "timestamptz", "min", "when it was first said"),
     ),
     "Base rows of the KPIs: what customers said of their orders, by code",
 )
@@ -116,10 +115,10 @@ COUNTS = Table(
         Column("sku", "text", "key", "the SKU"),
         Column("location_id", "text", "key", "the location"),
         Column("counted_at", "timestamptz", "key", "when it was counted"),
-        Column("count_id", "text", "key", "the count; empty where it had no name"),
+        Column("count_id", "text", "key", "the count; empty if it had no name"),
         Column("counted", "bigint", "last", "units that were counted"),
         Column("variance", "bigint", "last", "units more (or less) than were expected"),
-        Column("tolerance", "bigint", "last", "units by which it may differ and be accurate"),
+        Column("tolerance", "bigint", "last", "largest difference, in units, that still counts as accurate"),
         Column("accurate", "boolean", "last", "whether it was accurate"),
     ),
     "Base rows of the KPIs: counts of stock",
@@ -132,7 +131,7 @@ WATERMARKS = Table(
         Column("partition", "integer", "key", "its partition"),
         Column("as_of", "timestamptz", "max", "the moment, by the earlier of the channel's and the broker's clock"),
     ),
-    "How far the log is: the latest moment of a fact that is no refusal, per partition",
+    "The latest moment of each partition, refusals left out",
 )
 
 
@@ -178,7 +177,7 @@ def _placed(batch: FactBatch) -> pl.DataFrame:
 
 
 def _amended(batch: FactBatch) -> pl.DataFrame:
-    """Units that an amendment takes out are as good as cancelled by who asked for it."""
+    """Units that an amendment removes count as removed by whoever asked for it."""
     taken_out = _sum_of(pl.max_horizontal(_field("ordered_before") - _field("ordered"), 0))
     amended = _own(batch, "OrderAmended").with_columns(taken_out=taken_out)
     return amended.select(
@@ -192,7 +191,7 @@ def _cancelled(batch: FactBatch) -> pl.DataFrame:
 
 
 def _removed(units: str) -> tuple[pl.Expr, ...]:
-    """Whose removal it was."""
+    """Removed units as columns of the seller and the customer."""
     by_seller, count = pl.col("by") == "seller", pl.col(units)
     return (
         pl.when(by_seller).then(count).otherwise(0).alias("removed_by_seller"),
@@ -201,10 +200,10 @@ def _removed(units: str) -> tuple[pl.Expr, ...]:
 
 
 def _promises(batch: FactBatch) -> pl.DataFrame:
-    """Promises that were moved, by whom and when: which one counts depends on the moment that is judged.
+    """Promises that were moved, by whom and when. Which one counts depends on the moment that is judged.
 
-    One for which stock is asked first moves when it is asked for, however long the answer takes; it gets a `due_by`
-    only if it is made.
+    If stock is asked first, the promise moves at the time of the request, even if the answer takes long. It has a
+    `due_by` only if the amendment is made.
     """
     made = batch.facts("OrderAmended").select(
         "order_id",
@@ -227,7 +226,7 @@ def _dispatched(batch: FactBatch) -> pl.DataFrame:
         "order_id",
         SEQUENCE,
         shipped=_units("quantity"),
-        # What had been called off and left all the same was not called off.
+        # Units that left although cancelled or amended away no longer count as such.
         cancelled=-_units("from_cancelled"),
         ordered=_units("from_removed"),
         first_shipped_at="meta_occurred_at",
@@ -235,7 +234,7 @@ def _dispatched(batch: FactBatch) -> pl.DataFrame:
 
 
 def _crossed(batch: FactBatch) -> pl.DataFrame:
-    """Parcels with units that had been called off."""
+    """Parcels with units that had been cancelled or amended away."""
     return batch.facts("DispatchCrossed").select("order_id", SEQUENCE, crossed=_ONE)
 
 
@@ -250,7 +249,7 @@ def _delivered(batch: FactBatch) -> pl.DataFrame:
 
 
 def _returned(batch: FactBatch) -> pl.DataFrame:
-    """Units that came back, and those of them that the customer sent: others say nothing of what customers think."""
+    """Units that came back, and those of them that the customer sent back. Only these show what customers think."""
     units = _units("quantity")
     by_customer = pl.when(pl.col("cause") == "customer").then(units).otherwise(0)
     return _own(batch, "ReturnReceived").select("order_id", SEQUENCE, returned=units, returned_by_customer=by_customer)
@@ -268,7 +267,7 @@ def _holds(batch: FactBatch) -> pl.DataFrame:
 
 def _parcels(batch: FactBatch) -> pl.DataFrame:
     key = ("order_id", "shipment_id", SEQUENCE)
-    # A scan that waited for its dispatch has a time of its own.
+    # A deferred scan has its own time.
     scans = _not_in_exchange(batch, "ShipmentTracked").with_columns(at=pl.coalesce("scanned_at", "meta_occurred_at"))
     return _together(
         _own(batch, "ShipmentDispatched").select(
@@ -282,9 +281,7 @@ def _parcels(batch: FactBatch) -> pl.DataFrame:
 
 
 def _complaints(batch: FactBatch) -> pl.DataFrame:
-    """What customers said of their orders, by code, in returns and in cases; whether it spoils an order is asked when a
-    figure is read.
-    """
+    """What customers said of their orders, by code, in returns and cases. The figures decide which codes count."""
     in_returns = _own(batch, "ReturnRequested").explode("lines").unnest("lines")
     in_cases = batch.facts("CaseOpened").filter(pl.col("order_id").is_not_null())
     said = (
@@ -295,9 +292,9 @@ def _complaints(batch: FactBatch) -> pl.DataFrame:
 
 
 def _counts(batch: FactBatch) -> pl.DataFrame:
-    """One row per count; what is told late of the time before it says anew by how much it differed."""
+    """One row per count. A movement from before the count that is reported late corrects its variance."""
     key = ("sku", SEQUENCE, "location_id", "counted_at")
-    # Counts from before they had names.
+    # Counts without a name.
     name = pl.col("count_id").fill_null("")
     return pl.concat(
         batch.facts(fact).select(*key, "counted", "variance", "tolerance", "accurate", count_id=name)
@@ -306,7 +303,7 @@ def _counts(batch: FactBatch) -> pl.DataFrame:
 
 
 def _watermarks(batch: FactBatch) -> pl.DataFrame:
-    """A refusal moves no figure: what a channel got wrong must not make orders late that were not due before."""
+    """Refusals do not count: a channel's mistake must not make orders due."""
     seen = [
         frame.group_by("topic", "partition").agg(as_of=pl.min_horizontal("occurred_at", "recorded_at").max())
         for name, frame in batch.frames.items()
@@ -329,15 +326,13 @@ def _sum_of(expression: pl.Expr) -> pl.Expr:
 
 
 def _not_in_exchange(batch: FactBatch, name: str) -> pl.DataFrame:
-    """Facts without those that say themselves that all they are about was sent in exchange."""
+    """Facts without those marked as only about exchange lines."""
     facts = batch.facts(name)
     return facts.filter(~pl.col("exchange").fill_null(value=False)) if "exchange" in facts.columns else facts
 
 
 def _own(batch: FactBatch, name: str) -> pl.DataFrame:
-    """Facts without the lines that were added in exchange for a return, and without those that were about such lines
-    only: no figure asks when an exchange left, or whether.
-    """
+    """Facts without exchange lines, and without facts that were only about such lines: no figure counts exchanges."""
     facts = _not_in_exchange(batch, name)
     own = pl.col("lines").list.eval(pl.element().filter(~_field("exchange").fill_null(value=False)))
     none_of_its_own = (pl.col("lines").list.len() > 0) & (own.list.len() == 0)

@@ -1,4 +1,4 @@
-"""What stands behind a figure: each row that it counted, what it left out and why.
+"""The rows behind a figure: those that it counted, and those that it left out, with the reason.
 
 behind(connection, "return_rate", by="channel", group="web")["rows"][0]
     → {"id": "A-1001", "order_id": "A-1001", "at": "2026-12-01T10:00:00Z", "counted": true, "good": true, "why": …}
@@ -20,14 +20,14 @@ from events.times import day_after, rfc3339
 from projections.kpi.cases import CONTEXT
 from projections.kpi.definitions import COMPONENTS, DIMENSIONS, OPENABLE, Definition, Dimension
 
-#: Digits after the point: a microsecond in hours has ten, nobody acts on more than the sixth.
+#: Digits after the point: an hour value exact to the microsecond has ten; nobody acts on more than six.
 DIGITS = 6
 
 _IN_RANGE = sql.SQL(
     "WHERE (%(from)s::timestamptz IS NULL OR at >= %(from)s) AND (%(until)s::timestamptz IS NULL OR at < %(until)s)"
     " AND (%(orders)s::text[] IS NULL OR {of_scope})"
 )
-#: By what a definition's `scope` names its cases.
+#: `scope` of a definition → the condition for its cases.
 _OF_SCOPE = {
     "order_id": sql.SQL("order_id = ANY(%(orders)s)"),
     "count_id": sql.SQL("(id, count_id) IN (SELECT * FROM unnest(%(counted)s::text[], %(count_ids)s::text[]))"),
@@ -35,8 +35,8 @@ _OF_SCOPE = {
 
 
 class Scope(NamedTuple):
-    """Some orders, and some counts of stock: (`sku at location`, count_id). Not by their time: two runs count the same
-    places at the same moment, and a count that is ahead of the broker's clock is of another moment than it says."""
+    """Some orders, and some stock counts: (`sku at location`, count_id). Time does not select counts: two runs count
+    the same places at the same moment, and a count from a clock that is ahead gets another time."""
 
     orders: Collection[str]
     counted: Collection[tuple[str, str]] = ()
@@ -52,18 +52,18 @@ def behind(
     group: str | None = None,
     limit: int | None = None,
 ) -> dict[str, Any]:
-    """`rows`: what a figure counted, what spoils it first; `left_out`: what it did not count, by day. Of one moment.
+    """`rows`: what a figure counted, the bad ones first; `left_out`: what it did not count, by day. All of one moment.
 
-    A row has `id` (an order, "order parcel", "sku at location" or a case), `order_id` where there is one, `at`, `good`
-    or `hours` with the exact `seconds`, and `why`; with `by` also `group`; for the perfect order its components. Over
-    all rows, the number of good ones, or the sum of hours, is the figure's numerator, their number its denominator.
-    `group` keeps one group, `limit` so many rows of each list; `total` says how many each has. KeyError for an unknown
-    figure, ValueError for a dimension that does not apply to it, or a group of none.
+    A row has `id` (an order, "order parcel", "sku at location" or a case), `order_id` if there is one, `at`, `good`
+    or `hours` with the exact `seconds`, and `why`; with `by` also `group`; for the perfect order its components. The
+    figure's numerator is the number of good rows, or the sum of hours; its denominator is the number of rows.
+    `group` keeps one group, `limit` that many rows of each list; `total` is the number of rows of each list. KeyError
+    for an unknown figure. ValueError for a dimension that does not apply to it, or a group without a dimension.
     """
     definition = OPENABLE[name]
     check_dimension(definition, by)
     if group is not None and by is None:
-        raise ValueError("a group is one of a dimension: name the dimension as well")
+        raise ValueError("a group belongs to a dimension: name the dimension as well")
     hours = definition.unit == "hours"
     spoils = "NOT good" if definition.better == "higher" else "good"
     with interpreted(connection) as cursor:
@@ -98,10 +98,10 @@ def behind(
 
 
 def check_dimension(definition: Definition, by: Dimension | None) -> None:
-    """Raise ValueError where a case of the figure has no one value of the dimension."""
+    """Raise ValueError if the dimension does not apply to the figure."""
     if by is not None and by not in definition.applies_to:
         dimensions = ", ".join(one for one in DIMENSIONS if one in definition.applies_to)
-        of_parcels = "" if definition.name != "on_time_delivery_rate" else "; its parcels are: on_time_parcel_rate"
+        of_parcels = "" if definition.name != "on_time_delivery_rate" else "; for parcels use on_time_parcel_rate"
         raise ValueError(f"{definition.name} is not counted by {by}, but by {dimensions}{of_parcels}")
 
 
@@ -123,26 +123,26 @@ def _case(definition: Definition, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def group_of(definition: Definition, by: Dimension | None) -> sql.Composable:
-    """The value of a dimension that a case belongs to, as SQL; 'unknown' where it has none."""
+    """The case's value of a dimension, as SQL; 'unknown' if it has none."""
     if by is None or by not in definition.applies_to:
         return sql.SQL("NULL::text")
     if by == "day":
         return sql.SQL("(at AT TIME ZONE 'UTC')::date::text COLLATE \"C\"")
-    # By bytes: sorting by language takes several times as long, and is not the same in every database.
+    # Sorted by bytes: sorting by language takes several times as long and differs between databases.
     return sql.SQL("coalesce({}::text, 'unknown') COLLATE \"C\"").format(sql.Identifier(by))
 
 
 @contextmanager
 def interpreted(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Cursor[dict[str, Any]]]:
-    """A cursor in a transaction in which PostgreSQL compiles nothing: a figure has hundreds of small expressions, and
-    compiling them takes several times as long as counting 300,000 orders with them."""
+    """A cursor in a transaction without JIT: a figure has hundreds of small expressions, and compiling them takes
+    several times as long as counting 300,000 orders."""
     with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
         cursor.execute("SET LOCAL jit TO off")
         yield cursor
 
 
 def in_range(definition: Definition) -> sql.Composed:
-    """The condition for cases of some days, and of a scope; with the values of `bounds`."""
+    """The condition for cases of some days and a scope; `bounds` gives its values."""
     return _IN_RANGE.format(of_scope=_OF_SCOPE[definition.scope])
 
 
@@ -162,7 +162,7 @@ def _midnight(day: date) -> datetime:
 
 
 def plain(value: Any) -> Any:
-    """A value of a row as JSON has it."""
+    """A row's value for JSON."""
     if isinstance(value, datetime):
         return rfc3339(value)
     if isinstance(value, Decimal | float):

@@ -1,4 +1,4 @@
-"""The six figures that the product is bought for: base rows per order, parcel, count and case, summed when read."""
+"""The six KPIs: base rows per order, parcel, count and case, summed when read."""
 
 from projections.kpi.fold import PROJECTION
 

@@ -1,4 +1,4 @@
-"""The figures, read: sums over the cases of each definition, in one statement, hence of one moment.
+"""Reads the figures: sums over the cases of each definition. One statement, so all are of one moment.
 
 kpis(connection, by="channel")["groups"]["web"]["return_rate"]
     → {"value": 0.04, "numerator": 2, "denominator": 50, "unit": "ratio", …}
@@ -31,7 +31,7 @@ from projections.kpi.definitions import (
 )
 from projections.kpi.opening import Scope, bounds, check_dimension, group_of, in_range, interpreted, plain
 
-#: Figures that one read makes; the index is made of what the rate counts.
+#: Figures of one read. The perfect order index is made from the rate's row.
 _READ = (*DEFINITIONS.values(), PERFECT_ORDER_RATE, LEFT_OTHERWISE)
 _PERFECT = (PERFECT_ORDER_RATE.name, PERFECT_ORDER_INDEX.name)
 
@@ -46,22 +46,21 @@ def kpis(
     limit: int | None = None,
     scope: Scope | None = None,
 ) -> dict[str, Any]:
-    """All figures, or the one named, of the days from `from_` to `to` (UTC, both included; null: no bound).
-    With `scope`, of these orders and counts alone.
+    """All figures, or one, as in `kpi --json`, for the days from `from_` to `to` (UTC, both included; None: no bound).
+    With `scope`, only for these orders and counts.
 
-    As `kpi --json` prints them. Keys: `kpis` {name: figure}, `perfect_order` (see `_perfect_order`),
-    `left_otherwise_than_planned` (a figure; with `by` also its `groups`), `as_of` (the latest moment the log has seen,
-    or null), `from`, `to`; with `by` also `by`, `groups` {group: {name: figure}}, where a figure appears when the
-    dimension applies to it, and `total`, the number of groups. `limit` keeps the last so many days, or the first so
-    many groups of another dimension. KeyError for an unknown figure, ValueError for a dimension that does not apply to
-    it.
+    Keys: `kpis` {name: figure}, `perfect_order` (see `_perfect_order`), `left_otherwise_than_planned` (a figure; with
+    `by` also its `groups`), `as_of` (the latest moment in the log, or null), `from`, `to`. With `by` also `by`,
+    `groups` {group: {name: figure}} with the figures that the dimension applies to, and `total`, the number of groups.
+    `limit` keeps the last days, or the first groups of another dimension. KeyError for an unknown figure, ValueError
+    for a dimension that does not apply to it.
 
     A figure has `value` (null when the denominator is 0), `numerator`, `denominator`, `unit`, `ideal`, `ideal_met`,
-    `definition`, `left_out` {reason: rows}, and extras of its own. For hours the numerator is the sum of hours, the
+    `definition`, `left_out` {reason: rows}, and its own extras. For hours the numerator is the sum of hours, the
     denominator the number of orders or cases.
     """
     if by is not None and by not in DIMENSIONS:
-        raise ValueError(f"{by} is none of {', '.join(DIMENSIONS)}")
+        raise ValueError(f"unknown dimension {by}: use one of {', '.join(DIMENSIONS)}")
     wanted = frozenset(OPENABLE) if figure is None else frozenset({OPENABLE[figure].name})
     if figure is not None:
         check_dimension(OPENABLE[figure], by)
@@ -75,7 +74,7 @@ def kpis(
     groups: dict[str, dict[str, Any]] = {}
     for row in sorted(rows, key=lambda row: row["grp"] or ""):
         (totals if row["total"] else groups.setdefault(row["grp"], {}))[row["name"]] = row
-    # What is left out has a day, too, and often one on which nothing was counted.
+    # Left-out rows have a day, too, often one on which nothing was counted.
     otherwise = {
         group: found.pop(LEFT_OTHERWISE.name) for group, found in groups.items() if LEFT_OTHERWISE.name in found
     }
@@ -115,7 +114,7 @@ def kpis(
 
 
 def _figure_query(definition: Definition, by: Dimension | None) -> sql.Composed:
-    """Rows of one figure: its total, and its groups where the dimension applies."""
+    """Rows of one figure: its total, and its groups if the dimension applies."""
     total, sets = sql.SQL("true AS total, NULL::text AS grp"), sql.SQL("()")
     if by is not None and by in definition.applies_to:
         total, sets = sql.SQL("grouping(grp) = 1 AS total, grp"), sql.SQL("(grp), ()")
@@ -150,7 +149,7 @@ def _json_object(parts: Mapping[LiteralString, sql.Composable]) -> sql.Composed:
 
 
 def _figures(rows: dict[str, Any], definitions: Iterable[Definition], as_of: str | None) -> dict[str, Any]:
-    """Figures by name; one without a case here has denominator 0."""
+    """Figures by name. A figure without a case has denominator 0."""
     return {one.name: _figure(one, rows.get(one.name, _nothing(one)), as_of) for one in definitions}
 
 
@@ -169,16 +168,16 @@ def _figure(definition: Definition, row: dict[str, Any], as_of: str | None) -> d
         **{key: plain(row["extras"][key]) for key in definition.extras},
     }
     if definition.name == "return_rate":
-        # Goods may still come back: a young cohort looks better than it will.
+        # Goods may still come back: a young cohort looks better than it will in the end.
         figure["returns_seen_until"] = as_of
     return figure
 
 
 def _perfect_order(row: dict[str, Any], wanted: Collection[str]) -> dict[str, Any]:
-    """The figures beside the six, those that are wanted, of one cohort: orders due, by the day of their promise.
+    """The wanted perfect-order figures of one cohort: orders due, by the day of their promise.
 
     `perfect_order_rate`: orders with all four components / orders due. `perfect_order_index`: the product of the four
-    components' rates, each of which stands in `components`. `not_known`: what others count and no fact here tells.
+    components' rates, which are in `components`. `not_known`: what others count and no fact shows here.
     """
     due, good = row["denominator"], int(row["numerator"])
     components = {

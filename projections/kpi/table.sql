@@ -1,5 +1,5 @@
--- Base rows of the KPIs; figures are summed when read (definitions.py). No index but the keys: each would be written again
--- with every scan of every order, and a figure reads all rows of its days anyway.
+-- Base rows of the KPIs; figures are summed when read (definitions.py). No index but the keys: every scan of an order
+-- would write it again, and a figure reads all rows of its days anyway.
 
 CREATE TABLE IF NOT EXISTS kpi_orders (
     order_id text COLLATE "C" PRIMARY KEY,

@@ -3,7 +3,7 @@
 from projections.locations.fold import fold
 from projections.model import Column, Projection, Table
 
-#: Each fact is the whole row, so what it leaves out is unset again.
+#: Each fact is the whole row, so a field that it leaves out becomes unset.
 LOCATIONS = Table(
     "locations",
     (

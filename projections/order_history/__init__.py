@@ -1,1 +1,1 @@
-"""Every fact of every order, in the order's own order: what `story` tells and what a person looks up."""
+"""Every fact of every order, by version. `story` reads it, and people look things up in it."""

@@ -6,7 +6,7 @@ import polars as pl
 
 from projections.model import SEQUENCE, FactBatch
 
-#: PostgreSQL's jsonb has no NUL: it is shown as the replacement character. Only here; the log keeps what was said.
+#: PostgreSQL's jsonb cannot hold NUL, so this table has the replacement character instead. The log keeps the original.
 _NUL, _REPLACEMENT = "\\u0000", "\\ufffd"
 
 

@@ -1,4 +1,4 @@
-"""The whole history of one order, refusals included, as the ledger has it.
+"""The whole history of one order, refusals included.
 
 read_history(connection, "order-1")[0]["fact"]  →  "OrderPlaced"
 """
@@ -16,7 +16,7 @@ from events.times import rfc3339
 
 
 class Placed(NamedTuple):
-    """The OrderPlaced of an order: what it says, when (by the channel's clock), and the channel that sent it."""
+    """The OrderPlaced of an order: its data, its time by the channel's clock, and its channel."""
 
     data: dict[str, Any]
     occurred_at: datetime
@@ -42,7 +42,7 @@ def read_history(connection: psycopg.Connection[Any], order_id: str) -> list[dic
 
 
 def read_placed(connection: psycopg.Connection[Any], orders: Sequence[str]) -> list[Placed]:
-    """How these orders were placed, in the order in which they are named; unknown ones are left out."""
+    """How these orders were placed, in the order of `orders`. Unknown ones are left out."""
     rows = connection.execute(
         "SELECT data, occurred_at, channel FROM unnest(%s::text[]) WITH ORDINALITY AS w (order_id, place)"
         " JOIN order_history USING (order_id) WHERE fact = 'OrderPlaced' ORDER BY place",
@@ -52,9 +52,9 @@ def read_placed(connection: psycopg.Connection[Any], orders: Sequence[str]) -> l
 
 
 def read_telling_order(connection: psycopg.Connection[Any], orders: Collection[str]) -> str | None:
-    """One of these orders that much has happened to, but not too much to read; None where none was shipped.
+    """One of these orders with an eventful but readable history; None if none was shipped.
 
-    Its facts came in the order of their times: a story that goes back and forth is no first story.
+    Its facts are in the order of their times: a story that jumps back and forth is a bad example.
     """
     row = connection.execute(
         """

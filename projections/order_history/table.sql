@@ -1,4 +1,4 @@
--- Every fact of an order, refusals included, one row each. Only ever added to.
+-- Every fact of an order, refusals included, one row each. Rows are only added.
 
 CREATE TABLE IF NOT EXISTS order_history (
     order_id       text COLLATE "C" NOT NULL,
@@ -14,5 +14,5 @@ CREATE TABLE IF NOT EXISTS order_history (
     data           jsonb
 );
 
--- Not unique: that no fact is written twice is the offset's doing, and a check would cost a third of the speed.
+-- Not unique: the stored offset already prevents writing a fact twice, and a check would cost a third of the speed.
 CREATE INDEX IF NOT EXISTS order_history_order_id ON order_history (order_id, version);

@@ -1,1 +1,1 @@
-"""Orders as they are now: counters and derived status, lines, where they are held, holds, shipments, returns."""
+"""Orders as they are now: counters and derived status, lines, their locations, holds, shipments, returns."""

@@ -1,4 +1,4 @@
-"""From the facts of orders to rows. Facts carry what they take from where, so no fact needs to know what was before.
+"""From the facts of orders to rows. Each fact says which units it moves from where, so the fold needs no earlier state.
 
     OrderPlaced 3 × A        →  line: ordered +3, open +3
     LineAllocated 2 at WH1   →  line: open −2, allocated +2; at WH1: allocated +2
@@ -14,8 +14,7 @@ import polars as pl
 from projections.model import SEQUENCE, FactBatch
 from projections.order_status.tables import COUNTERS
 
-#: 10^12 units at 10^12 minor units each do not fit 64 bits. Such an order is shown as worth this much; its lines are
-#: exact.
+#: 10^12 units at 10^12 minor units each do not fit into 64 bits. Such an order shows this value; its lines are exact.
 VALUE_MINOR_MAX = 9 * 10**18
 
 _LINE = ("order_id", "line_id", SEQUENCE)
@@ -81,7 +80,7 @@ def _line_deltas(batch: FactBatch) -> pl.DataFrame:
                 *_LINE,
                 open=-_q,
                 backordered=_q,
-                # A line that waits only because another one does has no place in a queue, and no promise.
+                # A line that waits only because another one does is in no queue and has no promise.
                 promised=pl.when(pl.col("attempt") == 0).then(pl.lit(False)),
             ),
             batch.facts("LinePromised").select(
@@ -116,7 +115,7 @@ def _hold_deltas(batch: FactBatch) -> pl.DataFrame:
 
 def _order_deltas(batch: FactBatch, lines: pl.DataFrame, holds: pl.DataFrame) -> pl.DataFrame:
     def minor(per_unit: str) -> pl.Expr:
-        # In 128 bits, because the product of two numbers that are allowed does not fit 64.
+        # In 128 bits: the product of two allowed numbers may not fit into 64.
         total = pl.col("lines").list.eval(
             pl.element().struct.field("quantity").cast(pl.Int128) * pl.element().struct.field(per_unit).cast(pl.Int128)
         )
@@ -144,7 +143,7 @@ def _order_deltas(batch: FactBatch, lines: pl.DataFrame, holds: pl.DataFrame) ->
     amended = batch.facts("OrderAmended").select("order_id", "promised_by", "due_by", SEQUENCE)
     released = batch.facts("SourcingRequested").select("order_id", SEQUENCE, released=pl.lit(True))
     refunded = batch.facts("RefundIssued").select("order_id", SEQUENCE, refunded_minor="amount_minor")
-    # A refusal changes nothing: it moves neither the version that channels decide on, nor the time of the last change.
+    # A refusal changes nothing: neither the version that channels rely on, nor the time of the last change.
     changes = batch.envelopes("ledger.orders").filter(pl.col("fact") != "CommandRefused")
     facts = changes.select(SEQUENCE, order_id="meta_stream_id", version="meta_version", updated_at="meta_recorded_at")
     counters = lines.select("order_id", SEQUENCE, *COUNTERS)
@@ -255,7 +254,7 @@ def _amendment_deltas(batch: FactBatch) -> pl.DataFrame:
 
 
 def _amendment_line_deltas(batch: FactBatch) -> pl.DataFrame:
-    # In the words of the channel that asked: cancelled units are in none of the numbers.
+    # Counted as in AmendOrder: without cancelled units.
     wanted = {name: pl.col(name) - pl.col("cancelled") for name in ("ordered_before", "ordered")}
     key = ("order_id", "amendment_id", "line_id", "sku", SEQUENCE)
     return pl.concat(

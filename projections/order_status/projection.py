@@ -1,4 +1,4 @@
-"""Orders as they are now: counters and derived status, lines, where they are held, holds, shipments, returns."""
+"""Orders as they are now: counters and derived status, lines, their locations, holds, shipments, returns."""
 
 from projections.model import Projection
 from projections.order_status.fold import fold

@@ -1,4 +1,4 @@
-"""Orders as they are now. One order is read in one statement, hence of one moment.
+"""Orders as they are now. An order is read in one statement, so all its parts are of one moment.
 
 read_order(connection, "order-1")["status"]  →  "partially_shipped"
 """
@@ -17,12 +17,12 @@ from events.times import rfc3339
 _TIMES = ("placed_at", "promised_by", "due_by", "release_at", "updated_at")
 _LINE_TIMES = ("expected_at", "cancel_after")
 _SHIPMENT_TIMES = ("expected_at", "dispatched_at", "delivered_at")
-#: Orders fetched together: fewer costs round trips, more holds more of them in memory.
+#: Orders fetched at a time. Fewer cost round trips, more cost memory.
 ROWS_AT_ONCE = 500
 _RETURN_TIMES = ("requested_at", "received_at")
 _AMENDMENT_TIMES = ("promised_by", "requested_at", "answered_at")
 
-# Ids that are numbers come in their order (2 before 10): shorter first, then by text.
+# Ids are sorted by length, then by text, so that numbers are in their order (2 before 10).
 _ORDER = """
 SELECT o.order_id, o.status, o.version, o.channel, o.customer_id, o.placed_at, o.promised_by, o.due_by, o.promise,
        o.country, o.region, o.service_level, o.allocation, o.release_at, o.currency, o.value_minor, o.charges_minor,
@@ -79,14 +79,14 @@ FROM order_status AS o
 
 
 class OrderDue(NamedTuple):
-    """An order whose `release_at` has come: units of it are open, and nobody has looked for locations yet."""
+    """An order whose `release_at` has come: it has open units and was never sourced."""
 
     order_id: str
     release_at: datetime
 
 
 class LineDue(NamedTuple):
-    """An order, at this version, with a line past its `cancel_after` that has units which nothing is held for."""
+    """An order, at this version, with a line past its `cancel_after` that has units without stock."""
 
     order_id: str
     version: int
@@ -94,7 +94,7 @@ class LineDue(NamedTuple):
 
 
 class LineUnits(NamedTuple):
-    """Units of a line that the customer is to get, and those of them that have not left."""
+    """Units of a line that the customer gets, and those of them that have not left."""
 
     line_id: str
     sku: str
@@ -103,7 +103,7 @@ class LineUnits(NamedTuple):
 
 
 class UnitsAt(NamedTuple):
-    """Units of a SKU that orders hold at a location, or that left there for them."""
+    """Units of a SKU that are allocated at a location, or left there, for some orders."""
 
     sku: str
     location_id: str
@@ -111,7 +111,7 @@ class UnitsAt(NamedTuple):
 
 
 class OrderTotals(NamedTuple):
-    """How many orders have any units, how many units, and how many of these have no location."""
+    """How many orders have units, how many units these are, and how many units have no location."""
 
     orders: int
     units: int
@@ -119,7 +119,7 @@ class OrderTotals(NamedTuple):
 
 
 class OrderParcel(NamedTuple):
-    """A parcel of an order that left a location or is planned there; `late` only where it came after its promise."""
+    """A parcel of an order that left a location or is planned there. `late` if it arrived after its promise."""
 
     order_id: str
     location_id: str
@@ -127,10 +127,11 @@ class OrderParcel(NamedTuple):
 
 
 def read_order(connection: psycopg.Connection[Any], order_id: str) -> dict[str, Any] | None:
-    """The order as `order --json` prints it, or null where there is no such order.
+    """The order as `order --json` prints it, or None if there is no such order.
 
-    Units in whole pieces, money in minor units of `currency`, times RFC 3339 in UTC. A line's `locations` says how many
-    of its units are held at, or left from, each location; `expected_at` when units that wait are expected, as was told.
+    Units are whole pieces, money is in minor units of `currency`, times are RFC 3339 in UTC. A line's `locations` says
+    how many of its units are allocated at, or left from, each location. `expected_at` is the date that the customer was
+    told for waiting units.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         order = cursor.execute(_ORDER + "WHERE o.order_id = %s", [order_id]).fetchone()
@@ -138,7 +139,7 @@ def read_order(connection: psycopg.Connection[Any], order_id: str) -> dict[str, 
 
 
 def read_orders(connection: psycopg.Connection[Any], statuses: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """All orders with one of these statuses, as `read_order` gives them, by order_id; one snapshot, little memory."""
+    """All orders with one of these statuses, as in `read_order`, by order_id. Of one moment; needs little memory."""
     with connection.transaction(), connection.cursor("read_orders", row_factory=dict_row) as cursor:
         cursor.itersize = ROWS_AT_ONCE
         cursor.execute(_ORDER + "WHERE o.status = ANY(%s) ORDER BY o.order_id", [list(statuses)])
@@ -186,7 +187,7 @@ def read_lines_due(connection: psycopg.Connection[Any], now: datetime, limit: in
 
 
 def read_waiting_parcels(connection: psycopg.Connection[Any]) -> list[tuple[str, int]]:
-    """(location_id, parcels): orders of which units are held at a location and have not left, one parcel each."""
+    """(location_id, parcels): one parcel for each order with units allocated there that have not left."""
     return connection.execute(
         "SELECT location_id, count(DISTINCT order_id) FROM order_line_locations WHERE allocated > 0"
         " GROUP BY location_id"
@@ -204,7 +205,7 @@ def read_line_units(connection: psycopg.Connection[Any], order_id: str) -> list[
 
 
 def read_held(connection: psycopg.Connection[Any], order_id: str) -> list[UnitsAt]:
-    """What the order holds."""
+    """Units allocated to the order, by SKU and location."""
     rows = connection.execute(
         "SELECT l.sku, p.location_id, sum(p.allocated)::bigint FROM order_line_locations AS p"
         " JOIN order_lines AS l USING (order_id, line_id)"
@@ -224,7 +225,7 @@ def read_placed_between(connection: psycopg.Connection[Any], first: datetime, la
 
 
 def read_given_since(connection: psycopg.Connection[Any], first: datetime) -> list[UnitsAt]:
-    """What orders placed from `first` on hold, and what left for them."""
+    """Units allocated to, or shipped for, orders placed from `first` on."""
     rows = connection.execute(
         "SELECT l.sku, p.location_id, sum(p.allocated + p.shipped)::bigint FROM order_status AS s"
         " JOIN order_line_locations AS p USING (order_id) JOIN order_lines AS l USING (order_id, line_id)"
@@ -235,7 +236,7 @@ def read_given_since(connection: psycopg.Connection[Any], first: datetime) -> li
 
 
 def read_totals_between(connection: psycopg.Connection[Any], first: datetime, last: datetime) -> OrderTotals:
-    """Of the orders placed from `first` to before `last`."""
+    """The totals of the orders placed from `first` to before `last`."""
     row = connection.execute(
         "SELECT count(*) FILTER (WHERE ordered > 0), coalesce(sum(ordered), 0)::bigint,"
         " coalesce(sum(open + backordered), 0)::bigint"
@@ -247,7 +248,7 @@ def read_totals_between(connection: psycopg.Connection[Any], first: datetime, la
 
 
 def read_parcels_between(connection: psycopg.Connection[Any], first: datetime, last: datetime) -> list[OrderParcel]:
-    """Parcels of the orders placed from `first` to before `last`: that left, and that are planned by what is held."""
+    """Parcels of the orders placed from `first` to before `last`: those that left, and those planned by allocation."""
     rows = connection.execute(
         "SELECT s.order_id, x.location_id, x.late FROM order_status AS s JOIN ("
         " SELECT order_id, location_id, on_time IS FALSE AS late FROM order_shipments"
@@ -269,7 +270,7 @@ def count_by_status(connection: psycopg.Connection[Any], orders: Collection[str]
 
 
 def count_others(connection: psycopg.Connection[Any], orders: Collection[str]) -> int:
-    """How many orders there are beside these."""
+    """How many other orders there are."""
     row = connection.execute(
         "SELECT count(*) FROM order_status WHERE NOT order_id = ANY(%s)", [list(orders)]
     ).fetchone()

@@ -8,10 +8,10 @@ STATUSES = {
     "backordered": "Every unit waits for stock.",
     "partially_allocated": "Some units are allocated. The others wait for stock or still need a location.",
     "allocated": "Every unit that is still wanted is allocated, and nothing has shipped yet.",
-    "partially_shipped": "Some units have shipped. The others are still to ship.",
+    "partially_shipped": "Some units have shipped. The others have not shipped yet.",
     "shipped": "Every unit that is still wanted has shipped. Not all of them are delivered.",
     "delivered": "Every shipped unit is delivered, and nothing is left to ship.",
-    "partially_returned": "Nothing is left to ship, and some of the shipped units came back, for whatever cause.",
-    "returned": "Nothing is left to ship, and every shipped unit came back, for whatever cause.",
+    "partially_returned": "Nothing is left to ship, and some of the shipped units came back, for any cause.",
+    "returned": "Nothing is left to ship, and every shipped unit came back, for any cause.",
     "cancelled": "Every unit is cancelled.",
 }

@@ -1,5 +1,5 @@
--- Orders as they are now. Written by the projector alone; every column is a fold of facts. Money is in minor units.
--- Columns may be null where a fact did not say; times are UTC.
+-- Orders as they are now. Only the projector writes it; every column comes from facts. Money is in minor units.
+-- A column may be null if the fact left it out; times are UTC.
 
 CREATE TABLE IF NOT EXISTS order_status (
     order_id       text COLLATE "C" PRIMARY KEY,
@@ -104,7 +104,7 @@ CREATE TABLE IF NOT EXISTS order_line_locations (
     PRIMARY KEY (order_id, line_id, location_id)
 ) WITH (fillfactor = 80);
 
--- What waits at a location to be sent: sourcing counts it for each batch.
+-- Parcels that wait at a location to be sent: sourcing counts them for each batch.
 CREATE INDEX IF NOT EXISTS order_line_locations_waiting
 ON order_line_locations (location_id, order_id) WHERE allocated > 0;
 

@@ -3,16 +3,16 @@
 from projections.model import Column, Table
 from projections.order_status.statuses import STATUSES
 
-#: Units of a line, each in one of these, and how far the shipped ones came. `ordered` is the sum of the first five.
+#: Units of a line by state. Each unit is in one of the first five; `ordered` is their sum.
 COUNTERS = {
-    "open": "units that nothing is held for; ordered = open + backordered + allocated + shipped + cancelled",
+    "open": "units in none of the next states; ordered = open + backordered + allocated + shipped + cancelled",
     "backordered": "units that wait for stock",
-    "allocated": "units held at a location",
+    "allocated": "units with stock reserved at a location",
     "shipped": "units that left",
     "cancelled": "units that were cancelled",
-    "ordered": "units that were ever asked for and not amended away",
+    "ordered": "units that were ordered and not amended away",
     "delivered": "of the shipped units, those that arrived",
-    "returned": "of the shipped units, those that came back, for whatever cause",
+    "returned": "of the shipped units, those that came back, for any cause",
     "returned_by_customer": "of the delivered units, those that the customer sent back",
 }
 
@@ -26,7 +26,7 @@ ORDER_STATUS = Table(
             "version",
             "bigint",
             "max",
-            "number of the newest fact that is no refusal: expected_version is compared with it",
+            "number of the newest fact that is no refusal; expected_version must equal it",
         ),
         Column("channel", "text", "last", "the channel that placed it"),
         Column("customer_id", "text", "last", "the customer, as the channel names them"),
@@ -38,20 +38,20 @@ ORDER_STATUS = Table(
             "due_by",
             "timestamptz",
             "last",
-            "the promise that delivery is measured by: the first one, or as the customer moved it",
+            "the promise that KPIs measure by: the first one, or the customer's newest",
         ),
         Column("country", "text", "last", "country that it goes to, ISO 3166-1 alpha-2"),
         Column("region", "text", "last", "region that it goes to"),
         Column("service_level", "text", "last", "standard, express or same_day"),
         Column("allocation", "text", "last", "ship_available or all_or_nothing"),
         Column("release_at", "timestamptz", "last", "the order is not allocated before this time"),
-        Column("released", "boolean", "last", "whether locations were ever looked for"),
+        Column("released", "boolean", "last", "whether it was ever sourced"),
         *_COUNTER_COLUMNS,
         Column(
             "value_minor",
             "bigint",
             "sum",
-            "value of the lines as placed, without charges, in minor units (v_order_lines has it as it is now)",
+            "value of the lines as placed, without charges, in minor units (v_order_lines has the present lines)",
         ),
         Column("charges_minor", "bigint", "sum", "postage, fees and discounts as placed, in minor units"),
         Column("refunded_minor", "bigint", "sum", "refunded so far, in minor units"),
@@ -70,7 +70,7 @@ ORDER_HOLDS = Table(
     (
         Column("order_id", "text", "key", "the order"),
         Column("hold", "text", "key", "payment, fraud, address, stock, customer or other"),
-        Column("active", "bigint", "sum", "1 while it holds, 0 when it is over"),
+        Column("active", "bigint", "sum", "1 while it is set, 0 once released"),
     ),
     "Holds of orders, one row for each order and kind of hold",
 )
@@ -82,18 +82,18 @@ ORDER_LINES = Table(
         Column("line_id", "text", "key", "the line of the order"),
         Column("sku", "text", "last", "the SKU"),
         Column("unit_price_minor", "bigint", "last", "price of a unit, in minor units"),
-        Column("cancel_after", "timestamptz", "last", "units that nothing is held for by then are cancelled"),
+        Column("cancel_after", "timestamptz", "last", "units that are not allocated or shipped by then are cancelled"),
         Column("customised", "boolean", "last", "made for this customer"),
         *_COUNTER_COLUMNS,
-        Column("promised", "boolean", "last", "whether the customer was last told a time for units that wait"),
+        Column("promised", "boolean", "last", "whether the customer's newest notice about waiting units has a time"),
         Column("told_expected_at", "timestamptz", "last", "the newest time that the customer was told"),
         Column("exchange_for", "text", "last", "the return that the line was added in exchange for"),
-        Column("awaits_return", "boolean", "last", "true until everything announced of that return has come"),
+        Column("awaits_return", "boolean", "last", "true until everything announced of that return has arrived"),
     ),
     "Lines of orders as they are now",
     derived={
-        "expected_at": "when units that wait now are expected, as the customer was told",
-        "held_for_return": "the return that has to come before units of the line may leave",
+        "expected_at": "when waiting units are expected, as the customer was told",
+        "held_for_return": "the return that must arrive before units of the line may leave",
     },
 )
 
@@ -103,10 +103,10 @@ ORDER_LINE_LOCATIONS = Table(
         Column("order_id", "text", "key", "the order"),
         Column("line_id", "text", "key", "the line of the order"),
         Column("location_id", "text", "key", "the location"),
-        Column("allocated", "bigint", "sum", "units held there"),
+        Column("allocated", "bigint", "sum", "units allocated there"),
         Column("shipped", "bigint", "sum", "units that left there"),
     ),
-    "Where units of a line are held, and where they left from",
+    "Locations where units of a line are allocated, or that they left",
 )
 
 ORDER_SHIPMENTS = Table(
@@ -114,19 +114,19 @@ ORDER_SHIPMENTS = Table(
     (
         Column("order_id", "text", "key", "the order"),
         Column("shipment_id", "text", "key", "the parcel"),
-        Column("location_id", "text", "last", "where it left"),
+        Column("location_id", "text", "last", "location that it left"),
         Column("carrier", "text", "last", "the carrier"),
         Column("service", "text", "last", "the carrier's service"),
         Column("tracking_number", "text", "last", "the carrier's number"),
-        Column("scan", "text", "last", "the carrier's newest word, in log order; dispatched before the first scan"),
+        Column("scan", "text", "last", "the carrier's newest scan, in log order; dispatched before the first scan"),
         Column("expected_at", "timestamptz", "last", "when the carrier expects to deliver it"),
         Column("dispatched_at", "timestamptz", "last", "when it left"),
         Column("delivered_at", "timestamptz", "last", "when it arrived"),
-        Column("due_by", "timestamptz", "last", "the promise that its delivery was measured by"),
+        Column("due_by", "timestamptz", "last", "the promise that its delivery is measured by"),
         Column("on_time", "boolean", "last", "whether it arrived by then; null without a promise or before it arrived"),
     ),
     "Parcels of orders",
-    derived={"status": "delivered once it arrived (a later scan does not undo that), else the newest scan"},
+    derived={"status": "delivered once it arrived, even if later scans follow; before that, the newest scan"},
 )
 
 ORDER_SHIPMENT_LINES = Table(
@@ -146,13 +146,13 @@ ORDER_RETURNS = Table(
     (
         Column("order_id", "text", "key", "the order"),
         Column("return_id", "text", "key", "the return"),
-        Column("rma", "text", "last", "number that the customer writes on the parcel"),
+        Column("rma", "text", "last", "return number that the customer writes on the parcel"),
         Column("resolution", "text", "last", "refund or exchange; null for goods that came unannounced"),
         Column(
             "scan",
             "text",
             "last",
-            "requested, the carrier's newest word (returned_to_sender: back to the customer), received or withdrawn",
+            "requested, the carrier's newest scan (returned_to_sender: back to the customer), received or withdrawn",
         ),
         Column(
             "cause",
@@ -160,13 +160,13 @@ ORDER_RETURNS = Table(
             "last",
             "why its newest goods came back: customer (sent back), unclaimed, refused (at the door) or recalled",
         ),
-        Column("announced", "boolean", "first", "false where goods came back that nobody had announced"),
-        Column("requested_at", "timestamptz", "first", "when it was asked for"),
+        Column("announced", "boolean", "first", "false if the goods came back unannounced"),
+        Column("requested_at", "timestamptz", "first", "when it was requested"),
         Column("received_at", "timestamptz", "last", "when its newest parcel was opened"),
         Column("location_id", "text", "last", "where it was opened"),
     ),
-    "Goods of orders that came back or are to come back: from customers, unclaimed, refused or recalled",
-    derived={"status": "received once goods came, else the newest scan"},
+    "Goods of orders that came back or will come back: from customers, unclaimed, refused or recalled",
+    derived={"status": "received once goods arrived; before that, the newest scan"},
 )
 
 ORDER_RETURN_LINES = Table(
@@ -177,9 +177,9 @@ ORDER_RETURN_LINES = Table(
         Column("line_id", "text", "key", "the line of the order"),
         Column("sku", "text", "last", "the SKU"),
         Column("quantity", "bigint", "sum", "units announced"),
-        Column("received", "bigint", "sum", "units that came"),
-        Column("disposition", "text", "last", "restock, damaged, dispose or inspect: the newest"),
-        Column("reason", "text", "last", "as the customer gave it"),
+        Column("received", "bigint", "sum", "units that arrived"),
+        Column("disposition", "text", "last", "restock, damaged, dispose or inspect, of the newest arrival"),
+        Column("reason", "text", "last", "the customer's reason"),
         Column("reason_code", "text", "last", "size, changed_mind, wrong_item, missing, damaged, …"),
     ),
     "What is in each return",
@@ -199,7 +199,7 @@ ORDER_AMENDMENTS = Table(
         Column("requested_at", "timestamptz", "last", "log time of the request"),
         Column("answered_at", "timestamptz", "last", "log time of the answer"),
     ),
-    "Amendments for which stock was asked first: more than was ordered",
+    "Amendments that asked for more units, so that stock was asked first",
 )
 
 ORDER_AMENDMENT_LINES = Table(
@@ -213,10 +213,10 @@ ORDER_AMENDMENT_LINES = Table(
             "ordered_before",
             "bigint",
             "last",
-            "units that the customer was to get in all, cancelled ones not among them",
+            "total units for the customer before, without cancelled ones",
         ),
-        Column("ordered", "bigint", "last", "units that were asked for"),
-        Column("available", "bigint", "last", "units that would have been accepted; null where no fewer are known"),
+        Column("ordered", "bigint", "last", "total units that the amendment asked for"),
+        Column("available", "bigint", "last", "total that would have been accepted; null if not known to be less"),
     ),
     "Lines that an amendment changes",
 )

@@ -1,1 +1,1 @@
-"""What orders are routed by: the rules, how busy each location was, and how fast its stock goes."""
+"""What routing reads: the rules, how busy each location was, and how fast its stock sells."""

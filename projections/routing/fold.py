@@ -1,8 +1,8 @@
-"""From facts to what the router looks up.
+"""From facts to the tables that routing reads.
 
 RoutingRulesSet       → the row of these rules
-ShipmentDispatched    → location_days: one parcel more that left there on that day
-StockShipped 3        → sku_weeks: 3 units more that left there in that week
+ShipmentDispatched    → location_days: +1 parcel that left there on that day
+StockShipped 3        → sku_weeks: +3 units that left there in that week
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What orders are routed by: the rules, how busy each location was, and how fast its stock goes."""
+"""What routing reads: the rules, how busy each location was, and how fast its stock sells."""
 
 from projections.model import Column, Projection, Table, View
 from projections.routing.fold import fold
@@ -7,21 +7,21 @@ from projections.routing.fold import fold
 ROUTING_RULES = Table(
     "routing_rules",
     (
-        Column("rules_id", "text", "key", "routing are those in force, others are drafts"),
+        Column("rules_id", "text", "key", "routing is the set in force, any other id is a draft"),
         Column("number", "bigint", "replace", "version of these rules, from 1"),
-        Column("name", "text", "replace", "what the rule file calls itself"),
+        Column("name", "text", "replace", "name given in the rule file"),
         Column("text", "text", "replace", "the rule file, as the planner wrote it"),
         Column("set_at", "timestamptz", "replace", "log time"),
-        Column("set_by", "text", "replace", "who sent it, else the channel"),
+        Column("set_by", "text", "replace", "the person who sent it; the channel if no person was named"),
     ),
-    "The rules that orders are routed by, and drafts of them",
+    "The routing rules in force, and drafts",
 )
 
-#: Orders of all partitions leave from one location, so a row is kept per partition; `v_location_parcels` sums them.
+#: Orders of all partitions leave from one location, so each partition has its own row; `v_location_parcels` sums them.
 LOCATION_DAYS = Table(
     "location_days",
     (
-        Column("partition", "integer", "key", "partition of ledger.orders: no two projectors write one row"),
+        Column("partition", "integer", "key", "partition of ledger.orders, so that no two projectors write one row"),
         Column("location_id", "text", "key", "the location"),
         Column("day", "date", "key", "the day, UTC, by the warehouse's clock"),
         Column("dispatched", "bigint", "sum", "parcels that left"),

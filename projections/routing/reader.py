@@ -1,4 +1,4 @@
-"""The routing rules, as they were last set; how busy each location was; how fast stock goes."""
+"""The newest routing rules, how busy each location was, and how fast stock sells."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Shipped(NamedTuple):
 
 
 def read_rules_rows(connection: psycopg.Connection[Any], rules_id: str | None = None) -> list[dict[str, Any]]:
-    """Rows by id: `rules_id`, `number` (version), `name`, `text`, `set_at`, `set_by`; only one where an id is given."""
+    """Rows by id, or only the one with the id: `rules_id`, `number` (version), `name`, `text`, `set_at`, `set_by`."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             "SELECT rules_id, number, name, text, set_at, set_by FROM routing_rules"
@@ -54,7 +54,7 @@ def read_dispatched(connection: psycopg.Connection[Any], days: Collection[date])
 def read_shipped(
     connection: psycopg.Connection[Any], skus: Collection[str] | None, first: date, last: date
 ) -> list[Shipped]:
-    """Units of these SKUs (None: of all) that left in the weeks that begin from `first` to before `last`."""
+    """Units of these SKUs (None: of all) that left in the weeks from `first` to before `last` (Mondays)."""
     rows = connection.execute(
         "SELECT sku, location_id, sum(shipped)::bigint FROM sku_weeks"
         " WHERE week >= %(first)s AND week < %(last)s AND (%(skus)s::text[] IS NULL OR sku = ANY(%(skus)s))"

@@ -1,4 +1,4 @@
--- What orders are routed by: the rules, how busy each location was, and how fast its stock goes.
+-- What routing reads: the rules, how busy each location was, and how fast its stock sells.
 
 CREATE TABLE IF NOT EXISTS routing_rules (
     rules_id text COLLATE "C" PRIMARY KEY,

@@ -1,1 +1,1 @@
-"""Counts that have to be repeated, or approved by another person, and what became of these."""
+"""Counts that need a second count or another person's approval, and their outcome."""

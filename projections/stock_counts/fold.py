@@ -1,4 +1,4 @@
-"""From the facts of counts to those that wait, for a second count or for approval, and what became of them."""
+"""From the facts of counts to the counts that wait for a second count or for approval, and their outcome."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ _KEY = ("sku", "location_id", "count_id", SEQUENCE)
 
 
 def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
-    """Deltas for both tables; facts of counts that never waited are dropped, as no row begins with them."""
+    """Deltas for both tables. Facts of counts that never waited are dropped: they start no row."""
     decided = {"decided_at": "meta_recorded_at", "decided_by": "meta_actor"}
     counted, restated = (
         batch.facts(name).filter(pl.col("count_id").is_not_null()) for name in ("StockCounted", "CountRestated")
@@ -34,7 +34,7 @@ def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
 
 
 def _recounts(batch: FactBatch) -> pl.DataFrame:
-    """The newest first count of a place is open until a second one is believed, or waits for approval."""
+    """A first count is open until a second one agrees and is applied, or waits for approval."""
     place = ("sku", "location_id", SEQUENCE)
     return pl.concat(
         [

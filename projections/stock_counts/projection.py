@@ -1,4 +1,4 @@
-"""Counts that have to be repeated, or approved by another person, and what became of these."""
+"""Counts that need a second count or another person's approval, and their outcome."""
 
 from projections.model import Column, Projection, Table
 from projections.stock_counts.fold import fold
@@ -16,37 +16,37 @@ STOCK_COUNTS = Table(
             "expected",
             "bigint",
             "last",
-            "units on record at that time, as known when it was reported; once applied, as known now",
+            "units on record at that time, as known when it was reported; for applied counts, as known now",
         ),
         Column("variance", "bigint", "last", "counted - expected"),
-        Column("counted_by", "text", "last", "who counted, with commas between them"),
-        Column("reason", "text", "last", "reason of the count; once it is rejected, of the rejection"),
-        Column("document", "text", "last", "the document, as it was given"),
+        Column("counted_by", "text", "last", "who counted, separated by commas"),
+        Column("reason", "text", "last", "reason of the count; for rejected counts, of the rejection"),
+        Column("document", "text", "last", "number of the document"),
         Column("requested_at", "timestamptz", "last", "log time of the count"),
         Column("decided_at", "timestamptz", "last", "log time of the decision"),
         Column("decided_by", "text", "last", "who decided"),
     ),
-    "Counts that differ by so much that another person has to approve them",
+    "Counts with large differences, which another person must approve",
     born_with="requested_at",
 )
 
-#: One row per place: a place has one open count at most. It stays, empty, when the count was repeated.
+#: One row per SKU and location, which have at most one open count. The row stays, empty, when the count was repeated.
 STOCK_RECOUNTS = Table(
     "stock_recounts",
     (
         Column("sku", "text", "key", "the SKU"),
         Column("location_id", "text", "key", "the location"),
         Column("asked_at", "timestamptz", "max", "log time of the first count"),
-        Column("count_id", "text", "replace", "the first count; null when it has been repeated"),
+        Column("count_id", "text", "replace", "the first count; null once it was repeated"),
         Column("counted", "bigint", "replace", "units that were counted"),
         Column("counted_at", "timestamptz", "replace", "when they were counted"),
         Column("expected", "bigint", "replace", "units on record at that time, as known when the count was reported"),
         Column("variance", "bigint", "replace", "counted - expected"),
-        Column("counted_by", "text", "replace", "who counted, with commas between them"),
-        Column("reason", "text", "replace", "the reason, as it was given"),
-        Column("document", "text", "replace", "the document, as it was given"),
+        Column("counted_by", "text", "replace", "who counted, separated by commas"),
+        Column("reason", "text", "replace", "reason of the count"),
+        Column("document", "text", "replace", "number of the document"),
     ),
-    "First counts that differ by so much that somebody has to count again; one row per place",
+    "First counts with large differences, which need a second count; one row per SKU and location",
     born_with="asked_at",
 )
 

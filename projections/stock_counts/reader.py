@@ -1,4 +1,4 @@
-"""Counts that wait: to be repeated (`recount`), or for another person (`waiting`).
+"""Counts that wait for a second count (`recount`) or for approval (`waiting`).
 
 read_counts(connection)[0]["variance"]  →  -10
 """
@@ -13,7 +13,7 @@ from projections.page import Page, read_page
 
 
 def read_counts(connection: psycopg.Connection[Any], *, waiting_only: bool = True, limit: int | None = None) -> Page:
-    """Oldest first; with those that were decided, where they are wanted too."""
+    """Counts, oldest first; without `waiting_only` also those already decided."""
     return read_page(
         connection,
         "SELECT count(*) OVER () AS total, c.* FROM ("

@@ -1,4 +1,4 @@
--- Counts that differ by so much that another person has to approve them. What is applied at once is not here.
+-- Counts with large differences, which another person must approve. Counts that are applied at once are not here.
 
 CREATE TABLE IF NOT EXISTS stock_counts (
     sku          text COLLATE "C" NOT NULL,
@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS stock_counts (
 
 CREATE INDEX IF NOT EXISTS stock_counts_waiting ON stock_counts (requested_at) WHERE status = 'waiting';
 
--- A first count that differs by so much that somebody has to count again; count_id is null when that was done.
+-- First counts with large differences, which need a second count; count_id is null once that was done.
 
 CREATE TABLE IF NOT EXISTS stock_recounts (
     sku          text COLLATE "C" NOT NULL,

@@ -15,10 +15,10 @@ from projections.model import SEQUENCE, FactBatch
 from projections.stock_changes import CHANGES, QUANTITIES, Change
 
 _SAID = ("reason", "order_id", "line_id", "shipment_id", "return_id")
-#: What the movement stands on, the first that is there.
+#: Fields with the movement's document; the first that is set counts.
 _DOCUMENTS = ("document", "purchase_order", "transfer_id")
 
-#: Where the business time is not that of the command.
+#: Facts whose business time is not that of the command.
 _WHEN = {
     "StockCounted": pl.col("counted_at"),
     "CountRestated": pl.col("counted_at"),

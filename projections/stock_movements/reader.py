@@ -1,7 +1,7 @@
-"""How stock came to be what it is: its movements, and its quantities at another time.
+"""Movements of stock, and its quantities at an earlier time.
 
-read_stock_as_of(connection, at=yesterday)                      what was there yesterday, as known today
-read_stock_as_of(connection, at=yesterday, known_at=yesterday)  what was thought to be there
+read_stock_as_of(connection, at=yesterday)                      yesterday's stock, as known today
+read_stock_as_of(connection, at=yesterday, known_at=yesterday)  yesterday's stock, as known yesterday
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def read_stock_as_of(
     known_at: datetime | None = None,
     limit: int | None = None,
 ) -> Page:
-    """on_hand, reserved, damaged and quality_hold per SKU and location at business time `at`, from what was on record
-    at log time `known_at` (None: all that is known now).
+    """on_hand, reserved, damaged and quality_hold per SKU and location at business time `at`, as known at log time
+    `known_at` (None: now).
     """
     return read_page(
         connection,
@@ -61,7 +61,7 @@ def read_stock_as_of(
 def known_since(
     connection: psycopg.Connection[Any], sku: str | None, location_id: str | None
 ) -> tuple[str, str] | None:
-    """When the first movement of such stock happened, and when the first was recorded; null where there is none."""
+    """When the first movement of this stock happened, and when the first was recorded; null if there is none."""
     found = connection.execute(
         "SELECT min(occurred_at), min(recorded_at) FROM stock_movements"
         " WHERE (%(sku)s::text IS NULL OR sku = %(sku)s)"

@@ -22,5 +22,5 @@ CREATE TABLE IF NOT EXISTS stock_movements (
     recorded_at  timestamptz NOT NULL
 );
 
--- Not unique: that no fact is written twice is the offset's doing, and a check would cost a third of the speed.
+-- Not unique: the stored offset already prevents writing a fact twice, and a check would cost a third of the speed.
 CREATE INDEX IF NOT EXISTS stock_movements_sku ON stock_movements (sku, location_id, occurred_at);

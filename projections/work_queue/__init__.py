@@ -1,1 +1,1 @@
-"""Orders that a person is to decide about: one row for each order and queue."""
+"""Orders that wait for a person's decision: one row for each order and queue."""

@@ -1,4 +1,4 @@
-"""From OrderQueued and OrderUnqueued to rows. Which of the two came last, versions tell: the fold needs no state."""
+"""From OrderQueued and OrderUnqueued to rows. Versions show which of the two came last, so the fold needs no state."""
 
 from collections.abc import Mapping
 

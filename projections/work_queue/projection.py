@@ -1,4 +1,4 @@
-"""Orders that a person is to decide about: one row for each order and queue."""
+"""Orders that wait for a person's decision: one row for each order and queue."""
 
 from projections.model import Column, Projection, Table
 from projections.work_queue.fold import fold
@@ -8,7 +8,7 @@ WORK_QUEUE = Table(
     (
         Column("order_id", "text", "key", "the order"),
         Column("queue", "text", "key", "for example routing_exceptions or rejections"),
-        Column("since", "timestamptz", "last", "since when, by the clock of whoever said so: the newest time"),
+        Column("since", "timestamptz", "last", "when it was last queued, by the sender's clock"),
         Column("reason", "text", "last", "why, in one word"),
         Column("detail", "text", "last", "why, in a sentence"),
         Column("queued_version", "bigint", "max", "version of the order when it was last queued"),
@@ -16,7 +16,7 @@ WORK_QUEUE = Table(
         Column("resolution", "text", "last", "how it last ended: retry, cancel or leave; over: by itself"),
         Column("ended_version", "bigint", "max", "version of the order when it last ended"),
     ),
-    "Orders that a person is to decide about, one row for each order and queue",
+    "Orders that wait for a person's decision, one row for each order and queue",
     derived={"state": "open or closed"},
 )
 

@@ -1,4 +1,4 @@
-"""Who stands in the queues that people work."""
+"""Reads the work queues."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _COLUMNS = "queue, since, reason, detail, state, CASE WHEN state = 'closed' THEN
 
 
 def read_queue(connection: psycopg.Connection[Any], queue: str | None = None, limit: int | None = None) -> Page:
-    """Open entries, oldest first: `order_id`, `queue`, `since`, `reason`, `detail`; of the order: `open` units
-    (nothing is allocated for them) and `due_by` (null: nothing was promised).
+    """Open entries, oldest first: `order_id`, `queue`, `since`, `reason`, `detail`, and the order's `open` units and
+    `due_by` (null: nothing was promised).
     """
     return read_page(
         connection,
@@ -29,7 +29,7 @@ def read_queue(connection: psycopg.Connection[Any], queue: str | None = None, li
 
 
 def read_queues_of(connection: psycopg.Connection[Any], order_id: str) -> list[dict[str, Any]]:
-    """All queues that an order stood in, also those that are over (`state` closed, with their `resolution`)."""
+    """All queues that an order was in, including those that are over (`state` closed, with their `resolution`)."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             f"SELECT {_COLUMNS} FROM work_queue WHERE order_id = %s ORDER BY since, queue", [order_id]

@@ -1,4 +1,4 @@
--- Orders that a person is to decide about, one row for each order and queue. Written by the projector alone.
+-- Orders that wait for a person's decision, one row for each order and queue. Only the projector writes it.
 
 CREATE TABLE IF NOT EXISTS work_queue (
     order_id       text COLLATE "C" NOT NULL,

@@ -198,7 +198,7 @@ def test_a_promise_that_comes_while_units_are_being_asked_for_is_taken() -> None
 
 def test_a_cancelled_order_takes_no_promise() -> None:
     given(place(), cancel()).when(amend(promised_by="2026-12-24")).then_refused(
-        "conflict", says="nothing of it is wanted"
+        "conflict", says="no units that are still wanted"
     )
 
 

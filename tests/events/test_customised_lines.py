@@ -51,7 +51,7 @@ def test_a_customer_can_cancel_what_is_not_set_aside_yet_and_no_more() -> None:
 
 
 def test_what_stock_is_being_asked_for_counts_as_made_for_it_may_be_set_aside_already() -> None:
-    given(engraved()).when(cancel({"1": 1})).then_refused("limit", at_most=0, says="asked of stock")
+    given(engraved()).when(cancel({"1": 1})).then_refused("limit", at_most=0, says="being sourced")
     refused = answers(answer("refused", 3, version=1))
     given(engraved(), hold(stock="release"), refused).when(cancel({"1": 3})).then(f.OrderCancelled)
 

@@ -124,7 +124,7 @@ def test_a_return_for_money_can_be_withdrawn_too() -> None:
     story.when(withdraw()).then(f.ReturnWithdrawn)
     story.when(withdraw(return_id="r-9")).then_refused("unknown", says="r-9")
     story.when(receive_return({"1": 1}, return_id="r-2"))
-    story.when(withdraw(return_id="r-2")).then_refused("conflict", says="everything announced has come")
+    story.when(withdraw(return_id="r-2")).then_refused("conflict", says="everything announced has arrived")
 
 
 def test_what_cannot_be_exchanged_is_refused() -> None:

@@ -212,7 +212,7 @@ def test_a_delivery_of_what_has_come_back_already_adds_nothing() -> None:
 def test_a_return_that_nobody_announced_is_received_and_looked_at() -> None:
     story = given(place(), dispatch({"1": 2}), scan()).when(receive_return({"1": 1}))
     story.then(
-        like(f.ReturnReceived, announced=False), like(f.ReturnDiffered, detail="nobody had announced this return")
+        like(f.ReturnReceived, announced=False), like(f.ReturnDiffered, detail="this return had not been announced")
     )
     # Its second parcel is as little announced as the first was.
     story.when(receive_return({"1": 1})).then(like(f.ReturnReceived, announced=False), f.ReturnDiffered)

@@ -52,7 +52,7 @@ WRONG = [
     ('name = "x"\n' + RULE + 'filters = { kinds = ["shop"] }', "line 5, rules[0].filters.kinds", "`shop`"),
     ('name = "x"\n' + RULE + "[rules.filters]\ndistance_km_max = -1", "line 6, rules[0].filters.distance", ">= 0"),
     ('name = "x"\n' + RULE + "objective = { cost = 1 }", "rules[0]", "both criteria and an objective"),
-    ('name = "x"\n[[rules]]\nname = "all"', "rules[0]", "neither criteria nor objective"),
+    ('name = "x"\n[[rules]]\nname = "all"', "rules[0]", "no criteria and no objective"),
     ('name = "x"\n' + RULE.replace('["parcels"]', "[{ cost = 0 }]"), "rules[0]", "all weights are 0"),
     ('name = "x"\n' + RULE + RULE.replace("all", "b"), "line 5, rules[1]", "no order reaches this rule"),
     (
@@ -62,7 +62,7 @@ WRONG = [
     ('name = "x"\n' + RULE + 'when = { channels = ["web"] }', "line 5, rules[0].when", "does not take every order"),
     (
         'name = "x"\n' + RULE + "when = { value_from_minor = 9, value_below_minor = 9 }\n" + RULE.replace("all", "b"),
-        "line 5, rules[0].when.value_below_minor", "no order is worth 9 or more and less than 9",
+        "line 5, rules[0].when.value_below_minor", "no order is worth at least 9 and less than 9",
     ),
     ('name = "x"\n' + RULE.replace("parcels", "priority"), "rules[0]", "lists none"),
     ('name = "x"\n' + RULE + 'priority = ["WH1"]', "line 5, rules[0].priority", "the list is not used"),
@@ -71,11 +71,11 @@ WRONG = [
     ('name = "x"\n' + RULE + "limits = { split = false, split_from_minor = 2 }", "line 5", "never splits"),
     ('name = "x"\n' + RULE + 'fallbacks = ["queue", "backorder"]', "line 5", "nothing comes after `queue`"),
     ('name = "x"\n' + RULE + 'fallbacks = ["relax splits"]', "line 5", "is no fallback"),
-    ('name = "x"\n' + RULE + 'fallbacks = ["relax split"]', "line 5", "relaxes what the rule does not set"),
-    ('name = "x"\n' + RULE + "[transit]\nexpress = [{ km = 5, days = 1 }]", "line 6, transit.express", "farthest"),
+    ('name = "x"\n' + RULE + 'fallbacks = ["relax split"]', "line 5", "relaxes a limit that the rule does not set"),
+    ('name = "x"\n' + RULE + "[transit]\nexpress = [{ km = 5, days = 1 }]", "line 6, transit.express", "longest"),
     (
         'name = "x"\n' + RULE + "[transit]\nexpress = [{ km = 5, days = 1 }, { km = 4, days = 1 }, { days = 2 }]",
-        "line 6, transit.express", "do not go up",
+        "line 6, transit.express", "do not increase",
     ),
 ]  # fmt: skip
 
@@ -111,4 +111,4 @@ def test_brackets_in_texts_and_comments_are_letters() -> None:
 
 
 def test_a_number_of_thousands_of_digits_is_refused() -> None:
-    ask(set_rules("a = " + "1" * 5_000)).then_refused("invalid", says="not TOML")
+    ask(set_rules("a = " + "1" * 5_000)).then_refused("invalid", says="unreadable TOML")

@@ -149,7 +149,7 @@ def test_a_whole_number_is_one_however_it_is_written(text: str) -> None:
 def test_a_number_that_is_not_whole_or_too_large_is_refused_as_it_is_written(text: str) -> None:
     with pytest.raises(BadCommandError) as caught:
         parse((RECEIVE % text).encode())
-    assert caught.value.detail == (f"data.quantity is {text}: a whole number from 1 to 1,000,000,000,000 is wanted")
+    assert caught.value.detail == (f"data.quantity is {text}: expected a whole number from 1 to 1,000,000,000,000")
 
 
 def test_numbers_beyond_what_a_float_holds_stay_exact() -> None:

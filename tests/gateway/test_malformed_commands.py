@@ -28,7 +28,7 @@ def test_the_word_that_was_meant_is_named_with_all_that_are_possible() -> None:
     lines = [{"line_id": "1", "quantity": 1, "disposition": "restok"}]
     error = refused("ReceiveReturn", {**RETURN, "lines": lines})
     assert error.hint.startswith("did you mean restock?; ")
-    assert error.detail.endswith(": one of damaged, dispose, inspect, restock is wanted")
+    assert error.detail.endswith(": expected one of damaged, dispose, inspect, restock")
     error = refused("ReceiveReturn", {**RETURN, "lines": [{**lines[0], "disposition": "???"}]})
     assert "did you mean" not in error.hint
 
@@ -67,22 +67,22 @@ def test_all_that_is_wrong_is_told_at_once_with_the_real_names_and_values() -> N
     }
     error = refused("PlaceOrder", place, occurred_at="2026-11-27T18:00:00", actor=7)
     assert error.detail.split("; ") == [
-        'occurred_at is "2026-11-27T18:00:00": a time with its offset, like 2026-11-27T18:00:00Z, is wanted',
-        "actor is 7: a text of 1 to 200 characters is wanted",
-        'data.customer_id is "": a text of 1 to 200 characters is wanted',
-        'data.currency is "eur": a text of 3 capital letters is wanted',
-        'data.lines[0].attributes["gift wrap"] is 3: a text of at most 4,000 characters is wanted',
-        "data.lines[1].quantity is -1: a whole number from 1 to 1,000,000,000,000 is wanted",
-        "data.lines[1].unit_price_minor is 1.5: a whole number from 0 to 1,000,000,000,000 is wanted",
-        'data.lines[1].cancel_after is "soon": a time like 2026-11-27T18:00:00Z is wanted',
+        'occurred_at is "2026-11-27T18:00:00": expected a time with its offset, like 2026-11-27T18:00:00Z',
+        "actor is 7: expected a text of 1 to 200 characters",
+        'data.customer_id is "": expected a text of 1 to 200 characters',
+        'data.currency is "eur": expected a text of 3 capital letters',
+        'data.lines[0].attributes["gift wrap"] is 3: expected a text of at most 4,000 characters',
+        "data.lines[1].quantity is -1: expected a whole number from 1 to 1,000,000,000,000",
+        "data.lines[1].unit_price_minor is 1.5: expected a whole number from 0 to 1,000,000,000,000",
+        'data.lines[1].cancel_after is "soon": expected a time like 2026-11-27T18:00:00Z',
         "data.ship_to.planet is not a known field",
-        "data.ship_to.latitude is 91: a number from -90 to 90 is wanted",
+        "data.ship_to.latitude is 91: expected a number from -90 to 90",
     ]
 
 
 def test_of_many_mistakes_some_are_told_and_the_rest_is_counted() -> None:
     lines = [{"line_id": str(number), "quantity": 0, "disposition": "restock"} for number in range(25)]
-    assert refused("ReceiveReturn", {**RETURN, "lines": lines}).detail.endswith("is wanted; and 5 more")
+    assert refused("ReceiveReturn", {**RETURN, "lines": lines}).detail.endswith("; and 5 more")
 
 
 def test_a_word_that_nobody_could_read_on_a_screen_is_cut() -> None:

@@ -158,7 +158,7 @@ def test_a_retailers_file_may_come_out_of_a_pipe() -> None:
     ("content", "told"),
     [
         (b'{"stock": {"MUG": {"WH1": 1}, "MUG": {"WH1": 2}}}', '"MUG" is given twice in stock'),
-        (b'{"stock": {"MUG": {"WH1": 1.5}}, "chanel": "web"}', "stock.MUG.WH1 is 1.5: a whole number is wanted"),
+        (b'{"stock": {"MUG": {"WH1": 1.5}}, "chanel": "web"}', "stock.MUG.WH1 is 1.5: expected a whole number"),
         (b'{"stock": {}, "at": "9999-12-31T23:00:00-14:00"}', "at is "),
     ],
 )

@@ -61,7 +61,7 @@ def test_an_old_ledger_is_refused_with_what_to_do(ledger_env: Any, reader: str) 
     write(ledger_env, OLD, GOOD)
     with pytest.raises(Fault) as refused:
         READERS[reader](ledger_env)
-    assert "before the contracts were made anew" in refused.value.what
+    assert "an old version of the contracts" in refused.value.what
     assert f"{ledger_env.services.topic('ledger.stock')}/0" in refused.value.detail
     assert "schema id 1019" in refused.value.detail
     assert "ORDER_LEDGER_TOPIC_PREFIX" in refused.value.hint
@@ -95,8 +95,8 @@ def test_who_starts_several_workers_says_so_before_any_of_them_and_so_does_the_d
         program = [sys.executable, "-m", "gateway.cli", *command]
         done = subprocess.run(program, env=ledger_env.env, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 1, done
-        assert "before the contracts were made anew" in done.stderr
+        assert "an old version of the contracts" in done.stderr
         assert "begin a new ledger" in done.stderr
     (told,) = [check for check in examine(ledger_env.settings) if check.name == "log"]
     assert told.verdict == "fail"
-    assert "before the contracts were made anew" in told.what
+    assert "an old version of the contracts" in told.what

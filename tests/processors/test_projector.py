@@ -336,7 +336,7 @@ def test_tables_are_dropped_with_the_projectors_position_and_no_other(store, led
 
 def test_a_topic_that_was_made_anew_is_refused(store):
     projector(store).place(TOPIC_ID)
-    with pytest.raises(Fault, match="made anew"):
+    with pytest.raises(Fault, match="recreated"):
         projector(store).place({("ledger.orders", 0): "id-2"})
 
 

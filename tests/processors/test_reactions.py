@@ -232,7 +232,7 @@ def test_an_order_that_goes_whole_never_waits_for_what_is_there_and_not_allowed(
     (queued,) = source_placed(placed(("1", "MUG", 2), allocation="all_or_nothing"), lookups)
     assert (queued.data.reason, queued.data.detail) == (
         "filtered",
-        'rule "own" leaves no location for all of 2 × MUG: locations keeps out MUNICH',
+        'rule "own" leaves no location for all of 2 × MUG: locations excludes MUNICH',
     )
     (waits,) = source_placed(placed(("1", "MUG", 2)), lookups)
     assert (waits.data.mode, waits.data.locations) == ("grant_there", ("BERLIN",))

@@ -326,7 +326,7 @@ def test_positions_move_on_only_from_where_they_stand(ledger_env: Any) -> None:
     others = StoredPositions(database, Positions("another"), lambda topics: dict.fromkeys(topics, "id-1"))
     assert others.stored([STOCK]) == {}, "each follower has rows of its own"
     assert positions.load([STOCK, other]) == {STOCK: after, other: Position()}
-    with pytest.raises(Fault, match="made anew"):
+    with pytest.raises(Fault, match="recreated"):
         StoredPositions(database, rows, lambda topics: dict.fromkeys(topics, "id-2")).load([STOCK])
     database.close()
 

@@ -68,11 +68,11 @@ def test_one_unit_more_in_one_place_makes_it_one_parcel() -> None:
 @pytest.mark.parametrize(
     ("filters", "location", "why", "change"),
     [
-        ('kinds = ["warehouse"]', "L4", "kinds: it is a store", "if the rule left kinds away"),
-        ('not_kinds = ["third_party"]', "L3", "not_kinds: it is a third_party", "if the rule left not_kinds away"),
-        ('locations = ["L1"]', "L4", "locations: the rule does not name it", "if the rule left locations away"),
-        ('not_locations = ["L4"]', "L4", "not_locations: the rule excludes it", "if the rule left not_locations away"),
-        ("same_country = true", "L3", "same_country: it lies in PL", "if the rule left same_country away"),
+        ('kinds = ["warehouse"]', "L4", "kinds: it is a store", "if the rule had no kinds"),
+        ('not_kinds = ["third_party"]', "L3", "not_kinds: it is a third_party", "if the rule had no not_kinds"),
+        ('locations = ["L1"]', "L4", "locations: the rule does not name it", "if the rule had no locations"),
+        ('not_locations = ["L4"]', "L4", "not_locations: the rule excludes it", "if the rule had no not_locations"),
+        ("same_country = true", "L3", "same_country: it is in PL", "if the rule had no same_country"),
         ("distance_km_max = 50", "L3", "too far: 111 km, the rule allows 50", "if the rule allowed 111 km"),
         ("wait_days_max = 1", "L4", "full: a parcel would wait 3 days there, the rule allows 1", "3 days"),
         ("supply_weeks_min = 2", "L4", "supply_weeks_min 2: A lasts 0.5 weeks", None),
@@ -125,7 +125,7 @@ def test_where_a_limit_leaves_units_out_the_reason_names_the_one_that_lacks_leas
     world = World({"A": {"L1": 1, "L4": 1}}, PLACES, weekly={"A": {"L4": 9}})
     assert explain(wants("A"), kept, world).reason == (
         "filtered",
-        'rule "all" leaves no location for all of 1 × A: kinds keeps out L1; supply_weeks_min keeps out L4',
+        'rule "all" leaves no location for all of 1 × A: kinds excludes L1; supply_weeks_min excludes L4',
     )
 
 

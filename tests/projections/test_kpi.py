@@ -418,7 +418,7 @@ def test_on_time_delivery_is_counted_by_order_and_by_carrier_its_parcels_have_a_
     assert list(answer["groups"]["UPS"]) == ["on_time_parcel_rate"]
     assert answer["groups"]["UPS"]["on_time_parcel_rate"]["value"] == 0.0
     assert [row["id"] for row in behind(connection, "on_time_delivery_rate")["rows"]] == ["o1", "o3"]
-    with pytest.raises(ValueError, match="its parcels are: on_time_parcel_rate"):
+    with pytest.raises(ValueError, match="for parcels use on_time_parcel_rate"):
         behind(connection, "on_time_delivery_rate", by="carrier")
 
 

@@ -3,8 +3,9 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-# Two processes share Kafka and PostgreSQL; a test file stays in one of them, the longest start first (tests/durations.csv).
-LANES := -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes share Kafka and PostgreSQL: tests wait so much that two leave a sixth of two cores idle. A test file stays
+# in one of them, the longest start first (tests/durations.csv).
+LANES := -n 3 --dist loadfile --no-loadscope-reorder
 .PHONY: help setup demo test test-all branches simulate faults soak routing recovery year check format pins clean
 
 # Tools of the environment come first, and settings of the caller's Python do not reach it.

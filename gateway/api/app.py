@@ -14,6 +14,7 @@ import h11
 import psycopg
 import uvicorn
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 from fastapi import Depends, FastAPI
 from fastapi.responses import JSONResponse
 from psycopg_pool import PoolTimeout
@@ -47,13 +48,16 @@ _STOP_POLL_SECONDS = 0.1
 def create_app(settings: Settings, services: Services, on_ready: Callable[[], None] = lambda: None) -> FastAPI:
     """The API over these services. When it starts to serve, it opens its connections and calls `on_ready`."""
     connections = pool(services, "api")
-    kafka = admin(services)
+    kafka: AdminClient | None = None
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        nonlocal kafka
         connections.open(wait=False)  # PostgreSQL may still be starting: /readyz says so
+        kafka = admin(services)
         on_ready()
         yield
+        kafka = None  # the framework keeps an application for ever, and its client would go on looking for a broker
         connections.close()
 
     app = FastAPI(
@@ -86,6 +90,8 @@ def create_app(settings: Settings, services: Services, on_ready: Callable[[], No
         return JSONResponse(words, status_code=503 if problems else 200)
 
     def kafka_problem() -> str | None:
+        if kafka is None:
+            return "the API does not serve"
         try:
             kafka.list_topics(timeout=_READY_SECONDS)
         except KafkaException as error:

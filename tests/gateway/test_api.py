@@ -315,6 +315,8 @@ def test_a_plain_serializer_writes_an_order_without_its_optional_fields(api: htt
 
 
 def test_readiness_is_red_while_a_service_is_away_and_a_read_says_so(ledger_env: Any) -> None:
+    """And an API that has ended looks for Kafka no more. Seen: its client did, and said so after a run's verdict."""
+    before = set(threading.enumerate())
     nowhere = f"host=127.0.0.1 port={free_port()} dbname=x connect_timeout=1"
     away = replace(
         ledger_env.services, postgres=nowhere, kafka_config={"bootstrap.servers": f"127.0.0.1:{free_port()}"}
@@ -324,6 +326,9 @@ def test_readiness_is_red_while_a_service_is_away_and_a_read_says_so(ledger_env:
         assert answer.status_code == 503
         assert "ok" not in answer.json().values()
         assert client.get("/healthz").status_code == 200
+    for left in set(threading.enumerate()) - before:
+        left.join(10)
+        assert not left.is_alive(), left
 
 
 def test_tables_that_are_not_there_yet_are_said_to_be(ledger_env: Any) -> None:

@@ -68,7 +68,7 @@ def record(decision: Decision, data: RecordAllocation) -> Refused | None:
             case "refused":
                 _refused(decision, line, answer)
             case "waiting" if order.as_a_whole and amended:
-                # This is the queue place of one line, but the order can only wait as a whole.
+                # This place in the queue is for one line, but the order can only wait as a whole.
                 _note(decision, line, answer, min(answer.quantity, line.sourcing))
                 decision.surrender(line, answer, answer.quantity)
                 refused = True

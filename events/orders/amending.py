@@ -348,7 +348,7 @@ def _settle(decision: Decision) -> None:
 
 
 def _possible(order: Order, amendment: Amendment) -> bool:
-    """False if more units of a line left meanwhile than were to remain, or if cancelled units left."""
+    """Whether it can be made. Not if more units left meanwhile than it would keep, or if cancelled units left."""
     for line_id, wanted in amendment.lines.items():
         line = order.lines[line_id]
         if line.cancelled < wanted.cancelled or wanted.ordered < line.shipped + line.cancelled:

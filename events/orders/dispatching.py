@@ -227,7 +227,7 @@ def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple
     waited = sum(use(wait.attempt, "", wait.quantity) for wait in line.waits)
     from_open = min(left, line.open)
     from_cancelled = min(left - from_open, line.cancelled)
-    # Idle units leave first: stock may still be reserved for the ones being sourced, which others of the line can use.
+    # Idle units leave first: units being sourced may still get stock, which the rest of the line can use.
     idle = min(from_open, line.idle)
     ahead = from_open - idle
     part = ShippedLine(

@@ -1,4 +1,4 @@
-"""An exchange is a return plus new lines of the same order, which may leave when the return has come.
+"""An exchange is a return plus new lines of the same order, which may leave when the return has arrived.
 
     RequestReturn(r-1, 1 of line 1, exchange)  -> ReturnRequested, ExchangeLinesAdded, SourcingRequested
     a dispatch of them before r-1 has come     -> recorded as it happened, DispatchDiffered(held)

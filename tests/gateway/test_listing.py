@@ -19,7 +19,7 @@ from projections.catalogue import PROJECTIONS
 from projections.kpi.definitions import DEFINITIONS
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services
-from tests.projections.fact_rows import REFUSED, Log, delivered, dispatched, fact, placed
+from tests.projections.fact_rows import REFUSED, Log, delivered, dispatched, fact, make_tables, placed
 
 #: Every listing of the tables, with an option that leaves nothing of it.
 LISTINGS = {
@@ -56,6 +56,7 @@ def database(services: Services) -> Iterator[str]:
     """Tables with more rows of each kind than people are shown."""
     conninfo = ensure_database(services, "listing_tests")
     with connect(services, "test", database="listing_tests") as connection:
+        make_tables(connection, list(PROJECTIONS.values()))
         log = Log(connection, list(PROJECTIONS.values()))
         log.write(*(one for n in range(MANY) for one in _facts(n)))
         for case in ("r1", "r2", "r3"):
@@ -139,7 +140,7 @@ def test_one_form_at_a_time(run, words):
 def test_a_count_that_nobody_waits_for_is_said(services, run, monkeypatch):
     conninfo = ensure_database(services, "listing_empty")
     with connect(services, "test", database="listing_empty") as connection:
-        Log(connection, list(PROJECTIONS.values()))
+        make_tables(connection, list(PROJECTIONS.values()))
     monkeypatch.setenv("ORDER_LEDGER_POSTGRES", conninfo)
     try:
         for words, nothing in [
@@ -274,6 +275,7 @@ def test_the_version_is_said(run):
 def test_a_cell_of_csv_is_one_line_and_cannot_steer_the_terminal(services, run, monkeypatch):
     conninfo = ensure_database(services, "listing_steering")
     with connect(services, "test", database="listing_steering") as connection:
+        make_tables(connection, list(PROJECTIONS.values()))
         log = Log(connection, list(PROJECTIONS.values()))
         log.write(fact("StockReceived", 'A\n"B",\x1b[2J', "2026-11-27T08:00Z", location_id="WH1", quantity=1))
     monkeypatch.setenv("ORDER_LEDGER_POSTGRES", conninfo)

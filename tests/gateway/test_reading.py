@@ -21,7 +21,7 @@ from projections.order_status.projection import PROJECTION as ORDER_STATUS
 from projections.work_queue.projection import PROJECTION as WORK_QUEUE
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services
-from tests.projections.fact_rows import REFUSED, Log, delivered, dispatched, fact, placed
+from tests.projections.fact_rows import REFUSED, Log, delivered, dispatched, fact, make_tables, placed
 
 NOON = "2026-11-27T12:00:00Z"
 NOT_PLACED = {
@@ -37,9 +37,9 @@ def database(services: Services) -> Iterator[str]:
     """Tables with one order, one refusal and some stock."""
     conninfo = ensure_database(services, "reading_tests")
     with connect(services, "test", database="reading_tests") as connection:
-        log = Log(
-            connection, [ORDER_STATUS, ORDER_HISTORY, INVENTORY, ANSWERS, CASES, KPI, WORK_QUEUE, DEFERRED_TRACKING]
-        )
+        tables = [ORDER_STATUS, ORDER_HISTORY, INVENTORY, ANSWERS, CASES, KPI, WORK_QUEUE, DEFERRED_TRACKING]
+        make_tables(connection, tables)
+        log = Log(connection, tables)
         log.write(
             placed("o1", "2026-11-27T08:00Z", due="2026-11-28T12:00Z"),
             dispatched("o1", NOON),

@@ -1,5 +1,6 @@
 """Facts as short dictionaries, folded by the real folds into the tables of a real PostgreSQL.
 
+make_tables(connection, [KPI])
 log = Log(connection, [KPI])
 log.write(placed("o1", "2026-11-27T18:00Z", due="2026-11-28T18:00Z"), dispatched("o1", "2026-11-28T10:00Z"))
 """
@@ -50,6 +51,12 @@ def fact(name: str, stream: str, when: str, /, *, channel: str = "web", actor: s
     }
 
 
+def make_tables(connection: psycopg.Connection[Any], projections: Sequence[Projection]) -> None:
+    """The tables that a `Log` of these projections writes to."""
+    for projection in projections:
+        connection.execute(ddl(projection).encode())
+
+
 class Log:
     """Writes facts to the tables of some projections, numbering streams and places as the ledger does."""
 
@@ -58,8 +65,6 @@ class Log:
         self._projections = projections
         self._versions: Counter[str] = Counter()
         self._written = 0
-        for projection in projections:
-            connection.execute(ddl(projection).encode())
 
     def write(self, *facts: Fact) -> None:
         """All facts as one batch."""

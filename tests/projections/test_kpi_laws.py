@@ -34,7 +34,7 @@ NAMES = [name for name in OPENABLE if name != PERFECT_ORDER_INDEX.name]
 def test_a_figure_is_the_sum_of_its_rows_and_what_plain_python_says(kpi_database: Services, start: int) -> None:
     for seed in SEEDS[start : start + 15]:
         facts = history(seed)
-        with connect(kpi_database, "test", database="kpi_tests") as connection:
+        with connect(kpi_database, "test") as connection:
             log = Log(connection, [CASES, KPI])
             for at in range(0, len(facts), 20):
                 log.write(*facts[at : at + 20])
@@ -94,7 +94,7 @@ def test_so_it_is_for_whatever_the_simulator_makes_of_the_whole_ledger(kpi_datab
     """Histories with stock, reactions and crashes in them; a command that the simulator learns comes in by itself."""
     for seed in range(1, 9):
         facts = of_the_simulator(seed)
-        with connect(kpi_database, "test", database="kpi_tests") as connection:
+        with connect(kpi_database, "test") as connection:
             Log(connection, [CASES, KPI]).write(*facts)
             read, expected = kpis(connection), figures(facts)
             for name in NAMES:
@@ -131,7 +131,7 @@ def test_what_the_ledger_does_by_itself_and_when_changes_no_figure(kpi_database:
         differ += without != facts
         read = []
         for told in (facts, without):
-            with connect(kpi_database, "test", database="kpi_tests") as connection:
+            with connect(kpi_database, "test") as connection:
                 Log(connection, [CASES, KPI]).write(*told)
                 read.append(kpis(connection, by="channel"))
                 connection.rollback()
@@ -147,7 +147,7 @@ def note(one: Fact) -> Fact:
 
 @pytest.mark.parametrize("seed", SEEDS[::15])
 def test_groups_and_days_open_to_their_part_of_the_rows(kpi_database: Services, seed: int) -> None:
-    with connect(kpi_database, "test", database="kpi_tests") as connection:
+    with connect(kpi_database, "test") as connection:
         Log(connection, [CASES, KPI]).write(*history(seed))
         for by in ("channel", "region", "location", "carrier", "day"):
             read = kpis(connection, by=by)

@@ -40,7 +40,18 @@ from projections.order_status.reader import (
 from projections.routing.reader import read_dispatched, read_shipped
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services
-from tests.projections.fact_rows import REFUSED, Log, allocated, at, cancelled, delivered, dispatched, fact, placed
+from tests.projections.fact_rows import (
+    REFUSED,
+    Log,
+    allocated,
+    at,
+    cancelled,
+    delivered,
+    dispatched,
+    fact,
+    make_tables,
+    placed,
+)
 
 MORNING, NOON, EVENING, NIGHT = "2026-11-27T08:00Z", "2026-11-27T12:00Z", "2026-11-27T18:00Z", "2026-11-27T23:00Z"
 
@@ -48,6 +59,8 @@ MORNING, NOON, EVENING, NIGHT = "2026-11-27T08:00Z", "2026-11-27T12:00Z", "2026-
 @pytest.fixture(scope="module")
 def database(services: Services) -> Iterator[Services]:
     ensure_database(services, "plain_reader_tests")
+    with connect(services, "test", database="plain_reader_tests") as connection:
+        make_tables(connection, list(PROJECTIONS.values()))
     yield services
     drop_database(services, "plain_reader_tests")
 

@@ -22,7 +22,7 @@ from projections.work_queue.projection import PROJECTION as WORK_QUEUE
 from projections.work_queue.reader import read_queue, read_queues_of
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services
-from tests.projections.fact_rows import Log, at, delivered, dispatched, fact, placed, returned
+from tests.projections.fact_rows import Log, at, delivered, dispatched, fact, make_tables, placed, returned
 
 MORNING, NOON, EVENING = "2026-11-27T08:00Z", "2026-11-27T12:00Z", "2026-11-27T18:00Z"
 PROJECTIONS = [ORDER_STATUS, ORDER_HISTORY, INVENTORY, LOCATIONS, ANSWERS, WORK_QUEUE]
@@ -31,6 +31,8 @@ PROJECTIONS = [ORDER_STATUS, ORDER_HISTORY, INVENTORY, LOCATIONS, ANSWERS, WORK_
 @pytest.fixture(scope="module")
 def database(services: Services) -> Iterator[Services]:
     ensure_database(services, "reader_tests")
+    with connect(services, "test", database="reader_tests") as connection:
+        make_tables(connection, PROJECTIONS)
     yield services
     drop_database(services, "reader_tests")
 

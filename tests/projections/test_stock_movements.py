@@ -16,7 +16,7 @@ from projections.stock_movements.projection import PROJECTION as STOCK_MOVEMENTS
 from projections.stock_movements.reader import read_movements, read_stock_as_of
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services
-from tests.projections.fact_rows import Log, at, fact
+from tests.projections.fact_rows import Log, at, fact, make_tables
 
 AT_WH1 = {"sku": "MUG", "location_id": "WH1"}
 HELD = {"order_id": "o-1", "line_id": "1", "attempt": 1, "for_order": True}
@@ -27,6 +27,8 @@ TODAY = "2026-11-27T09:00Z"
 @pytest.fixture(scope="module")
 def database(services: Services) -> Iterator[Services]:
     ensure_database(services, "movement_tests")
+    with connect(services, "test", database="movement_tests") as connection:
+        make_tables(connection, [INVENTORY, STOCK_MOVEMENTS, STOCK_COUNTS])
     yield services
     drop_database(services, "movement_tests")
 

@@ -213,7 +213,7 @@ def test_avro_straight_to_kafka(shop: Shop) -> None:
         "late": "data.expected_at is 9999-12-31",
         "early": "data.expected_at is 0001-01-01",
         "never asked": "occurred_at is 1899-12-31",
-        "\N{REPLACEMENT CHARACTER}": 'id is "": a text of 1 to 200',
+        "\N{REPLACEMENT CHARACTER}": 'id is "": expected a text of 1 to 200',
     }.items():
         assert told[command_id].startswith(beginning)
     letters = json.loads(_cli(shop, "dead-letters", "list", "--json"))

@@ -2,6 +2,7 @@
 
 attempt_number(round_number=3, part=1, location_id="WH1", quantity=2)  →  its round, its part, 16 bits of the rest
 round_of(that)                                                         →  3
+held_again(attempt_number(4, HELD_AGAIN, "WH1", 2))                    →  True: the order asked nothing
 """
 
 from hashlib import blake2b
@@ -11,6 +12,8 @@ from hashlib import blake2b
 #: a repeated id with another body is refused. The order gives back surplus units.
 ATTEMPTS_PER_ROUND = 1000
 _CONTENT_BITS = 16
+#: The part of an attempt under which a retracted dispatch is held again. Parts of plans begin with 1.
+HELD_AGAIN = 0
 
 
 def attempt_number(round_number: int, part: int, location_id: str, quantity: int) -> int:
@@ -24,3 +27,8 @@ def attempt_number(round_number: int, part: int, location_id: str, quantity: int
 def round_of(attempt: int) -> int:
     """The sourcing round of this attempt."""
     return (attempt >> _CONTENT_BITS) // ATTEMPTS_PER_ROUND
+
+
+def held_again(attempt: int) -> bool:
+    """Whether units of a retracted dispatch are held under it: the order counts them as allocated from the start."""
+    return (attempt >> _CONTENT_BITS) % ATTEMPTS_PER_ROUND == HELD_AGAIN

@@ -64,6 +64,7 @@ CHANGES: Mapping[str, Sequence[Change]] = {
     "StockReleased": [Change(reserved=-_q)],
     "ReservationExpired": [Change(reserved=-_q)],
     "StockShipped": [Change(on_hand=-_q, reserved=-pl.col("from_reserved"))],
+    "StockRestored": [Change(on_hand=_q, reserved=pl.col("to_reserved"))],
     "StockReturned": [
         Change(
             on_hand=_if("disposition", "restock", "damaged", "inspect"),

@@ -10,7 +10,7 @@ Units that answer an earlier question go back: otherwise two late answers could 
 
 from msgspec.structs import replace
 
-from events.attempts import round_of
+from events.attempts import held_again, round_of
 from events.envelope import Refused
 from events.orders import amending, holding, line_changes, promising
 from events.orders.decision import Decision
@@ -59,6 +59,9 @@ def record(decision: Decision, data: RecordAllocation) -> Refused | None:
         match answer.outcome:
             case "shipped":
                 _shipped(decision, line, answer)
+            case "refused" if held_again(answer.attempt):
+                # What a retracted dispatch gave back is not there: somebody else has been promised it meanwhile.
+                _lost(decision, line, answer)
             case "reserved" | "waiting" if stale:
                 decision.surrender(line, answer, answer.quantity)
             case "refused" | "offered" if stale:

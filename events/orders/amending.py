@@ -6,8 +6,8 @@
     any of it would have to wait -> AmendmentDeclined, with the quantity that would have been accepted
     amend(line 1 from 3 to 3)    -> Refused: nothing would change
 
-A quantity is the total that the customer gets. It counts shipped units, not cancelled ones. Of 10 ordered and 3
-cancelled, 7 are wanted; amended to 8 the line has 11 ordered, and 8 to ship.
+A quantity is the total that the customer gets. It counts shipped units, not cancelled ones, and no replacements. Of 10
+ordered and 3 cancelled, 7 are wanted; amended to 8 the line has 11 ordered, and 8 to ship.
 
 An increase is granted whole or not at all, for all lines of the command together. Stock is not asked while nothing of
 the order is promised yet (its release_at is ahead, or it is all-or-nothing and waits): such an order grows at once.
@@ -21,7 +21,7 @@ A command that arrives while stock is being asked is answered as if stock had ag
 Stock still answers for an amendment made this way. The answer allocates the units or lets them wait, as in any order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -33,12 +33,11 @@ from events.envelope import Refused
 from events.orders import changing, line_changes
 from events.orders.decision import Decision
 from events.orders.parts import Answer, FactOfOrder, Release
-from events.orders.refusals import too_valuable, unreadable_promise
+from events.orders.refusals import nothing_changes, numbers_of, too_valuable, unreadable_promise
 from events.orders.sourcing import Excluded, LineAllocated
 from events.orders.state import AmendedLine, Amendment, Hold, Line, Order
 from events.promises import UnreadablePromiseError, promise_end
 from events.refusal import already_so
-from events.times import rfc3339
 from events.values import ORDER_VALUE_MAX_MINOR, Id, Natural, Quantity, Text, Total, UtcTime
 
 
@@ -125,9 +124,6 @@ class AmendmentDeclined(FactOfOrder, frozen=True, kw_only=True):
 #: Why units that were reserved for an amendment are gone.
 _LOST = frozenset({"expired", "released"})
 
-#: Lines whose numbers a refusal shows. Nobody reads more, and they would not fit into a text.
-LINES_SHOWN = 5
-
 
 def amend(decision: Decision, data: AmendOrder) -> Refused | None:
     """Change the order at once, or ask stock first."""
@@ -137,9 +133,8 @@ def amend(decision: Decision, data: AmendOrder) -> Refused | None:
         return Refused(code="invalid", what=what, detail="the amendment is empty", hint="name lines or promised_by")
     if len({line.line_id for line in data.lines}) != len(data.lines):
         return decision.repeated_line(what)
-    if order.amendment is not None:
-        _make_pending(decision)
-        order = decision.order
+    make_pending_of(decision, order.lines)
+    order = decision.order
     promised_by = None
     if data.promised_by is not None:
         try:
@@ -150,7 +145,7 @@ def amend(decision: Decision, data: AmendOrder) -> Refused | None:
     if isinstance(wanted, Refused):
         return wanted
     if not wanted and not _moves_promise(order, promised_by, data.by):
-        return _nothing_changes(order, what, data)
+        return nothing_changes(order, what, [one.line_id for one in data.lines], data.promised_by)
     if not wanted and not any(line.wanted for line in order.lines.values()):
         return already_so(what, "it has no units that are still wanted, so no promise is needed", "place a new order")
     if data.by == "customer":
@@ -191,51 +186,30 @@ def _wanted(decision: Decision, what: str, lines: Sequence[AmendedQuantity]) -> 
         line = decision.order.lines.get(asked.line_id)
         if line is None:
             return decision.unknown_line(what, asked.line_id)
+        uncounted, removable = line.cancelled + line.replaced, line.unshipped - line.replacing
+        least = line.ordered - uncounted - removable
         # 0 removes all units that can still be removed.
-        quantity = asked.quantity or line.shipped
-        if quantity < line.shipped:
+        quantity = asked.quantity or least
+        if quantity < least:
             return Refused(
                 code="limit",
                 what=what,
-                detail=f"line {line.line_id}: {asked.quantity} asked; {_numbers(line)}: at least {line.shipped}, "
-                f"so at most {line.unshipped} can be removed",
-                hint=f"ask for at least {line.shipped}, or 0 to remove all unshipped units",
-                at_most=line.unshipped,
+                detail=f"line {line.line_id}: {asked.quantity} asked; {numbers_of(line)}: at least {least}, "
+                f"so at most {removable} can be removed",
+                hint=f"ask for at least {least}, or 0 to remove all unshipped units"
+                + ("; CancelOrder cancels replacements" if line.replacing else ""),
+                at_most=removable,
             )
-        amended = AmendedLine(line.ordered, quantity + line.cancelled, cancelled=line.cancelled)
+        amended = AmendedLine(line.ordered, quantity + uncounted, cancelled=uncounted)
         if amended.extra:
             wanted[line.line_id] = amended
     return wanted
-
-
-def _numbers(line: Line) -> str:
-    return f"{line.ordered} ordered, {line.shipped} shipped, {line.cancelled} cancelled"
 
 
 def _moves_promise(order: Order, promised_by: datetime | None, by: str) -> bool:
     if promised_by is None:
         return False
     return promised_by != order.promised_by or (changing.counts_as_due(order, by) and promised_by != order.due_by)
-
-
-def _nothing_changes(order: Order, what: str, data: AmendOrder) -> Refused:
-    lines = [order.lines[asked.line_id] for asked in data.lines]
-    said = [f"line {line.line_id} has {_numbers(line)}: {line.wanted} wanted in all" for line in lines[:LINES_SHOWN]]
-    if len(lines) > LINES_SHOWN:
-        said.append(f"{len(lines) - LINES_SHOWN} more lines are as asked")
-    if data.promised_by is not None and order.promised_by is not None:
-        said.append(f"it is promised by {rfc3339(order.promised_by)}")
-    at_most = sum(line.unshipped for line in lines) if lines else None
-    if at_most is not None:
-        said.append(f"at most {at_most} can be removed")
-    return already_so(
-        what,
-        f"nothing would change: {'; '.join(said)}",
-        "a quantity is the total that the customer gets: it counts shipped units, not cancelled ones"
-        if lines
-        else "send another promised_by",
-        at_most=at_most,
-    )
 
 
 def _asks_first(order: Order) -> bool:
@@ -351,7 +325,7 @@ def _possible(order: Order, amendment: Amendment) -> bool:
     """Whether it can be made. Not if more units left meanwhile than it would keep, or if cancelled units left."""
     for line_id, wanted in amendment.lines.items():
         line = order.lines[line_id]
-        if line.cancelled < wanted.cancelled or wanted.ordered < line.shipped + line.cancelled:
+        if line.cancelled + line.replaced < wanted.cancelled or wanted.ordered < line.shipped + line.cancelled:
             return False
     return True
 
@@ -402,10 +376,14 @@ def make_as_cancelled(decision: Decision, wanted: Mapping[str, int]) -> None:
         _make(decision, amendment)
 
 
-def _make_pending(decision: Decision) -> None:
-    """Make the pending amendment before the next one starts, or decline it if it is impossible."""
+def make_pending_of(decision: Decision, lines: Iterable[str]) -> None:
+    """Make the pending amendment of these lines before the order changes otherwise, or decline it if it is impossible.
+
+    An amendment of an all-or-nothing order concerns all of its lines.
+    """
     order, amendment = decision.order, decision.order.amendment
-    assert amendment is not None
+    if amendment is None or not (order.as_a_whole or amendment.lines.keys() & set(lines)):
+        return
     if _possible(order, amendment):
         _make(decision, amendment)
     else:

@@ -145,8 +145,9 @@ def cancel_overdue(decision: Decision) -> None:
     for line in order.lines.values():
         if line.cancel_after is None or line.cancel_after > now:
             continue
-        units = line.unshipped if order.as_a_whole and incomplete else line.unmade
-        if units:
+        # What is to be sent again is not given up because a time is over that was for the first sending.
+        units = (line.unshipped if order.as_a_whole and incomplete else line.unmade) - line.replacing
+        if units > 0:
             gone.append(LineQuantity(line_id=line.line_id, quantity=units))
     if gone:
         # An order that is overdue gets no more units.
@@ -158,5 +159,7 @@ def cancel_overdue(decision: Decision) -> None:
 def cancelled(order: Order, fact: OrderCancelled) -> Order:
     for cut in fact.lines:
         line = line_changes.take(order.lines[cut.line_id], cut.from_open, cut.from_backordered, fact.releases)
-        order = line_changes.with_line(order, replace(line, cancelled=line.cancelled + cut.quantity))
+        line = replace(line, cancelled=line.cancelled + cut.quantity)
+        line = replace(line, replacing=min(line.replacing, line.unshipped))
+        order = line_changes.with_line(order, line)
     return order

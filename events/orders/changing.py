@@ -101,9 +101,24 @@ def amended(order: Order, fact: OrderAmended) -> Order:
         order = line_changes.with_line(
             order, replace(line, ordered=change.ordered, idle=idle, sourcing=sourcing, removed=removed)
         )
+        order = _wanted_anyway(order, change.line_id)
     if fact.promised_by is not None:
         order = replace(order, promised_by=fact.promised_by, due_by=fact.due_by or order.due_by)
     if order.amendment is not None and fact.amendment_id is not None:
         order = replace(order, amendment=None, amended_round=order.amendment.round)
         order = line_changes.sought_on(order, line_changes.open_lines(order))
     return order
+
+
+def _wanted_anyway(order: Order, line_id: str) -> Order:
+    """A new quantity has shipped units in it: they are wanted, also those that had been called off before they left."""
+    shipments = {
+        shipment_id: replace(
+            shipment,
+            origins={**shipment.origins, line_id: shipment.origins[line_id]._replace(cancelled=0, removed=0)},
+        )
+        if shipment.crossed and line_id in shipment.origins
+        else shipment
+        for shipment_id, shipment in order.shipments.items()
+    }
+    return replace(order, shipments=shipments)

@@ -16,6 +16,8 @@ from events.orders import (
     queueing,
     refunding,
     rejecting,
+    replacing,
+    retracting,
 )
 from events.orders.amending import AmendedQuantity, AmendOrder
 from events.orders.cancelling import CancelOrder, CancelOverdueLines
@@ -31,6 +33,8 @@ from events.orders.placing import OrderLine, PlaceOrder
 from events.orders.queueing import QueueOrder, ResolveQueued
 from events.orders.refunding import IssueRefund
 from events.orders.rejecting import RejectAllocation
+from events.orders.replacing import ReplaceShipment
+from events.orders.retracting import RetractDispatch
 from events.orders.sourcing import RecordAllocation, ReleaseOrder
 
 #: Commands for an order that exists.
@@ -40,6 +44,8 @@ PlacedOrderCommand = (
     | HoldOrder
     | ReleaseHold
     | DispatchShipment
+    | RetractDispatch
+    | ReplaceShipment
     | RecordTracking
     | RequestReturn
     | RecordReturnTracking
@@ -85,8 +91,10 @@ __all__ = [
     "RejectAllocation",
     "ReleaseHold",
     "ReleaseOrder",
+    "ReplaceShipment",
     "RequestReturn",
     "ResolveQueued",
+    "RetractDispatch",
     "ReturnLine",
     "WithdrawReturn",
     "answer",
@@ -100,6 +108,10 @@ def answer(decision: Decision, data: PlacedOrderCommand) -> Refused | None:
             return allocation.record(decision, data)
         case DispatchShipment():
             return dispatching.dispatch(decision, data)
+        case RetractDispatch():
+            return retracting.retract(decision, data)
+        case ReplaceShipment():
+            return replacing.send_again(decision, data)
         case RecordTracking():
             return goods.track(decision, data)
         case CancelOrder():

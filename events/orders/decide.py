@@ -24,6 +24,8 @@ _CHANGING = (
     | c.CancelOverdueLines
     | c.AmendOrder
     | c.DispatchShipment
+    | c.RetractDispatch
+    | c.ReplaceShipment
     | c.ResolveQueued
     | c.RequestReturn
     | c.WithdrawReturn

@@ -321,6 +321,15 @@ class Decision:
             hint="check return_id; RequestReturn opens a return",
         )
 
+    def unknown_shipment(self, what: str, shipment_id: str) -> Refused:
+        known = ", ".join(list(self.order.shipments)[:10])
+        return Refused(
+            code="unknown",
+            what=what,
+            detail=f"it has no shipment {shipment_id}; its shipments: {known or 'none'}",
+            hint="check shipment_id; DispatchShipment records a parcel",
+        )
+
     def repeated_line(self, what: str) -> Refused:
         return Refused(
             code="invalid", what=what, detail="a line_id is used twice", hint="name each line once, with its total"

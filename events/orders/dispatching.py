@@ -20,11 +20,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from events.ahead import Ahead, add_ahead
-from events.envelope import Refused
+from events.envelope import About, Refused
 from events.orders import amending, goods, line_changes
 from events.orders.decision import Decision
 from events.orders.parts import FactOfOrder, LineQuantity
-from events.orders.state import Line, Order, Shipment
+from events.orders.state import Line, Order, Origin, Shipment
 from events.values import Consumed, Id, Natural, Quantity, Text, UtcTime
 
 
@@ -121,8 +121,9 @@ def dispatch(decision: Decision, data: DispatchShipment) -> Refused | None:
         return Refused(
             code="conflict",
             what=what,
-            detail="the order already has a shipment with this shipment_id",
-            hint="give each parcel of an order its own shipment_id",
+            detail="the order already has a shipment with this shipment_id"
+            + (", and its dispatch was retracted" if order.shipments[data.shipment_id].retracted else ""),
+            hint="give each parcel of an order its own shipment_id; none is ever used again",
         )
     wanted = {line.line_id: line.quantity for line in data.lines}
     if not wanted:
@@ -263,9 +264,16 @@ def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple
     return part, differing
 
 
-def dispatched(order: Order, fact: ShipmentDispatched) -> Order:
+def dispatched(order: Order, fact: ShipmentDispatched, about: About) -> Order:
+    origins: dict[str, Origin] = {}
     for shipped in fact.lines:
         line = order.lines[shipped.line_id]
+        called_off = shipped.from_cancelled + shipped.from_removed
+        resent = min(line.replacing, shipped.quantity - called_off)
+        here = sum(part.quantity for part in shipped.consumed if part.location_id == fact.location_id)
+        asking = shipped.from_open == shipped.ahead or order.may_source_line(line.line_id)
+        found = asking and not shipped.from_backordered
+        origins[line.line_id] = Origin(here, shipped.from_cancelled, shipped.from_removed, resent, found)
         for part in shipped.consumed:
             if part.location_id:
                 line = line_changes.take_hold(line, part.attempt, part.location_id, part.quantity)
@@ -278,6 +286,7 @@ def dispatched(order: Order, fact: ShipmentDispatched) -> Order:
             removed=line.removed - shipped.from_removed,
             cancelled=line.cancelled - shipped.from_cancelled,
             shipped=line.shipped + shipped.quantity,
+            replacing=line.replacing - resent,
             ahead=add_ahead(line.ahead, Ahead(shipped.ahead, shipped.ahead_round, shipped.ahead_apart)),
         )
         order = line_changes.with_line(order, line)
@@ -285,5 +294,9 @@ def dispatched(order: Order, fact: ShipmentDispatched) -> Order:
         location_id=fact.location_id,
         carrier=fact.carrier,
         lines={line.line_id: line.quantity for line in fact.lines},
+        # A clock that is ahead is not believed: what was counted until now would not be compared with this.
+        dispatched_at=min(about.occurred_at, about.recorded_at),
+        crossed=any(origin.cancelled + origin.removed for origin in origins.values()),
+        origins=origins,
     )
     return replace(order, shipments={**order.shipments, fact.shipment_id: shipment})

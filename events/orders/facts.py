@@ -20,6 +20,8 @@ from events.orders import (
     queueing,
     refunding,
     rejecting,
+    replacing,
+    retracting,
     sourcing,
 )
 from events.orders.allocation import LineBackordered
@@ -62,6 +64,8 @@ from events.orders.promising import LinePromised
 from events.orders.queueing import OrderQueued, OrderUnqueued, QueuedLine
 from events.orders.refunding import RefundIssued
 from events.orders.rejecting import AllocationRejected, RejectedLine
+from events.orders.replacing import ReplacedLine, ShipmentReplaced
+from events.orders.retracting import DispatchRetracted, RetractedLine
 from events.orders.sourcing import (
     AllocationAnswered,
     BackorderReopened,
@@ -97,6 +101,8 @@ OrderFact = (
     | ShipmentDispatched
     | DispatchDiffered
     | DispatchCrossed
+    | DispatchRetracted
+    | ShipmentReplaced
     | ShipmentTracked
     | ShipmentDelivered
     | DeliveryInferred
@@ -132,6 +138,7 @@ __all__ = [
     "DifferingLine",
     "DispatchCrossed",
     "DispatchDiffered",
+    "DispatchRetracted",
     "ExchangeLinesAdded",
     "ExchangeReleased",
     "ExchangedLine",
@@ -156,8 +163,10 @@ __all__ = [
     "RefundIssued",
     "RejectedLine",
     "Release",
+    "ReplacedLine",
     "RequestedLine",
     "ReservationSurrendered",
+    "RetractedLine",
     "ReturnDiffered",
     "ReturnReceived",
     "ReturnRequested",
@@ -165,6 +174,7 @@ __all__ = [
     "ReturnWithdrawn",
     "ShipmentDelivered",
     "ShipmentDispatched",
+    "ShipmentReplaced",
     "ShipmentTracked",
     "ShippedLine",
     "SourcingLine",
@@ -177,7 +187,7 @@ __all__ = [
 
 
 def evolve(order: Order | None, fact: OrderFact | CommandRefused, about: About) -> Order | None:
-    """The order after the fact. Only placing needs the envelope."""
+    """The order after the fact. Only placing and dispatching need the envelope."""
     if isinstance(fact, OrderPlaced):
         return placing.placed(fact, about)
     if isinstance(fact, CommandRefused):
@@ -192,7 +202,11 @@ def evolve(order: Order | None, fact: OrderFact | CommandRefused, about: About) 
         case SourcingRequested():
             return sourcing.asked(order, fact)
         case ShipmentDispatched():
-            return dispatching.dispatched(order, fact)
+            return dispatching.dispatched(order, fact, about)
+        case DispatchRetracted():
+            return retracting.retracted(order, fact)
+        case ShipmentReplaced():
+            return replacing.replaced(order, fact)
         case LineBackordered():
             return allocation.backordered(order, fact)
         case LinePromised():

@@ -15,8 +15,8 @@ from events.orders import deferring, exchanging, line_changes
 from events.orders.decision import Decision
 from events.orders.exchanging import RequestReturn
 from events.orders.parts import Cause, FactOfOrder
-from events.orders.state import Order, Return, Shipment
-from events.values import TEXT_MAX, Id, Quantity, Text, UtcTime
+from events.orders.state import Line, Order, Return, Shipment
+from events.values import TEXT_MAX, Id, Natural, Quantity, Text, UtcTime
 
 
 class RecordTracking(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -76,12 +76,13 @@ class ShipmentTracked(FactOfOrder, frozen=True, kw_only=True):
 
 
 class DeliveredLine(Struct, frozen=True, kw_only=True):
-    """Units of a line that reached the customer."""
+    """Units of a line that reached the customer. `found` of them had been replaced because they did not arrive."""
 
     line_id: Id
     sku: Id
     quantity: Quantity
     exchange: bool = False
+    found: Natural = 0
 
 
 class ShipmentDelivered(FactOfOrder, frozen=True, kw_only=True):
@@ -170,6 +171,13 @@ def track(decision: Decision, data: RecordTracking) -> Refused | None:
     shipment = order.shipments.get(data.shipment_id)
     if shipment is None:
         return deferring.defer(decision, data.shipment_id, data.status, data.expected_at, data.place)
+    if shipment.retracted:
+        return Refused(
+            code="conflict",
+            what=f"a scan of shipment {data.shipment_id} of order {order.order_id} was not recorded",
+            detail=f"its dispatch was retracted: it never left {shipment.location_id}",
+            hint="if it left after all, send DispatchShipment with a new shipment_id, then the scan with that",
+        )
     decision.add(
         ShipmentTracked(
             order_id=order.order_id,
@@ -214,10 +222,12 @@ def _deliver(decision: Decision, shipment_id: str, status: str, delivered_at: da
     lines = []
     for line_id, quantity in shipment.lines.items():
         line = order.lines[line_id]
-        # Units may already count as delivered, because a return showed that they arrived.
-        units = min(quantity, line.shipped - line.delivered)
+        # Units may already count as delivered, because a return showed that they arrived. Others were replaced because
+        # they did not arrive.
+        missed = min(shipment.written_off.get(line_id, 0), line.written_off)
+        units = min(quantity, line.shipped - line.delivered - (line.written_off - missed))
         if units:
-            lines.append(DeliveredLine(line_id=line_id, sku=line.sku, quantity=units, exchange=line.in_exchange))
+            lines.append(_arrived(line, units, min(missed, units)))
     decision.add(
         ShipmentDelivered(
             order_id=order.order_id,
@@ -231,6 +241,10 @@ def _deliver(decision: Decision, shipment_id: str, status: str, delivered_at: da
             exchange=_all_in_exchange(decision, shipment),
         )
     )
+
+
+def _arrived(line: Line, units: int, found: int) -> DeliveredLine:
+    return DeliveredLine(line_id=line.line_id, sku=line.sku, quantity=units, exchange=line.in_exchange, found=found)
 
 
 def _all_in_exchange(decision: Decision, shipment: Shipment) -> bool:
@@ -252,10 +266,7 @@ def request_return(decision: Decision, data: RequestReturn) -> Refused | None:
         return Refused(code="invalid", what=what, detail="it has no lines", hint="name what comes back")
     if len({line.line_id for line in data.lines}) != len(data.lines):
         return decision.repeated_line(what)
-    announced: Counter[str] = Counter()
-    for known in order.returns.values():
-        for line_id, quantity in known.requested.items():
-            announced[line_id] += max(0, quantity - known.received.get(line_id, 0))
+    announced = still_to_come(order)
     lines = []
     for asked in data.lines:
         line = order.lines.get(asked.line_id)
@@ -295,6 +306,15 @@ def request_return(decision: Decision, data: RequestReturn) -> Refused | None:
     )
     exchanging.add(decision, data, exchange)
     return None
+
+
+def still_to_come(order: Order) -> Counter[str]:
+    """Units that customers announced and that have not come back, by line."""
+    announced: Counter[str] = Counter()
+    for known in order.returns.values():
+        for line_id, quantity in known.requested.items():
+            announced[line_id] += max(0, quantity - known.received.get(line_id, 0))
+    return announced
 
 
 def track_return(decision: Decision, data: RecordReturnTracking) -> Refused | None:
@@ -409,7 +429,9 @@ def _infer_delivery(decision: Decision, return_id: str, arrived: Mapping[str, in
         line = order.lines[line_id]
         missing = line.returned_by_customer + quantity - line.delivered
         if missing > 0:
-            inferred.append(DeliveredLine(line_id=line_id, sku=line.sku, quantity=missing, exchange=line.in_exchange))
+            # More than can have arrived otherwise: then what was replaced has arrived, too.
+            found = max(0, line.delivered + missing + line.written_off - line.shipped)
+            inferred.append(_arrived(line, missing, found))
     if inferred:
         decision.add(DeliveryInferred(order_id=order.order_id, return_id=return_id, lines=tuple(inferred)))
 
@@ -423,7 +445,10 @@ def rma_number(order_id: str, return_id: str) -> str:
 def delivered(order: Order, lines: tuple[DeliveredLine, ...]) -> Order:
     for delivered in lines:
         line = order.lines[delivered.line_id]
-        order = line_changes.with_line(order, replace(line, delivered=line.delivered + delivered.quantity))
+        line = replace(
+            line, delivered=line.delivered + delivered.quantity, written_off=line.written_off - delivered.found
+        )
+        order = line_changes.with_line(order, line)
     return order
 
 
@@ -446,15 +471,15 @@ def returned(order: Order, fact: ReturnReceived) -> Order:
 
 def tracked(order: Order, fact: ShipmentTracked) -> Order:
     """Other scans do not end a parcel's way back to its sender. Only a delivery does: it reached the customer."""
-    if fact.status not in ("returned_to_sender", "delivered"):
-        return order
-    shipment = replace(order.shipments[fact.shipment_id], to_sender=fact.status == "returned_to_sender")
-    return replace(order, shipments={**order.shipments, fact.shipment_id: shipment})
+    shipment = replace(order.shipments[fact.shipment_id], seen=fact.status, origins={})
+    if fact.status in ("returned_to_sender", "delivered"):
+        shipment = replace(shipment, to_sender=fact.status == "returned_to_sender")
+    return line_changes.with_shipment(order, fact.shipment_id, shipment)
 
 
 def shipment_delivered(order: Order, fact: ShipmentDelivered) -> Order:
-    shipment = replace(order.shipments[fact.shipment_id], delivered=True)
-    order = replace(order, shipments={**order.shipments, fact.shipment_id: shipment})
+    shipment = replace(order.shipments[fact.shipment_id], delivered=True, written_off={})
+    order = line_changes.with_shipment(order, fact.shipment_id, shipment)
     return delivered(order, fact.lines)
 
 

@@ -3,11 +3,15 @@
 from msgspec.structs import replace
 
 from events.orders.parts import Release
-from events.orders.state import Hold, Line, Order, Wait
+from events.orders.state import Hold, Line, Order, Shipment, Wait
 
 
 def with_line(order: Order, line: Line) -> Order:
     return replace(order, lines={**order.lines, line.line_id: line})
+
+
+def with_shipment(order: Order, shipment_id: str, shipment: Shipment) -> Order:
+    return replace(order, shipments={**order.shipments, shipment_id: shipment})
 
 
 def newest(line: Line, stock_version: int | None) -> int:

@@ -38,6 +38,8 @@ class Line(Struct, frozen=True, kw_only=True):
     longer `ordered`. `excluded` locations have just refused the line; `rejected_by` could not provide it, or must not.
     `told` is the date that the customer was last told for waiting units.
     `returned` units came back for any cause; `returned_by_customer` of them were sent back by the customer.
+    `replaced` units are sent again in place of others: they are `ordered` once more, and nobody pays for them twice.
+    `replacing` of them have not shipped yet. `written_off` are shipped units that were replaced and have not arrived.
     `ahead` are shipped units that stock has not answered for yet. `covers` are reservations for them (at an empty
     location: waits). Stock will say that these left with the parcel.
     """
@@ -55,6 +57,9 @@ class Line(Struct, frozen=True, kw_only=True):
     delivered: int = 0
     returned: int = 0
     returned_by_customer: int = 0
+    replaced: int = 0
+    replacing: int = 0
+    written_off: int = 0
     answered: int = 0
     removed: int = 0
     excluded: tuple[str, ...] = ()
@@ -101,14 +106,38 @@ class Line(Struct, frozen=True, kw_only=True):
         return self.wanted - self.shipped
 
 
+class Origin(NamedTuple):
+    """Where units of a parcel come from: `held` where it left; `cancelled` or `removed` before; `resent` for others.
+
+    `found`: stock was held for all others of them, or was being asked for them.
+    """
+
+    held: int = 0
+    cancelled: int = 0
+    removed: int = 0
+    resent: int = 0
+    found: bool = False
+
+
 class Shipment(Struct, frozen=True, kw_only=True):
-    """A parcel that left; `lines` is line → units. `to_sender`: the carrier is bringing it back, undelivered."""
+    """A parcel that left; `lines` is line → units. `to_sender`: the carrier is bringing it back, undelivered.
+
+    `replaced` and `written_off` are line → units. `seen` says what shows that the parcel left; a `retracted` one has
+    none. Until it is seen, `origins` says what its units were before; `crossed`: some had been cancelled or removed.
+    """
 
     location_id: str
     carrier: str
     lines: Mapping[str, int]
+    dispatched_at: datetime
     delivered: bool = False
     to_sender: bool = False
+    seen: str = ""
+    retracted: bool = False
+    crossed: bool = False
+    origins: Mapping[str, Origin] = {}
+    replaced: Mapping[str, int] = {}
+    written_off: Mapping[str, int] = {}
 
 
 class Return(Struct, frozen=True, kw_only=True):
@@ -136,7 +165,7 @@ class Queued(Struct, frozen=True, kw_only=True):
 class AmendedLine(NamedTuple):
     """A line of a pending amendment; `got` counts the units allocated for it so far.
 
-    Both numbers include the units that were `cancelled` when it was requested.
+    Both numbers include the units that were `cancelled` when it was requested, and replacements.
     """
 
     ordered_before: int
@@ -273,13 +302,13 @@ class Order(Struct, frozen=True, kw_only=True):
 
     @property
     def value_minor(self) -> int:
-        """Value of all ordered units and charges, in minor units. An exchange counts only what it costs more than the
-        goods that came back for it.
+        """Value of all ordered units and charges, in minor units. Replacements cost nothing. An exchange counts only
+        what it costs more than the goods that came back for it.
         """
         value = self.charges_minor
         exchanged: dict[str, int] = {}
         for line in self.lines.values():
-            worth = line.ordered * line.unit_price_minor
+            worth = (line.ordered - line.replaced) * line.unit_price_minor
             if line.in_exchange:
                 exchanged[line.exchange_for] = exchanged.get(line.exchange_for, 0) + worth
             else:

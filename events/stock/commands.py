@@ -250,6 +250,19 @@ class ShipStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     cart_id: Id | None = None
 
 
+class RestoreStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The dispatch of units was a mistake: they never left, and `held` of them are held again."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    order_id: Id
+    line_id: Id
+    shipment_id: Id
+    held: Natural = 0
+    attempt: Natural = 0
+
+
 class ReturnStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Units of an order came back."""
 
@@ -320,6 +333,7 @@ StockCommand = (
     | ReleaseStock
     | AwaitStock
     | ShipStock
+    | RestoreStock
     | ReturnStock
     | RejectStock
     | ExpireReservation

@@ -24,6 +24,7 @@ from events.stock import (
     promising,
     quality,
     rejecting,
+    restoring,
     selling,
     transferring,
 )
@@ -84,6 +85,8 @@ def _answer(decision: Decision, data: c.StockCommand) -> Refused | None:
             incoming.find_overdue(decision)
         case c.ServeQueue():
             decision.serve_queue(anew=True)
+        case c.RestoreStock():
+            restoring.restore(decision, data)
         case c.RejectStock():
             rejecting.reject(decision, data)
         case c.AdjustStock():

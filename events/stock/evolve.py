@@ -117,6 +117,8 @@ def evolve(stock: Stock, fact: f.StockFact | CommandRefused, about: About) -> St
             return _heard_of(_buried(stock, attempt, about.recorded_at), attempt)
         case f.StockRejected():
             return _rejected(stock, fact, when)
+        case f.StockRestored():
+            return _restored(stock, fact, when)
         case f.StockReturned():
             if fact.disposition == "dispose":
                 return stock
@@ -357,6 +359,16 @@ def _rejected(stock: Stock, fact: f.StockRejected, when: Moment) -> Stock:
         damaged=fact.corrected if fact.reason == "damaged" else 0,
         quality_hold=fact.corrected if fact.reason == "mismatch" else 0,
     )
+
+
+def _restored(stock: Stock, fact: f.StockRestored, when: Moment) -> Stock:
+    attempt, units = Attempt(fact.order_id, fact.line_id, fact.attempt), fact.to_reserved
+    if units:
+        # Attempts are numbered by what they are for, in 16 bits: another parcel of the line may have the same one.
+        before = stock.reservations.get(attempt, {}).get(fact.location_id)
+        held = Reservation(units + (before.quantity if before else 0), None, for_order=True)
+        stock = _hold(_heard_of(stock, attempt), attempt, fact.location_id, held)
+    return _move(stock, fact.location_id, fact.quantity, when, reserved=units)
 
 
 def _hold(stock: Stock, attempt: Attempt, location_id: str, reservation: Reservation | None) -> Stock:

@@ -447,6 +447,19 @@ class StockShipped(Struct, frozen=True, kw_only=True):
     ahead_apart: Natural = 0
 
 
+class StockRestored(Struct, frozen=True, kw_only=True):
+    """Units whose dispatch was a mistake never left; `to_reserved` of them are held again for their line."""
+
+    sku: Id
+    location_id: Id
+    quantity: Quantity
+    to_reserved: Natural
+    order_id: Id
+    line_id: Id
+    shipment_id: Id
+    attempt: Natural
+
+
 class StockRejected(Struct, frozen=True, kw_only=True):
     """Reserved units were missing, damaged or the wrong goods."""
 
@@ -526,6 +539,7 @@ StockFact = (
     | ReleaseTombstoned
     | ReservationExpired
     | StockShipped
+    | StockRestored
     | StockRejected
     | StockReturned
     | StockShortfallFound

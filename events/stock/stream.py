@@ -21,6 +21,7 @@ STREAM: StreamType[Stock, c.StockCommand, f.StockFact] = StreamType(
         c.ConfirmLocation,
         c.AwaitStock,
         c.ShipStock,
+        c.RestoreStock,
         c.ReturnStock,
         c.RejectStock,
         c.ExpireReservation,

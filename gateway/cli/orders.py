@@ -76,6 +76,9 @@ def _show_order(order: dict[str, Any]) -> None:
         came_from = f"from {parcel['location_id']} with {parcel['carrier']}"
         contents = _contents(parcel["lines"], "quantity")
         say(f"  parcel {parcel['shipment_id']} {came_from}: {parcel['status']} ({contents}){_when(parcel)}")
+        again = [{**line, "quantity": line["replaced"]} for line in parcel["lines"] if line["replaced"]]
+        if again:
+            say(f"    replaced: {_contents(again, 'quantity')}")
     for scan in order["deferred_tracking"]:
         what = f"scan of parcel {scan['waits_for']} ({scan['status']}, {scan['scanned_at']})"
         if scan["state"] == "waiting":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from gateway.story.words import Data, Fact, all_lines, listed, moment, units
+from gateway.story.words import Data, Fact, all_lines, because, by, listed, moment, units
 
 
 def _dispatched(run: Sequence[Fact]) -> str:
@@ -40,6 +40,36 @@ def _crossed(run: Sequence[Fact]) -> str:
     return f"{goods} left although cancelled: case {data['case_id']} was opened for a person to look at."
 
 
+def _retracted(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    text = f"Parcel {data['shipment_id']} never left {data['location_id']}: its dispatch was a mistake"
+    text += because(data["reason"])
+    parts = [
+        f"{units([{**line, 'quantity': line[name]} for line in data['lines'] if line[name]])} {what}"
+        for name, what in _BACK.items()
+        if any(line[name] for line in data["lines"])
+    ]
+    return f"{text}{by(run[0])}. It held {listed(parts)}."
+
+
+#: What became of units of a parcel that never left.
+_BACK: Mapping[str, str] = {
+    "to_allocated": "that is allocated there again",
+    "to_open": "for which a location is sought",
+    "to_cancelled": "that was cancelled",
+    "to_removed": "that had been amended away",
+    "replaced": "that needs no replacement now",
+}
+
+_WRONG: Mapping[str, str] = {"lost": "is lost", "damaged": "arrived damaged", "wrong_goods": "held the wrong goods"}
+
+
+def _replaced(run: Sequence[Fact]) -> str:
+    data = run[0]["data"]
+    why = _WRONG.get(data["reason"], data["reason"].replace("_", " "))
+    return f"Parcel {data['shipment_id']} {why}: {units(data['lines'])} is sent again, at no cost{by(run[0])}."
+
+
 def _tracked(run: Sequence[Fact]) -> str:
     steps = []
     for fact in run:
@@ -73,6 +103,9 @@ def _expired(run: Sequence[Fact]) -> str:
 def _delivered(run: Sequence[Fact]) -> str:
     data = run[0]["data"]
     text = f"Parcel {data['shipment_id']} was delivered: {units(data['lines'])}"
+    found = [{**line, "quantity": line["found"]} for line in data["lines"] if line.get("found")]
+    if found:
+        text += f" ({units(found)} of it had been replaced)"
     if data.get("delivered_at") and moment(data["delivered_at"]) != moment(run[0]["occurred_at"]):
         text += f", on {moment(data['delivered_at'])}"
     if data.get("on_time") is None:
@@ -90,6 +123,8 @@ TELLERS: Mapping[str, Callable[[Sequence[Fact]], str]] = {
     "ShipmentDispatched": _dispatched,
     "DispatchDiffered": _differed,
     "DispatchCrossed": _crossed,
+    "DispatchRetracted": _retracted,
+    "ShipmentReplaced": _replaced,
     "ShipmentTracked": _tracked,
     "ShipmentDelivered": _delivered,
     "DeliveryInferred": _inferred,

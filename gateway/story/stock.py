@@ -71,6 +71,7 @@ _DEALLOCATED: Mapping[str, str] = {
     "all_or_nothing": "it is an all-or-nothing order",
     "hold": "the order is held",
     "shipped": "it left with a parcel that was reported before the allocation",
+    "refused": "another order got it before the dispatch was retracted",
 }
 
 

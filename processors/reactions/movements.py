@@ -1,12 +1,13 @@
 """Goods that left or came back become movements of stock.
 
 ShipmentDispatched(lines=[1, 2]) -> ShipStock(line 1), ShipStock(line 2)
+DispatchRetracted(lines=[1, 2])  -> RestoreStock(line 1), RestoreStock(line 2)
 ReturnReceived(lines=[1])        -> ReturnStock(line 1)
 """
 
 from events.envelope import Recorded
-from events.orders.facts import ReturnReceived, ShipmentDispatched
-from events.stock.commands import ReturnStock, ShipStock
+from events.orders.facts import DispatchRetracted, ReturnReceived, ShipmentDispatched
+from events.stock.commands import RestoreStock, ReturnStock, ShipStock
 from processors.reactions.asked import Asked, named
 from processors.reactions.rows import On
 
@@ -41,6 +42,29 @@ def ship(fact: Recorded[ShipmentDispatched]) -> list[Asked]:
     ]
 
 
+def restore(fact: Recorded[DispatchRetracted]) -> list[Asked]:
+    """RestoreStock for each line, at the moment at which it was said to have left: a count since may have found it."""
+    retracted = fact.data
+    return [
+        Asked.because(
+            fact,
+            ACTOR,
+            command_id=named("restore", retracted.order_id, retracted.shipment_id, line.line_id),
+            data=RestoreStock(
+                sku=line.sku,
+                location_id=retracted.location_id,
+                quantity=line.quantity,
+                order_id=retracted.order_id,
+                line_id=line.line_id,
+                shipment_id=retracted.shipment_id,
+                held=line.to_allocated,
+                attempt=line.attempt,
+            ),
+        )._replace(occurred_at=retracted.dispatched_at)
+        for line in retracted.lines
+    ]
+
+
 def take_back(fact: Recorded[ReturnReceived]) -> list[Asked]:
     """ReturnStock for each entry of the return; a line may have several, with different dispositions."""
     arrived = fact.data
@@ -63,4 +87,4 @@ def take_back(fact: Recorded[ReturnReceived]) -> list[Asked]:
     ]
 
 
-REACTIONS = (On(ShipmentDispatched, ship), On(ReturnReceived, take_back))
+REACTIONS = (On(ShipmentDispatched, ship), On(DispatchRetracted, restore), On(ReturnReceived, take_back))

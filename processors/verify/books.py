@@ -82,6 +82,8 @@ class Books:
             self._history.add(fact)
         if fact.name == "ShipmentDispatched":
             self._routing.dispatched(fact.partition, record)
+        elif fact.name == "DispatchRetracted":
+            self._routing.retracted(fact.partition, record)
         if fact.topic == "ledger.stock":
             self._movements.add(fact)
         if self._answering.answers_command(fact):

@@ -31,7 +31,6 @@ class KpiOrder(Row):
     returned: int = 0
     returned_by_customer: int = 0
     crossed: int = 0
-    first_shipped_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -53,6 +52,7 @@ class KpiParcel(Row):
     location_id: str | None = None
     carrier: str | None = None
     units: int = 0
+    replaced: int = 0
     dispatched_at: datetime | None = None
     differed: int = 0
     lost_at: datetime | None = None
@@ -110,6 +110,8 @@ class Kpis:
             "ShipmentDispatched": self.dispatched,
             "DispatchDiffered": self.differed,
             "DispatchCrossed": self.crossed,
+            "DispatchRetracted": self.retracted,
+            "ShipmentReplaced": self.replaced,
             "ShipmentTracked": self.tracked,
             "ShipmentDelivered": self.shipment_delivered,
             "DeliveryInferred": self.delivery_inferred,
@@ -192,8 +194,6 @@ class Kpis:
         row.cancelled -= sum(line["from_cancelled"] for line in _due(data))
         row.ordered += sum(line["from_removed"] for line in _due(data))
         left_at = fact["occurred_at"]
-        if row.first_shipped_at is None or left_at < row.first_shipped_at:
-            row.first_shipped_at = left_at
         parcel = self.parcels.row(data["order_id"], data["shipment_id"])
         parcel.units += units
         if parcel.dispatched_at is None:
@@ -207,6 +207,31 @@ class Kpis:
 
     def crossed(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         self.orders.row(data["order_id"]).crossed += 1
+
+    def retracted(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """The order is as if the parcel had never been told; what had been said of its replacement is void."""
+        row = self.orders.row(data["order_id"])
+        row.crossed -= int(data["crossed"])
+        for line in _due(data):
+            row.shipped -= line["quantity"]
+            row.cancelled += line["to_cancelled"]
+            row.ordered -= line["to_removed"] + line["replaced"]
+            parcel = self.parcels.row(data["order_id"], data["shipment_id"])
+            parcel.units -= line["quantity"]
+            parcel.replaced -= line["replaced"]
+
+    def replaced(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """What is sent again is ordered again; why it is tells how the parcel was."""
+        if _all_in_exchange(data):
+            return
+        units = sum(line["quantity"] for line in _due(data))
+        self.orders.row(data["order_id"]).ordered += units
+        parcel = self.parcels.row(data["order_id"], data["shipment_id"])
+        parcel.replaced += units
+        if data["reason"] == "lost":
+            parcel.lost_at = _later(parcel.lost_at, fact["occurred_at"])
+        code = {"damaged": "damaged", "wrong_goods": "wrong_item"}.get(data["reason"])
+        self.complained(fact, data["order_id"], "replacement", data["shipment_id"], code)
 
     def tracked(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if data["exchange"]:

@@ -99,6 +99,7 @@ _DELTAS: Mapping[str, Callable[[Data], list[_Delta]]] = {
     "StockReleased": _one(reserved=_minus),
     "ReservationExpired": _one(reserved=_minus),
     "StockShipped": _one(on_hand=_minus, reserved=lambda data: -data["from_reserved"]),
+    "StockRestored": _one(on_hand=_plus, reserved=lambda data: data["to_reserved"]),
     "StockReturned": _returned,
     "StockRejected": _rejected,
 }

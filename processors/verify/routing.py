@@ -43,7 +43,7 @@ class Routing:
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """By name of the fact."""
-        return {"RoutingRulesSet": self.set, "StockShipped": self.shipped}
+        return {"RoutingRulesSet": self.set, "StockShipped": self.shipped, "StockRestored": self.restored}
 
     def set(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.rules.row(data["rules_id"])
@@ -51,10 +51,21 @@ class Routing:
         row.set_at, row.set_by = fact["recorded_at"], fact["actor"] or fact["channel"]
 
     def shipped(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        self.week(fact, data).shipped += data["quantity"]
+
+    def restored(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """It has not left, in the week in which it was said to have."""
+        self.week(fact, data).shipped -= data["quantity"]
+
+    def week(self, fact: Mapping[str, Any], data: Mapping[str, Any]) -> Week:
         day = fact["occurred_at"].date()
-        monday = day - timedelta(days=day.weekday())
-        self.weeks.row(data["sku"], data["location_id"], monday).shipped += data["quantity"]
+        return self.weeks.row(data["sku"], data["location_id"], day - timedelta(days=day.weekday()))
 
     def dispatched(self, partition: int, fact: Mapping[str, Any]) -> None:
         """Count a parcel that left, per partition of the orders."""
         self.days.row(partition, fact["data"]["location_id"], fact["occurred_at"].date()).dispatched += 1
+
+    def retracted(self, partition: int, fact: Mapping[str, Any]) -> None:
+        """It did not leave; kept where its dispatch is."""
+        data = fact["data"]
+        self.days.row(partition, data["location_id"], data["dispatched_at"].date()).dispatched -= 1

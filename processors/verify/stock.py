@@ -147,6 +147,7 @@ class Stocks:
             "StockReleased": self.released,
             "ReservationExpired": self.released,
             "StockShipped": self.shipped,
+            "StockRestored": self.restored,
             "StockRejected": self.rejected,
             "StockReturned": self.returned,
             "LowStockDetected": self.low_detected,
@@ -286,6 +287,11 @@ class Stocks:
         for consumed in data["consumed"]:
             if consumed["location_id"] == data["location_id"]:
                 self.let_go(data, consumed["attempt"], consumed["quantity"])
+
+    def restored(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        row = self.at(data)
+        row.on_hand += data["quantity"]
+        row.reserved += data["to_reserved"]
 
     def rejected(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Missing units are gone; damaged or wrong goods are there but cannot be promised."""

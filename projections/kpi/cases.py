@@ -51,12 +51,14 @@ CONTEXT: LiteralString = f"""
     parcels AS MATERIALIZED (
         SELECT s.order_id, s.shipment_id, s.location_id, s.carrier, s.dispatched_at, s.delivered_at, s.differed,
                o.channel, {_REGION}, o.promise, o.inferred, f.failed,
+               -- All its units were sent again, so nobody waits for it. If it arrives after all, it has arrived.
+               s.replaced = s.units AND s.delivered_at IS NULL AS made_good,
                -- The carrier's newest scan counts: a parcel that was found and delivered is not lost.
                CASE WHEN s.delivered_at IS NULL OR greatest(s.lost_at, s.to_sender_at) > s.delivered_at
                     THEN f.failed END AS astray,
                j.judged_at, coalesce(m.due_by, o.promised_by) AS due_by,
                coalesce(m.due_by, o.promised_by) - j.judged_at AS margin
-        FROM kpi_parcels AS s JOIN kpi_orders AS o USING (order_id)
+        FROM (SELECT * FROM kpi_parcels WHERE units > 0) AS s JOIN kpi_orders AS o USING (order_id)
         CROSS JOIN LATERAL (SELECT {_JUDGED_AT} AS judged_at) AS j
         CROSS JOIN LATERAL (SELECT CASE
             WHEN s.lost_at >= coalesce(s.to_sender_at, '-infinity') THEN 'lost'
@@ -68,9 +70,12 @@ CONTEXT: LiteralString = f"""
         LEFT JOIN {_promised(_JUDGED_AT, "JOIN kpi_parcels AS s USING (order_id)", "order_id, s.shipment_id")}
              USING (order_id, shipment_id)),
     shipping AS MATERIALIZED (
-        SELECT order_id, count(*) AS parcels, count(judged_at) AS judged, max(judged_at) AS last_judged_at,
-               min(margin) AS margin, count(delivered_at) AS arrived, max(delivered_at) AS last_arrived_at,
-               count(*) FILTER (WHERE delivered_at IS NULL AND failed IS NULL) AS under_way,
+        SELECT order_id, count(*) FILTER (WHERE NOT made_good) AS parcels,
+               count(judged_at) FILTER (WHERE NOT made_good) AS judged,
+               max(judged_at) FILTER (WHERE NOT made_good) AS last_judged_at,
+               min(margin) FILTER (WHERE NOT made_good) AS margin,
+               count(delivered_at) AS arrived, max(delivered_at) AS last_arrived_at,
+               count(*) FILTER (WHERE delivered_at IS NULL AND failed IS NULL AND NOT made_good) AS under_way,
                nullif(concat_ws(', ', max(astray) FILTER (WHERE astray = 'lost'),
                                 max(astray) FILTER (WHERE astray <> 'lost')), '') AS astray
         FROM parcels GROUP BY order_id),
@@ -126,40 +131,44 @@ FULFILMENT: LiteralString = f"""
         WHEN o.inferred > 0 THEN 'arrived, nobody saw when'
         ELSE 'not delivered' END AS why) AS v"""
 
+#: When an order's first parcel left, and from where. Of several at one moment the first location by name counts.
+_FIRST: LiteralString = """(
+        SELECT order_id, min(dispatched_at) AS first_shipped_at,
+               (array_agg(location_id ORDER BY dispatched_at, location_id COLLATE "C"))[1] AS location
+        FROM kpi_parcels WHERE units > 0 GROUP BY order_id) AS f"""
+
 #: The customer's holds, from set to released, cut to the time between the order's release and its first shipment. Their
 #: union, so that no minute counts twice. A hold that was never released ends with the shipment.
-_HELD: LiteralString = """(
+_HELD: LiteralString = f"""(
         SELECT u.order_id, sum(upper(u.span) - lower(u.span)) AS held
         FROM (SELECT c.order_id, unnest(range_agg(tstzrange(c.since, c.until))) AS span
               FROM (SELECT s.order_id, greatest(s.changed_at, p.placed_at, p.release_at) AS since,
-                           least(s.until, p.first_shipped_at) AS until
+                           least(s.until, f.first_shipped_at) AS until
                     FROM (SELECT order_id, held, changed_at,
                                  lead(changed_at) OVER (PARTITION BY order_id ORDER BY version) AS until
                           FROM kpi_holds) AS s
-                    JOIN kpi_orders AS p USING (order_id)
-                    WHERE s.held AND p.first_shipped_at IS NOT NULL) AS c
+                    JOIN kpi_orders AS p USING (order_id) JOIN {_FIRST} USING (order_id)
+                    WHERE s.held) AS c
               WHERE c.since < c.until
               GROUP BY c.order_id) AS u
         GROUP BY u.order_id) AS h"""
 
 PROCESSING: LiteralString = f"""
-    SELECT o.order_id AS id, o.order_id, o.channel, {_REGION}, coalesce(o.first_shipped_at, o.placed_at) AS at,
-           o.first_shipped_at IS NOT NULL AS counted,
-           (SELECT min(p.location_id) FROM kpi_parcels AS p
-            WHERE p.order_id = o.order_id AND p.dispatched_at = o.first_shipped_at) AS location,
+    SELECT o.order_id AS id, o.order_id, o.channel, {_REGION}, coalesce(f.first_shipped_at, o.placed_at) AS at,
+           f.first_shipped_at IS NOT NULL AS counted, f.location,
            extract(epoch FROM t.elapsed - r.waited - coalesce(h.held, interval '0')) AS seconds,
            extract(epoch FROM t.elapsed) AS elapsed_seconds,
            extract(epoch FROM coalesce(h.held, interval '0')) AS held_seconds,
            extract(epoch FROM r.waited) AS waited_seconds,
-           CASE WHEN o.first_shipped_at IS NULL AND o.ordered = o.cancelled THEN 'nothing to ship'
-                WHEN o.first_shipped_at IS NULL THEN 'not shipped yet'
+           CASE WHEN f.first_shipped_at IS NULL AND o.ordered = o.cancelled THEN 'nothing to ship'
+                WHEN f.first_shipped_at IS NULL THEN 'not shipped yet'
                 WHEN h.held > interval '0' AND r.waited > interval '0' THEN 'less a hold and the time before release'
                 WHEN h.held > interval '0' THEN 'less the time on a customer''s hold'
                 WHEN r.waited > interval '0' THEN 'less the time before release'
                 ELSE 'placed to first shipment' END AS why
-    FROM kpi_orders AS o
+    FROM kpi_orders AS o LEFT JOIN {_FIRST} USING (order_id)
     -- A parcel whose clock says that it left before the order was placed took zero time, not negative time.
-    CROSS JOIN LATERAL (SELECT greatest(o.first_shipped_at, o.placed_at) - o.placed_at AS elapsed) AS t
+    CROSS JOIN LATERAL (SELECT greatest(f.first_shipped_at, o.placed_at) - o.placed_at AS elapsed) AS t
     CROSS JOIN LATERAL (
         SELECT least(greatest(o.release_at - o.placed_at, interval '0'), t.elapsed) AS waited) AS r
     LEFT JOIN {_HELD} USING (order_id)"""

@@ -2,11 +2,14 @@
 read cases, which have their own projection (`projections/cases/`).
 
     OrderPlaced (2 units), ShipmentDispatched (2 units)
-        → kpi_orders: ordered 2, shipped 2, first_shipped_at = when it left
-        → kpi_parcels: 2 units of that order, its carrier and location
+        → kpi_orders: ordered 2, shipped 2
+        → kpi_parcels: 2 units of that order, its carrier, location and time
 
 No figure is folded: means and percentiles of deltas cannot be added up, and a definition may change. `definitions.py`
 makes each figure from these rows, so a figure can list exactly the rows that it counted.
+
+What can be taken back is a sum. A parcel whose dispatch was retracted has no units, and no figure counts it. So the
+figures ask the parcels when the first one left.
 
 No row has a time at which the ledger itself did something (allocate, backorder). So a history published at once gives
 the same rows as one that came over months. Only `kpi_parcels.differed` compares with the ledger's own plan.
@@ -22,6 +25,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from projections.model import SEQUENCE, Column, Deltas, FactBatch, Projection, Table
+
+#: What a replacement says of the parcel, as a complaint code. A lost parcel has its own column.
+REPLACED_AS = {"damaged": "damaged", "wrong_goods": "wrong_item"}
 
 #: The hold that stops the clock of order_processing_hours. Time on other holds (payment, fraud …) counts as ours.
 CUSTOMER_HOLD = "customer"
@@ -50,7 +56,6 @@ ORDERS = Table(
         Column("returned", "bigint", "sum", "units that came back, for any cause"),
         Column("returned_by_customer", "bigint", "sum", "units that the customer sent back"),
         Column("crossed", "bigint", "sum", "parcels with units that had been cancelled or amended away"),
-        Column("first_shipped_at", "timestamptz", "min", "when the first parcel left"),
     ),
     "Base rows of the KPIs: orders, without lines that were added in exchange",
 )
@@ -87,10 +92,11 @@ PARCELS = Table(
         Column("shipment_id", "text", "key", "the parcel"),
         Column("location_id", "text", "first", "location that it left"),
         Column("carrier", "text", "first", "the carrier"),
-        Column("units", "bigint", "sum", "units in it"),
+        Column("units", "bigint", "sum", "units in it; 0 where its dispatch was retracted"),
+        Column("replaced", "bigint", "sum", "of these, units that were sent again"),
         Column("dispatched_at", "timestamptz", "first", "when it left"),
         Column("differed", "bigint", "sum", "1 if it did not leave as planned"),
-        Column("lost_at", "timestamptz", "max", "the carrier's newest scan of it as lost"),
+        Column("lost_at", "timestamptz", "max", "the carrier's newest scan of it as lost, or its replacement as lost"),
         Column("to_sender_at", "timestamptz", "max", "the carrier's newest scan of it as returned to sender"),
         Column("delivered_at", "timestamptz", "first", "when it arrived"),
     ),
@@ -101,8 +107,8 @@ COMPLAINTS = Table(
     "kpi_complaints",
     (
         Column("order_id", "text", "key", "the order"),
-        Column("said_in", "text", "key", "return or case"),
-        Column("said_id", "text", "key", "id of the return or the case"),
+        Column("said_in", "text", "key", "return, case or replacement"),
+        Column("said_id", "text", "key", "id of the return, the case or the replaced parcel"),
         Column("reason_code", "text", "key", "the code"),
         Column("said_at", "timestamptz", "min", "when it was first said"),
     ),
@@ -154,6 +160,8 @@ def _orders(batch: FactBatch) -> pl.DataFrame:
         _amended(batch),
         _cancelled(batch),
         _dispatched(batch),
+        _replaced(batch),
+        _retracted(batch),
         _crossed(batch),
         _delivered(batch),
         _returned(batch),
@@ -229,13 +237,31 @@ def _dispatched(batch: FactBatch) -> pl.DataFrame:
         # Units that left although cancelled or amended away no longer count as such.
         cancelled=-_units("from_cancelled"),
         ordered=_units("from_removed"),
-        first_shipped_at="meta_occurred_at",
+    )
+
+
+def _replaced(batch: FactBatch) -> pl.DataFrame:
+    """What is to be sent again is wanted once more: without it the order is not complete."""
+    return _own(batch, "ShipmentReplaced").select("order_id", SEQUENCE, ordered=_units("quantity"))
+
+
+def _retracted(batch: FactBatch) -> pl.DataFrame:
+    """The dispatch, and what was replaced of it, taken back."""
+    return _own(batch, "DispatchRetracted").select(
+        "order_id",
+        SEQUENCE,
+        shipped=-_units("quantity"),
+        cancelled=_units("to_cancelled"),
+        ordered=-_units("to_removed") - _units("replaced"),
     )
 
 
 def _crossed(batch: FactBatch) -> pl.DataFrame:
     """Parcels with units that had been cancelled or amended away."""
-    return batch.facts("DispatchCrossed").select("order_id", SEQUENCE, crossed=_ONE)
+    return _together(
+        batch.facts("DispatchCrossed").select("order_id", SEQUENCE, crossed=_ONE),
+        batch.facts("DispatchRetracted").filter("crossed").select("order_id", SEQUENCE, crossed=-_ONE),
+    )
 
 
 def _delivered(batch: FactBatch) -> pl.DataFrame:
@@ -274,6 +300,12 @@ def _parcels(batch: FactBatch) -> pl.DataFrame:
             *key, "location_id", "carrier", units=_units("quantity"), dispatched_at="meta_occurred_at"
         ),
         _own(batch, "DispatchDiffered").select(*key, differed=_ONE),
+        _own(batch, "DispatchRetracted").select(*key, units=-_units("quantity"), replaced=-_units("replaced")),
+        _own(batch, "ShipmentReplaced").select(
+            *key,
+            replaced=_units("quantity"),
+            lost_at=pl.when(pl.col("reason") == "lost").then("meta_occurred_at"),
+        ),
         scans.filter(pl.col("status") == "lost").select(*key, lost_at="at"),
         scans.filter(pl.col("status") == "returned_to_sender").select(*key, to_sender_at="at"),
         _not_in_exchange(batch, "ShipmentDelivered").select(*key, "delivered_at"),
@@ -281,12 +313,21 @@ def _parcels(batch: FactBatch) -> pl.DataFrame:
 
 
 def _complaints(batch: FactBatch) -> pl.DataFrame:
-    """What customers said of their orders, by code, in returns and cases. The figures decide which codes count."""
+    """What customers said of their orders, by code, in returns and cases, and why goods were sent again. The figures
+    decide which codes count.
+    """
     in_returns = _own(batch, "ReturnRequested").explode("lines").unnest("lines")
     in_cases = batch.facts("CaseOpened").filter(pl.col("order_id").is_not_null())
     said = (
         in_returns.select("order_id", "meta_occurred_at", "reason_code", said_in=pl.lit("return"), said_id="return_id"),
         in_cases.select("order_id", "meta_occurred_at", "reason_code", said_in=pl.lit("case"), said_id="case_id"),
+        _own(batch, "ShipmentReplaced").select(
+            "order_id",
+            "meta_occurred_at",
+            reason_code=pl.col("reason").replace_strict(REPLACED_AS, default=None, return_dtype=pl.String),
+            said_in=pl.lit("replacement"),
+            said_id="shipment_id",
+        ),
     )
     return pl.concat(said).filter(pl.col("reason_code").is_not_null()).rename({"meta_occurred_at": "said_at"})
 

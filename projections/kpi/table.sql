@@ -20,8 +20,7 @@ CREATE TABLE IF NOT EXISTS kpi_orders (
     inferred_at timestamptz,
     returned bigint NOT NULL DEFAULT 0,
     returned_by_customer bigint NOT NULL DEFAULT 0,
-    crossed bigint NOT NULL DEFAULT 0,
-    first_shipped_at timestamptz
+    crossed bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 70);               -- room for HOT updates: an order is updated a dozen times
 
 CREATE TABLE IF NOT EXISTS kpi_promises (
@@ -48,6 +47,7 @@ CREATE TABLE IF NOT EXISTS kpi_parcels (
     location_id text,
     carrier text,
     units bigint NOT NULL DEFAULT 0,
+    replaced bigint NOT NULL DEFAULT 0,
     dispatched_at timestamptz,
     differed bigint NOT NULL DEFAULT 0,
     lost_at timestamptz,

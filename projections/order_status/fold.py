@@ -31,9 +31,7 @@ def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
         "order_lines": lines,
         "order_line_locations": _location_deltas(batch),
         "order_shipments": _shipment_deltas(batch),
-        "order_shipment_lines": batch.lines("ShipmentDispatched", "lines").select(
-            "order_id", "shipment_id", "line_id", "sku", "quantity", SEQUENCE
-        ),
+        "order_shipment_lines": _shipment_line_deltas(batch),
         "order_returns": _return_deltas(batch),
         "order_return_lines": _return_line_deltas(batch),
         "order_amendments": _amendment_deltas(batch),
@@ -49,7 +47,8 @@ def _line_deltas(batch: FactBatch) -> pl.DataFrame:
     }
     grown = (pl.col("ordered") - pl.col("ordered_before")).clip(lower_bound=0)
     delivered = [
-        batch.lines(name, "lines").select(*_LINE, delivered=_q) for name in ("ShipmentDelivered", "DeliveryInferred")
+        batch.lines(name, "lines").select(*_LINE, delivered=_q, written_off=-pl.col("found"))
+        for name in ("ShipmentDelivered", "DeliveryInferred")
     ]
     return pl.concat(
         [
@@ -92,6 +91,17 @@ def _line_deltas(batch: FactBatch) -> pl.DataFrame:
             batch.lines("ShipmentDispatched", "lines").select(
                 *_LINE, shipped=_q, cancelled=-pl.col("from_cancelled"), ordered=pl.col("from_removed"), **taken
             ),
+            batch.lines("DispatchRetracted", "lines").select(
+                *_LINE,
+                shipped=-_q,
+                open=pl.col("to_open"),
+                allocated=pl.col("to_allocated"),
+                cancelled=pl.col("to_cancelled"),
+                ordered=-pl.col("to_removed") - pl.col("replaced"),
+                replaced=-pl.col("replaced"),
+                written_off=-pl.col("written_off"),
+            ),
+            batch.lines("ShipmentReplaced", "lines").select(*_LINE, "written_off", ordered=_q, open=_q, replaced=_q),
             *delivered,
             batch.lines("ReturnReceived", "lines").select(
                 *_LINE,
@@ -160,6 +170,7 @@ def _location_deltas(batch: FactBatch) -> pl.DataFrame:
     ]
     shipped = batch.lines("ShipmentDispatched", "lines")
     consumed = batch.lines("ShipmentDispatched", "lines", "consumed").filter(held)
+    retracted = batch.lines("DispatchRetracted", "lines")
     return pl.concat(
         [
             batch.facts("LineAllocated").select(*key, allocated=_q),
@@ -168,6 +179,7 @@ def _location_deltas(batch: FactBatch) -> pl.DataFrame:
             *let_go,
             shipped.select(*key, shipped=_q),
             consumed.select(*key, allocated=-_q),
+            retracted.select(*key, shipped=-_q, allocated="to_allocated"),
         ],
         how="diagonal",
     )
@@ -187,10 +199,24 @@ def _shipment_deltas(batch: FactBatch) -> pl.DataFrame:
                 scan=pl.lit("dispatched"),
                 dispatched_at="meta_occurred_at",
             ),
+            batch.facts("DispatchRetracted").select(*key, scan=pl.lit("retracted")),
             batch.facts("ShipmentTracked").select(*key, "expected_at", scan="status"),
             batch.facts("ShipmentDelivered").select(
                 *key, "delivered_at", "due_by", "on_time", scan=pl.lit("delivered")
             ),
+        ],
+        how="diagonal",
+    )
+
+
+def _shipment_line_deltas(batch: FactBatch) -> pl.DataFrame:
+    """What is in a parcel is not changed by a retraction: it never left, and it holds what it holds."""
+    key = ("order_id", "shipment_id", "line_id", "sku", SEQUENCE)
+    return pl.concat(
+        [
+            batch.lines("ShipmentDispatched", "lines").select(*key, "quantity"),
+            batch.lines("ShipmentReplaced", "lines").select(*key, replaced=_q),
+            batch.lines("DispatchRetracted", "lines").select(*key, replaced=-pl.col("replaced")),
         ],
         how="diagonal",
     )

@@ -27,14 +27,15 @@ _ORDER = """
 SELECT o.order_id, o.status, o.version, o.channel, o.customer_id, o.placed_at, o.promised_by, o.due_by, o.promise,
        o.country, o.region, o.service_level, o.allocation, o.release_at, o.currency, o.value_minor, o.charges_minor,
        o.refunded_minor, o.ordered, o.open, o.backordered, o.allocated, o.shipped, o.delivered, o.cancelled, o.returned,
-       o.returned_by_customer, o.updated_at,
+       o.returned_by_customer, o.replaced, o.written_off, o.updated_at,
   (SELECT coalesce(jsonb_agg(h.hold ORDER BY h.hold), '[]')
    FROM order_holds AS h WHERE h.order_id = o.order_id AND h.active > 0) AS holds,
   (SELECT coalesce(jsonb_agg(jsonb_build_object(
       'line_id', l.line_id, 'sku', l.sku, 'unit_price_minor', l.unit_price_minor, 'cancel_after', l.cancel_after,
       'customised', coalesce(l.customised, false), 'ordered', l.ordered, 'open', l.open, 'backordered', l.backordered,
       'allocated', l.allocated, 'shipped', l.shipped, 'delivered', l.delivered, 'cancelled', l.cancelled,
-      'returned', l.returned, 'returned_by_customer', l.returned_by_customer, 'expected_at', l.expected_at,
+      'returned', l.returned, 'returned_by_customer', l.returned_by_customer, 'replaced', l.replaced,
+      'written_off', l.written_off, 'expected_at', l.expected_at,
       'exchange_for', l.exchange_for, 'held_for_return', l.held_for_return,
       'locations', (SELECT coalesce(jsonb_object_agg(p.location_id, p.allocated + p.shipped), '{}')
                     FROM order_line_locations AS p
@@ -48,7 +49,8 @@ SELECT o.order_id, o.status, o.version, o.channel, o.customer_id, o.placed_at, o
       'shipment_id', s.shipment_id, 'location_id', s.location_id, 'carrier', s.carrier, 'service', s.service,
       'tracking_number', s.tracking_number, 'status', s.status, 'expected_at', s.expected_at,
       'dispatched_at', s.dispatched_at, 'delivered_at', s.delivered_at, 'on_time', s.on_time,
-      'lines', (SELECT coalesce(jsonb_agg(jsonb_build_object('line_id', i.line_id, 'sku', i.sku, 'quantity', i.quantity)
+      'lines', (SELECT coalesce(jsonb_agg(jsonb_build_object('line_id', i.line_id, 'sku', i.sku, 'quantity', i.quantity,
+                                                                    'replaced', i.replaced)
                                 ORDER BY length(i.line_id), i.line_id), '[]')
                 FROM order_shipment_lines AS i WHERE i.order_id = s.order_id AND i.shipment_id = s.shipment_id)
       ) ORDER BY s.dispatched_at, s.shipment_id), '[]')
@@ -176,11 +178,11 @@ def read_orders_due(connection: psycopg.Connection[Any], now: datetime, limit: i
 
 
 def read_lines_due(connection: psycopg.Connection[Any], now: datetime, limit: int) -> list[LineDue]:
-    """Orders with lines to be cancelled by `now`, longest overdue first."""
+    """Orders with lines to be cancelled by `now`, longest overdue first. What replaces others is not given up."""
     rows = connection.execute(
         "SELECT o.order_id, o.version, min(l.cancel_after) FROM order_lines AS l"
         " JOIN order_status AS o USING (order_id)"
-        " WHERE l.cancel_after <= %s AND l.open + l.backordered > 0 GROUP BY o.order_id ORDER BY 3 LIMIT %s",
+        " WHERE l.cancel_after <= %s AND l.open + l.backordered > l.replaced GROUP BY o.order_id ORDER BY 3 LIMIT %s",
         [now, limit],
     ).fetchall()
     return [LineDue(*row) for row in rows]
@@ -251,7 +253,7 @@ def read_parcels_between(connection: psycopg.Connection[Any], first: datetime, l
     """Parcels of the orders placed from `first` to before `last`: those that left, and those planned by allocation."""
     rows = connection.execute(
         "SELECT s.order_id, x.location_id, x.late FROM order_status AS s JOIN ("
-        " SELECT order_id, location_id, on_time IS FALSE AS late FROM order_shipments"
+        " SELECT order_id, location_id, on_time IS FALSE AS late FROM order_shipments WHERE status <> 'retracted'"
         " UNION ALL"
         " SELECT DISTINCT order_id, location_id, false FROM order_line_locations WHERE allocated > 0"
         ") AS x USING (order_id) WHERE s.placed_at >= %s AND s.placed_at < %s",

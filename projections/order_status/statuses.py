@@ -10,7 +10,7 @@ STATUSES = {
     "allocated": "Every unit that is still wanted is allocated, and nothing has shipped yet.",
     "partially_shipped": "Some units have shipped. The others have not shipped yet.",
     "shipped": "Every unit that is still wanted has shipped. Not all of them are delivered.",
-    "delivered": "Every shipped unit is delivered, and nothing is left to ship.",
+    "delivered": "Every shipped unit is delivered or was replaced, and nothing is left to ship.",
     "partially_returned": "Nothing is left to ship, and some of the shipped units came back, for any cause.",
     "returned": "Nothing is left to ship, and every shipped unit came back, for any cause.",
     "cancelled": "Every unit is cancelled.",

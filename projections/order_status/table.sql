@@ -26,6 +26,8 @@ CREATE TABLE IF NOT EXISTS order_status (
     delivered      bigint NOT NULL DEFAULT 0,
     returned       bigint NOT NULL DEFAULT 0,
     returned_by_customer bigint NOT NULL DEFAULT 0,
+    replaced       bigint NOT NULL DEFAULT 0,
+    written_off    bigint NOT NULL DEFAULT 0,
     value_minor    bigint NOT NULL DEFAULT 0,
     charges_minor  bigint NOT NULL DEFAULT 0,
     refunded_minor bigint NOT NULL DEFAULT 0,
@@ -38,7 +40,7 @@ CREATE TABLE IF NOT EXISTS order_status (
                 CASE
                     WHEN returned = shipped THEN 'returned'
                     WHEN returned > 0 THEN 'partially_returned'
-                    WHEN delivered = shipped THEN 'delivered'
+                    WHEN delivered > 0 AND delivered + written_off = shipped THEN 'delivered'
                     ELSE 'shipped'
                 END
             WHEN shipped > 0 THEN 'partially_shipped'
@@ -79,6 +81,8 @@ CREATE TABLE IF NOT EXISTS order_lines (
     delivered        bigint NOT NULL DEFAULT 0,
     returned         bigint NOT NULL DEFAULT 0,
     returned_by_customer bigint NOT NULL DEFAULT 0,
+    replaced       bigint NOT NULL DEFAULT 0,
+    written_off    bigint NOT NULL DEFAULT 0,
     promised         boolean,
     told_expected_at timestamptz,
     expected_at      timestamptz GENERATED ALWAYS AS (
@@ -93,7 +97,7 @@ CREATE TABLE IF NOT EXISTS order_lines (
 ) WITH (fillfactor = 80);
 
 CREATE INDEX IF NOT EXISTS order_lines_cancel_after ON order_lines (cancel_after)
-    WHERE cancel_after IS NOT NULL AND open + backordered > 0;
+    WHERE cancel_after IS NOT NULL AND open + backordered > replaced;
 
 CREATE TABLE IF NOT EXISTS order_line_locations (
     order_id    text COLLATE "C" NOT NULL,
@@ -133,6 +137,7 @@ CREATE TABLE IF NOT EXISTS order_shipment_lines (
     line_id     text COLLATE "C" NOT NULL,
     sku         text,
     quantity    bigint NOT NULL DEFAULT 0,
+    replaced    bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (order_id, shipment_id, line_id)
 );
 

@@ -14,6 +14,8 @@ COUNTERS = {
     "delivered": "of the shipped units, those that arrived",
     "returned": "of the shipped units, those that came back, for any cause",
     "returned_by_customer": "of the delivered units, those that the customer sent back",
+    "replaced": "of the ordered units, those that are sent again in place of others; nobody pays for them",
+    "written_off": "of the shipped units, those that were replaced and have not arrived",
 }
 
 _COUNTER_COLUMNS = tuple(Column(name, "bigint", "sum", meaning) for name, meaning in COUNTERS.items())
@@ -118,7 +120,12 @@ ORDER_SHIPMENTS = Table(
         Column("carrier", "text", "last", "the carrier"),
         Column("service", "text", "last", "the carrier's service"),
         Column("tracking_number", "text", "last", "the carrier's number"),
-        Column("scan", "text", "last", "the carrier's newest scan, in log order; dispatched before the first scan"),
+        Column(
+            "scan",
+            "text",
+            "last",
+            "the carrier's newest scan, in log order; dispatched before the first scan, or retracted",
+        ),
         Column("expected_at", "timestamptz", "last", "when the carrier expects to deliver it"),
         Column("dispatched_at", "timestamptz", "last", "when it left"),
         Column("delivered_at", "timestamptz", "last", "when it arrived"),
@@ -126,7 +133,10 @@ ORDER_SHIPMENTS = Table(
         Column("on_time", "boolean", "last", "whether it arrived by then; null without a promise or before it arrived"),
     ),
     "Parcels of orders",
-    derived={"status": "delivered once it arrived, even if later scans follow; before that, the newest scan"},
+    derived={
+        "status": "delivered once it arrived, even if later scans follow; retracted if it never left; otherwise the "
+        "newest scan"
+    },
 )
 
 ORDER_SHIPMENT_LINES = Table(
@@ -137,6 +147,7 @@ ORDER_SHIPMENT_LINES = Table(
         Column("line_id", "text", "key", "the line of the order"),
         Column("sku", "text", "last", "the SKU"),
         Column("quantity", "bigint", "sum", "units in the parcel"),
+        Column("replaced", "bigint", "sum", "of these, units that are sent again"),
     ),
     "What is in each parcel",
 )

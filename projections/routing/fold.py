@@ -1,8 +1,8 @@
 """From facts to the tables that routing reads.
 
 RoutingRulesSet       → the row of these rules
-ShipmentDispatched    → location_days: +1 parcel that left there on that day
-StockShipped 3        → sku_weeks: +3 units that left there in that week
+ShipmentDispatched    → location_days: +1 parcel that left there on that day; DispatchRetracted: -1
+StockShipped 3        → sku_weeks: +3 units that left there in that week; StockRestored 3: -3
 """
 
 from collections.abc import Mapping
@@ -24,13 +24,22 @@ def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
             set_at="meta_recorded_at",
             set_by=pl.coalesce("meta_actor", "meta_channel"),
         ),
-        "location_days": batch.facts("ShipmentDispatched").select(
-            "location_id",
-            partition="meta_partition",
-            day=pl.col("meta_occurred_at").dt.date(),
-            dispatched=pl.lit(1, pl.Int64),
+        "location_days": pl.concat(
+            batch.facts(name).select(
+                "location_id",
+                partition="meta_partition",
+                day=pl.col(left_at).dt.date(),
+                dispatched=pl.lit(parcels, pl.Int64),
+            )
+            for name, left_at, parcels in (
+                ("ShipmentDispatched", "meta_occurred_at", 1),
+                ("DispatchRetracted", "dispatched_at", -1),
+            )
         ),
-        "sku_weeks": batch.facts("StockShipped").select(
-            "sku", "location_id", week=pl.col("meta_occurred_at").dt.truncate("1w").dt.date(), shipped="quantity"
+        "sku_weeks": pl.concat(
+            batch.facts(name).select(
+                "sku", "location_id", week=pl.col("meta_occurred_at").dt.truncate("1w").dt.date(), shipped=units
+            )
+            for name, units in (("StockShipped", pl.col("quantity")), ("StockRestored", -pl.col("quantity")))
         ),
     }

@@ -79,6 +79,16 @@ def scan(status: Any = "delivered", *, shipment: str = "s-1") -> o.RecordTrackin
     return o.RecordTracking(order_id="o-1", shipment_id=shipment, status=status)
 
 
+def retract(shipment: str = "s-1") -> o.RetractDispatch:
+    return o.RetractDispatch(order_id="o-1", shipment_id=shipment, reason="wrong gate")
+
+
+def send_again(
+    lines: dict[str, int] | None = None, *, shipment: str = "s-1", reason: Any = "lost"
+) -> o.ReplaceShipment:
+    return o.ReplaceShipment(order_id="o-1", shipment_id=shipment, reason=reason, lines=quantities(lines or {}))
+
+
 def ask_return(lines: dict[str, int], *, return_id: str = "r-1") -> o.RequestReturn:
     wanted = tuple(o.ReturnLine(line_id=line, quantity=units, reason="too small") for line, units in lines.items())
     return o.RequestReturn(order_id="o-1", return_id=return_id, lines=wanted)
@@ -146,7 +156,7 @@ def postage(amount: int = 500) -> Charge:
 def counters(line: Line) -> dict[str, int]:
     """The counters of a line that are not 0."""
     names = ("ordered", "open", "backordered", "allocated", "shipped", "cancelled", "delivered", "returned")
-    names += ("returned_by_customer",)
+    names += ("returned_by_customer", "replaced", "written_off")
     return {name: getattr(line, name) for name in names if getattr(line, name)}
 
 
@@ -303,6 +313,19 @@ def ship(units: int, *used: tuple[int, str, int], location: str = "WH1", **ahead
         shipment_id="s-1",
         consumed=consumed,
         **({"ahead_round": 1} | ahead if ahead else {}),
+    )
+
+
+def restore(units: int, held: int = 0, *, attempt: int = 7, location: str = "WH1") -> s.RestoreStock:
+    return s.RestoreStock(
+        sku="MUG",
+        location_id=location,
+        quantity=units,
+        order_id="o-1",
+        line_id="1",
+        shipment_id="s-1",
+        held=held,
+        attempt=attempt if held else 0,
     )
 
 

@@ -71,6 +71,13 @@ ORDER_COMMANDS = st.one_of(
         st.sampled_from(["in_transit", "delivered", "returned_to_sender"]),
         shipment=st.sampled_from(["s-1", "s-2", "s-3"]),
     ),
+    st.builds(b.retract, st.sampled_from(["s-1", "s-2", "s-3"])),
+    st.builds(
+        b.send_again,
+        st.one_of(st.just({}), SOME),
+        shipment=st.sampled_from(["s-1", "s-2", "s-3"]),
+        reason=st.sampled_from(["lost", "lost", "damaged"]),
+    ),
     st.builds(b.ask_return, SOME, return_id=st.sampled_from(["r-1", "r-2"])),
     st.builds(
         b.receive_return,
@@ -134,6 +141,7 @@ STOCK_COMMANDS = st.one_of(
     st.builds(b.wait_for, UNITS, cart_id=st.just("x"), **OWNERS),
     st.builds(b.ship, UNITS, st.tuples(st.integers(1, 4), st.sampled_from(["WH1", "WH2", ""]), UNITS), location=PLACES),
     st.builds(b.take_back, UNITS, st.sampled_from(["restock", "damaged", "dispose", "inspect"])),
+    st.builds(b.restore, UNITS, st.integers(0, 1), attempt=st.integers(5, 6), location=PLACES),
     st.builds(b.expire, attempt=st.integers(1, 4), location=PLACES),
 )
 
@@ -187,6 +195,8 @@ def check_lines(order: Any) -> None:
         assert 0 <= line.delivered <= line.shipped, line
         assert 0 <= line.returned_by_customer <= line.returned <= line.shipped, line
         assert line.returned_by_customer <= line.delivered, line
+        assert 0 <= line.written_off <= line.shipped - line.delivered, line
+        assert 0 <= line.replacing <= min(line.replaced, line.unshipped), line
         assert min(line.idle, line.sourcing, line.cancelled) >= 0, line
         assert all(part.quantity > 0 for part in (*line.holds, *line.waits)), line
         assert line.unshipped >= 0
@@ -260,6 +270,8 @@ def movements(fact: Any) -> list[tuple[str, int]]:
             return [(fact.location_id, fact.variance - fact.variance_before)]
         case stock_facts.StockShipped():
             return [(fact.location_id, -fact.quantity)]
+        case stock_facts.StockRestored():
+            return [(fact.location_id, fact.quantity)]
         case stock_facts.StockDisposed():
             return [(fact.location_id, -fact.quantity)]
         case stock_facts.QualityHoldReleased() if fact.disposition == "dispose":

@@ -12,11 +12,25 @@ import pytest
 
 from events.orders.state import Order
 from events.stock import facts as s
-from tests.events.builders import amend, cancel, dispatch, hold, place, receive, register, release_hold, scan
+from tests.events.builders import (
+    amend,
+    cancel,
+    dispatch,
+    hold,
+    place,
+    receive,
+    register,
+    release_hold,
+    retract,
+    scan,
+    send_again,
+)
 from tests.events.shop import Shop
 
 SKUS = ("A", "B", "C")
 PLACES = ("WH1", "WH2", "ST3")
+#: What becomes of a parcel: mostly nothing, or it arrives; some never left, and some are lost and sent again.
+FATES = (None, None, scan, scan, scan, send_again, retract)
 
 
 class Told(NamedTuple):
@@ -49,7 +63,8 @@ def history(random: Random, *, orders: int, plenty: bool) -> Told:
                 left |= wanted
             if random.random() < 0.2:
                 steps += [hold(), release_hold()]
-        if random.random() < 0.15:  # a hold that stays: what was sought before it is found
+        held = random.random() < 0.15
+        if held:  # a hold that stays: what was sought before it is found
             steps.append(hold())
         for parcel in range(random.choice((0, 1, 1, 1, 2, 3))):
             inside = {line: random.randint(1, units) for line, units in left.items() if units and random.random() < 0.8}
@@ -63,8 +78,15 @@ def history(random: Random, *, orders: int, plenty: bool) -> Told:
                 asked[line] -= units
                 needed[lines[line][0], where] += units
             steps.append(dispatch(inside, shipment=f"p-{parcel}", location=where))
-            if random.random() < 0.5:
-                steps.append(scan(shipment=f"p-{parcel}"))
+            # While a hold stays a line is sought or is not, with all its units: a replacement is for afterwards. And a
+            # parcel that never left keeps stock from others for a time, who must do without where there is just enough.
+            fates = [fate for fate in FATES if not (held and fate is send_again) and (plenty or fate is not retract)]
+            fate = random.choice(fates)
+            steps += [fate(shipment=f"p-{parcel}")] if fate else []
+            for line, units in inside.items() if fate in (retract, send_again) else ():
+                left[line] += units
+                asked[line] += units
+                needed[lines[line][0], where] -= units if fate is retract else 0
         rest = {line: units for line, units in left.items() if units}
         if rest and random.random() < 0.3:
             steps.append(cancel({line: random.randint(1, units) for line, units in rest.items()}))
@@ -133,6 +155,7 @@ def _open(told: Told, seed: int, *, joined: bool, pause: bool = False) -> Shop:
 
 def counters(order: Order) -> dict[str, dict[str, int]]:
     names = ("ordered", "open", "backordered", "allocated", "shipped", "cancelled", "delivered", "returned")
+    names += ("replaced", "written_off")
     return {line_id: {name: getattr(line, name) for name in names} for line_id, line in order.lines.items()}
 
 

@@ -341,6 +341,29 @@ def test_a_scan_before_the_dispatch_is_told_when_it_came_and_when_it_counts():
     ]
 
 
+def test_a_parcel_that_never_left_and_one_that_is_sent_again():
+    back = {"to_open": 0, "to_allocated": 0, "to_cancelled": 0, "to_removed": 0, "replaced": 0}
+    parcel = {"shipment_id": "P1", "location_id": "WH1", "reason": "wrong gate"}
+    lines = [
+        line("MUG", 3, **{**back, "to_allocated": 2, "to_cancelled": 1}),
+        line("TRAY", 1, **{**back, "to_open": 1}),
+    ]
+    assert story(("DispatchRetracted", parcel | {"lines": lines}), actor="anna") == [
+        (
+            "Parcel P1 never left WH1: its dispatch was a mistake: wrong gate, by anna through web. It held 2 × MUG"
+            " that is allocated there again, 1 × TRAY for which a location is sought and 1 × MUG that was cancelled."
+        )
+    ]
+    replaced = {"shipment_id": "P1", "reason": "lost", "lines": [line("MUG", 2, written_off=2)]}
+    assert story(("ShipmentReplaced", replaced), channel="phone") == [
+        "Parcel P1 is lost: 2 × MUG is sent again, at no cost, through phone."
+    ]
+    found = PARCEL | {"on_time": None, "lines": [line("MUG", 2, found=2)]}
+    assert story(("ShipmentDelivered", found)) == [
+        "Parcel P1 was delivered: 2 × MUG (2 × MUG of it had been replaced); no delivery had been promised."
+    ]
+
+
 def test_a_delivery_is_told_once_unless_its_scan_says_more_or_delivers_nothing():
     scan = {"shipment_id": "P1", "status": "delivered"}
     delivered = ("ShipmentDelivered", PARCEL | {"on_time": None})

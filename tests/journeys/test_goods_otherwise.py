@@ -132,6 +132,55 @@ def test_a_parcel_that_nobody_claimed_comes_back_and_no_customer_sent_it(shop: S
     assert {row["id"]: row["why"] for row in left_out}["unclaimed-1"] == "lost or returned to sender"
 
 
+def test_a_dispatch_that_was_a_mistake_leaves_no_trace_in_stock_and_figures(shop: Shop) -> None:
+    shop.accepted(receive("mistake", "WH1", 3))
+    shop.accepted(place("mistake-1", ("mistake", 2)))
+    shop.accepted(place("mistake-2", ("mistake", 3)))
+    assert (shop.line("mistake-1")["allocated"], shop.line("mistake-2")["backordered"]) == (2, 2)
+    shop.accepted(dispatch("mistake-1", "S1", "WH1", ("1", 2)))
+    assert shop.stock("mistake", "WH1")["on_hand"] == 1
+    retract = {"order_id": "mistake-1", "shipment_id": "S1", "reason": "wrong gate"}
+    shop.accepted(command("RetractDispatch", channel="wms", **retract))
+
+    order, stock = shop.order("mistake-1"), shop.stock("mistake", "WH1")
+    assert (order["status"], order["lines"][0]["allocated_at"]) == ("allocated", {"WH1": 2})
+    assert [parcel["status"] for parcel in order["shipments"]] == ["retracted"]
+    assert (stock["on_hand"], stock["reserved"], stock["available"]) == (3, 3, 0)
+    assert shop.line("mistake-2")["backordered"] == 2, "what was held is nobody else's"
+    left_out = behind(shop.connection, "order_processing_hours", limit=None)["left_out"]
+    assert {row["id"]: row["why"] for row in left_out}["mistake-1"] == "not shipped yet"
+    report = shop.publish(dispatch("mistake-1", "S1", "WH1", ("1", 2)))
+    assert "retracted" in report.outcomes[0].detail
+    shop.accepted(dispatch("mistake-1", "S2", "WH1", ("1", 2)))
+    assert shop.order("mistake-1")["status"] == "shipped"
+
+
+def test_a_lost_parcel_is_sent_again_and_paid_for_once(shop: Shop) -> None:
+    shop.accepted(receive("lost", "WH1", 3))
+    shop.accepted(place("lost-1", ("lost", 2)))
+    shop.accepted(dispatch("lost-1", "S1", "WH1", ("1", 2)))
+    shop.accepted(command("RecordTracking", order_id="lost-1", shipment_id="S1", status="lost"))
+    again = {"order_id": "lost-1", "shipment_id": "S1", "reason": "lost"}
+    shop.accepted(command("ReplaceShipment", channel="phone", **again))
+    line = shop.line("lost-1")
+    counters = [line[name] for name in ("ordered", "shipped", "allocated", "backordered", "replaced", "written_off")]
+    assert counters == [4, 2, 1, 1, 2, 2], "one unit is there, the other waits like any other"
+    worth = 2 * line["unit_price_minor"]
+    report = shop.publish(command("IssueRefund", order_id="lost-1", amount_minor=worth + 1, reason="too much"))
+    assert f"at most {worth}" in report.outcomes[0].detail
+
+    shop.accepted(receive("lost", "WH1", 1))
+    shop.accepted(dispatch("lost-1", "S2", "WH1", ("1", 2)))
+    shop.accepted(command("RecordTracking", order_id="lost-1", shipment_id="S2", status="delivered"))
+    order = shop.order("lost-1")
+    assert (order["status"], order["replaced"], order["written_off"]) == ("delivered", 2, 2)
+    assert {parcel["shipment_id"]: parcel["lines"][0]["replaced"] for parcel in order["shipments"]} == {
+        "S1": 2,
+        "S2": 0,
+    }
+    assert shop.stock("lost", "WH1")["on_hand"] == 0
+
+
 def test_every_table_is_what_the_log_says(shop: Shop) -> None:
     verified = shop.verify()
     assert verified.equal, verified

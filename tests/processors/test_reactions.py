@@ -21,7 +21,7 @@ from processors.reactions import allocation as allocation_module
 from processors.reactions.allocation import allocation
 from processors.reactions.asked import Asked
 from processors.reactions.crossing import open_case
-from processors.reactions.movements import ship, take_back
+from processors.reactions.movements import restore, ship, take_back
 from processors.reactions.offers import pass_on
 from processors.reactions.rejections import correct
 from processors.reactions.release import release
@@ -403,6 +403,23 @@ def test_a_shipment_and_a_return_become_movements() -> None:
         ("return:e1:1", "restock"),
         ("return:e1:2", "damaged"),
     ]
+
+
+def test_a_retracted_dispatch_becomes_stock_again_at_the_moment_of_the_dispatch() -> None:
+    lines = (
+        o.RetractedLine(line_id="1", sku="MUG", quantity=3, to_open=1, to_allocated=2, attempt=7),
+        o.RetractedLine(line_id="2", sku="TRAY", quantity=1, to_cancelled=1),
+    )
+    hour = timedelta(hours=1)
+    retracted = o.DispatchRetracted(
+        order_id="o1", shipment_id="s1", location_id="M", dispatched_at=AT - hour, reason="gate", lines=lines
+    )
+    asked = restore(recorded(retracted))
+    assert [(row.id, row.occurred_at) for row in asked] == [
+        ("restore:o1:s1:1", AT - hour),
+        ("restore:o1:s1:2", AT - hour),
+    ]
+    assert [(row.data.quantity, row.data.held, row.data.attempt) for row in asked] == [(3, 2, 7), (1, 0, 0)]
 
 
 def test_timers_say_the_due_time_and_repeat_the_same_id() -> None:

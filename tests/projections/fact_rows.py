@@ -166,6 +166,31 @@ def dispatched(
     )
 
 
+def retracted(
+    order_id: str, when: str, *, units: int = 2, parcel: str = "P1", called_off: int = 0, replaced: int = 0
+) -> Fact:
+    """The parcel never left: its units are open again, but for those that had been cancelled or replaced."""
+    line = _line(units) | {"to_open": units - called_off - replaced, "to_allocated": 0, "attempt": 0, "to_removed": 0}
+    line |= {"to_cancelled": called_off, "replaced": replaced, "written_off": replaced}
+    return fact(
+        "DispatchRetracted",
+        order_id,
+        when,
+        shipment_id=parcel,
+        location_id="WH1",
+        dispatched_at=at(when),
+        reason="wrong gate",
+        crossed=called_off > 0,
+        lines=[line],
+    )
+
+
+def sent_again(order_id: str, when: str, reason: str = "lost", *, units: int = 2, parcel: str = "P1") -> Fact:
+    """What was in a parcel is ordered once more."""
+    line = _line(units) | {"written_off": units}
+    return fact("ShipmentReplaced", order_id, when, shipment_id=parcel, reason=reason, lines=[line])
+
+
 def allocated(order_id: str, when: str, *, units: int = 2, location: str = "WH1", attempt: int = 1) -> Fact:
     """Units that were open are set aside: the order is released."""
     return fact(

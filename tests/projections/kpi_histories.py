@@ -186,6 +186,26 @@ def _scanned(_: _Ledger, random: Random, order: Any, number: int) -> Any:
     )
 
 
+def _retracted(_: _Ledger, random: Random, order: Any, __: int) -> Any:
+    if not order.shipments:
+        return None
+    return orders.RetractDispatch(
+        order_id=order.order_id, shipment_id=random.choice(list(order.shipments)), reason="wrong gate"
+    )
+
+
+def _replaced(_: _Ledger, random: Random, order: Any, __: int) -> Any:
+    """A parcel is sent again, mostly all of it."""
+    if not order.shipments:
+        return None
+    shipment_id, parcel = random.choice(list(order.shipments.items()))
+    lines: tuple[orders.LineQuantity, ...] = ()
+    if random.random() < 0.3:
+        lines = (orders.LineQuantity(line_id=random.choice(list(parcel.lines)), quantity=1),)
+    reason = random.choice(("lost", "lost", "damaged", "wrong_goods"))
+    return orders.ReplaceShipment(order_id=order.order_id, shipment_id=shipment_id, reason=reason, lines=lines)
+
+
 _CODES = (None, None, "size", "damaged", "defective", "missing", "wrong_item", "not_as_described")
 
 
@@ -225,6 +245,8 @@ _STEPS = (
     _scanned,
     _announced,
     _returned,
+    _retracted,
+    _replaced,
 )
 
 

@@ -48,6 +48,12 @@ class Parcel:
     failures: list[tuple[datetime, str]] = field(default_factory=list)
     arrived: datetime | None = None
     otherwise: bool = False
+    replaced: int = 0
+
+    @property
+    def made_good(self) -> bool:
+        """It did not arrive, and all of it was sent again: nobody waits for it."""
+        return self.arrived is None and self.replaced == self.units
 
     @property
     def fate(self) -> str | None:
@@ -80,7 +86,7 @@ class Order:
     reached: int = 0
     back: int = 0
     back_otherwise: int = 0
-    crossed: bool = False
+    crossed: int = 0
     complaints: set[str] = field(default_factory=set)
 
     def promise(self, at: datetime | None) -> datetime | None:
@@ -121,12 +127,17 @@ class Order:
         return parcel.fate
 
     @property
+    def awaited(self) -> list[Parcel]:
+        """Parcels that are to bring something."""
+        return [parcel for parcel in self.parcels.values() if not parcel.made_good]
+
+    @property
     def under_way(self) -> list[Parcel]:
-        return [parcel for parcel in self.parcels.values() if parcel.arrived is None and not self.fate(parcel)]
+        return [parcel for parcel in self.awaited if parcel.arrived is None and not self.fate(parcel)]
 
     @property
     def gone(self) -> list[Parcel]:
-        return [parcel for parcel in self.parcels.values() if parcel.arrived is None and self.fate(parcel)]
+        return [parcel for parcel in self.awaited if parcel.arrived is None and self.fate(parcel)]
 
     def in_time(self, parcel: Parcel) -> bool | None:
         """By the promise in force when it left (or arrived); None: it has not, or nothing had been promised by then."""
@@ -137,17 +148,18 @@ class Order:
     @property
     def judged_at(self) -> datetime | None:
         """When the last of its parcels left (or arrived), once that is known of everything that is wanted."""
-        moments = [parcel.left if self.by_dispatch else parcel.arrived for parcel in self.parcels.values()]
-        return max(moments) if self.complete and None not in moments else None  # type: ignore[type-var]
+        moments = [parcel.left if self.by_dispatch else parcel.arrived for parcel in self.awaited]
+        known = self.complete and moments and None not in moments
+        return max(moments) if known else None  # type: ignore[type-var]
 
     @property
     def on_time(self) -> bool:
-        return self.judged_at is not None and all(self.in_time(parcel) is not False for parcel in self.parcels.values())
+        return self.judged_at is not None and all(self.in_time(parcel) is not False for parcel in self.awaited)
 
     @property
     def undamaged(self) -> bool:
-        return not self.complaints & DAMAGED and not (
-            self.gone or any(parcel.astray for parcel in self.parcels.values())
+        return not self.complaints & DAMAGED and not any(
+            parcel.astray or (parcel.arrived is None and self.fate(parcel)) for parcel in self.parcels.values()
         )
 
     @property
@@ -193,6 +205,8 @@ def _read(facts: Iterable[Fact]) -> tuple[dict[str, Order], dict[str, Any], dict
 
 
 def _happened(order: Order, name: str, data: Any, when: datetime, place: int) -> None:
+    if data.get("crossed"):
+        order.crossed -= 1
     # What is sent in exchange for a return is no part of what was ordered; a promise is the whole order's.
     only = bool(data.get("lines")) and all(line.get("exchange") for line in data["lines"])
     if data.get("exchange") is True or (only and name != "OrderAmended"):
@@ -226,7 +240,9 @@ def _happened(order: Order, name: str, data: Any, when: datetime, place: int) ->
         case "DispatchDiffered":
             order.parcels[data["shipment_id"]].otherwise = True
         case "DispatchCrossed":
-            order.crossed = True
+            order.crossed += 1
+        case "DispatchRetracted" | "ShipmentReplaced":
+            _taken_back_or_sent_again(order, name, data, when, units)
         case "ShipmentTracked" if data["status"] in {"lost", "returned_to_sender"}:
             word = "lost" if data["status"] == "lost" else "returned to sender"
             order.parcels[data["shipment_id"]].failures.append((data.get("scanned_at") or when, word))
@@ -243,6 +259,21 @@ def _happened(order: Order, name: str, data: Any, when: datetime, place: int) ->
             order.back += units
         case "ReturnReceived":
             order.back_otherwise += units
+
+
+def _taken_back_or_sent_again(order: Order, name: str, data: Any, when: datetime, units: int) -> None:
+    parcel = order.parcels[data["shipment_id"]]
+    if name == "DispatchRetracted":
+        # It never left: all that was ever said of it is void.
+        del order.parcels[data["shipment_id"]]
+        order.wanted -= sum(line["to_cancelled"] + line["to_removed"] + line["replaced"] for line in data["lines"])
+        return
+    order.wanted += units
+    parcel.replaced += units
+    if data["reason"] == "lost":
+        parcel.failures.append((when, "lost"))
+    else:
+        order.complaints.add("damaged" if data["reason"] == "damaged" else "wrong_item")
 
 
 def _taken_out(order: Order, by: str, units: int) -> None:
@@ -325,7 +356,7 @@ def _take_order(found: dict[str, Figure], order_id: str, order: Order, as_of: da
     came_by = max(last, order.inferred_at) if order.under_way and order.inferred_at else last
     _put(found, "return_rate", order_id, not_delivered, Case(came_by, good=order.back > 0))
 
-    late = any(order.in_time(parcel) is False for parcel in order.parcels.values())
+    late = any(order.in_time(parcel) is False for parcel in order.awaited)
     reason = not_delivered
     if reason is None and order.by_dispatch:
         reason = "only its dispatch was promised"

@@ -191,6 +191,47 @@ def test_what_a_location_rejects_is_open_again():
     assert tables["order_line_locations"][0]["allocated"] == 1
 
 
+def test_a_dispatch_that_is_retracted_is_as_if_it_had_not_been():
+    parcel = {"order_id": "o-1", "shipment_id": "s-1", "location_id": "WH1"}
+    left = {**line(3), "from_open": 1, "from_allocated": 1, "from_cancelled": 1, "consumed": [consumed("WH1", 1)]}
+    back = {**line(3), "to_open": 1, "to_allocated": 1, "to_cancelled": 1}
+    before = [
+        order_placed(lines={"1": 3}),
+        fact("OrderCancelled", order_id="o-1", by="customer", lines=[{**line(1), "from_open": 1}]),
+        fact("LineAllocated", **LINE, location_id="WH1", quantity=1, from_open=1),
+    ]
+    told = [
+        fact("ShipmentDispatched", **parcel, carrier="dhl", lines=[left]),
+        fact("DispatchRetracted", **parcel, lines=[back]),
+    ]
+    without, after = order(*before), order(*before, *told)
+    assert counters(after) == counters(without) == {"ordered": 3, "open": 1, "allocated": 1, "cancelled": 1}
+    assert after["order_line_locations"] == without["order_line_locations"]
+    assert after["order_shipments"][0]["scan"] == "retracted"
+    assert after["order_shipment_lines"][0]["quantity"] == 3
+
+
+def test_a_parcel_that_is_sent_again_is_ordered_once_more_and_written_off_until_it_turns_up():
+    parcel = {"order_id": "o-1", "shipment_id": "s-1"}
+    told = [
+        order_placed(lines={"1": 2}),
+        fact(
+            "ShipmentDispatched",
+            **parcel,
+            location_id="WH1",
+            carrier="dhl",
+            lines=[{**line(2), "from_open": 2, "consumed": []}],
+        ),
+        fact("ShipmentReplaced", **parcel, reason="lost", lines=[{**line(2), "written_off": 2}]),
+    ]
+    tables = order(*told)
+    (row,) = tables["order_lines"]
+    assert counters(tables) == {"ordered": 4, "open": 2, "shipped": 2}
+    assert (row["replaced"], row["written_off"], tables["order_shipment_lines"][0]["replaced"]) == (2, 2, 2)
+    (row,) = order(*told, fact("ShipmentDelivered", **parcel, lines=[{**line(2), "found": 2}]))["order_status"]
+    assert (row["delivered"], row["replaced"], row.get("written_off", 0)) == (2, 2, 0)
+
+
 def test_a_return_that_was_announced_comes_back():
     back = {"order_id": "o-1", "return_id": "r-1", "rma": "RMA-1"}
     tables = order(

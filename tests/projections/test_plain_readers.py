@@ -51,6 +51,8 @@ from tests.projections.fact_rows import (
     fact,
     make_tables,
     placed,
+    retracted,
+    sent_again,
 )
 
 MORNING, NOON, EVENING, NIGHT = "2026-11-27T08:00Z", "2026-11-27T12:00Z", "2026-11-27T18:00Z", "2026-11-27T23:00Z"
@@ -166,6 +168,9 @@ def test_lines_past_their_last_time_are_due_with_the_version_of_their_order(log,
     assert read_lines_due(connection, at(EVENING), 9) == [("o2", 1, at(NOON)), ("o1", 1, at(EVENING))]
     assert read_lines_due(connection, at(EVENING), 1) == [("o2", 1, at(NOON))]
     assert read_lines_due(connection, at(MORNING), 9) == []
+    # What is sent again is not given up.
+    log.write(until("o4", MORNING), dispatched("o4", MORNING), sent_again("o4", MORNING))
+    assert read_lines_due(connection, at(MORNING), 9) == []
 
 
 def test_scans_that_wait_for_their_dispatch_and_when_their_time_is_over(log, connection):
@@ -257,6 +262,8 @@ def test_a_period_of_orders_and_what_became_of_them(log, connection):
     assert read_totals_between(connection, first, last) == (2, 5, 1)
     assert sorted(read_parcels_between(connection, first, last)) == [("o1", "WH1", False), ("o2", "WH1", True)]
     assert read_given_since(connection, first) == [("MUG", "WH1", 4)]
+    log.write(dispatched("o2", EVENING, units=1, parcel="P2"), retracted("o2", EVENING, units=1, parcel="P2"))
+    assert len(read_parcels_between(connection, first, last)) == 2, "a parcel that never left is none"
     assert read_given_since(connection, at(NIGHT)) == []
 
 

@@ -22,7 +22,19 @@ from projections.work_queue.projection import PROJECTION as WORK_QUEUE
 from projections.work_queue.reader import read_queue, read_queues_of
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services
-from tests.projections.fact_rows import Log, at, delivered, dispatched, fact, make_tables, placed, returned
+from tests.projections.fact_rows import (
+    Log,
+    at,
+    cancelled,
+    delivered,
+    dispatched,
+    fact,
+    make_tables,
+    placed,
+    retracted,
+    returned,
+    sent_again,
+)
 
 MORNING, NOON, EVENING = "2026-11-27T08:00Z", "2026-11-27T12:00Z", "2026-11-27T18:00Z"
 PROJECTIONS = [ORDER_STATUS, ORDER_HISTORY, INVENTORY, LOCATIONS, ANSWERS, WORK_QUEUE]
@@ -91,7 +103,7 @@ def test_an_order_as_the_vocabulary_says(log, connection):
     assert (parcel["shipment_id"], parcel["location_id"], parcel["carrier"]) == ("P1", "WH1", "DHL")
     assert (parcel["status"], parcel["on_time"]) == ("delivered", True)
     assert (parcel["dispatched_at"], parcel["delivered_at"]) == ("2026-11-27T12:00:00Z", "2026-11-27T18:00:00Z")
-    assert parcel["lines"] == [{"line_id": "1", "sku": "MUG", "quantity": 2}]
+    assert parcel["lines"] == [{"line_id": "1", "sku": "MUG", "quantity": 2, "replaced": 0}]
     (one,) = order["returns"]
     assert one["cause"] == "customer"
     assert (one["return_id"], one["rma"], one["status"], one["received_at"]) == (
@@ -109,6 +121,30 @@ def test_an_order_as_the_vocabulary_says(log, connection):
         "reason": None,
         "reason_code": None,
     }
+
+
+def test_an_order_is_delivered_when_all_but_what_was_written_off_has_arrived(log, connection):
+    lost = {name: (placed(name, MORNING), dispatched(name, NOON), sent_again(name, EVENING)) for name in ("o1", "o2")}
+    log.write(*lost["o1"], *lost["o2"])
+    order = read_order(connection, "o1")
+    assert order is not None
+    assert (order["status"], order["replaced"], order["written_off"]) == ("partially_shipped", 2, 2)
+    assert order["shipments"][0]["lines"][0]["replaced"] == order["lines"][0]["replaced"] == 2
+    log.write(dispatched("o1", EVENING, parcel="P2"), delivered("o1", EVENING, parcel="P2"))
+    log.write(cancelled("o2", EVENING, by="customer"))
+    # Of the second order nothing ever arrived.
+    for name, status in (("o1", "delivered"), ("o2", "shipped")):
+        order = read_order(connection, name)
+        assert order is not None
+        assert order["status"] == status
+
+
+def test_a_parcel_that_never_left_is_shown_with_what_it_holds(log, connection):
+    log.write(placed("o1", MORNING), dispatched("o1", NOON), retracted("o1", EVENING))
+    order = read_order(connection, "o1")
+    assert order is not None
+    assert (order["status"], order["lines"][0]["locations"]) == ("placed", {})
+    assert [(one["status"], one["lines"][0]["quantity"]) for one in order["shipments"]] == [("retracted", 2)]
 
 
 def test_lines_come_in_the_order_of_their_numbers(log, connection):

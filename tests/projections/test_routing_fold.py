@@ -29,6 +29,16 @@ def test_parcels_are_counted_by_location_and_day():
     assert (row["location_id"], row["day"], row["dispatched"]) == ("WH1", BEGINNING.date(), 2)
 
 
+def test_a_parcel_that_never_left_is_counted_on_no_day():
+    parcel = {"order_id": "o", "shipment_id": "s", "location_id": "WH1"}
+    back = fact("DispatchRetracted", **parcel, dispatched_at=BEGINNING)
+    (row,) = folded("ledger.orders", fact("ShipmentDispatched", **parcel), back)["location_days"]
+    assert (row["day"], row.get("dispatched", 0)) == (BEGINNING.date(), 0)
+    units = {"sku": "SKU-1", "location_id": "WH1", "quantity": 3}
+    (row,) = folded("ledger.stock", fact("StockShipped", **units), fact("StockRestored", **units))["sku_weeks"]
+    assert row.get("shipped", 0) == 0
+
+
 def test_units_that_left_are_counted_by_week_from_monday():
     sent = fact("StockShipped", sku="SKU-1", location_id="WH1", quantity=3)
     (row,) = folded("ledger.stock", sent, sent)["sku_weeks"]

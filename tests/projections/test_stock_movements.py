@@ -74,6 +74,7 @@ def changes(row: dict[str, Any]) -> dict[str, int]:
         ("StockReserved", {**HELD, "quantity": 2}, {"reserved": 2}),
         ("StockReleased", {**HELD, "quantity": 2}, {"reserved": -2}),
         ("StockShipped", {"quantity": 3, "from_reserved": 2, "shipment_id": "S-1"}, {"on_hand": -3, "reserved": -2}),
+        ("StockRestored", {"quantity": 3, "to_reserved": 2, "shipment_id": "S-1"}, {"on_hand": 3, "reserved": 2}),
         ("StockReturned", {"quantity": 1, "disposition": "inspect"}, {"on_hand": 1, "quality_hold": 1}),
         (
             "StockRejected",

@@ -97,7 +97,7 @@ class Channels:
             "reject": self._reject, "deallocate": self._deallocate,
             "channel_policy": self._channel_policy, "location_policy": self._location_policy,
             "category_policy": self._category_policy, "category": self._category,
-            "withdraw": self._withdraw,
+            "withdraw": self._withdraw, "replace": self._replace, "retract": self._retract,
             "expect": self._expect, "transfer": self._transfer, "arrive": self._arrive,
         }  # fmt: skip
 
@@ -250,6 +250,9 @@ class Channels:
         # A carrier may have been quicker than the warehouse: now comes the dispatch of what it scanned.
         scanned = [scan.shipment_id for scan in order.deferred]
         shipment_id = scanned[0] if scanned else awkward("s", number)
+        # Not drawn: now and then a number that was taken back is used again, which is refused.
+        retracted = [one for one, parcel in order.shipments.items() if parcel.retracted]
+        shipment_id = retracted[0] if retracted and number % 5 == 0 else shipment_id
         data = {"order_id": order.order_id, "shipment_id": shipment_id, "location_id": location_id}
         return "DispatchShipment", {**data, "carrier": "carrier", "service": "standard", "lines": lines}
 
@@ -261,6 +264,28 @@ class Channels:
             return None
         shipment_id = awkward("s", number) if early else dice.one(list(order.shipments))
         return "RecordTracking", {"order_id": order.order_id, "shipment_id": shipment_id, "status": dice.one(_SCANS)}
+
+    def _replace(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        """What a parcel did not bring as it should is to be sent again; now and then more than was in it."""
+        order = self._order(dice, lambda order: bool(order.shipments))
+        if order is None or not order.shipments:
+            return None
+        shipment_id = dice.one(list(order.shipments))
+        data: Document = {"order_id": order.order_id, "shipment_id": shipment_id}
+        data["reason"] = dice.one(("lost", "lost", "damaged", "wrong_goods"))
+        if dice.once_in(2):
+            line_id, units = dice.one(list(order.shipments[shipment_id].lines.items()))
+            data["lines"] = [{"line_id": line_id, "quantity": dice.between(1, units + dice.below(2))}]
+        return "ReplaceShipment", data
+
+    def _retract(self, _number: int, dice: Dice, _now: datetime) -> tuple[str, Document] | None:
+        """A dispatch was a mistake; now and then the parcel has been seen since, or was taken back before."""
+        order = self._order(dice, lambda order: any(one.origins for one in order.shipments.values()))
+        if order is None or not order.shipments:
+            return None
+        unseen = [shipment_id for shipment_id, one in order.shipments.items() if one.origins]
+        shipment_id = dice.one(unseen if unseen and not dice.once_in(5) else list(order.shipments))
+        return "RetractDispatch", {"order_id": order.order_id, "shipment_id": shipment_id, "reason": "wrong gate"}
 
     def _shipped_lines(self, order: Any, dice: Dice) -> list[tuple[str, int]]:
         return [

@@ -65,7 +65,7 @@ ASKING = {
     "cart": 4, "approve": 4, "set_apart": 2, "dispose": 1,
     "rules": 1,
     "resolve": 3,
-    "reject": 4, "withdraw": 2, "deallocate": 2,
+    "reject": 4, "withdraw": 2, "deallocate": 2, "replace": 3, "retract": 3,
     "expect": 4, "transfer": 3, "arrive": 3,
     "location_policy": 1, "channel_policy": 3, "category_policy": 2, "category": 3,
 }  # fmt: skip
@@ -93,7 +93,19 @@ SUBJECTS = (
         ("place_whole", "place_whole", "place", "calm", "receive", "calm", "receive", "calm"),
     ),
     Subject(
-        ("receive", "dispatch", "scan", "ask_return", "take_return", "exchange", "return_part", "withdraw", "refund"),
+        (
+            "receive",
+            "dispatch",
+            "scan",
+            "ask_return",
+            "take_return",
+            "exchange",
+            "return_part",
+            "withdraw",
+            "refund",
+            "replace",
+            "retract",
+        ),
         (*("receive",) * 6, *("place",) * 3, "calm", *("dispatch",) * 4, "calm", *("scan",) * 4, "calm"),
     ),
     Subject(

@@ -302,16 +302,16 @@ def _keeps_offers() -> AbstractContextManager[Any]:
 
 PLANTED: Mapping[str, Bug] = {
     "ids_are_not_remembered": Bug("a command that comes twice is decided twice", _forgets_ids),
-    "own_ids_are_forgotten": Bug("what reactions repeat after 30 days is done again", _forgets_own_ids, seed=284),
+    "own_ids_are_forgotten": Bug("what reactions repeat after 30 days is done again", _forgets_own_ids, seed=17),
     "own_ids_have_any_length": Bug(
         "what reactions ask for an order with a long id is none", lambda: patch.object(asked, "ID_LENGTH_MAX", 10**6)
     ),
-    "ids_are_not_fetched": Bug("ids that were let go of are not looked up", _does_not_look_up_ids),
+    "ids_are_not_fetched": Bug("ids that were let go of are not looked up", _does_not_look_up_ids, seed=3),
     "any_snapshot_will_do": Bug(
-        "a restored snapshot is taken for the one that was there", _trusts_any_snapshot, seed=80
+        "a restored snapshot is taken for the one that was there", _trusts_any_snapshot, seed=42
     ),
     "position_before_commands": Bug(
-        "reactions save how far they are before they have sent", _saves_before_it_sends, seed=2
+        "reactions save how far they are before they have sent", _saves_before_it_sends, seed=10
     ),
     "no_fence": Bug("the projector writes without looking who else did", _no_fence, tables=True),
     "reactions_believe_all": Bug(
@@ -329,16 +329,19 @@ PLANTED: Mapping[str, Bug] = {
     "takeover_believes_all": Bug(
         "a writer that takes over believes whatever stands there",
         lambda: patch.object(takeover, "ChainReader", _Believer),
-        seed=7,
+        seed=2,
     ),
-    "release_twice": Bug("a release is asked for twice", lambda: _doubled(release.release), seed=2),
-    "no_tombstone": Bug("a release that comes first is forgotten", _no_tombstone, seed=9),
-    "answers_taken_again": Bug("an order takes an old answer again", _answers_again, seed=9),
-    "ship_twice": Bug("a dispatch that is repeated moves stock again", lambda: _numbered(movements.ship)),
+    "release_twice": Bug("a release is asked for twice", lambda: _doubled(release.release), seed=4),
+    "no_tombstone": Bug("a release that comes first is forgotten", _no_tombstone, seed=22),
+    "answers_taken_again": Bug("an order takes an old answer again", _answers_again, seed=2),
+    "ship_twice": Bug("a dispatch that is repeated moves stock again", lambda: _numbered(movements.ship), seed=2),
+    "restore_twice": Bug(
+        "a retraction that is repeated brings stock back again", lambda: _numbered(movements.restore), seed=2
+    ),
     "decides_by_clock": Bug("a decision depends on when it is made", _looks_at_a_clock),
-    "snapshot_too_early": Bug("a snapshot holds what is not on the log", _early_snapshot),
-    "asides_in_any_order": Bug("facts overtake what was set aside before them", _asides_in_any_order, seed=213),
-    "snapshots_past_asides": Bug("a snapshot overtakes what was set aside before it", _snapshots_past_asides, seed=219),
+    "snapshot_too_early": Bug("a snapshot holds what is not on the log", _early_snapshot, seed=7),
+    "asides_in_any_order": Bug("facts overtake what was set aside before them", _asides_in_any_order, seed=317),
+    "snapshots_past_asides": Bug("a snapshot overtakes what was set aside before it", _snapshots_past_asides, seed=402),
     "promises_twice": Bug("held units are promised again", _promises_twice),
     "promises_anywhere": Bug("units at a place that nobody has registered are promised", _promises_anywhere),
     "registered_too_late": Bug(
@@ -348,34 +351,34 @@ PLANTED: Mapping[str, Bug] = {
         "who asked before a location answered is never answered",
         lambda: patch.object(awaiting, "answer_postponed", lambda _: None),
     ),
-    "holds_lapse_by_timer": Bug("a hold counts until a timer rings", _lapses_by_timer, seed=10),
+    "holds_lapse_by_timer": Bug("a hold counts until a timer rings", _lapses_by_timer, seed=2),
     "corrections_twice": Bug(
-        "a rejection that is repeated corrects the stock again", lambda: _numbered(rejections.correct), seed=15
+        "a rejection that is repeated corrects the stock again", lambda: _numbered(rejections.correct), seed=3
     ),
-    "offers_are_kept": Bug("what was offered and not taken is offered to nobody else", _keeps_offers, seed=183),
+    "offers_are_kept": Bug("what was offered and not taken is offered to nobody else", _keeps_offers, seed=740),
     "exchanges_leave_early": Bug(
         "part of a return lets all go that is sent for it",
         lambda: patch.object(exchanging, "_missing", lambda _: {}),
-        seed=8,
+        seed=86,
     ),
     "counts_are_not_restated": Bug(
         "what a count has found already is counted again when it is told",
         lambda: patch.object(stock_decision, "restated", lambda *_: None),
-        seed=2,
+        seed=17,
     ),
     "what_left_ahead_stays_held": Bug(
         "what is held for units that left before their order had an answer stays held",
         lambda: patch.object(stock_decide, "_held_for_what_left", lambda _, data: ([], data.ahead)),
-        seed=6,
+        seed=1,
     ),
     "holds_of_shipped_stay": Bug("what was dispatched stays reserved", _keeps_holds_of_shipped),
     "refusals_move_the_version": Bug("a refusal makes an expected_version stale", _refusals_move_the_version),
     "snapshots_forget_the_version": Bug(
-        "a stream from a snapshot counts refusals in its version", _snapshots_forget_the_version, seed=50
+        "a stream from a snapshot counts refusals in its version", _snapshots_forget_the_version, seed=1
     ),
     "amendments_without_effect": Bug(
         "an amendment that changes nothing is accepted",
         lambda: patch.object(amending, "_moves_promise", lambda *_: True),
-        seed=3,
+        seed=13,
     ),
 }

@@ -23,7 +23,11 @@ def check_quiet(truth: Truth, now: datetime) -> None:
         _check_answered(order)
         for line in order.lines.values():
             late = line.cancel_after is not None and line.cancel_after <= now
-            must(not (late and line.unmade), "nothing_is_waited_for_when_its_time_is_over", (order.order_id, line))
+            must(
+                not (late and line.unmade > line.replaced),
+                "nothing_is_waited_for_when_its_time_is_over",
+                (order.order_id, line),
+            )
     _check_holds(orders, skus, now)
     _check_categories(skus, truth.states("category"))
     _check_places(skus, truth.states("location"))

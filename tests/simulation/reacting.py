@@ -143,7 +143,7 @@ class View:
     def _overdue_lines(self) -> list[LineDue]:
         times: dict[str, datetime] = {}
         for (order_id, _), row in self._orders.lines.rows.items():
-            if row.cancel_after is not None and row.open + row.backordered > 0:
+            if row.cancel_after is not None and row.open + row.backordered > row.replaced:
                 times[order_id] = min(times.get(order_id, row.cancel_after), row.cancel_after)
         return [
             LineDue(order_id, self._orders.orders.rows[order_id,].version or 0, time)

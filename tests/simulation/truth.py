@@ -118,6 +118,8 @@ class Truth:
                 self._check_money(record["data"]["order_id"])
             elif name == "StockShipped":
                 self.shipped[record["data"]["order_id"], record["data"]["line_id"]] += record["data"]["quantity"]
+            elif name == "StockRestored":
+                self.shipped[record["data"]["order_id"], record["data"]["line_id"]] -= record["data"]["quantity"]
             elif name == "ExchangeLinesAdded":
                 self._credits[record["data"]["order_id"], record["data"]["return_id"]] = record["data"]["credit_minor"]
             elif name == "ShipmentDispatched":
@@ -132,6 +134,11 @@ class Truth:
                 self._check_rejected(record["data"], facts, levels)
             elif name == "StockReturned":
                 self.returned[record["data"]["order_id"], record["data"]["line_id"]] += record["data"]["quantity"]
+        for name, record in facts:
+            if name == "StockRestored":
+                place = (record["data"]["sku"], record["data"]["location_id"])
+                short = self.stocks.stock.row(*place).available < min(0, levels.get(place[1], 0))
+                must(not short, "what_is_held_again_is_promised_to_nobody_else", (record, levels))
         stream = ledger.streams[key := StreamKey.of(first)]
         changed_at = self._changed_at[key]
         must(stream.state_version == changed_at, "a_refusal_makes_no_version_stale", (first, changed_at))
@@ -243,9 +250,12 @@ class Truth:
             must(row.ordered == sum(units) and min(units) >= 0, "every_unit_of_a_line_is_in_one_place", row)
             must(0 <= row.delivered <= row.shipped, "delivered_and_returned_were_shipped", row)
             must(0 <= row.returned <= row.shipped, "delivered_and_returned_were_shipped", row)
+            must(0 <= row.written_off <= row.shipped - row.delivered, "what_is_written_off_has_not_arrived", row)
+            must(0 <= line.replacing <= line.unshipped, "what_is_to_be_sent_again_has_not_left", line)
+            must(line.replacing <= row.replaced <= row.ordered, "what_replaces_others_is_ordered", (row, line))
             by_customer = row.returned_by_customer
             must(0 <= by_customer <= min(row.delivered, row.returned), "customers_send_back_what_they_got", row)
-            counters = (*_UNITS, "delivered", "returned", "returned_by_customer")
+            counters = (*_UNITS, "delivered", "returned", "returned_by_customer", "replaced", "written_off")
             same = all(getattr(line, name) == getattr(row, name) for name in counters)
             must(same, "decider_and_plain_fold_agree", (row, line))
 
@@ -348,7 +358,8 @@ class Truth:
         lines = [row for key, row in self.orders.lines.rows.items() if key[0] == order_id]
         worth: Counter[str] = Counter()
         for line in lines:
-            worth[line.exchange_for or ""] += line.ordered * (line.unit_price_minor or 0)
+            # What is sent again was asked for and paid once.
+            worth[line.exchange_for or ""] += (line.ordered - line.replaced) * (line.unit_price_minor or 0)
         value = worth.pop("", 0) + order.charges_minor
         # What is sent in exchange is paid with what comes back; only what it costs more was asked.
         value += sum(max(0, minor - self._credits[order_id, return_id]) for return_id, minor in worth.items())

@@ -232,6 +232,16 @@ class Oracle:
             back = {"ordered": line["from_removed"], "cancelled": -line["from_cancelled"]}
             self._taken(data, line, shipped=line["quantity"], **back)
 
+    def _DispatchRetracted(self, data: Any) -> None:  # noqa: N802
+        for line in data["lines"]:
+            self._line(data, line, shipped=-line["quantity"], open=line["to_open"], allocated=line["to_allocated"])
+            gone = line["to_removed"] + line["replaced"]
+            self._line(data, line, cancelled=line["to_cancelled"], ordered=-gone)
+
+    def _ShipmentReplaced(self, data: Any) -> None:  # noqa: N802
+        for line in data["lines"]:
+            self._line(data, line, ordered=line["quantity"], open=line["quantity"])
+
     def _ShipmentDelivered(self, data: Any) -> None:  # noqa: N802
         for line in data["lines"]:
             self._line(data, line, delivered=line["quantity"])
@@ -320,6 +330,10 @@ class Oracle:
     def _StockShipped(self, data: Any) -> None:  # noqa: N802
         self._units(data, on_hand=-data["quantity"], reserved=-data["from_reserved"])
         self.holds[data["sku"], data["order_id"], data["line_id"]] -= data["from_reserved"]
+
+    def _StockRestored(self, data: Any) -> None:  # noqa: N802
+        self._units(data, on_hand=data["quantity"], reserved=data["to_reserved"])
+        self.holds[data["sku"], data["order_id"], data["line_id"]] += data["to_reserved"]
 
     def _StockReturned(self, data: Any) -> None:  # noqa: N802
         came = data["quantity"] if data["disposition"] in ("restock", "damaged", "inspect") else 0

@@ -41,7 +41,7 @@ class Order(Row):
 
     @property
     def status(self) -> str:
-        """The order's state in one word, told from its totals."""
+        """The order's status, from its totals."""
         if self.ordered > 0 and self.cancelled == self.ordered:
             return "cancelled"
         if self.shipped > 0 and not self.open + self.backordered + self.allocated:
@@ -92,12 +92,12 @@ class Line(Row):
 
     @property
     def expected_at(self) -> datetime | None:
-        """When units that wait are expected, as the customer was told."""
+        """When waiting units are expected, as the customer was told."""
         return self.told_expected_at if self.promised and self.backordered > 0 else None
 
     @property
     def held_for_return(self) -> str | None:
-        """The return that has to come before its units may leave."""
+        """The return that must arrive before its units may leave."""
         left = self.open + self.backordered + self.allocated
         return self.exchange_for if self.awaits_return and left > 0 else None
 
@@ -123,7 +123,7 @@ class Shipment(Row):
 
     @property
     def status(self) -> str | None:
-        """A scan that comes after the delivery does not take it back."""
+        """Delivered stays, even if later scans follow."""
         return self.scan if self.delivered_at is None else "delivered"
 
 
@@ -147,7 +147,7 @@ class Return(Row):
 
     @property
     def status(self) -> str | None:
-        """A scan that comes after the arrival does not take it back."""
+        """Received stays, even if later scans follow."""
         return self.scan if self.received_at is None else "received"
 
 

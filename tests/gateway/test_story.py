@@ -360,7 +360,7 @@ def test_a_parcel_that_never_left_and_one_that_is_sent_again():
     ]
     found = PARCEL | {"on_time": None, "lines": [line("MUG", 2, found=2)]}
     assert story(("ShipmentDelivered", found)) == [
-        "Parcel P1 was delivered: 2 × MUG (2 × MUG of it had been replaced); no delivery had been promised."
+        "Parcel P1 was delivered: 2 × MUG (2 × MUG of it had been replaced); no delivery was promised."
     ]
 
 

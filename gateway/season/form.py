@@ -27,7 +27,7 @@ MARKETPLACE_CHANNEL: Final = "simulated-marketplace"
 SALES_CHANNELS: Final = ("simulated-web", "simulated-app", MARKETPLACE_CHANNEL, "simulated-store")
 CHANNELS: Final = (*SALES_CHANNELS, WAREHOUSE_CHANNEL, CARRIER_CHANNEL, DESK_CHANNEL)
 
-NOTHING_LEFT_TO_SCAN: Final = frozenset({"delivered", "lost", "returned_to_sender"})
+NOTHING_LEFT_TO_SCAN: Final = frozenset({"delivered", "lost", "returned_to_sender", "retracted"})
 """The statuses that end a parcel's scans."""
 
 

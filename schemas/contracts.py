@@ -20,7 +20,7 @@ COMMAND_NAMESPACE = "order_ledger.commands"
 FACT_NAMESPACE = "order_ledger.facts"
 
 #: Ids of contracts that were replaced. Nothing reads their records, and no id is used again.
-RETIRED_IDS = frozenset((*range(101, 2001), 2056, 3084))
+RETIRED_IDS = frozenset((*range(101, 2001), 2056, 3022, 3057, 3084))
 
 _FOLDER = Path(__file__).parent
 #: Namespace → folder of the contracts, file of their envelope.

@@ -234,6 +234,9 @@ def _shipped(decision: Decision, line: Line, answer: Answer) -> None:
         )
     _note(decision, line, answer, answer.quantity)
     decision.give_back_covers(line.line_id)
+    waited = not answer.location_id and not decision.order.lines[line.line_id].sourcing
+    if waited and _only_waits_were_asked(decision):
+        _wait_as_a_whole(decision)
 
 
 def _go_on_as_a_whole(decision: Decision, *, refused: bool) -> None:

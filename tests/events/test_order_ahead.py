@@ -114,3 +114,16 @@ def test_the_place_in_the_queue_of_an_order_that_goes_as_a_whole_is_the_orders_o
     whole = place({"1": 2}, allocation="all_or_nothing")
     story = given(whole, dispatch({"1": 2})).when(waiting(2))
     story.then(like(f.ReservationSurrendered, quantity=2))
+
+
+def test_an_order_that_asked_for_a_place_only_goes_on_when_what_it_asked_for_has_left() -> None:
+    """In its first round a whole order may ask for the line only that its look-up did not find. Nothing else is under
+    way then. Seen (a history told at once): the other line was sourced for ever.
+    """
+    lines = {"1": ("MUG", 4), "2": ("TRAY", 1)}
+    story = given(place(lines, allocation="all_or_nothing"), dispatch({"2": 1}))
+    gone = answers(answer("shipped", 1, version=1, line="2", location="", attempt=WAIT))
+    story.when(gone)
+    assert story.state.lines["1"].sourcing == 4
+    assert story.answer[-1] == like(f.SourcingRequested, round=2)
+    story.when(reserved(4, attempt=in_round(2))).then(f.LineAllocated, f.OrderAllocated)

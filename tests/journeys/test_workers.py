@@ -270,6 +270,8 @@ def test_a_ledger_that_stops_before_a_dead_letter_is_kept_leaves_it_to_the_next_
             shop.publish(*(receive(f"jug-{number}", "WH1", 1) for number in range(20)), wait=False)
             wait_until(lambda: _answered(ledger) == 20)
             client.delete_topics([letters])[letters].result()  # it takes nothing for a while
+            # The controller has deleted it; the broker takes records until it has heard of that.
+            wait_until(lambda: letters not in client.list_topics(timeout=10).topics)
             write(ledger_env, spoilt)
             wait_until(lambda: _answered(ledger) == 20 + len(spoilt))
             assert len(ledger._side_pending) == len(spoilt)

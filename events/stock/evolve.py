@@ -475,13 +475,22 @@ def _left_ahead(stock: Stock, fact: f.StockShipped, recorded_at: datetime) -> St
 
 
 def _on_day(stock: Stock, recorded_at: datetime) -> tuple[Stock, int]:
-    """The SKU after forgetting what is too old on the day of this fact, and that day."""
+    """The SKU after forgetting what is too old on the day of this fact, and that day.
+
+    What was reported about a postponed question is kept: however late the question is answered, it counts then.
+    """
     day = int(recorded_at.timestamp()) // SECONDS_PER_DAY
     if day <= stock.day:
         return stock, day
     first_day = day - TOMBSTONES_KEPT_DAYS
-    tombstones = immutables.Map({one: since for one, since in stock.tombstones.items() if since >= first_day})
-    aheads: Aheads = immutables.Map({line: ahead for line, ahead in stock.aheads.items() if ahead.day >= first_day})
+    asked = stock.postponed
+    lines = {attempt[:2] for attempt in asked}
+    tombstones = immutables.Map(
+        {one: since for one, since in stock.tombstones.items() if since >= first_day or one in asked}
+    )
+    aheads: Aheads = immutables.Map(
+        {line: ahead for line, ahead in stock.aheads.items() if ahead.day >= first_day or line in lines}
+    )
     return replace(stock, tombstones=tombstones, aheads=aheads, day=day), day
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from random import Random
 from typing import Any
 
 import pytest
 
+from events.envelope import INTERNAL_CHANNEL
 from events.locations import facts as lf
 from events.stock import facts as f
-from events.stock.state import Stock
+from events.stock.state import TOMBSTONES_KEPT_DAYS, Stock
 from events.stock.stream import STREAM
 from tests.events.builders import (
     amounts,
@@ -34,7 +36,7 @@ from tests.events.builders import (
 )
 from tests.events.shop import Shop
 from tests.events.test_pace import check_agreed, outcome
-from tests.support.given import Story, given, like
+from tests.support.given import NOW, Story, given, like, sent
 
 #: A slip of the pen: no story has registered it.
 SLIP = "WH-1"
@@ -122,6 +124,17 @@ def test_what_is_told_of_a_postponed_line_meanwhile_counts_as_for_a_question_tha
     )
     story.then(f.StockShipped)
     story.when(confirm(SLIP)).then(f.LocationConfirmed, like(f.WaitEnded, quantity=2, shipped=True))
+
+
+def test_what_is_told_of_a_postponed_line_is_remembered_until_its_location_answers_however_late_that_is() -> None:
+    """Seen in a simulation: the answer came after 40 days, and stock was reserved for goods that had left."""
+    late = NOW + timedelta(days=TOMBSTONES_KEPT_DAYS + 10)
+    left = given(receive(5, location=SLIP), wait_for(2, attempt=in_round(1, 999)), ship(2, location=SLIP, ahead=2))
+    left.when(sent(release(1, order="o-9", attempt=9), at=late, channel=INTERNAL_CHANNEL))
+    left.when(confirm(SLIP)).then(f.LocationConfirmed, like(f.WaitEnded, quantity=2, shipped=True))
+    released = given(receive(5, location=SLIP), wait_for(2), release(2, location=""))
+    released.when(sent(release(1, order="o-9", attempt=9), at=late, channel=INTERNAL_CHANNEL))
+    released.when(confirm(SLIP)).then(f.LocationConfirmed)
 
 
 def test_nobody_else_takes_the_attempt_of_a_postponed_line() -> None:

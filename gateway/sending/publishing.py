@@ -338,7 +338,7 @@ def _outcomes(
                 )
             else:
                 told = f"its first answer was: {before.outcome}"
-                what = "this command was answered before"
+                what = "this command was accepted before"
                 yield Outcome(row.line, row.id, "duplicate", what, told, "nothing to do", repeated=True)
 
 

@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GUIDES = (
     "README.md",
     "docs/for-channels.md",
+    "docs/for-channels-kafka.md",
     "docs/for-analysts.md",
     "docs/kpis.md",
     "docs/for-consumers.md",

@@ -190,7 +190,7 @@ class Soak:
         self._rest()
         self.oracle.check(self.shop.connection, self.load.acknowledged)
         self.checks.append((self.now, self.oracle.facts, "equal"))
-        self._say(f"equal: {self.oracle.facts:,} facts, {self.oracle.ignored:,} passed over")
+        self._say(f"equal: {self.oracle.facts:,} facts, {self.oracle.ignored:,} skipped")
 
     def _fault(self) -> None:
         name = f"{self.draw.choice(WORKERS)}-2"
@@ -277,7 +277,7 @@ class Soak:
             "commands": self.load.sent,
             "not_acknowledged": self.load.failed,
             "facts": self.oracle.facts,
-            "passed_over": self.oracle.ignored,
+            "skipped": self.oracle.ignored,
             "faults": len(self.faults),
             "checks": len(self.checks),
             "verified": verified,
@@ -336,17 +336,77 @@ def report(soak: Soak, result: dict[str, Any], path: Path) -> None:
             marks=[at for at, _ in soak.faults],
         )
     )
+    options = soak.options
+    arguments = f'ARGS="--fault-seconds {options.fault_seconds:g} --rest-minutes {options.rest_minutes:g}"'
+    command = f"make soak MINUTES={options.minutes:g} SEED={options.seed} {arguments}"
     processor = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    rows = "\n".join(f"| {name} | {json.dumps(value)} |" for name, value in result.items())
-    faults = ", ".join(f"{what} at {at:.0f} s" for at, what in soak.faults)
-    checks = ", ".join(f"{at:.0f} s ({facts:,} facts)" for at, facts, _ in soak.checks)
-    pace = f'ARGS="--fault-seconds {soak.options.fault_seconds:g} --rest-minutes {soak.options.rest_minutes:g}"'
-    path.write_text(
-        f"# Soak of {datetime.now(UTC).date()}: {result['verdict']}\n\n"
-        f"`make soak MINUTES={soak.options.minutes:g} SEED={soak.options.seed} {pace}` on {processor}; load generator, "
-        "Kafka, PostgreSQL, two copies of each worker and the oracle on the same machine.\n\n"
-        f"![memory, lag and throughput]({image.name})\n\n| measured | |\n|---|---|\n{rows}\n\n"
-        f"Equal at {checks}.\n\nFaults: {faults}.\n"
+    title = f"Soak of {datetime.now(UTC).date()}: {result['verdict']}"
+    path.write_text(page(title, f"`{command}` on {processor}", result, [kind for _, kind in soak.faults], image.name))
+
+
+#: What a fault is called in a report. `-2` stands for the second copy of a worker.
+_FAULTS = {
+    "kill": "second copy of a worker killed (kill -9)",
+    "term": "second copy of a worker ended (SIGTERM)",
+    "stop": "second copy of a worker frozen for 2 to 15 s (SIGSTOP)",
+    "cut connections": "all connections to PostgreSQL cut",
+    "kill postgres": "PostgreSQL killed (kill -9)",
+    "kill kafka": "Kafka killed (kill -9)",
+}
+
+
+def page(title: str, run: str, result: dict[str, Any], faults: Sequence[str], image: str) -> str:
+    """The report's text. `result` is what the program prints; `faults` as they came, as `kill ledger-2`."""
+    ended = ", ".join(result["ended_by_themselves"]) or "none"
+    rows = {
+        "commands sent": f"{result['commands']:,}; not acknowledged: {result['not_acknowledged']:,}",
+        "commands a second that the machine takes": f"{result['capacity_commands_per_second']:,}; "
+        f"the load was {result['load']:.0%} of this",
+        "facts": f"{result['facts']:,}",
+        "skipped facts (not in the line above)": f"{result['skipped']:,}",
+        "checks by the oracle": f"{result['checks']:,}, all equal",
+        "every row of every table equal at the end": "yes" if result["verified"] else "**no**",
+        "records still to be processed, while the load ran": f"{result['lag_median']:,.0f} (median), "
+        f"{result['lag_p99']:,} (99th percentile)",
+        "workers that ended by themselves": ended,
+        "memory grew by less than 1 % an hour": "yes" if result["flat"] else "**no**",
+    }
+    counted = dict.fromkeys(_FAULTS.values(), 0)
+    for fault in faults:
+        counted[_FAULTS[fault if fault in _FAULTS else fault.split()[0]]] += 1
+    memory = []
+    for name, kept in result["memory_at_rest_mb"].items():
+        least, most = result["memory_slope_95_percent_interval"][name]
+        memory.append(
+            f"| {name} | {100 * result['memory_slope_per_hour'][name]:.2f} | {100 * least:.2f} to {100 * most:.2f} "
+            f"| {result['memory_at_rest_median_mb'][name]:.1f} | {min(kept):.1f} to {max(kept):.1f} "
+            f"| {result['memory_under_load_p99_mb'][name]} |"
+        )
+    return "\n".join(
+        [
+            f"# {title}",
+            "",
+            f"{run}.",
+            "Load generator, Kafka, PostgreSQL, two copies of each worker and the oracle ran on the same machine.",
+            "[guarantees.md](guarantees.md#the-long-run) describes the method.",
+            "",
+            f"![memory, records still to be processed, and facts per second]({image})",
+            "",
+            "| measured | |",
+            "|---|---|",
+            *(f"| {name} | {said} |" for name, said in rows.items()),
+            "",
+            "Memory of the first copy of each worker, in MB. Slope and median leave out the warm-up:",
+            "",
+            "| worker | slope, % an hour | 95 % interval | at rest, median | at rest, all | under load, 99th percentile |",
+            "|---|---|---|---|---|---|",
+            *memory,
+            "",
+            "| fault | times |",
+            "|---|---|",
+            *(f"| {words} | {count} |" for words, count in counted.items()),
+            "",
+        ]
     )
 
 

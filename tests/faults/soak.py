@@ -398,7 +398,7 @@ def page(title: str, run: str, result: dict[str, Any], faults: Sequence[str], im
             "",
             "Memory of the first copy of each worker, in MB. Slope and median leave out the warm-up:",
             "",
-            "| worker | slope, % an hour | 95 % interval | at rest, median | at rest, all | under load, 99th percentile |",
+            "| worker | slope, % an hour | 95 % interval | at rest, median | at rest, all | under load, 99 % below |",
             "|---|---|---|---|---|---|",
             *memory,
             "",

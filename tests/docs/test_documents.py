@@ -24,7 +24,7 @@ WRONG = {("orders.ndjson", 4)}
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 #: Of a decision; figures only where something was measured.
-HEADINGS = ["Context", "Decision", "Consequences", "Revisited"]
+HEADINGS = ["Context", "Decision", "Consequences"]
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 
 

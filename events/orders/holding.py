@@ -71,7 +71,7 @@ def hold(decision: Decision, data: HoldOrder) -> Refused | None:
             code="impossible",
             what=f"no hold was set on order {order.order_id}",
             detail="every unit is already shipped or cancelled",
-            hint="a hold only stops units that have not left yet",
+            hint="a hold only keeps units that have not left from getting new stock",
         )
     idle = {line.sku for line in order.lines.values() if line.idle} if order.as_a_whole else ()
     decision.add(

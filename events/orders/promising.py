@@ -16,7 +16,7 @@ from events.values import Id, Natural, Quantity, Text, UtcTime
 
 
 class LinePromised(FactOfOrder, frozen=True, kw_only=True):
-    """When the customer is told that waiting units of a line are expected."""
+    """The customer is told when waiting units of a line are expected, or that the time told before no longer holds."""
 
     line_id: Id
     sku: Id

@@ -373,7 +373,7 @@ class StockOffered(Struct, frozen=True, kw_only=True):
 
 
 class BackorderPromised(Struct, frozen=True, kw_only=True):
-    """When a waiting line may now expect its last unit."""
+    """The time at which all waiting units of a line are expected has changed."""
 
     sku: Id
     order_id: Id

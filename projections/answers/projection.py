@@ -6,9 +6,9 @@ from projections.model import Column, Projection, Table
 ANSWERS = Table(
     "answers",
     (
-        Column("topic", "text", "key", "topic of the ledger, without prefix"),
+        Column("topic", "text", "key", "ledger topic, without prefix"),
         Column("partition", "integer", "key", "partition, the same in intake and ledger"),
-        Column("epoch", "bigint", "key", "generation of the intake topics"),
+        Column("epoch", "bigint", "key", "counter that goes up when the intake topics are created again"),
         Column("intake_offset", "bigint", "key", "offset of the command in its intake topic"),
         Column("channel", "text", "last", "the channel that sent it"),
         Column("command_id", "text", "last", "the command's id"),

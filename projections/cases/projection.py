@@ -8,7 +8,7 @@ CASES = Table(
     (
         Column("case_id", "text", "key", "the case"),
         Column("order_id", "text", "first", "the order that it is about; null: none"),
-        Column("channel", "text", "first", "how the customer wrote, for example phone"),
+        Column("channel", "text", "first", "how the customer got in touch: phone, email, chat or social; or ledger"),
         Column("topic", "text", "first", "what it is about"),
         Column("urgency", "text", "first", "how urgent it is"),
         Column("opened_at", "timestamptz", "first", "when it was opened"),

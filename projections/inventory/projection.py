@@ -19,9 +19,12 @@ INVENTORY = Table(
         Column("safety_stock", "bigint", "last", "units that the planner keeps back as a reserve"),
         Column("reorder_point", "bigint", "last", "stock is low at this many available units, or fewer"),
         Column("buffer", "bigint", "last", "the largest number of units kept back from any channel"),
-        Column("excluded", "boolean", "last", "whether any channel may sell none of it"),
+        Column("excluded", "boolean", "last", "true if a rule of the SKU lets some channel sell none of it here"),
         Column(
-            "registered", "boolean", "last", "whether the location is known to be registered; if not, none is promised"
+            "registered",
+            "boolean",
+            "last",
+            "true if the location is known to be registered; if not, nothing is promised",
         ),
         Column("located_at", "timestamptz", "last", "log time when the SKU was first known at the location"),
         Column("low_detected_at", "timestamptz", "last", "log time of the newest LowStockDetected"),
@@ -30,8 +33,8 @@ INVENTORY = Table(
     derived={
         "safety": "safety stock, as far as there are units for it",
         "available": "units that can be promised if the location is registered; below zero if too many are reserved",
-        "sellable": "units that every channel may sell, by the strictest rule (v_channel_sellable: for each channel)",
-        "low_since": "since when stock is low; null when there is enough",
+        "sellable": "units that every channel may sell, by the SKU's strictest rule (v_channel_sellable: each channel)",
+        "low_since": "when stock became low; null when it is not low",
     },
 )
 
@@ -43,10 +46,10 @@ EXPIRING_RESERVATIONS = Table(
         Column("line_id", "text", "key", "the line of the order"),
         Column("attempt", "bigint", "key", "number of the attempt to reserve"),
         Column("location_id", "text", "key", "the location"),
-        Column("quantity", "bigint", "sum", "units still reserved; 0 when it is over"),
-        Column("expires_at", "timestamptz", "last", "when the reservation ends"),
+        Column("quantity", "bigint", "sum", "units still reserved; 0 when the reservation has ended"),
+        Column("expires_at", "timestamptz", "last", "when the reservation expires"),
     ),
-    "Reservations that expire: of carts, and of orders with an expiry",
+    "Reservations that expire at a set time, most of them for carts",
     born_with="expires_at",
     unique="sku, order_id, line_id, attempt, md5(location_id)",
 )
@@ -57,13 +60,13 @@ EXPECTED_RECEIPTS = Table(
     (
         Column("sku", "text", "key", "the SKU"),
         Column("source", "text", "key", "purchase_order or transfer"),
-        Column("reference", "text", "key", "its id"),
+        Column("reference", "text", "key", "number of the purchase order or transfer"),
         Column("location_id", "text", "key", "where the goods are to arrive"),
-        Column("quantity", "bigint", "replace", "units still on their way; 0 when it is over"),
+        Column("quantity", "bigint", "replace", "units still on their way; 0 when nothing more will come"),
         Column("expected_at", "timestamptz", "replace", "when they are expected; null if unknown"),
         Column("overdue", "boolean", "replace", "whether that time has passed without them"),
     ),
-    "Goods on their way",
+    "Goods on their way from suppliers or between locations",
 )
 
 #: Each rule is a whole row.
@@ -73,10 +76,10 @@ CHANNEL_RULES = Table(
         Column("sku", "text", "key", "the SKU"),
         Column("location_id", "text", "key", "the location"),
         Column("channel", "text", "key", "the channel; * is every channel without a row of its own"),
-        Column("buffer", "bigint", "replace", "units kept back from it; null if no rule names it any more"),
-        Column("excluded", "boolean", "replace", "whether it may sell none"),
+        Column("buffer", "bigint", "replace", "units kept back from the channel; null if no rule names it any more"),
+        Column("excluded", "boolean", "replace", "whether the channel may sell none"),
     ),
-    "What rules keep back from channels. The most specific rule counts",
+    "Units that rules keep back from channels, one row per SKU, location and channel",
 )
 
 LOCATION_CHANNELS = Table(
@@ -94,17 +97,20 @@ TRANSFERS = Table(
     (
         Column("sku", "text", "key", "the SKU"),
         Column("transfer_id", "text", "key", "number of the transfer"),
-        Column("from_location_id", "text", "last", "where they left"),
-        Column("to_location_id", "text", "last", "where they go"),
+        Column("from_location_id", "text", "last", "location that the units left"),
+        Column("to_location_id", "text", "last", "location that they go to"),
         Column("started_at", "timestamptz", "last", "when they left, by the channel's clock"),
         Column("sent", "bigint", "sum", "units that left"),
         Column("received", "bigint", "sum", "units that arrived, damaged ones included"),
         Column("damaged", "bigint", "sum", "of these, damaged"),
         Column(
-            "missing", "bigint", "sum", "units that had not arrived when it was closed; a person should look for them"
+            "missing",
+            "bigint",
+            "sum",
+            "units that had not arrived when the transfer was closed; a person should look for them",
         ),
     ),
-    "Transfers between locations. A transfer_id that is used again adds up",
+    "Transfers between locations. If a transfer_id is used again after its transfer ended, the row has both",
     derived={"on_their_way": "units that have neither arrived nor are missing"},
 )
 

@@ -14,7 +14,7 @@ INVENTORY_TOTALS = View(
         "damaged": "units that are damaged",
         "quality_hold": "units that are being inspected",
         "incoming": "units on their way; not part of on_hand",
-        "sellable": "units that every channel may sell, by the strictest rules",
+        "sellable": "units that every channel may sell: the sum of sellable in v_inventory",
     },
     """SELECT
     sku,
@@ -32,7 +32,7 @@ GROUP BY sku""",
 
 CHANNEL_SELLABLE = View(
     "v_channel_sellable",
-    "What each channel may sell (sellable of v_inventory is a number that every channel may sell)",
+    "Units that each channel may sell, one row per SKU, location and channel",
     {
         "sku": "the SKU",
         "location_id": "the location",

@@ -64,11 +64,11 @@ PROMISES = Table(
     "kpi_promises",
     (
         Column("order_id", "text", "key", "the order"),
-        Column("amendment", "text", "key", "the amendment's id; the order's version if it was made at once"),
-        Column("version", "bigint", "max", "version of the order that made it"),
-        Column("moved_at", "timestamptz", "min", "when it was asked for"),
-        Column("by_seller", "boolean", "last", "whether the seller moved it"),
-        Column("due_by", "timestamptz", "last", "the new promise; null if the amendment is not made (yet)"),
+        Column("amendment", "text", "key", "id of the amendment; without an id, the order's version after it"),
+        Column("version", "bigint", "max", "version of the order at which the promise changed"),
+        Column("moved_at", "timestamptz", "min", "when the new promise was asked for"),
+        Column("by_seller", "boolean", "last", "whether the seller moved the promise"),
+        Column("due_by", "timestamptz", "last", "the new promise; null if the amendment was not applied, or not yet"),
     ),
     "Base rows of the KPIs: promises that replaced the one given when the order was placed",
 )
@@ -77,8 +77,8 @@ HOLDS = Table(
     "kpi_holds",
     (
         Column("order_id", "text", "key", "the order"),
-        Column("version", "bigint", "key", "version of the order"),
-        Column("changed_at", "timestamptz", "first", "when it changed"),
+        Column("version", "bigint", "key", "version of the order at which the hold changed"),
+        Column("changed_at", "timestamptz", "first", "when the hold was set or released"),
         Column("held", "boolean", "first", "true: the customer's hold was set; false: it was released"),
     ),
     "Base rows of the KPIs: changes of the customer's own hold",
@@ -93,10 +93,10 @@ PARCELS = Table(
         Column("location_id", "text", "first", "location that it left"),
         Column("carrier", "text", "first", "the carrier"),
         Column("units", "bigint", "sum", "units in it; 0 where its dispatch was retracted"),
-        Column("replaced", "bigint", "sum", "of these, units that were sent again"),
+        Column("replaced", "bigint", "sum", "of these, units for which a replacement was ordered"),
         Column("dispatched_at", "timestamptz", "first", "when it left"),
         Column("differed", "bigint", "sum", "1 if it did not leave as planned"),
-        Column("lost_at", "timestamptz", "max", "the carrier's newest scan of it as lost, or its replacement as lost"),
+        Column("lost_at", "timestamptz", "max", "when it was last reported or replaced as lost"),
         Column("to_sender_at", "timestamptz", "max", "the carrier's newest scan of it as returned to sender"),
         Column("delivered_at", "timestamptz", "first", "when it arrived"),
     ),
@@ -121,7 +121,7 @@ COUNTS = Table(
         Column("sku", "text", "key", "the SKU"),
         Column("location_id", "text", "key", "the location"),
         Column("counted_at", "timestamptz", "key", "when it was counted"),
-        Column("count_id", "text", "key", "the count; empty if it had no name"),
+        Column("count_id", "text", "key", "name of the count; empty if the fact has none"),
         Column("counted", "bigint", "last", "units that were counted"),
         Column("variance", "bigint", "last", "units more (or less) than were expected"),
         Column("tolerance", "bigint", "last", "largest difference, in units, that still counts as accurate"),
@@ -135,9 +135,11 @@ WATERMARKS = Table(
     (
         Column("topic", "text", "key", "topic of the ledger, without prefix"),
         Column("partition", "integer", "key", "its partition"),
-        Column("as_of", "timestamptz", "max", "the moment, by the earlier of the channel's and the broker's clock"),
+        Column(
+            "as_of", "timestamptz", "max", "the time, by the channel's clock or Kafka's clock, whichever is earlier"
+        ),
     ),
-    "The latest moment of each partition, refusals left out",
+    "Time of the newest fact in each partition, without refusals. KPIs are complete up to then",
 )
 
 

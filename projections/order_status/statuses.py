@@ -4,7 +4,7 @@ from __future__ import annotations
 
 STATUSES = {
     "placed": "Some or all units still need a location, and none is allocated. Also an order of charges only.",
-    "held": "A hold stops the order, and nothing has shipped yet.",
+    "held": "The order has an active hold, and nothing has shipped yet.",
     "backordered": "Every unit waits for stock.",
     "partially_allocated": "Some units are allocated. The others wait for stock or still need a location.",
     "allocated": "Every unit that is still wanted is allocated, and nothing has shipped yet.",

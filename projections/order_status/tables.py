@@ -5,7 +5,7 @@ from projections.order_status.statuses import STATUSES
 
 #: Units of a line by state. Each unit is in one of the first five; `ordered` is their sum.
 COUNTERS = {
-    "open": "units in none of the next states; ordered = open + backordered + allocated + shipped + cancelled",
+    "open": "units neither backordered, allocated, shipped nor cancelled; the five add up to ordered",
     "backordered": "units that wait for stock",
     "allocated": "units with stock reserved at a location",
     "shipped": "units that left",
@@ -14,7 +14,7 @@ COUNTERS = {
     "delivered": "of the shipped units, those that arrived",
     "returned": "of the shipped units, those that came back, for any cause",
     "returned_by_customer": "of the delivered units, those that the customer sent back",
-    "replaced": "of the ordered units, those that are sent again in place of others; nobody pays for them",
+    "replaced": "of the ordered units, those that replace others; nobody pays for them",
     "written_off": "of the shipped units, those that were replaced and have not arrived",
 }
 
@@ -28,7 +28,7 @@ ORDER_STATUS = Table(
             "version",
             "bigint",
             "max",
-            "number of the newest fact that is no refusal; expected_version must equal it",
+            "number of the newest fact that is not a refusal; a command's expected_version must equal it",
         ),
         Column("channel", "text", "last", "the channel that placed it"),
         Column("customer_id", "text", "last", "the customer, as the channel names them"),
@@ -40,14 +40,14 @@ ORDER_STATUS = Table(
             "due_by",
             "timestamptz",
             "last",
-            "the promise that KPIs measure by: the first one, or the customer's newest",
+            "the promise that KPIs measure by: the first one, or the newest that the customer asked for",
         ),
         Column("country", "text", "last", "country that it goes to, ISO 3166-1 alpha-2"),
         Column("region", "text", "last", "region that it goes to"),
         Column("service_level", "text", "last", "standard, express or same_day"),
         Column("allocation", "text", "last", "ship_available or all_or_nothing"),
         Column("release_at", "timestamptz", "last", "the order is not allocated before this time"),
-        Column("released", "boolean", "last", "whether it was ever sourced"),
+        Column("released", "boolean", "last", "whether sourcing has ever begun, that is, release_at has come"),
         *_COUNTER_COLUMNS,
         Column(
             "value_minor",
@@ -87,14 +87,21 @@ ORDER_LINES = Table(
         Column("cancel_after", "timestamptz", "last", "units that are not allocated or shipped by then are cancelled"),
         Column("customised", "boolean", "last", "made for this customer"),
         *_COUNTER_COLUMNS,
-        Column("promised", "boolean", "last", "whether the customer's newest notice about waiting units has a time"),
-        Column("told_expected_at", "timestamptz", "last", "the newest time that the customer was told"),
+        Column(
+            "promised", "boolean", "last", "whether the newest message to the customer about waiting units gave a time"
+        ),
+        Column(
+            "told_expected_at",
+            "timestamptz",
+            "last",
+            "the last time that the customer was given, even if it no longer holds",
+        ),
         Column("exchange_for", "text", "last", "the return that the line was added in exchange for"),
         Column("awaits_return", "boolean", "last", "true until everything announced of that return has arrived"),
     ),
     "Lines of orders as they are now",
     derived={
-        "expected_at": "when waiting units are expected, as the customer was told",
+        "expected_at": "when waiting units are expected, as the customer was told; null if that no longer holds",
         "held_for_return": "the return that must arrive before units of the line may leave",
     },
 )
@@ -108,7 +115,7 @@ ORDER_LINE_LOCATIONS = Table(
         Column("allocated", "bigint", "sum", "units allocated there"),
         Column("shipped", "bigint", "sum", "units that left there"),
     ),
-    "Locations where units of a line are allocated, or that they left",
+    "Locations where units of a line are allocated, and locations that units of it left",
 )
 
 ORDER_SHIPMENTS = Table(
@@ -124,7 +131,7 @@ ORDER_SHIPMENTS = Table(
             "scan",
             "text",
             "last",
-            "the carrier's newest scan, in log order; dispatched before the first scan, or retracted",
+            "newest scan in log order; `dispatched` until the first scan; `retracted` if it never left",
         ),
         Column("expected_at", "timestamptz", "last", "when the carrier expects to deliver it"),
         Column("dispatched_at", "timestamptz", "last", "when it left"),
@@ -147,7 +154,7 @@ ORDER_SHIPMENT_LINES = Table(
         Column("line_id", "text", "key", "the line of the order"),
         Column("sku", "text", "last", "the SKU"),
         Column("quantity", "bigint", "sum", "units in the parcel"),
-        Column("replaced", "bigint", "sum", "of these, units that are sent again"),
+        Column("replaced", "bigint", "sum", "of these, units for which a replacement was ordered"),
     ),
     "What is in each parcel",
 )
@@ -169,7 +176,7 @@ ORDER_RETURNS = Table(
             "cause",
             "text",
             "last",
-            "why its newest goods came back: customer (sent back), unclaimed, refused (at the door) or recalled",
+            "why the goods that arrived last came back: customer, unclaimed, refused (at the door) or recalled",
         ),
         Column("announced", "boolean", "first", "false if the goods came back unannounced"),
         Column("requested_at", "timestamptz", "first", "when it was requested"),
@@ -204,13 +211,16 @@ ORDER_AMENDMENTS = Table(
         Column("status", "text", "last", "requested, applied or declined"),
         Column("by", "text", "last", "customer or seller"),
         Column(
-            "reason", "text", "last", "why it was declined: not_enough, lost, cancelled, changed, shipped or waiting"
+            "reason",
+            "text",
+            "last",
+            "why it was declined: not_enough, lost, cancelled, changed, shipped or waiting (see AmendmentDeclined)",
         ),
-        Column("promised_by", "timestamptz", "last", "the promise that came with it"),
+        Column("promised_by", "timestamptz", "last", "new promise that the amendment asked for"),
         Column("requested_at", "timestamptz", "last", "log time of the request"),
         Column("answered_at", "timestamptz", "last", "log time of the answer"),
     ),
-    "Amendments that asked for more units, so that stock was asked first",
+    "Amendments that asked for more units. They are applied once stock has reserved the units",
 )
 
 ORDER_AMENDMENT_LINES = Table(
@@ -224,10 +234,20 @@ ORDER_AMENDMENT_LINES = Table(
             "ordered_before",
             "bigint",
             "last",
-            "total units for the customer before, without cancelled ones",
+            "units that the customer was to get before the amendment, counted as in AmendOrder",
         ),
-        Column("ordered", "bigint", "last", "total units that the amendment asked for"),
-        Column("available", "bigint", "last", "total that would have been accepted; null if not known to be less"),
+        Column(
+            "ordered",
+            "bigint",
+            "last",
+            "units that the customer is to get with the amendment, counted as in AmendOrder",
+        ),
+        Column(
+            "available",
+            "bigint",
+            "last",
+            "largest number that stock would have allowed; null if stock had enough or the number is unknown",
+        ),
     ),
     "Lines that an amendment changes",
 )

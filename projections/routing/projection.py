@@ -7,11 +7,11 @@ from projections.routing.fold import fold
 ROUTING_RULES = Table(
     "routing_rules",
     (
-        Column("rules_id", "text", "key", "routing is the set in force, any other id is a draft"),
+        Column("rules_id", "text", "key", "the rules `routing` are in force; rules with any other id are a draft"),
         Column("number", "bigint", "replace", "version of these rules, from 1"),
         Column("name", "text", "replace", "name given in the rule file"),
         Column("text", "text", "replace", "the rule file, as the planner wrote it"),
-        Column("set_at", "timestamptz", "replace", "log time"),
+        Column("set_at", "timestamptz", "replace", "log time at which they were set"),
         Column("set_by", "text", "replace", "the person who sent it; the channel if no person was named"),
     ),
     "The routing rules in force, and drafts",

@@ -32,7 +32,7 @@ STOCK_MOVEMENTS = Table(
         ),
         Column("recorded_at", "timestamptz", "last", "log time: when it was recorded"),
     ),
-    "Every change of a quantity of stock, one row per location; the sum of all rows is v_inventory",
+    "Changes of stock: one row per change and location. The sums of all rows are the quantities in v_inventory",
     insert_only=True,
 )
 

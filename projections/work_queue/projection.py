@@ -13,7 +13,12 @@ WORK_QUEUE = Table(
         Column("detail", "text", "last", "why, in a sentence"),
         Column("queued_version", "bigint", "max", "version of the order when it was last queued"),
         Column("ended_at", "timestamptz", "last", "when it last ended"),
-        Column("resolution", "text", "last", "how it last ended: retry, cancel or leave; over: by itself"),
+        Column(
+            "resolution",
+            "text",
+            "last",
+            "how it last ended: a person chose retry, cancel or leave; over: no open units were left",
+        ),
         Column("ended_version", "bigint", "max", "version of the order when it last ended"),
     ),
     "Orders that wait for a person's decision, one row for each order and queue",

@@ -1,11 +1,14 @@
-"""Units that left before stock had answered for them: a dispatch may arrive while its order still asks for stock.
+"""Units that left ahead: their parcel left while their order was still asking stock for them.
 
-Such a dispatch counts as the allocation. The order stops asking for the units. The SKU treats stock reserved for them,
-now or later, as gone with the parcel. Both remember the units until the question is found, and match them by one rule:
+The dispatch then counts as the allocation. The order stops asking for these units. But its question, or the answer, may
+still be under way. So the order and the SKU both remember the units until the question arrives. If the SKU has reserved
+or reserves stock for the question, it treats that stock as gone with the parcel.
+
+`use_up` is the rule by which both find out which question was for units that left:
 
     left = (Ahead(2, round=1),)            # 2 units left while round 1 was under way
-    use_up(left, round_=1, units=3)        # its question for 3 arrives  →  ((), 2): 2 of them have left
-    use_up(left, round_=2, units=3)        # a later question            →  (left, 0): it is for other units
+    use_up(left, round_=1, units=3)        # the question of round 1, for 3 units  →  ((), 2): 2 of these 3 have left
+    use_up(left, round_=2, units=3)        # a question of a later round           →  (left, 0): it is for other units
 """
 
 from collections.abc import Iterable
@@ -13,9 +16,9 @@ from typing import NamedTuple
 
 
 class Ahead(NamedTuple):
-    """Units that left while sourcing rounds up to `round` were asking for them.
+    """Units that left while sourcing round `round`, or an earlier one, was asking for them.
 
-    `apart` is the round of an amendment that was asking for other units of the line; 0 if there was none.
+    `apart` is the round in which an amendment was asking for other units of the line; 0 if there was none.
     """
 
     units: int
@@ -24,14 +27,14 @@ class Ahead(NamedTuple):
 
 
 def total(left: Iterable[Ahead]) -> int:
-    """Units whose question has not been found yet."""
+    """All these units."""
     return sum(one.units for one in left)
 
 
 def add_ahead(left: tuple[Ahead, ...], new: Ahead) -> tuple[Ahead, ...]:
-    """`left` with more units; units of the same rounds are one entry.
+    """`left` with `new` added. Units with equal `round` and `apart` are one entry.
 
-    The oldest round comes first. In a round, entries with an amendment `apart` come first: fewer questions match them.
+    Entries are sorted by round. In a round, entries with `apart` come first, because fewer questions match them.
     """
     same = [one for one in left if one[1:] == new[1:]]
     rest = [one for one in left if one[1:] != new[1:]]
@@ -42,10 +45,11 @@ def add_ahead(left: tuple[Ahead, ...], new: Ahead) -> tuple[Ahead, ...]:
 
 
 def use_up(left: tuple[Ahead, ...], round_: int, units: int) -> tuple[tuple[Ahead, ...], int]:
-    """Match `units` that were asked, reserved or answered in this round. Returns the rest and the number matched.
+    """Match the `units` of a question of this round with units that left. Returns the unmatched rest, and the matches.
 
-    A question matches units that left in its round or later. An entry whose question was refused is never found. It
-    must not match a question of a later round: the order would then wait for an answer that never comes.
+    A question matches units that left in its own round or in a later one, but not those with its round as `apart`.
+    Nothing matches units of an earlier round. Perhaps their question was refused, so that nothing more comes for them.
+    If a later question matched them, the SKU would reserve too little, and the order would wait for ever.
     """
     rest: list[Ahead] = []
     found = 0
@@ -60,9 +64,10 @@ def use_up(left: tuple[Ahead, ...], round_: int, units: int) -> tuple[tuple[Ahea
 
 
 def found(left: tuple[Ahead, ...], round_: int, units: int) -> tuple[Ahead, ...]:
-    """The unmatched rest after the SKU said that `units` of a question of this round have left.
+    """The rest of `left` after the SKU said that `units` of a question of this round have left.
 
-    The SKU may have matched them to another parcel than `use_up` would. The SKU is right, so the units count as found.
+    The SKU may have matched other entries than `use_up` does here. The SKU is right: if `use_up` finds too few, the
+    missing units are taken from the remaining entries.
     """
     rest, matched = use_up(left, round_, units)
     missing = units - matched

@@ -1,6 +1,6 @@
-"""All kinds of streams, and what follows from their rows: every command and fact by name, and the topics.
+"""All kinds of streams, and what follows from them: every command and fact by name, and the topics.
 
-This is the only list; importing a module registers nothing.
+This list is complete: importing a module adds nothing to it.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ INTAKE_TOPICS = tuple(f"intake.{topic}" for topic in _TOPICS)
 LEDGER_TOPICS = tuple(f"ledger.{topic}" for topic in _TOPICS)
 DEAD_LETTERS = "dead-letters"
 
-#: The ledger topic that answers an intake topic, partition by partition.
+#: Intake topic → the ledger topic with the answers. The answer has the partition of its command.
 LEDGER_OF_INTAKE: Mapping[str, str] = dict(zip(INTAKE_TOPICS, LEDGER_TOPICS, strict=True))
 
 

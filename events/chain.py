@@ -1,7 +1,7 @@
 """The rule by which every reader of a ledger partition knows which facts count.
 
-A reader accepts a decision when it follows the last accepted one and all its facts were seen. It skips everything else.
-So repeats, late writers, incomplete decisions and lost batches are harmless: all readers have the same history.
+A reader accepts a decision if it has seen all its facts and the decision follows the last accepted one. It skips all
+other facts. So all readers have the same history, whatever repeats, late writers and crashes leave in the partition.
 
     reader = ChainReader(last=0)
     for fact in partition:
@@ -18,7 +18,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 Fact = TypeVar("Fact")
 
-#: What the first decision of a partition follows.
+#: The value of `follows` in the first decision of a partition.
 GENESIS = 0
 
 
@@ -42,7 +42,7 @@ class Link(NamedTuple):
 
 
 def digest(follows: int, epoch: int, intake_offset: int, facts: Sequence[tuple[str, bytes]]) -> int:
-    """Digest of a decision from the one before it, its intake position and its facts as (full name, encoded data)."""
+    """Digest of a decision: of the decision before it, its intake position and its facts (full name, encoded data)."""
     state = blake2b(f"{follows}:{epoch}:{intake_offset}".encode(), digest_size=8)
     for full_name, data in facts:
         state.update(f"|{full_name}:{len(data)}:".encode())
@@ -61,7 +61,7 @@ class ChainReader(Generic[Fact]):
         self.epoch = epoch
         self.intake_offset = intake_offset
         self.skipped: Counter[str] = Counter()
-        # By decision and `count`: facts with different counts do not belong together.
+        # By decision and `count`, because facts with different counts do not belong together.
         self._candidates: dict[tuple[int, int], dict[int, Fact]] = {}
         self._positions: dict[tuple[int, int], int] = {}
 

@@ -43,7 +43,7 @@ class About(NamedTuple):
 
     @classmethod
     def of(cls, command: Command[Any]) -> "About":
-        """The envelope that the facts of a command will have."""
+        """What the envelopes of this command's facts will have."""
         return cls(command.channel, command.occurred_at, command.recorded_at)
 
 

@@ -52,7 +52,7 @@ class Flaw(NamedTuple):
 
 
 class Written(str):
-    """A number as it was written, if no machine number equals it: `1.5e400`."""
+    """The text of a number that a program cannot represent: `1.5e400`."""
 
     __slots__ = ()
 
@@ -89,13 +89,13 @@ def is_bounded(moment: datetime) -> bool:
 
 
 def has_bounded_times(data: msgspec.Struct) -> bool:
-    """Whether all times of a command's data, at every depth, are bounded. Reads only fields whose type has times."""
+    """Whether all times in a command's data are within the allowed years. Reads only fields whose type has times."""
     return all(is_bounded(moment) for path in _times_of(type(data)) for moment in _at(data, path))
 
 
 @cache
 def _times_of(kind: type) -> tuple[tuple[str | None, ...], ...]:
-    """Paths of all times of a type; a step is the name of an attribute, or None for each element."""
+    """Paths of all times in a type. A step of a path is an attribute's name, or None for each element of a list."""
     return tuple(_paths_to_times(described(kind)))
 
 

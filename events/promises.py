@@ -11,7 +11,8 @@ from events.values import TIME_MAX, TIME_MIN, YEAR_MAX, YEAR_MIN
 
 # A decision must not depend on the machine: zones come only from the pinned `tzdata` package, never from the system.
 zoneinfo.reset_tzpath(())
-# Names are checked here before a zone is loaded: folder names, or other cases on some file systems, are not zones.
+# Names are checked before a zone is loaded. Otherwise the name of a folder, or on some file systems a name in other
+# letter case, would count as a zone.
 _ZONES = frozenset(zoneinfo.available_timezones())
 
 #: IANA zone of a country, for an address without one. Of several zones, the one where most people live.

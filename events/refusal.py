@@ -4,8 +4,8 @@
 (`already_so`). Its sender would expect "accepted" to change something, and every accepted fact raises the version that
 others rely on. This applies to quantities, promises, holds, policies, rules, registrations and assignments.
 
-A command that reports an event is accepted every time: a scan, a note, a count, a receipt, a refund. The report is its
-effect. A repeat by the ledger's own reactions is not refused: the decider returns no facts.
+A command that reports an event (a scan, a note, a count, a receipt, a refund) is accepted every time, because the event
+has happened. If one of the ledger's own reactions repeats itself, the command is not refused: it makes no facts.
 """
 
 from msgspec import Struct

@@ -17,9 +17,9 @@ _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 #: One typing error is allowed per this many letters. More letters miss errors in short words; fewer letters find wrong
 #: words (`AmendOrder` for `RefundOrder`).
 LETTERS_A_SLIP = 4
-#: In shorter words, one wrong letter makes another word.
+#: Shorter words are not compared: one wrong letter makes another word of them.
 LETTERS_MIN = 3
-#: A longer word is no typing error of a known one. Comparing it would cost as much time as its sender wants.
+#: Longer words are not compared: a sender could make that take as long as it likes.
 LETTERS_MAX = 100
 
 

@@ -1,4 +1,4 @@
-"""The row that describes a kind of streams. Each aggregate's folder exports one, `STREAM` in its `stream.py`."""
+"""The entry that describes a kind of streams. Each kind's folder exports one, `STREAM` in its `stream.py`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
@@ -32,12 +32,12 @@ class StreamType(NamedTuple, Generic[State, Asked, Happened]):
     `key` is the field of each command and fact that holds the stream's id. The records are in `intake.<topic>` and
     `ledger.<topic>`. Only the ledger's own reactions send the `internal` commands.
 
-    States are immutable; `decode` is the inverse of `encode`. The writer calls `conclude`: it returns the facts of
-    `decide` and the state that `evolve` makes of them. Deciders that evolve on their way bring their own; all others
-    use `step_by_step`.
+    States are immutable; `decode` is the inverse of `encode`. The ledger writer calls `conclude`, which returns the
+    facts of `decide` and the state after them. A decider that computes this state anyway has its own `conclude`. All
+    others use `step_by_step`.
 
-    `ids_kept_days` is how long ids of channels' commands are remembered, in days of log time; None means for the life
-    of the stream. Ids of the ledger's own commands are always remembered for the life of the stream.
+    `ids_kept_days`: for how many days of log time ids of channels' commands are remembered; None means always. Ids of
+    the ledger's own commands are always remembered.
     """
 
     kind: str
@@ -62,7 +62,7 @@ pack: Callable[[Any], bytes] = msgspec.msgpack.Encoder().encode
 
 
 def members(union: UnionType | type[Any]) -> tuple[type[Any], ...]:
-    """The classes of a union, in its order. An aggregate's union is the only list of its commands or facts."""
+    """The classes of a union, in its order. The unions are the only lists of the commands and facts of a kind."""
     return get_args(union) or (union,)
 
 
@@ -70,7 +70,7 @@ def step_by_step(
     decide: Callable[[State, Command[Asked]], Sequence[Happened] | Refused],
     evolve: Callable[[State, Happened | CommandRefused, About], State],
 ) -> Callable[[State, Command[Asked]], tuple[Sequence[Happened], State] | Refused]:
-    """`conclude` for a decider that does not evolve the state itself."""
+    """`conclude` for a decider that does not compute the state after its facts."""
 
     def conclude(state: State, command: Command[Asked]) -> tuple[Sequence[Happened], State] | Refused:
         facts = decide(state, command)

@@ -1,5 +1,6 @@
-"""Times for people and programs: RFC 3339 in UTC with a Z, without trailing zeros. Days and weeks of any time that a
-channel may send, up to the first and last day that Python knows.
+"""Times as text (RFC 3339 in UTC with a Z, without trailing zeros), and days and weeks.
+
+Days and weeks work for every time that a channel may send.
 
 >>> from datetime import datetime, timezone
 >>> rfc3339(datetime(2026, 11, 27, 18, tzinfo=timezone.utc))

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-# One number of a command. Larger ones are typing errors; a few million of these still add up within 64 bits.
+# The largest number in a command. Larger ones are typing errors. The sum of a few million of these fits into 64 bits.
 NUMBER_MAX = 10**12
 # The largest value of an order, in minor units: tables can sum thousands of such orders within 64 bits.
 ORDER_VALUE_MAX_MINOR = 10**15
@@ -47,7 +47,7 @@ Longitude = Annotated[float, Meta(ge=-180, le=180)]
 UtcTime = Annotated[datetime, Meta(tz=True)]
 
 
-#: What a customer says is wrong, in a return or a case. Codes, so that figures can count them, beside free text.
+#: Why a customer returns something or opens a case. KPIs can count codes, but not the free text beside them.
 ReasonCode = Literal[
     "size", "changed_mind", "wrong_item", "missing", "damaged", "defective", "not_as_described", "late", "duplicate",
     "other",

@@ -1,4 +1,4 @@
-"""The row of customer service cases."""
+"""The entry of customer service cases in the catalogue of streams."""
 
 import msgspec
 

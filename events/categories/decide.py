@@ -2,7 +2,7 @@
 
     decide(category of two SKUs, keep 5 back) -> [CategoryPolicySet(version 3), CategoryPolicyApplied for each SKU]
 
-Its stream is the single writer of both. So every SKU gets the newest policy, even if it joins while the policy changes.
+One stream decides both. So every SKU gets the newest policy, even if it joins while the policy changes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from events.values import Buffer, CategoryRules
 
 
 class Member(NamedTuple):
-    """Whether a SKU belongs to the category, by the newest version of its stream."""
+    """Whether a SKU belongs to the category, and the version of the SKU's stream that said so last."""
 
     sku_version: int
     belongs: bool

@@ -1,4 +1,4 @@
-"""The row of categories of SKUs."""
+"""The entry of categories in the catalogue of streams."""
 
 import msgspec
 

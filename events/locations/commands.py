@@ -28,7 +28,7 @@ class SetLocationPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class JoinLocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A SKU is at the location for the first time and asks whether it is registered."""
+    """A SKU is at the location for the first time. The location answers whether it is registered."""
 
     location_id: Id
     sku: Id

@@ -1,6 +1,7 @@
 """A location. A new registration replaces the old one; a separate command says which channels it serves.
 
-Stock may arrive before the location is registered. Each SKU asks once, and gets an answer at once and on registration:
+Stock may arrive before the location is registered. Each SKU asks once, and gets an answer at once. If the answer is no,
+a second one follows when the location is registered:
 
     MUG joins WH1, which nobody has registered  -> LocationJoined(MUG, registered=False)
     register WH1                                -> LocationRegistered, LocationJoined(MUG, registered=True)
@@ -20,7 +21,7 @@ from events.refusal import CommandRefused, already_so
 
 
 class Unregistered(Struct, frozen=True, tag=True):
-    """An unregistered location, and the SKUs that wait for its registration."""
+    """An unregistered location, and the SKUs that wait until it is registered."""
 
     skus: tuple[str, ...] = ()
 

@@ -27,7 +27,7 @@ class LocationPolicySet(Struct, frozen=True, kw_only=True):
 
 
 class LocationJoined(Struct, frozen=True, kw_only=True):
-    """A SKU asked whether the location is registered. Recorded again once it is."""
+    """The location answers a SKU whether it is registered. If not, it answers again once it is registered."""
 
     location_id: Id
     sku: Id

@@ -1,4 +1,4 @@
-"""The row of locations."""
+"""The entry of locations in the catalogue of streams."""
 
 import msgspec
 

@@ -1,11 +1,12 @@
 """How an order uses the answers of the stock streams.
 
-Each line has one SKU, so its answers are ordered by the versions of that SKU's stream. An answer counts once, and never
-after a newer one. Repeats change nothing, however they are grouped.
+Each line has one SKU. Its answers come in the order of the versions of that SKU's stream. An answer counts once, and
+does not count after a newer one. So repeated answers change nothing.
 
-An all-or-nothing order releases everything as soon as one line is refused, and asks again line by line. When a line has
-to wait, the whole order waits. It tries again as a whole when stock is offered. It has one open question at a time.
-Units that answer an earlier question go back: otherwise two late answers could make the order re-source for ever.
+When one line of an all-or-nothing order is refused, the order releases everything and asks again, line by line, with
+one open question at a time. When a line has to wait, the whole order waits. When stock is offered, it tries again as a
+whole. Units that answer an earlier question are given back. Otherwise two late answers could make the order start again
+for ever.
 """
 
 from msgspec.structs import replace
@@ -36,7 +37,7 @@ class LineBackordered(FactOfOrder, frozen=True, kw_only=True):
     stock_version: Quantity | None = None
 
 
-#: The attempt of a line that waits with its order and has no place in its own SKU's queue.
+#: The attempt of a line that waits only because its order waits. It has no place in the queue of its own SKU.
 WHOLE_ORDER = 0
 
 
@@ -52,7 +53,8 @@ def record(decision: Decision, data: RecordAllocation) -> Refused | None:
             holding.stand_still(decision)
             continue
         order = decision.order
-        # The units of an amendment that was made early are under way, though a rejection may have begun a later round.
+        # An amendment was applied before stock answered, so stock is still being asked for its units. A rejection may
+        # have begun a later round since.
         amended = round_of(answer.attempt) == order.amended_round
         stale = order.as_a_whole and round_of(answer.attempt) < order.sourced_round and not amended
         refused = answer.outcome == "refused" and not stale
@@ -60,7 +62,7 @@ def record(decision: Decision, data: RecordAllocation) -> Refused | None:
             case "shipped":
                 _shipped(decision, line, answer)
             case "refused" if held_again(answer.attempt):
-                # What a retracted dispatch gave back is not there: somebody else has been promised it meanwhile.
+                # The units of a retracted dispatch could not be reserved again: others have them by now.
                 _lost(decision, line, answer)
             case "reserved" | "waiting" if stale:
                 decision.surrender(line, answer, answer.quantity)
@@ -129,8 +131,8 @@ def _waiting(decision: Decision, line: Line, answer: Answer) -> None:
     if not (waits and decision.order.as_a_whole):
         decision.surrender(line, answer, answer.quantity - waits)
         return
-    # The queue place of an all-or-nothing order covers all units it needs of the SKU, on every line. If it now needs
-    # fewer, the place would keep units from others that this order will not take.
+    # The queue place of an all-or-nothing order is for all units that it needs of the SKU, on all lines. If it needs
+    # fewer now, the place would keep units from others although this order will not take them.
     needed = sum(one.unmade for one in decision.order.lines.values() if one.sku == line.sku)
     if answer.quantity > needed:
         decision.leave_queues("changed")
@@ -140,7 +142,7 @@ def _offered(decision: Decision, line: Line, answer: Answer) -> None:
     if any(wait.attempt == answer.attempt for wait in line.waits):
         version = answer.stock_version
     elif line.sourcing:
-        # The offer came at once: the order was never in the queue.
+        # The offer came at once, without a place in the queue.
         _backorder(decision, line, min(answer.quantity, line.sourcing), answer.attempt, answer.stock_version)
         _wait_as_a_whole(decision)
         version = None
@@ -170,7 +172,7 @@ def _offered(decision: Decision, line: Line, answer: Answer) -> None:
             )
         )
     if not decision.order.may_source:
-        # The order may not take the offer. The answer says so, and somebody else gets the units.
+        # The order may not take the offer now. This fact says so, and somebody else gets the units.
         _note(decision, line, answer, 0)
 
 
@@ -202,10 +204,10 @@ def _no_longer_held(decision: Decision, line: Line, answer: Answer, quantity: in
 
 
 def _shipped(decision: Decision, line: Line, answer: Answer) -> None:
-    """Units that were reserved, waiting or asked for have left with a parcel before the order knew.
+    """The stock stream says that units of this attempt have already left with a parcel.
 
-    The order may have counted the reservation for units that it still wants. These are open again, and a surplus
-    reservation for the parcel's own units is given back.
+    The order may have counted their reservation for units that it still wants. Those units are open again. If something
+    is still reserved for the units of the parcel, it is given back.
     """
     key = (answer.attempt, answer.location_id)
     covering = sum(cover.quantity for cover in line.covers if (cover.attempt, cover.location_id) == key)
@@ -240,11 +242,11 @@ def _shipped(decision: Decision, line: Line, answer: Answer) -> None:
 
 
 def _go_on_as_a_whole(decision: Decision, *, refused: bool) -> None:
-    """When no answer is outstanding: start over after a refusal, otherwise ask for the next line."""
+    """If no answer is outstanding, start over after a refusal; otherwise ask for the next line."""
     lines = decision.order.lines.values()
     if any(line.sourcing or line.waits for line in lines) or not any(line.idle for line in lines):
         return
-    # In the first round all lines ask at once. So an idle line was refused, whichever answer came last.
+    # In the first round all lines ask at once. So a line that is idle now was refused.
     if refused or decision.order.round == 1:
         decision.let_go_of_all("all_or_nothing")
     decision.source_idle()
@@ -253,8 +255,8 @@ def _go_on_as_a_whole(decision: Decision, *, refused: bool) -> None:
 def _only_waits_were_asked(decision: Decision) -> bool:
     """Whether the order's first round asked only for a place in a queue.
 
-    In that round an all-or-nothing order asks for all lines at once, or only for queue places. After the answer to a
-    queue place nothing else is outstanding, even if its line is gone.
+    In that round an all-or-nothing order asks for all lines at once, or only for a place in a queue. If it asked for a
+    place, nothing else is outstanding after the answer, even if the line is gone.
     """
     order = decision.order
     return order.as_a_whole and order.round == 1 and any(line.sourcing for line in order.lines.values())
@@ -300,11 +302,12 @@ def _note(decision: Decision, line: Line, answer: Answer, quantity: int) -> None
 def backordered(order: Order, fact: LineBackordered) -> Order:
     line = order.lines[fact.line_id]
     line = line_changes.take_open(line, fact.quantity, under_way_first=True)
-    # A new wait starts with the date that the customer was told last. A line without a queue place has no promise.
+    # A new wait starts with the time that the customer was told last. A line without a place in a queue has no promise.
     told = line.told if fact.attempt else None
     waits = line_changes.add_wait(line.waits, Wait(fact.attempt, fact.quantity, None if line.waits else told))
-    # A line that waits only for another line is sourced again when that other line gets an offer. The offer does not
-    # change why locations refused this line, so it keeps excluding them: otherwise they would refuse it for ever.
+    # This line waits only because another line does. It is sourced again when the other line gets an offer. That is no
+    # reason for locations which refused this line to accept it now, so they stay excluded. Otherwise they would refuse
+    # it again, for ever.
     excluded = () if fact.attempt else line.excluded
     return line_changes.with_line(
         order,

@@ -6,19 +6,21 @@
     any of it would have to wait -> AmendmentDeclined, with the quantity that would have been accepted
     amend(line 1 from 3 to 3)    -> Refused: nothing would change
 
-A quantity is the total that the customer gets. It counts shipped units, not cancelled ones, and no replacements. Of 10
-ordered and 3 cancelled, 7 are wanted; amended to 8 the line has 11 ordered, and 8 to ship.
+A quantity is the total that the customer is to get. Shipped units count; cancelled units and replacements do not.
+Example: 10 units were ordered and 3 cancelled, so the customer gets 7. Amended to 8, the line has 11 units ordered and
+3 cancelled.
 
-An increase is granted whole or not at all, for all lines of the command together. Stock is not asked while nothing of
-the order is promised yet (its release_at is ahead, or it is all-or-nothing and waits): such an order grows at once.
+An amendment is applied whole or not at all. An order for which stock was not asked yet (its release_at is ahead, or it
+is all-or-nothing and waits) is amended at once.
 
-A command that arrives while stock is being asked is answered as if stock had agreed: only the ledger was too slow.
+Other commands may arrive while stock is being asked. They are answered as if stock had agreed, because only the ledger
+was too slow:
 
-    a parcel with the extra units               -> the amendment is made; its units have left
-    another amendment                           -> the first is made, then the second starts from the new quantities
-    a cancellation of more than there was       -> the amendment is made, and the added units are cancelled too
+    a parcel with the extra units               -> the amendment is applied; its units have left
+    another amendment                           -> the first is applied, then the second changes the new quantities
+    a cancellation of more than there was       -> the amendment is applied, and the added units are cancelled too
 
-Stock still answers for an amendment made this way. The answer allocates the units or lets them wait, as in any order.
+The answer of stock still comes. It then allocates the units or makes them wait, as in any order.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +44,7 @@ from events.values import ORDER_VALUE_MAX_MINOR, Id, Natural, Quantity, Text, To
 
 
 class AmendedQuantity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The total quantity that the customer gets of a line."""
+    """How many units of a line the customer is to get in all."""
 
     line_id: Id
     quantity: Natural
@@ -68,7 +70,7 @@ class AmendmentLine(Struct, frozen=True, kw_only=True):
 
 
 class AmendmentRequested(FactOfOrder, frozen=True, kw_only=True):
-    """An amendment asks for more units: stock is asked first."""
+    """An amendment asks for more units, so stock is asked first."""
 
     amendment_id: Id
     by: Text
@@ -102,7 +104,7 @@ class AmendmentAnswered(FactOfOrder, frozen=True, kw_only=True):
 
 
 class DeclinedLine(Struct, frozen=True, kw_only=True):
-    """A line that keeps its quantity."""
+    """A line of an amendment that was declined: it keeps its quantity."""
 
     line_id: Id
     sku: Id
@@ -213,7 +215,7 @@ def _moves_promise(order: Order, promised_by: datetime | None, by: str) -> bool:
 
 
 def _asks_first(order: Order) -> bool:
-    """Whether stock is asked before an increase: not while nothing of the order is promised yet."""
+    """Whether stock is asked before an increase. It is not if stock was not asked for the order itself yet."""
     return order.released and not (order.as_a_whole and _incomplete(order))
 
 
@@ -307,7 +309,7 @@ def take_answer(decision: Decision, line: Line, answer: Answer) -> bool:
 
 
 def _settle(decision: Decision) -> None:
-    """The order is amended when all extra units are reserved."""
+    """Amend the order if all extra units are reserved."""
     order, amendment = decision.order, decision.order.amendment
     if amendment is None or any(line.missing for line in amendment.lines.values()):
         return
@@ -322,7 +324,7 @@ def _settle(decision: Decision) -> None:
 
 
 def _possible(order: Order, amendment: Amendment) -> bool:
-    """Whether it can be made. Not if more units left meanwhile than it would keep, or if cancelled units left."""
+    """Whether it can be applied: not if more units left meanwhile than it would keep, or if cancelled units left."""
     for line_id, wanted in amendment.lines.items():
         line = order.lines[line_id]
         if line.cancelled + line.replaced < wanted.cancelled or wanted.ordered < line.shipped + line.cancelled:
@@ -331,7 +333,7 @@ def _possible(order: Order, amendment: Amendment) -> bool:
 
 
 def _make(decision: Decision, amendment: Amendment) -> None:
-    """Change the order. Stock has already been asked for the units that are not reserved yet."""
+    """Change the order. If not all units are reserved, stock has been asked for the others."""
     changing.apply(decision, amendment.by, amendment.lines, amendment.promised_by, amendment.amendment_id)
     for line_id, amended in amendment.lines.items():
         for hold in amended.got:
@@ -353,7 +355,7 @@ def _make(decision: Decision, amendment: Amendment) -> None:
 
 
 def make_as_shipped(decision: Decision, shipped: Mapping[str, int]) -> None:
-    """Make the pending amendment if a parcel has units that it would add: the units existed, whatever stock says."""
+    """Apply the pending amendment if a parcel has units that it would add: these exist, whatever stock says."""
     order, amendment = decision.order, decision.order.amendment
     if amendment is None or not _possible(order, amendment):
         return
@@ -367,7 +369,7 @@ def make_as_shipped(decision: Decision, shipped: Mapping[str, int]) -> None:
 
 
 def make_as_cancelled(decision: Decision, wanted: Mapping[str, int]) -> None:
-    """Make the pending amendment if units that it would add are cancelled (empty `wanted`: all units are)."""
+    """Apply the pending amendment if units that it would add are cancelled. Empty `wanted`: all units are cancelled."""
     order, amendment = decision.order, decision.order.amendment
     if amendment is None:
         return
@@ -377,7 +379,7 @@ def make_as_cancelled(decision: Decision, wanted: Mapping[str, int]) -> None:
 
 
 def make_pending_of(decision: Decision, lines: Iterable[str]) -> None:
-    """Make the pending amendment of these lines before the order changes otherwise, or decline it if it is impossible.
+    """Apply the pending amendment of these lines before the order changes in another way, or decline it if impossible.
 
     An amendment of an all-or-nothing order concerns all of its lines.
     """
@@ -395,8 +397,8 @@ def decline(
 ) -> None:
     """Decline the pending amendment, if there is one, and release what was reserved for it.
 
-    `there` is how many of the extra units exist, by line; a line without an entry may have them all.
-    `waits` is an answer that put the line into a queue: it leaves the queue.
+    `there`: line → how many of its extra units exist. Of a line without an entry, that is unknown or all of them.
+    `waits`: an answer that put the line into a queue. The line leaves the queue.
     """
     order, amendment = decision.order, decision.order.amendment
     if amendment is None:
@@ -443,7 +445,7 @@ def decline(
 
 
 def _acceptable(line: AmendedLine, there: int | None) -> int | None:
-    """The quantity that would have been accepted; null unless it is known to be less than what was asked."""
+    """The largest quantity that would have been accepted, if it is known and less than what was asked."""
     return None if there is None or there >= line.extra else line.ordered_before - line.cancelled + there
 
 

@@ -135,9 +135,9 @@ def _nothing_left(order: Order, what: str) -> Refused:
 
 
 def cancel_overdue(decision: Decision) -> None:
-    """When log time passes a line's `cancel_after`, the seller cancels its units that are not allocated or shipped.
+    """After a line's `cancel_after`, by log time, cancel its units that are neither allocated nor shipped.
 
-    An incomplete all-or-nothing order loses the whole line: it cannot ship units before it is complete.
+    An all-or-nothing order that is not complete loses all unshipped units of the line, because it cannot ship them.
     """
     order, now = decision.order, decision.command.recorded_at
     incomplete = any(line.unmade for line in order.lines.values())
@@ -145,7 +145,7 @@ def cancel_overdue(decision: Decision) -> None:
     for line in order.lines.values():
         if line.cancel_after is None or line.cancel_after > now:
             continue
-        # What is to be sent again is not given up because a time is over that was for the first sending.
+        # Replacements are kept: cancel_after was for the first sending.
         units = (line.unshipped if order.as_a_whole and incomplete else line.unmade) - line.replacing
         if units > 0:
             gone.append(LineQuantity(line_id=line.line_id, quantity=units))

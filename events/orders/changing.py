@@ -42,9 +42,9 @@ class OrderAmended(FactOfOrder, frozen=True, kw_only=True):
 
 
 def counts_as_due(order: Order, by: str) -> bool:
-    """Whether KPIs measure by a promise that `by` has made.
+    """Whether KPIs measure by a promise that `by` gives now.
 
-    A seller cannot move a promise that KPIs already measure by, only make the first one.
+    For a seller, only the first promise of an order counts. Later ones by the seller do not.
     """
     return by == "customer" or order.due_by is None
 
@@ -95,7 +95,7 @@ def amended(order: Order, fact: OrderAmended) -> Order:
         line = line_changes.take(order.lines[change.line_id], change.from_open, change.from_backordered, fact.releases)
         grown = max(0, change.ordered - change.ordered_before)
         removed = max(0, line.removed + change.ordered_before - change.ordered)
-        # Stock has been asked for units that it has not reserved yet, so they count as being sourced.
+        # Units that are not reserved yet count as being sourced, because stock has been asked for them.
         missing = asked[change.line_id].missing if change.line_id in asked else 0
         idle, sourcing = line.idle + grown - missing, line.sourcing + missing
         order = line_changes.with_line(
@@ -111,7 +111,7 @@ def amended(order: Order, fact: OrderAmended) -> Order:
 
 
 def _wanted_anyway(order: Order, line_id: str) -> Order:
-    """A new quantity has shipped units in it: they are wanted, also those that had been called off before they left."""
+    """A new quantity includes all shipped units, even those that had been cancelled or amended away before."""
     shipments = {
         shipment_id: replace(
             shipment,

@@ -1,4 +1,4 @@
-"""The commands of an order, each from the file of its use case, and the rule that answers each."""
+"""The commands of an order. Each is in its own module with its rule; `answer` calls the rule."""
 
 from typing import assert_never
 
@@ -102,7 +102,7 @@ __all__ = [
 
 
 def answer(decision: Decision, data: PlacedOrderCommand) -> Refused | None:
-    """The rule of the use case states the facts, or refuses."""
+    """Call the command's rule, which adds facts to the decision or refuses."""
     match data:
         case RecordAllocation():
             return allocation.record(decision, data)

@@ -1,7 +1,7 @@
 """De-allocation releases allocated units, and the order still wants them. A cancellation gives them up.
 
 deallocate(2 of line 1 at WH1)              -> LineDeallocated, SourcingRequested(without WH1)
-... of an all-or-nothing order              -> everything is released, and it tries again as a whole
+... of an all-or-nothing order              -> all its units are released, and it tries again as a whole
 """
 
 from msgspec import Struct
@@ -70,7 +70,7 @@ def deallocate(decision: Decision, data: DeallocateLines) -> Refused | None:
 
 
 def _holds(line: Line, location_id: str | None) -> list[Hold]:
-    """The newest hold comes first."""
+    """Reservations of the line at this location, or at any; the newest comes first."""
     return [hold for hold in reversed(line.holds) if location_id is None or hold.location_id == location_id]
 
 

@@ -3,8 +3,8 @@
     decide(None, place_order) -> [OrderPlaced]
     decide(order, cancel_of_a_shipped_unit) -> Refused(at_most=0)
 
-Each use case has a file with its commands, its facts, its rules and its part of `evolve`. `commands.py` and `facts.py`
-list them all and dispatch to them.
+Each thing that can happen to an order has a module: its commands, its facts, its rules, and the functions that make the
+new state. `commands.py` and `facts.py` list all commands and facts, and call these functions.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from events.orders.decision import Decision
 from events.orders.parts import FactOfOrder
 from events.orders.state import Order
 
-#: Commands after which an all-or-nothing order checks whether it is complete or has to go on.
+#: After these commands, an all-or-nothing order is checked: it may be complete, or has to be sourced further.
 _CHANGING = (
     c.CancelOrder
     | c.CancelOverdueLines
@@ -77,7 +77,7 @@ def conclude(
 
 
 def _evolved(order: Order, fact: FactOfOrder, about: About) -> Order:
-    """`evolve` for a decision in progress. A law test holds that every fact of an order is one of `OrderFact`."""
+    """`evolve` for a decision in progress. A test checks that every fact of an order is in `OrderFact`."""
     after = f.evolve(order, cast(f.OrderFact, fact), about)
     assert after is not None
     return after

@@ -18,12 +18,12 @@ from events.orders.sourcing import (
 )
 from events.orders.state import Line, Order
 
-#: `evolve` of an order that exists. It is handed in: it imports the files of all use cases, and these import this one.
+#: `evolve` of an order that exists. It is an argument, because it imports modules that import this one.
 Evolve = Callable[[Order, FactOfOrder, About], Order]
 
 
 class Taken(NamedTuple):
-    """Where units taken from a line come from, and what stock streams must release for them."""
+    """Units that are taken from a line: in which state they were, and what stock streams must release for them."""
 
     from_open: int
     from_backordered: int
@@ -95,9 +95,9 @@ class Decision:
         self._request(lines)
 
     def go_on_in_turn(self) -> None:
-        """An all-or-nothing order has changed: it may be complete now, or has to be sourced on.
+        """After a change of an all-or-nothing order: it may be complete now, or has to be sourced further.
 
-        If it waits, it tries again: its place in a queue was for the units it needed before.
+        If it waits, it tries again, because its place in a queue was for the units that it needed before.
         """
         if not self.order.as_a_whole:
             return
@@ -108,7 +108,7 @@ class Decision:
         self.source_idle()
 
     def reopen_orphans(self) -> None:
-        """Reopen lines that waited only because another line did, once that one waits no more: no offer is for them."""
+        """Reopen lines that waited only because another line did, if that line waits no more. They get no offer."""
         waiting = [line for line in self.order.lines.values() if line.waits]
         if any(wait.attempt for line in waiting for wait in line.waits):
             return
@@ -143,7 +143,7 @@ class Decision:
     def let_go_of_all(self, reason: str) -> None:
         """Deallocate all units of the order; they are open again."""
         for line in self.order.lines.values():
-            if not (line.customised and reason == "hold"):  # customised goods are no use to anybody else
+            if not (line.customised and reason == "hold"):  # nobody else can use customised goods
                 self.let_go(line, reason)
 
     def let_go(self, line: Line, reason: str) -> None:
@@ -200,7 +200,7 @@ class Decision:
         )
 
     def surrender(self, line: Line, answer: Answer, surplus: int) -> None:
-        """Give back units that are no longer wanted. Units that cover units which have left are kept."""
+        """Give back units that are no longer wanted. Keep those that count for units which have left (`covers`)."""
         if not surplus:
             return
         held = answer.outcome == "reserved"
@@ -234,9 +234,9 @@ class Decision:
             )
 
     def _covered(self, line: Line, answer: Answer, units: int, where: str) -> int:
-        """How many of these units are for units that have left. The stock stream finds and releases the same ones.
+        """How many of the answer's units are for units that have left. The stock stream finds the same number.
 
-        A granted queue place is not counted twice: if it was a cover, these are the same units.
+        If the answer grants a queue place that was already a cover, its units are not counted again.
         """
         left, granted = line.ahead, 0
         for cover in line.covers:
@@ -246,7 +246,7 @@ class Decision:
         return granted + use_up(left, round_of(answer.attempt), units - granted)[1]
 
     def give_back_covers(self, line_id: str) -> None:
-        """Give back surplus covers: what is reserved beyond the units that left and that stock has not answered for."""
+        """Give back what is reserved beyond the units that left and that stock has not answered for."""
         line = self.order.lines[line_id]
         left = line.ahead
         for cover in line.covers:
@@ -264,7 +264,7 @@ class Decision:
                     )
                 )
 
-    # Refusals that several commands share.
+    # The following refusals are shared by several commands.
 
     def check_unshipped(self, what: str, wanted: Mapping[str, int], hint: str) -> Refused | None:
         """Refused if a line is unknown or has fewer unshipped units than wanted."""
@@ -284,9 +284,9 @@ class Decision:
         return None
 
     def check_unmade(self, what: str, wanted: Mapping[str, int]) -> Refused | None:
-        """Refused if a customer gives up units that are being made for them.
+        """Refused if a customer gives up units that are made for them.
 
-        Units being sourced count as made: stock may have reserved them before the order knows.
+        Units being sourced count as made, because stock may have reserved them already.
         """
         for line_id, quantity in wanted.items():
             line = self.order.lines[line_id]

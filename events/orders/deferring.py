@@ -4,7 +4,7 @@
     DispatchShipment(S1)                         -> ShipmentDispatched, ShipmentTracked, ShipmentDelivered(scan's time)
     … or ExpireTracking, after 7 days            -> TrackingExpired: a person should look at it
 
-Only scans of an existing order can wait: for an unknown order, a slow shop looks the same as a wrong number.
+Only scans of an existing order can wait. If the order is unknown, its number may simply be wrong.
 """
 
 from datetime import datetime, timedelta

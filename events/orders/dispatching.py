@@ -6,11 +6,11 @@
     … cancelled in the meantime            -> ShipmentDispatched, DispatchCrossed: a service case is opened
     … already scanned by the carrier       -> ShipmentDispatched, and the scans that waited for it (`deferring`)
 
-A dispatch of units that are being sourced is no difference from the plan: only the ledger was too slow. The SKU's
-stream treats stock reserved for such units, now or later, as gone with the parcel (`events.ahead`).
+If units leave while they are being sourced, that is not different from the plan: only the ledger was too slow. If the
+SKU's stream has reserved or reserves stock for them, it treats that stock as gone with the parcel (`events.ahead`).
 
-Units that left although cancelled count as shipped from then on: they can be delivered and returned. Cancelled units
-are part of the order's value, so the limit for refunds does not change. Units that had been amended away count again.
+Cancelled units that left count as shipped from then on, and can be delivered and returned. The limit for refunds stays
+the same, because cancelled units are part of the order's value. Units that had been amended away are ordered again.
 """
 
 from hashlib import blake2b
@@ -145,7 +145,7 @@ def dispatch(decision: Decision, data: DispatchShipment) -> Refused | None:
             units = part.from_cancelled + part.from_removed
             crossed.append(CrossedLine(line_id=line.line_id, sku=line.sku, quantity=units))
     if any(part.from_removed and order.amendment and part.line_id in order.amendment.lines for part in shipped):
-        # The line grows by the units that left, so the pending increase started from a wrong number.
+        # `ordered` rises by the units that left, so the pending amendment started from a wrong number.
         amending.decline(decision, "shipped")
     decision.add(
         ShipmentDispatched(
@@ -228,7 +228,7 @@ def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple
     waited = sum(use(wait.attempt, "", wait.quantity) for wait in line.waits)
     from_open = min(left, line.open)
     from_cancelled = min(left - from_open, line.cancelled)
-    # Idle units leave first: units being sourced may still get stock, which the rest of the line can use.
+    # Idle units leave first. Units being sourced may still get stock, which the rest of the line can use.
     idle = min(from_open, line.idle)
     ahead = from_open - idle
     part = ShippedLine(
@@ -246,7 +246,7 @@ def _shipped(order: Order, line: Line, quantity: int, location_id: str) -> tuple
         ahead_round=max(order.sourced_round, order.amended_round or 0) if ahead else 0,
         ahead_apart=order.amendment.round if ahead and order.amendment else 0,
     )
-    # An all-or-nothing order asks line by line. While it may ask, its idle units are just not answered yet.
+    # An all-or-nothing order asks line by line. As long as it may ask, its idle units count as being sourced.
     asking = order.may_source_line(line.line_id)
     planned_otherwise: tuple[tuple[int, Planned], ...] = (
         (elsewhere, "elsewhere"),
@@ -294,7 +294,7 @@ def dispatched(order: Order, fact: ShipmentDispatched, about: About) -> Order:
         location_id=fact.location_id,
         carrier=fact.carrier,
         lines={line.line_id: line.quantity for line in fact.lines},
-        # A clock that is ahead is not believed: what was counted until now would not be compared with this.
+        # At most log time. If the sender's clock is ahead, a count until then would not know of this dispatch.
         dispatched_at=min(about.occurred_at, about.recorded_at),
         crossed=any(origin.cancelled + origin.removed for origin in origins.values()),
         origins=origins,

@@ -5,8 +5,8 @@
     ReceiveReturn(r-1), all that was announced -> ReturnReceived, ExchangeReleased: they may leave
     WithdrawReturn(r-1)                        -> ReturnWithdrawn, OrderCancelled of units that have not left
 
-Part of a return releases nothing: otherwise a customer who sends back one of two mugs would get two. If the rest never
-comes, WithdrawReturn ends the exchange, and the seller refunds what came.
+If only a part of the return arrives, no exchange line may leave. Otherwise a customer who sends back one of two mugs
+would get two. If the rest never comes, WithdrawReturn ends the exchange, and the seller refunds what came.
 """
 
 from collections.abc import Sequence
@@ -170,7 +170,7 @@ def _added(line: ExchangeLine) -> AddedLine:
 
 
 def _the_same(decision: Decision, data: RequestReturn) -> list[AddedLine]:
-    """The goods that come back, at the same price."""
+    """Lines for the goods that come back, at the same price."""
     lines = []
     for asked in data.lines:
         line = decision.order.lines[asked.line_id]
@@ -192,7 +192,7 @@ def add(decision: Decision, data: RequestReturn, lines: Sequence[AddedLine]) -> 
     if not lines:
         return
     if decision.order.as_a_whole:
-        # The pending amendment was for a complete order. This order now lacks units.
+        # The pending amendment was for a complete order. With the new lines, the order is not complete.
         amending.decline(decision, "changed")
     order = decision.order
     decision.add(

@@ -1,4 +1,4 @@
-"""The facts of an order, each from the file of its use case, and the state after each."""
+"""The facts of an order. Each is in its own module with the function that changes the state; `evolve` calls it."""
 
 from typing import assert_never
 

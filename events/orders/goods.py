@@ -1,4 +1,4 @@
-"""Goods after dispatch: scans and returns. They are recorded as they happened; only the impossible is refused."""
+"""Scans and returns. They are recorded as they happened; only what is impossible is refused."""
 
 from base64 import b32encode
 from collections import Counter
@@ -76,7 +76,7 @@ class ShipmentTracked(FactOfOrder, frozen=True, kw_only=True):
 
 
 class DeliveredLine(Struct, frozen=True, kw_only=True):
-    """Units of a line that reached the customer. `found` of them had been replaced because they did not arrive."""
+    """Units of a line that reached the customer. `found` of them had been written off before."""
 
     line_id: Id
     sku: Id
@@ -99,7 +99,7 @@ class ShipmentDelivered(FactOfOrder, frozen=True, kw_only=True):
 
 
 class DeliveryInferred(FactOfOrder, frozen=True, kw_only=True):
-    """A customer sent back goods that no scan had shown as delivered: they must have arrived."""
+    """A customer sent back goods without a scan of their delivery. So they must have been delivered."""
 
     return_id: Id
     lines: tuple[DeliveredLine, ...]
@@ -166,7 +166,7 @@ b32encode(b"")
 
 
 def track(decision: Decision, data: RecordTracking) -> Refused | None:
-    """Record a scan. The first one that says delivered also states the delivery. A scan of an unknown parcel waits."""
+    """Record a scan. The first scan `delivered` also makes ShipmentDelivered. A scan of an unknown parcel waits."""
     order = decision.order
     shipment = order.shipments.get(data.shipment_id)
     if shipment is None:
@@ -222,8 +222,7 @@ def _deliver(decision: Decision, shipment_id: str, status: str, delivered_at: da
     lines = []
     for line_id, quantity in shipment.lines.items():
         line = order.lines[line_id]
-        # Units may already count as delivered, because a return showed that they arrived. Others were replaced because
-        # they did not arrive.
+        # Some units may already count as delivered, because a return showed that. Others may have been written off.
         missed = min(shipment.written_off.get(line_id, 0), line.written_off)
         units = min(quantity, line.shipped - line.delivered - (line.written_off - missed))
         if units:
@@ -409,7 +408,7 @@ def receive_return(decision: Decision, data: ReceiveReturn) -> Refused | None:
 def _cause(order: Order, known: Return | None, arrived: Mapping[str, int]) -> Cause:
     """Unclaimed if all units can come from parcels on their way back to sender; otherwise customer.
 
-    Exception: delivered and announced units count as the customer's, even if another parcel is on its way back.
+    Exception: delivered units with an announced return count as sent back by the customer, even then.
     """
     lines = [(order.lines[line_id], quantity) for line_id, quantity in arrived.items()]
     for line, quantity in lines:
@@ -422,14 +421,14 @@ def _cause(order: Order, known: Return | None, arrived: Mapping[str, int]) -> Ca
 
 
 def _infer_delivery(decision: Decision, return_id: str, arrived: Mapping[str, int]) -> None:
-    """State the delivery of units that a customer sent back and no scan had shown."""
+    """State the delivery of units that a customer sent back and that no scan had shown as delivered."""
     order = decision.order
     inferred = []
     for line_id, quantity in arrived.items():
         line = order.lines[line_id]
         missing = line.returned_by_customer + quantity - line.delivered
         if missing > 0:
-            # More than can have arrived otherwise: then what was replaced has arrived, too.
+            # More units came back than can have arrived otherwise. So units that were written off have arrived, too.
             found = max(0, line.delivered + missing + line.written_off - line.shipped)
             inferred.append(_arrived(line, missing, found))
     if inferred:
@@ -437,7 +436,7 @@ def _infer_delivery(decision: Decision, return_id: str, arrived: Mapping[str, in
 
 
 def rma_number(order_id: str, return_id: str) -> str:
-    """Return merchandise authorisation number. One return always has the same; nobody can guess it by counting."""
+    """The return number (RMA): always the same for one return, and hard to guess for others."""
     digest = blake2b(f"{order_id}\0{return_id}".encode(), digest_size=5).digest()
     return "RMA-" + b32encode(digest).decode()
 
@@ -470,7 +469,7 @@ def returned(order: Order, fact: ReturnReceived) -> Order:
 
 
 def tracked(order: Order, fact: ShipmentTracked) -> Order:
-    """Other scans do not end a parcel's way back to its sender. Only a delivery does: it reached the customer."""
+    """The order after a scan. A parcel on its way back to its sender stays so, until a scan says delivered."""
     shipment = replace(order.shipments[fact.shipment_id], seen=fact.status, origins={})
     if fact.status in ("returned_to_sender", "delivered"):
         shipment = replace(shipment, to_sender=fact.status == "returned_to_sender")

@@ -3,10 +3,10 @@
     hold(order that has 1 and waits for 1)  -> OrderHeld, BackorderReopened(reason=hold, releases its place)
     release_hold                            -> HoldReleased, SourcingRequested
 
-Queues are sorted by the time of the order, so after its hold the order has its old place.
+Queues are sorted by the time of the order, so after the hold the order has its old place again.
 
-Units that were being sourced when the hold was set are sourced on, until they are allocated or have to wait. They are
-then kept, as if stock had answered before the hold. With a hold that releases stock they are not.
+Stock may still be answering for some units when a hold is set. Their sourcing goes on, as if stock had answered before
+the hold, until they are allocated or have to wait. A hold that releases stock also stops this sourcing.
 """
 
 from collections.abc import Iterable
@@ -88,13 +88,13 @@ def hold(decision: Decision, data: HoldOrder) -> Refused | None:
 
 
 def stand_still(decision: Decision) -> None:
-    """Apply the holds: leave queues; release stock if a hold says so, or if an all-or-nothing order is incomplete."""
+    """Apply the holds: leave all queues. Release stock if a hold says so, or an all-or-nothing order is incomplete."""
     order = decision.order
     if not order.holds:
         return
     decision.leave_queues("hold")
     lines = tuple(decision.order.lines.values())
-    # Customised units stay allocated, and with them the whole of an all-or-nothing order.
+    # Customised units stay allocated. If an all-or-nothing order has any, all its units stay allocated.
     stays = order.as_a_whole and any(line.customised and line.holds for line in lines)
     if order.releasing and not stays:
         decision.let_go_of_all("hold")

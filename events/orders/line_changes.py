@@ -1,4 +1,4 @@
-"""How units of a line change state. Shared by the parts of `evolve`."""
+"""How units of a line change state: functions that several modules share."""
 
 from msgspec.structs import replace
 
@@ -19,7 +19,7 @@ def newest(line: Line, stock_version: int | None) -> int:
 
 
 def take(line: Line, from_open: int, from_backordered: int, releases: tuple[Release, ...]) -> Line:
-    """The line without these open units, without the releases, and without the units that wait with the whole order."""
+    """The line without these open and waiting units, and without the released reservations and waits."""
     line = take_open(line, from_open)
     for release in releases:
         if release.line_id != line.line_id:
@@ -33,7 +33,7 @@ def take(line: Line, from_open: int, from_backordered: int, releases: tuple[Rele
 
 
 def take_open(line: Line, quantity: int, *, under_way_first: bool = False) -> Line:
-    """Take open units. Answers take units being sourced first; everything else takes idle units first."""
+    """Take open units. An answer of stock takes units being sourced first; everything else takes idle units first."""
     if not quantity:
         return line
     if under_way_first:
@@ -91,14 +91,14 @@ def open_lines(order: Order) -> tuple[str, ...]:
 
 
 def sought_on(order: Order, lines: tuple[str, ...]) -> Order:
-    """Keep sourcing these lines under a hold: a quicker answer would have allocated them before the hold."""
+    """Go on sourcing these lines under a hold. If stock had been quicker, they would have been allocated before it."""
     if not order.holds or order.releasing:
         return order
     return replace(order, sought=tuple(dict.fromkeys((*order.sought, *lines))))
 
 
 def sought_no_more(order: Order, line_id: str) -> Order:
-    """Stop sourcing the line under a hold; an all-or-nothing order stops all its lines."""
+    """Stop sourcing the line under a hold. An all-or-nothing order stops all its lines."""
     if not order.sought:
         return order
     return replace(order, sought=() if order.as_a_whole else without(order.sought, line_id))

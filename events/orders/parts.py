@@ -1,4 +1,4 @@
-"""Types that commands and facts of several use cases share."""
+"""Types that several commands and facts of orders share."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from events.values import Id, Natural, Quantity, Text, Total, UtcTime
 
-#: Why goods came back. Only goods that a customer sent back had been delivered.
+#: Why goods came back. `customer`: the customer had them and sent them back. The others never reached the customer.
 Cause = Literal["customer", "unclaimed", "refused", "recalled"]
 
 

@@ -118,7 +118,7 @@ def place(order: Order | None, data: PlaceOrder, command: AnyCommand) -> OrderPl
         if data.promised_by is not None:
             promised_by = promise_end(data.promised_by, country=data.ship_to.country, time_zone=data.ship_to.time_zone)
         if data.ship_to.time_zone is not None:
-            # Checks the time zone even if nothing is promised yet: an amendment may promise a date later.
+            # This checks the time zone, too, even without a promise: an amendment may promise a date later.
             promise_end("2000-01-01", country=data.ship_to.country, time_zone=data.ship_to.time_zone)
     except UnreadablePromiseError as error:
         return unreadable_promise(what, error)

@@ -1,6 +1,6 @@
 """What a customer is told about waiting units: one fact for each promise that changes.
 
-When a line waits again and the last date still holds, no new fact is stated. If it no longer holds, a fact says so.
+When a line waits again, there is a new fact only if the last promise no longer holds.
 """
 
 from datetime import datetime
@@ -29,14 +29,14 @@ class LinePromised(FactOfOrder, frozen=True, kw_only=True):
 
 
 def promised(decision: Decision, line: Line, answer: Answer) -> None:
-    """The SKU's stream says when waiting units are expected. Ignored if the wait is over."""
+    """Use the SKU's answer that says when waiting units are expected. It is ignored if they wait no more."""
     for wait in line.waits:
         if wait.attempt == answer.attempt and wait.expected_at != answer.expected_at:
             _tell(decision, line, wait, answer.expected_at, answer)
 
 
 def waits_anew(decision: Decision, data: RecordAllocation, answer: Answer) -> None:
-    """A new wait starts with the line's last date. Take it back if no incoming stock covers it."""
+    """A new wait starts with the line's last promise. Take the promise back if no incoming stock covers the wait."""
     wait_asked = (answer.line_id, answer.attempt)
     if any(other.outcome == "promised" and (other.line_id, other.attempt) == wait_asked for other in data.answers):
         return

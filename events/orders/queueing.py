@@ -1,8 +1,8 @@
-"""Work queues: units that the rules cannot place wait there for a person's decision, with the reason.
+"""Work queues: units that the rules cannot place wait there until a person decides.
 
     QueueOrder(routing_exceptions, no_plan)      -> OrderQueued: the units are open and are not sourced
     ResolveQueued(retry)                         -> OrderUnqueued, SourcingRequested: they are sourced again
-    the units were cancelled or shipped anyhow   -> OrderUnqueued(over), by itself
+    the units are cancelled or shipped           -> OrderUnqueued(over), without a person
 
 An all-or-nothing order is queued as a whole: until a person decides, it has no stock and waits for none.
 """
@@ -69,7 +69,7 @@ class OrderUnqueued(FactOfOrder, frozen=True, kw_only=True):
 
 
 def queue(decision: Decision, data: QueueOrder) -> Refused | None:
-    """Queue the named lines (or all), as far as their units have no stock."""
+    """Queue the named lines, or all lines: those of their units that have no stock."""
     order = decision.order
     for line in data.lines:
         if line.line_id not in order.lines:
@@ -110,7 +110,7 @@ def put(decision: Decision, name: str, reason: str, detail: str, wanted: dict[st
 
 
 def resolve(decision: Decision, data: ResolveQueued) -> Refused | None:
-    """Take the order off the queue and do what the person decided. `cancel` counts as the seller's."""
+    """Take the order off the queue and do what the person decided. `cancel` counts as a cancellation by the seller."""
     order = decision.order
     entry = order.queues.get(data.queue)
     if entry is None:
@@ -144,7 +144,7 @@ def resolve(decision: Decision, data: ResolveQueued) -> Refused | None:
 
 
 def end_what_is_over(decision: Decision) -> None:
-    """Take an order off a queue when its queued lines have no open units left. Lines added since are sourced."""
+    """Take an order off a queue when its queued lines have no open units left. Lines added later are sourced."""
     over = [
         name
         for name, entry in decision.order.queues.items()

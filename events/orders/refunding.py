@@ -20,7 +20,7 @@ class IssueRefund(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class RefundIssued(FactOfOrder, frozen=True, kw_only=True):
-    """Money was paid back. `cause` says why the goods of its return came back."""
+    """Money was paid back. If it is for a return, `cause` says why those goods came back."""
 
     return_id: Id | None = None
     cause: Cause | None = None

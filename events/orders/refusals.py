@@ -9,12 +9,12 @@ from events.refusal import already_so
 from events.times import rfc3339
 from events.values import ORDER_VALUE_MAX_MINOR
 
-#: Lines whose numbers a refusal shows. Nobody reads more, and they would not fit into a text.
+#: How many lines a refusal shows. Nobody reads more, and more would not fit into a text.
 LINES_SHOWN = 5
 
 
 def too_valuable(what: str, currency: str, value: int) -> Refused:
-    """The order would be worth more than the limit."""
+    """The refusal of an order that would be worth more than the limit."""
     return Refused(
         code="limit",
         what=what,
@@ -25,7 +25,7 @@ def too_valuable(what: str, currency: str, value: int) -> Refused:
 
 
 def unreadable_promise(what: str, error: UnreadablePromiseError) -> Refused:
-    """A promise or a time zone that cannot be read."""
+    """The refusal of a promise or a time zone that cannot be read."""
     return Refused(
         code="invalid",
         what=what,
@@ -41,7 +41,7 @@ def numbers_of(line: Line) -> str:
 
 
 def nothing_changes(order: Order, what: str, line_ids: Sequence[str], promised_by: str | None) -> Refused:
-    """The refusal of an amendment by which these lines, and the promise, would be as they are."""
+    """The refusal of an amendment that would change neither these lines nor the promise."""
     lines = [order.lines[line_id] for line_id in line_ids]
     said = [
         f"line {line.line_id} has {numbers_of(line)}: {line.wanted - line.replaced} wanted in all"

@@ -3,8 +3,8 @@
     RejectAllocation(WH1, 2 of line 1, not_in_stock) -> AllocationRejected, SourcingRequested(without WH1)
     the third time for a line                        -> AllocationRejected, OrderQueued(rejections)
 
-The stock stream corrects its record and ends the reservation in one decision (see events/stock/rejecting.py). So nobody
-is promised the missing units in between.
+The stock stream corrects its record and ends the reservation in one decision (see events/stock/rejecting.py). So the
+missing units are promised to nobody in between.
 """
 
 from typing import Literal
@@ -52,13 +52,13 @@ class AllocationRejected(FactOfOrder, frozen=True, kw_only=True):
 #: The queue of lines that were rejected too often.
 QUEUE = "rejections"
 
-#: After this many rejections a line goes to a work queue. Fewer would bother people with lines that the next location
-#: can provide; more keeps a customer waiting while one location after another looks for missing goods.
+#: After this many rejections a line goes to a work queue. A lower number would bother people with lines that the next
+#: location can provide. With a higher one, a customer waits while more locations look for missing goods.
 REJECTIONS_MAX = 3
 
 
 def reject(decision: Decision, data: RejectAllocation) -> Refused | None:
-    """Deallocate these units at the location. It is not asked for the line again."""
+    """Deallocate these units at the location. The location is not asked for the line again."""
     order = decision.order
     what = f"nothing of order {order.order_id} was rejected by {data.location_id}"
     wanted = {line.line_id: line.quantity for line in data.lines}

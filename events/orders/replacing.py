@@ -1,11 +1,11 @@
-"""Goods that did not reach the customer as they should are sent again: the same lines, and nobody pays twice.
+"""Goods that were lost, damaged or wrong are sent again, at no cost for the customer.
 
-    replace(parcel of 2, lost)   -> ShipmentReplaced(2), SourcingRequested: 2 more are ordered, as any others
+    replace(parcel of 2, lost)   -> ShipmentReplaced(2), SourcingRequested: 2 more units of the same line are ordered
     replace(3 of a parcel of 2)  -> Refused(at_most=2)
-    the lost parcel turns up     -> ShipmentDelivered(found=2): recorded as it happened; nobody stops the replacement
+    the lost parcel turns up     -> ShipmentDelivered(found=2): recorded as it happened; the replacement goes on
 
-A replacement raises `ordered` and `replaced`, so every rule about units holds for it: it may wait, be cancelled, leave
-in several parcels, and be replaced again. What an order is worth counts each unit once.
+A replacement raises `ordered` and `replaced` of the line. So all rules about units hold for it: it may wait, be
+cancelled, leave in several parcels, and be replaced again. The value of the order does not include replacements.
 """
 
 from typing import Literal
@@ -23,7 +23,7 @@ from events.values import NUMBER_MAX, Id, Natural, Quantity, Text
 
 
 class ReplaceShipment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Send again what a parcel did not bring as it should; without lines, all of it."""
+    """Send goods of a parcel again; without lines, all of them."""
 
     order_id: Id
     shipment_id: Id
@@ -32,7 +32,7 @@ class ReplaceShipment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class ReplacedLine(Struct, frozen=True, kw_only=True):
-    """Units of a line that are to be sent again. `written_off` of those that they stand for have not arrived."""
+    """Units of a line that are to be sent again. `written_off` of the units that they replace have not arrived."""
 
     line_id: Id
     sku: Id
@@ -53,7 +53,7 @@ class ShipmentReplaced(FactOfOrder, frozen=True, kw_only=True):
 
 
 def send_again(decision: Decision, data: ReplaceShipment) -> Refused | None:
-    """Units of a parcel are ordered once more, and stock is looked for."""
+    """Order units of a parcel once more, and source them."""
     what = f"nothing of shipment {data.shipment_id} of order {decision.order.order_id} is sent again"
     shipment = decision.order.shipments.get(data.shipment_id)
     if shipment is None:
@@ -138,6 +138,6 @@ def replaced(order: Order, fact: ShipmentReplaced) -> Order:
         written_off[part.line_id] = written_off.get(part.line_id, 0) + part.written_off
     shipment = replace(shipment, replaced=again, written_off=written_off)
     if fact.reason != "lost":
-        # Somebody has had it in their hands: it left.
+        # Somebody has seen the goods outside, so the parcel left.
         shipment = replace(shipment, seen=fact.reason, origins={})
     return line_changes.with_shipment(order, fact.shipment_id, shipment)

@@ -1,14 +1,14 @@
 """A dispatch that was a mistake is taken back: the parcel never left, and no scan has shown it.
 
-    retract(parcel of 2 held at WH1)      -> DispatchRetracted: 2 are held at WH1 again, as before
-    … with units that nothing was held for -> … they are open again, and looked for
-    … with units that had been called off  -> … they are cancelled again
-    retract(after the first scan)         -> Refused: it left
+    retract(2 units that were allocated at WH1) -> DispatchRetracted: 2 are allocated at WH1 again
+    retract(2 units that were not allocated)    -> DispatchRetracted: 2 are open again, and sourced
+    retract(2 units that had been cancelled)    -> DispatchRetracted: 2 are cancelled again
+    retract(after the first scan)               -> Refused: the parcel left
 
-The stock stream puts the units back where they are, and holds what was held. Where it cannot (somebody counted them
-meanwhile, and they were promised to others), it says so, and they are looked for. A `shipment_id` is never used again.
+The stock stream puts the units back and reserves them again. If others have these units by now, it refuses the
+reservation, and the order sources them again. A `shipment_id` is never used again.
 
-A parcel that was replaced as lost and is still there needs no replacement: its replacement is the first sending.
+If the parcel was replaced as lost, the replacement stays ordered, and the units of the parcel are no longer ordered.
 """
 
 from msgspec import Struct
@@ -33,9 +33,9 @@ class RetractDispatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class RetractedLine(Struct, frozen=True, kw_only=True):
-    """What becomes of the units of a line that did not leave; `to_allocated` of them are held under `attempt`.
+    """What becomes of the units of a line that did not leave. `to_allocated` of them are allocated under `attempt`.
 
-    `replaced` of them had been replaced as lost: the replacement takes their place, so they are not ordered any more.
+    `replaced` of them had been replaced as lost. The replacement stays ordered, and these units are no longer ordered.
     """
 
     line_id: Id
@@ -66,7 +66,7 @@ class DispatchRetracted(FactOfOrder, frozen=True, kw_only=True):
 
 
 def retract(decision: Decision, data: RetractDispatch) -> Refused | None:
-    """What was in the parcel is where it was before, as far as nobody wants otherwise since."""
+    """Put the units of the parcel back into the state that they had before it was said to leave."""
     what = f"the dispatch of shipment {data.shipment_id} of order {decision.order.order_id} was not retracted"
     shipment = decision.order.shipments.get(data.shipment_id)
     if shipment is None:
@@ -97,7 +97,7 @@ def retract(decision: Decision, data: RetractDispatch) -> Refused | None:
         )
     )
     if decision.order.as_a_whole and any(line.idle or line.waits for line in decision.order.lines.values()):
-        # It holds nothing unless it holds all.
+        # An all-or-nothing order has all its units allocated, or none.
         decision.let_go_of_all("all_or_nothing")
     decision.source_idle()
     return None
@@ -110,7 +110,7 @@ def _seen(shipment: Shipment) -> str:
 
 
 def _came_back(decision: Decision, what: str, shipment: Shipment) -> Refused | None:
-    """Units that a customer has or has sent back, and that can only have been in this parcel."""
+    """The refusal if a customer has, or has sent back, units that can only have been in this parcel."""
     announced = goods.still_to_come(decision.order)
     for line_id, units in shipment.lines.items():
         line = decision.order.lines[line_id]
@@ -128,7 +128,7 @@ def _came_back(decision: Decision, what: str, shipment: Shipment) -> Refused | N
 
 
 def _back(order: Order, shipment_id: str, line_id: str) -> RetractedLine:
-    """What the units of a line are from now on: replaced ones nothing, others what they were before they left."""
+    """What becomes of the units of a line. Replaced ones are no longer ordered; others are what they were before."""
     shipment = order.shipments[shipment_id]
     line, units = order.lines[line_id], shipment.lines[line_id]
     origin = shipment.origins.get(line_id, Origin())
@@ -137,7 +137,7 @@ def _back(order: Order, shipment_id: str, line_id: str) -> RetractedLine:
     cancelled = min(origin.cancelled, left)
     removed = min(origin.removed, left - cancelled)
     held = min(origin.held, left - cancelled - removed)
-    # In the round under way: nothing is asked, and the next one may be that of an amendment, which has its own answers.
+    # The attempt belongs to the present round, because no new question is asked. A new round could be an amendment's.
     attempt = attempt_number(order.round, HELD_AGAIN, f"{shipment_id} {shipment.location_id}", held)
     return RetractedLine(
         line_id=line_id,
@@ -161,7 +161,7 @@ def retracted(order: Order, fact: DispatchRetracted) -> Order:
         line = _returned_to_its_place(before, part, fact.location_id, origin.resent)
         order = line_changes.with_line(order, line)
         if part.to_open and origin.found and not before.idle:
-            # A held order keeps what it had, and what it would have had if stock had been quicker.
+            # Under a hold, sourcing goes on for units that stock was being asked for.
             order = line_changes.sought_on(order, (part.line_id,))
         elif part.to_open:
             order = line_changes.sought_no_more(order, part.line_id)

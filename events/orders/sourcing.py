@@ -1,4 +1,4 @@
-"""Sourcing: what an order asks of stock, what stock answers, and the order after the answer."""
+"""Sourcing: an order asks stock for units, stock answers, and the answer changes the order."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -33,7 +33,7 @@ class SourcingLine(Struct, frozen=True, kw_only=True):
 
 
 class Excluded(Struct, frozen=True, kw_only=True):
-    """A location that must not be asked for a line: it has just refused it, or it `rejected` it."""
+    """A location that must not be asked for a line, because it has just refused the line or has `rejected` it."""
 
     line_id: Id
     location_id: Id
@@ -74,7 +74,7 @@ class LineAllocated(FactOfOrder, frozen=True, kw_only=True):
 
 
 class BackorderReopened(FactOfOrder, frozen=True, kw_only=True):
-    """Units no longer wait: stock was offered, or the order does not ask for stock now."""
+    """Units no longer wait, because stock was offered or because the order does not ask for stock now."""
 
     line_id: Id
     sku: Id
@@ -110,7 +110,7 @@ class ReservationSurrendered(FactOfOrder, frozen=True, kw_only=True):
 
 
 class AllocationAnswered(FactOfOrder, frozen=True, kw_only=True):
-    """An answer of a stock stream that moves no units by itself."""
+    """A stock stream answered, and its answer alone neither allocates units nor makes them wait."""
 
     line_id: Id
     sku: Id
@@ -141,7 +141,7 @@ def allocated(order: Order, fact: LineAllocated) -> Order:
     # Units reserved for an amendment before it was made were asked for separately.
     line = line_changes.take_open(line, fact.from_open, under_way_first=fact.stock_version is not None)
     holds = line_changes.add_hold(line.holds, Hold(fact.attempt, fact.location_id, fact.quantity))
-    # A location that rejected the line gives it only stock that arrived later, so it no longer counts as rejecting.
+    # A location that had rejected the line gives it only stock that arrived later. So it no longer counts as rejecting.
     rejected_by = tuple(location for location in line.rejected_by if location != fact.location_id)
     answered = line_changes.newest(line, fact.stock_version)
     return line_changes.with_line(
@@ -176,7 +176,7 @@ def answered(order: Order, fact: AllocationAnswered) -> Order:
     line = replace(line, answered=line_changes.newest(line, fact.stock_version))
     hold = Hold(fact.attempt, fact.location_id, fact.quantity)
     if fact.outcome == "covers":
-        # If a queue place was the cover, it has been granted: the reservation replaces it.
+        # If a queue place was the cover, it has been granted, and the reservation is the cover now.
         waited = line_changes.less(line.covers, hold._replace(location_id="")) if fact.location_id else line.covers
         return line_changes.with_line(order, replace(line, covers=line_changes.add_hold(waited, hold)))
     if fact.outcome == "shipped":
@@ -202,7 +202,7 @@ def surrendered(order: Order, fact: ReservationSurrendered) -> Order:
 
 
 def _searched(order: Order, fact: LineDeallocated | BackorderReopened) -> Order:
-    """Units are open again. Under a hold the line is sourced on only if stock was just too slow."""
+    """Units are open again. Under a hold, the line's sourcing goes on only if stock was merely too slow."""
     match fact.reason:
         case "shipped":  # the other of two reservations has left
             return line_changes.sought_on(order, (fact.line_id,))
@@ -213,7 +213,7 @@ def _searched(order: Order, fact: LineDeallocated | BackorderReopened) -> Order:
 
 
 def _forget_rejections(order: Order, sku: str) -> Order:
-    """Offered stock may have arrived at a location that rejected the line: ask every location again."""
+    """Ask every location again: the offered stock may have arrived at a location that rejected the line."""
     for line in order.lines.values():
         if line.sku == sku and line.rejected_by:
             order = line_changes.with_line(order, replace(line, rejected_by=()))

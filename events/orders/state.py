@@ -1,7 +1,7 @@
-"""The state of an order that decisions use: its lines, holds, shipments, returns and money.
+"""The state of an order, as decisions need it: its lines, holds, shipments, returns and money.
 
-Per line always: `ordered = open + backordered + allocated + shipped + cancelled`. Open units are either `idle` (not
-asked for) or `sourcing` (a stock stream has been asked and has not answered yet).
+Of each line, always: `ordered = open + backordered + allocated + shipped + cancelled`. Open units are either `idle`
+(not asked for) or `sourcing` (a stock stream has been asked and has not answered yet).
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Hold(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """Units in the queue of their SKU, and when they are expected. Attempt 0: not in the queue, the order waits."""
+    """Units in the queue of their SKU, and when they are expected. Attempt 0: they wait only with their order."""
 
     attempt: int
     quantity: int
@@ -32,16 +32,19 @@ class Wait(NamedTuple):
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """One line and where its units are. `answered` is the newest version of the SKU's stream used so far.
+    """One line, and in which state its units are.
 
-    `exchange_for` is the return that the line was added for, or empty. `removed` units were amended away and are no
-    longer `ordered`. `excluded` locations have just refused the line; `rejected_by` could not provide it, or must not.
-    `told` is the date that the customer was last told for waiting units.
-    `returned` units came back for any cause; `returned_by_customer` of them were sent back by the customer.
-    `replaced` units are sent again in place of others: they are `ordered` once more, and nobody pays for them twice.
-    `replacing` of them have not shipped yet. `written_off` are shipped units that were replaced and have not arrived.
-    `ahead` are shipped units that stock has not answered for yet. `covers` are reservations for them (at an empty
-    location: waits). Stock will say that these left with the parcel.
+    - `answered`: the newest version of the SKU's stream whose answer was used.
+    - `exchange_for`: the return that the line was added for, or empty.
+    - `removed`: units that were amended away, and are no longer `ordered`.
+    - `excluded`: locations that have just refused the line. `rejected_by`: locations that could not provide it, or that
+      must not.
+    - `told`: the time that the customer was last told for waiting units.
+    - `returned`: units that came back, for any cause. `returned_by_customer`: those that the customer sent back.
+    - `replaced`: units that are ordered once more to replace others. `replacing`: those that have not shipped yet.
+    - `written_off`: shipped units that were replaced and have not arrived.
+    - `ahead`: shipped units that stock has not answered for yet. `covers`: reservations that count for these units; a
+      cover without a location is a wait. Stock will say that they left with the parcel.
     """
 
     line_id: str
@@ -97,7 +100,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
     @property
     def wanted(self) -> int:
-        """Total units that the customer gets, including shipped ones."""
+        """Units that the customer is to get in all, including shipped ones."""
         return self.ordered - self.cancelled
 
     @property
@@ -107,9 +110,10 @@ class Line(Struct, frozen=True, kw_only=True):
 
 
 class Origin(NamedTuple):
-    """Where units of a parcel come from: `held` where it left; `cancelled` or `removed` before; `resent` for others.
+    """What units of a parcel were before they left.
 
-    `found`: stock was held for all others of them, or was being asked for them.
+    `held` were allocated at the location of the parcel. `cancelled` and `removed` had been cancelled or amended away.
+    `resent` replaced others. `found`: all further units were allocated elsewhere or being sourced.
     """
 
     held: int = 0
@@ -120,10 +124,11 @@ class Origin(NamedTuple):
 
 
 class Shipment(Struct, frozen=True, kw_only=True):
-    """A parcel that left; `lines` is line → units. `to_sender`: the carrier is bringing it back, undelivered.
+    """A parcel that left. `lines`, `replaced` and `written_off` are line → units.
 
-    `replaced` and `written_off` are line → units. `seen` says what shows that the parcel left; a `retracted` one has
-    none. Until it is seen, `origins` says what its units were before; `crossed`: some had been cancelled or removed.
+    `to_sender`: the carrier is bringing the parcel back, undelivered. `seen`: what shows that it left, for example a
+    scan; empty if nothing does. As long as it is empty, `origins` says what the units were before. `crossed`: some
+    units had been cancelled or amended away. `retracted`: the dispatch was a mistake.
     """
 
     location_id: str
@@ -141,8 +146,8 @@ class Shipment(Struct, frozen=True, kw_only=True):
 
 
 class Return(Struct, frozen=True, kw_only=True):
-    """A return; `requested` and `received` are line → units. Its exchange lines cost `credit_minor` less, and may leave
-    once it is `exchanged`. `cause` says why its newest goods came back.
+    """A return. `requested` and `received` are line → units. `credit_minor` is taken off the value of its
+    exchange lines. These may leave once it is `exchanged`. `cause` says why the goods that arrived last came back.
     """
 
     rma: str
@@ -163,9 +168,9 @@ class Queued(Struct, frozen=True, kw_only=True):
 
 
 class AmendedLine(NamedTuple):
-    """A line of a pending amendment; `got` counts the units allocated for it so far.
+    """A line of a pending amendment. `got` are the extra units reserved for it so far.
 
-    Both numbers include the units that were `cancelled` when it was requested, and replacements.
+    `ordered_before` and `ordered` include cancelled units and replacements; `cancelled` is how many these were.
     """
 
     ordered_before: int
@@ -175,7 +180,7 @@ class AmendedLine(NamedTuple):
 
     @property
     def quantity(self) -> int:
-        """Total units that the customer gets."""
+        """Units that the customer is to get in all."""
         return self.ordered - self.cancelled
 
     @property
@@ -190,7 +195,7 @@ class AmendedLine(NamedTuple):
 
 
 class Amendment(Struct, frozen=True, kw_only=True):
-    """An amendment that stock is being asked for in `round`. The order does not change meanwhile."""
+    """An amendment for which stock is asked in sourcing round `round`. The order does not change meanwhile."""
 
     amendment_id: str
     round: int
@@ -214,10 +219,11 @@ class DeferredScan(Struct, frozen=True, kw_only=True):
 class Order(Struct, frozen=True, kw_only=True):
     """A placed order. Before it is placed there is no state (None). `releasing` are the holds that release stock.
 
-    `amendments` counts those that stock was asked for. `amended_round` is the round of the last one that was made,
-    `sourced_round` that of the last sourcing. `promise` is what `due_by` promises: delivery or dispatch.
-    `sought` are lines that were being sourced when a hold was set; they are sourced on.
-    `deferrals` counts the scans that were ever `deferred`.
+    - `amendments`: how many amendments asked stock. `amended_round`: the round of the last one that was applied.
+    - `sourced_round`: the round of the last sourcing.
+    - `promise`: whether `due_by` is about the delivery or the dispatch.
+    - `sought`: lines that were being sourced when a hold was set. Their sourcing goes on.
+    - `deferrals`: how many scans were ever `deferred`.
     """
 
     order_id: str
@@ -265,7 +271,7 @@ class Order(Struct, frozen=True, kw_only=True):
 
     @property
     def may_source(self) -> bool:
-        """Whether anything may be sourced now. Under a hold: whether lines from before the hold are sourced on."""
+        """Whether anything may be sourced now. Under a hold: whether there are lines whose sourcing goes on."""
         return self.released and (not self.holds or bool(self.sought))
 
     def may_source_line(self, line_id: str) -> bool:
@@ -273,7 +279,7 @@ class Order(Struct, frozen=True, kw_only=True):
         return self.may_source and not self.stands_still(line_id)
 
     def stands_still(self, line_id: str) -> bool:
-        """Whether the line must not be sourced: it waits for a person, or was not being sourced when a hold was set."""
+        """Whether the line must not be sourced. It waits for a person, or a hold stops it."""
         if self.in_a_queue(line_id):
             return True
         return bool(self.holds) and not (self.sought if self.as_a_whole else line_id in self.sought)
@@ -302,8 +308,8 @@ class Order(Struct, frozen=True, kw_only=True):
 
     @property
     def value_minor(self) -> int:
-        """Value of all ordered units and charges, in minor units. Replacements cost nothing. An exchange counts only
-        what it costs more than the goods that came back for it.
+        """Value of all ordered units and charges, in minor units. Replacements cost nothing. Of an exchange, only the
+        part counts that exceeds the value of the goods that came back for it.
         """
         value = self.charges_minor
         exchanged: dict[str, int] = {}

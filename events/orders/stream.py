@@ -1,4 +1,4 @@
-"""The row of orders."""
+"""The entry of orders in the catalogue of streams."""
 
 import msgspec
 

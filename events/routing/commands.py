@@ -6,14 +6,14 @@ from msgspec import Meta, Struct
 
 from events.values import Id
 
-#: Characters of a rule file. Enough for some hundred rules with comments; its fact still fits into one record.
+#: Most characters of a rule file. Enough for some hundred rules with comments; the fact still fits into one record.
 RULES_TEXT_MAX = 100_000
 
 RulesText = Annotated[str, Meta(min_length=1, max_length=RULES_TEXT_MAX)]
 
 
 class SetRoutingRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Route by these rules from now on."""
+    """Set routing rules: those in force, or a draft."""
 
     rules_id: Id
     text: RulesText

@@ -6,7 +6,7 @@ from events.values import Id, Quantity, Text
 
 
 class RoutingRulesSet(Struct, frozen=True, kw_only=True):
-    """Rules that orders are routed by from now on."""
+    """A set of routing rules, as it is from now on."""
 
     rules_id: Id
     number: Quantity

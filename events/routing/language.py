@@ -17,7 +17,7 @@ Patterns = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=200)], .
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 Countries = Annotated[tuple[Country, ...], Meta(min_length=1)]
 
-#: What a plan can be judged by. The last two count once per unit, all others once per location that is used.
+#: Measures of a plan. The last two are counted for each unit, all others for each location that the plan uses.
 Measure = Literal[
     "parcels", "cost", "distance", "days", "late_days", "wait_days", "backlog", "priority", "stock_out", "markdown"
 ]
@@ -65,7 +65,7 @@ class Limits(_Part, frozen=True, kw_only=True):
 
 
 class Rule(_Part, frozen=True, kw_only=True):
-    """How its orders are routed."""
+    """How the rule's orders are routed."""
 
     name: Id
     when: When = When()

@@ -54,7 +54,7 @@ _PARTS: tuple[tuple[re.Pattern[str], type[Any]], ...] = (
     (re.compile(r"^\$\.markdowns\[\d+\]$"), Markdown),
     (re.compile(r"^\$\.supply$"), Supply),
 )
-#: Allowed words by the end of the path; everywhere else the words are measures.
+#: The allowed words, by the end of their path in the file. At all other paths the allowed words are measures.
 _WORDS: tuple[tuple[re.Pattern[str], Any], ...] = (
     (re.compile(r"kinds(\[|$)"), Kind),
     (re.compile(r"service_levels(\[|$)"), ServiceLevel),
@@ -64,7 +64,7 @@ _AT = re.compile(r" - at (?:`key` in )?`(?P<path>[^`]*)`$")
 _WORD = re.compile(r"Invalid enum value '(?P<word>[^']*)'")
 
 
-#: A limit of our own: a parser's depth depends on its stack, but all processes must decide the same.
+#: How deep brackets may be nested. The parser's own limit depends on its stack, and all processes must decide the same.
 DEPTH_MAX = 20
 _BRACKETS = re.compile(
     r'''"""(?:\\.|[^\\])*?"""|\'{3}.*?\'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|#[^\n]*|(?P<open>[\[{])|(?P<close>[\]}])''',

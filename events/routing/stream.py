@@ -1,4 +1,4 @@
-"""The row of routing rules."""
+"""The entry of routing rules in the catalogue of streams."""
 
 import msgspec
 

@@ -6,8 +6,8 @@
     wait for 3, 5 are at a location that has not
     answered yet whether it is registered        -> ReservationPostponed(3); answered once the location answers
 
-A postponed question counts as not yet asked. Reports about its line meanwhile (a parcel that left, a release) are
-remembered, as for any late question.
+A postponed question counts as not asked yet. If a parcel with its units leaves meanwhile, or a release comes, the SKU
+remembers that until it answers the question.
 """
 
 from events.ahead import use_up
@@ -62,7 +62,7 @@ def _turn(item: tuple[Attempt, Postponed]) -> tuple[object, Attempt]:
 
 
 def _undecided(decision: Decision, waiting: Waiting) -> bool:
-    """Whether the answer depends on a location that has not answered yet. It does not if others have enough."""
+    """Whether the answer depends on a location that may not be registered. It does not if others have enough units."""
     stock = decision.stock
     if None not in stock.registered.values():
         return False
@@ -94,15 +94,15 @@ def _answer(decision: Decision, attempt: Attempt, asked: Waiting, cart_id: str |
             for place in places
         )
         if asked.mode == "take" and free >= quantity:
-            # The order asks line by line and did not find this stock. If told to try again, it would not find it as
-            # long as its tables are behind. So reserve the units at once.
+            # The order did not find this stock in the tables, which may be behind. If told to try again, it might again
+            # not find it. So reserve the units at once.
             decision.grant(attempt, waiting, quantity, waited=False)
             return
         if free + from_cart >= quantity:
             decision.offer(attempt, quantity)
             return
-        # An order that waits as a whole releases the units of its other lines. These alone must not trigger an offer:
-        # otherwise it would find the same stock, wait, and get an offer again, for ever. This line has no units left.
+        # An order that waits as a whole releases the units of its other lines. Those units alone must not cause an
+        # offer. Otherwise the order would try again, find the same stock, wait, and get an offer again, for ever.
         left = quantity + sum(
             held.quantity
             for holder, by_location in stock.reservations.items()
@@ -133,7 +133,7 @@ def _answer(decision: Decision, attempt: Attempt, asked: Waiting, cart_id: str |
 
 
 def left_before(decision: Decision, attempt: Attempt, quantity: int) -> int:
-    """State how many of the requested units have already left with a parcel, so that the order knows. Returns them."""
+    """State how many of the requested units have already left with a parcel. Returns this number."""
     known = decision.stock.aheads.get(attempt[:2])
     if known is None:
         return 0
@@ -144,9 +144,9 @@ def left_before(decision: Decision, attempt: Attempt, quantity: int) -> int:
 
 
 def end(decision: Decision, attempt: Attempt, quantity: int, *, shipped: bool = False) -> None:
-    """Units leave the queue. The place of an all-or-nothing order ends as a whole.
+    """End the wait for units. The place of an all-or-nothing order ends as a whole.
 
-    `shipped`: their goods have left, perhaps before they could wait.
+    `shipped`: the goods have left, perhaps before they were in the queue.
     """
     waiting = decision.stock.queue.get(attempt)
     if waiting is not None:
@@ -164,7 +164,7 @@ def end(decision: Decision, attempt: Attempt, quantity: int, *, shipped: bool = 
 
 
 def answered_already(attempt: Attempt, sku: str) -> Refused:
-    """A repeat with another command id."""
+    """The refusal of a question that was asked before, under another command id."""
     return Refused(
         code="conflict",
         what=f"no {sku} was reserved",

@@ -1,6 +1,6 @@
 """An order takes over the reservations of its cart in one decision, so nobody else can take the units in between.
 
-reserve 2 for order o-1, of cart c-9 that has 2 -> StockReleased(c-9, 2), StockReserved(o-1, 2)
+reserve 2 for order o-1, whose cart c-9 has 2 -> StockReleased(c-9, 2), StockReserved(o-1, 2)
 
 A cart is any reservation that a channel asked for and that expires. Its `order_id` is the cart's id.
 """
@@ -19,8 +19,8 @@ def held(stock: Stock, cart_id: str | None, location_id: str) -> int:
 def free_with(stock: Stock, cart_id: str | None, location_id: str, channel: str | None) -> int:
     """Units that an order may take at the location: free units, and those reserved for its cart.
 
-    The cart's units were promised before a buffer or safety stock was raised, so neither keeps them back. If more is
-    reserved than there is, the cart gives only what would be available without it.
+    Buffers and safety stock do not keep the cart's units back, because these units are reserved already. If more is
+    reserved than there is, the cart gives only the units that would be available without the cart.
     """
     level = stock.level(location_id)
     free = level.free(channel)
@@ -82,7 +82,7 @@ def take_over(decision: Decision, cart_id: str | None, location_id: str, quantit
 
 
 def use_up(decision: Decision, cart_id: str | None, location_id: str, quantity: int) -> None:
-    """Units of the cart's order have left: release as many of the cart, first at the location that they left."""
+    """Units of the cart's order have left. Release as many units of the cart, first at the location that they left."""
     if cart_id is None:
         return
     left = quantity

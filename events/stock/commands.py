@@ -185,7 +185,7 @@ class ApplyCategoryPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class ConfirmLocation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Tell a SKU whether one of its locations is registered. If not, the location answers again once it is."""
+    """Tell a SKU whether one of its locations is registered. If not, a second answer follows once it is."""
 
     sku: Id
     location_id: Id
@@ -251,7 +251,7 @@ class ShipStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
 
 class RestoreStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The dispatch of units was a mistake: they never left, and `held` of them are held again."""
+    """The dispatch of units was a mistake: they never left. `held` of them are to be reserved again."""
 
     sku: Id
     location_id: Id

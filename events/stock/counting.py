@@ -1,4 +1,4 @@
-"""Counts: what somebody found on the shelf, against what was on record at that moment.
+"""Counts: what somebody found on the shelf is compared with the record at the time of the count.
 
     40 on record, 2 picked, counted 37 -> expected 38, variance -1
 
@@ -19,7 +19,7 @@ from events.times import rfc3339
 
 
 def stale(level: Level, what: str, expected_on_hand: int | None) -> Refused | None:
-    """Compare and set: refused if the sender expects another number on record."""
+    """The refusal if `expected_on_hand` is given and is not the number on record."""
     if expected_on_hand is None or expected_on_hand == level.on_hand:
         return None
     return Refused(
@@ -32,13 +32,13 @@ def stale(level: Level, what: str, expected_on_hand: int | None) -> Refused | No
 
 
 def count(decision: Decision, data: c.CountStock) -> Refused | None:
-    """Compare with the record at the moment of the count; movements since then do not count as differences."""
+    """Compare a count with the record at its time. Movements since then make no difference."""
     level, command = decision.stock.level(data.location_id), decision.command
     what = f"the count of {data.sku} at {data.location_id} was not recorded"
     refused = stale(level, what, data.expected_on_hand)
     if refused is not None:
         return refused
-    # At most log time: with a clock that is ahead, everything that leaves until then would seem to be counted already.
+    # At most log time. If the counter's clock is ahead, what leaves until then would seem to be counted already.
     counted_at = min(data.counted_at or command.occurred_at, command.recorded_at)
     if len(level.moves) >= MOVES_KEPT and counted_at < level.moves[0].occurred_at:
         return Refused(

@@ -1,10 +1,9 @@
-"""The decider of stock. One stream is the single writer of a SKU's stock at all locations, so a unit can be promised
-only once.
+"""The decider of stock. One stream decides about all stock of a SKU, at all locations. So no unit is promised twice.
 
     decide(empty("mug"), reserve 1 at WH1) -> [ReservationRefused(available=0)]
     decide(stock, receive 5 at WH1)        -> [StockReceived, StockReserved for the line that waits longest, ...]
 
-The queue is served in the decision that brings or frees stock, oldest order first.
+If a decision brings or frees stock, the same decision serves the queue, oldest order first.
 """
 
 from collections.abc import Sequence
@@ -52,8 +51,8 @@ def conclude(stock: Stock, command: Command[c.StockCommand]) -> tuple[Sequence[f
     if refused is not None:
         return refused
     if decision.says_nothing and not isinstance(command.data, c.ExpireReservation):
-        # A timer's command came too early. State nothing, not even what has expired: so its id is not used up, and the
-        # timer can send it again.
+        # A timer's command came too early. Return no facts, not even those of expired reservations: a command without
+        # facts does not use up its id, so the timer can send it again.
         return (), stock
     incoming.find_overdue(decision)
     decision.serve_queue()
@@ -203,8 +202,8 @@ def _release(decision: Decision, data: c.ReleaseStock) -> Refused | None:
     held = stock.reservations.get(attempt, {}).get(data.location_id)
     waits = not data.location_id and attempt in stock.queue
     if decision.command.channel != INTERNAL_CHANNEL and (waits or (held is not None and held.for_order)):
-        # The order would learn of the release late. By then the unit may be reserved for it again under the same
-        # attempt, and it could not tell the two reservations apart.
+        # The order would hear of this release late. Meanwhile the unit may have been reserved for it again under the
+        # same attempt, and the order could not tell the two reservations apart.
         return Refused(
             code="conflict",
             what=f"nothing of {data.sku} was released",
@@ -239,13 +238,13 @@ def _release(decision: Decision, data: c.ReleaseStock) -> Refused | None:
 
 
 def _rings_early(stock: Stock, data: c.ExpireReservation, now: datetime) -> bool:
-    """Whether the timer's clock is ahead of log time, so that the reservation has not expired yet."""
+    """Whether the reservation has not expired yet by log time, because the timer's clock is ahead."""
     held = _timed(stock, data)
     return held is not None and held.expires_at is not None and held.expires_at > now
 
 
 def _expire(*, stock: Stock, data: c.ExpireReservation) -> Refused | None:
-    """Every decision first states expired reservations, so this command only makes that happen promptly."""
+    """Refuse if no such reservation can expire. The expiry itself is stated at the start of every decision."""
     if _timed(stock, data) is not None:
         return None
     return Refused(
@@ -262,7 +261,7 @@ def _timed(stock: Stock, data: c.ExpireReservation) -> Reservation | None:
 
 
 def _ship(decision: Decision, data: c.ShipStock) -> Refused | None:
-    """Record goods that left, and end the reservations and waits for them that still exist."""
+    """Record goods that left. End the reservations and waits for these goods, as far as they still exist."""
     stock = decision.stock
     used: list[Consumed] = []
     elsewhere: list[tuple[Attempt, Consumed]] = []
@@ -310,11 +309,16 @@ def _ship(decision: Decision, data: c.ShipStock) -> Refused | None:
 
 
 def _held_for_what_left(stock: Stock, data: c.ShipStock) -> tuple[list[tuple[Attempt, Consumed]], int]:
-    """Reservations and waits for units of the parcel that the order did not know; and the units that have none.
+    """Reservations and waits for units of the parcel that the order did not know of; and how many units have none.
 
-    The order has already used up those it knew. Its waits may have been granted since. Units that it had no answer for
-    use the line's other reservations, first those at this location. An offer reserves nothing and is for all lines of
-    an all-or-nothing order: the order itself takes it back.
+    `data.consumed` are those that the order knew. Others come from two sources:
+
+    - A wait that the order knew was granted in the meantime, so there is a reservation instead.
+    - The order had no answer yet for the units (`data.ahead`). They use the line's other reservations and waits, first
+      those at the parcel's location.
+
+    Places in the queue with mode `offer` are left alone. They reserve nothing and are for a whole order, which ends
+    them itself.
     """
     attempts = stock.holders.get((data.order_id, data.line_id), ())
     known = {(part.attempt, part.location_id): part.quantity for part in data.consumed}
@@ -428,7 +432,7 @@ def _set_policy(decision: Decision, data: c.SetStockPolicy) -> Refused | None:
         "approval_above": level.approval_above,
     }
     named = {name: getattr(data, name) for name in before if getattr(data, name) is not None}
-    # The first policy of a location always counts, because it makes the SKU known there.
+    # The first policy at a location is always accepted, because it makes the SKU known there.
     if before | named == before and (not named or data.location_id in decision.stock.levels):
         return already_so(
             f"the policy of {data.sku} at {data.location_id} was not set",

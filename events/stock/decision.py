@@ -24,11 +24,11 @@ class Decision:
         self._about = About.of(command)
 
     def add(self, fact: f.StockFact) -> None:
-        """State one more fact, and restate counts that had already included its movement."""
+        """State one more fact. If an applied count had already included its movement, also restate the count."""
         before = self.stock.levels
         self.stock = evolve(self.stock, fact, self._about)
         self.facts.append(fact)
-        if isinstance(fact, f.StockReserved):  # the most frequent one, and it moves nothing
+        if isinstance(fact, f.StockReserved):  # the most frequent fact; it moves no units, so no count changes
             return
         for location_id, level in self.stock.levels.items():
             if level.counts and level is not before.get(location_id):
@@ -38,14 +38,14 @@ class Decision:
 
     @property
     def says_nothing(self) -> bool:
-        """Whether the command has added no facts to the expired reservations."""
+        """Whether there are no facts yet, apart from those of expired reservations."""
         return len(self.facts) == self._lapses
 
     def lapse(self) -> None:
-        """State expired reservations and give their units to the queue, so that the decision does not count them.
+        """State expired reservations and give their units to the queue.
 
-        This comes before the answer to the command. If the command is refused, none of it is stated: the next decision
-        finds them again.
+        This comes before the answer to the command, so that expired reservations do not count in it. If the command is
+        refused, none of this is stated, and the next decision finds the same reservations again.
         """
         for hold in lapsed(self.stock.lapsing, self.command.recorded_at):
             attempt = Attempt(*hold.holder)
@@ -68,9 +68,9 @@ class Decision:
         self._lapses = len(self.facts)
 
     def serve_queue(self, *, anew: bool = False) -> None:
-        """Give units that became free to waiting lines: by time of the order, then order, then line.
+        """Give units that became free to waiting lines, in the order of the queue.
 
-        `anew`: also units that were free before, because an order did not take its offer.
+        `anew`: also give away units that were free before, because an order did not take its offer.
         """
         before = self._served.levels
         if not self.stock.queue:
@@ -86,9 +86,9 @@ class Decision:
             if level is not before.get(location_id)
         ):
             return
-        # Units offered to an all-or-nothing order are not given to a younger line in the same decision.
+        # Units that are offered to an all-or-nothing order here. The same decision gives them to no younger line.
         promised = 0
-        # Units that have just arrived are not the ones that a location could not find. So rejected lines get them, too.
+        # Locations where units have just arrived. A line that such a location rejected may have these new units.
         fresh = {
             location_id
             for location_id, level in self.stock.levels.items()
@@ -107,7 +107,7 @@ class Decision:
                 self.grant(attempt, waiting, min(waiting.quantity, free), waited=True, fresh=fresh)
 
     def free_for(self, waiting: Waiting, fresh: Collection[str] = ()) -> int:
-        """Units that a waiting line may have: none at locations that rejected it, unless these are `fresh`."""
+        """Units that a waiting line may have. A location that rejected the line counts only if it is `fresh`."""
         return sum(
             level.free(waiting.for_channel)
             for location_id, level in self.stock.levels.items()
@@ -129,7 +129,7 @@ class Decision:
     def grant(
         self, attempt: Attempt, waiting: Waiting, quantity: int, *, waited: bool, fresh: Collection[str] = ()
     ) -> int:
-        """Reserve up to `quantity` units, preferred locations first (or only these). Returns the units reserved."""
+        """Reserve up to `quantity` units, first at the preferred locations. Returns the number of units reserved."""
         named = set(waiting.locations)
         others = [] if waiting.mode == "grant_there" else sorted(set(self.stock.levels) - named)
         left = quantity
@@ -155,7 +155,7 @@ class Decision:
         return quantity - left
 
     def report_levels(self) -> None:
-        """State where available fell below 0, and where it fell to the reorder point."""
+        """State the locations where available units fell below 0 or to the reorder point."""
         cause = type(self.facts[min(self._lapses, len(self.facts) - 1)]).__name__ if self.facts else ""
         for location_id, level in self.stock.levels.items():
             before = self.before.level(location_id)

@@ -1,4 +1,4 @@
-"""The state of a SKU after each fact. It covers all facts of a SKU and never refuses: they have happened."""
+"""The state of a SKU after each fact. It accepts every fact of a SKU, because facts have happened."""
 
 from datetime import datetime
 from typing import assert_never
@@ -46,7 +46,7 @@ SECONDS_PER_DAY = 86_400
 
 def evolve(stock: Stock, fact: f.StockFact | CommandRefused, about: About) -> Stock:
     """The SKU after the fact."""
-    if isinstance(fact, f.StockReserved):  # the most frequent one, and it moves nothing
+    if isinstance(fact, f.StockReserved):  # the most frequent fact, so it comes first
         return _reserved(stock, fact)
     when = moment(about.occurred_at, about.recorded_at)
     match fact:
@@ -171,7 +171,7 @@ def _expect(stock: Stock, source: Source, expected: Expected) -> Stock:
 
 
 def _on_its_way(stock: Stock, transfer_id: str, left: Expected, received: int = 0) -> Stock:
-    """Set what is still on its way of a transfer; 0 units end it."""
+    """Set how many units of a transfer are still on their way; 0 units end the transfer."""
     known = stock.transfers[transfer_id]
     transfers = {other: transfer for other, transfer in stock.transfers.items() if other != transfer_id}
     if left.quantity:
@@ -240,7 +240,7 @@ def _counted(
         case f.StockCounted():
             counts = _applied(level.counts, fact)
             stock = _with(stock, fact.location_id, replace(level, counts=counts, recount=None, approval=None))
-            # The variance is a movement at the moment of the count: an earlier count reported later must see it.
+            # The variance is a movement at the time of the count. An earlier count, reported later, must know of it.
             return _move(stock, fact.location_id, fact.variance, Moment(fact.counted_at, in_turn=True))
         case f.CountRestated():
             counts = tuple(
@@ -304,7 +304,7 @@ def _asked(fact: f.RecountRequested | f.CountApprovalRequested, *before: datetim
 
 
 def _backdated(asked: CountAsked | None, delta: int, when: Moment) -> CountAsked | None:
-    """Add a movement from before a count that is not applied yet; it was not on record at the count."""
+    """Add a movement that happened before a count that is not applied yet, and was reported after it."""
     if asked is None or not delta or not when.found_at(asked.counted_at):
         return asked
     return replace(asked, backdated=asked.backdated + delta)
@@ -364,7 +364,7 @@ def _rejected(stock: Stock, fact: f.StockRejected, when: Moment) -> Stock:
 def _restored(stock: Stock, fact: f.StockRestored, when: Moment) -> Stock:
     attempt, units = Attempt(fact.order_id, fact.line_id, fact.attempt), fact.to_reserved
     if units:
-        # Attempts are numbered by what they are for, in 16 bits: another parcel of the line may have the same one.
+        # Attempt numbers have only a 16-bit digest, so another parcel of the line may have the same attempt.
         before = stock.reservations.get(attempt, {}).get(fact.location_id)
         held = Reservation(units + (before.quantity if before else 0), None, for_order=True)
         stock = _hold(_heard_of(stock, attempt), attempt, fact.location_id, held)
@@ -441,7 +441,7 @@ def _leave_queue(stock: Stock, attempt: Attempt, quantity: int) -> Stock:
 
 
 def _heard_of(stock: Stock, attempt: Attempt) -> Stock:
-    """Remember the attempt. Forget old ones only now and then, because it takes time to go through them all."""
+    """Remember the attempt. Now and then forget old attempts; going through all of them each time would be slow."""
     if attempt in stock.answered:
         return stock
     if attempt in stock.postponed:
@@ -466,7 +466,7 @@ def _buried(stock: Stock, attempt: Attempt, recorded_at: datetime) -> Stock:
 
 
 def _left_ahead(stock: Stock, fact: f.StockShipped, recorded_at: datetime) -> Stock:
-    """Remember units whose question is still to come; once a day forget old ones."""
+    """Remember units that left before their question came; once a day forget old ones."""
     stock, day = _on_day(stock, recorded_at)
     line = (fact.order_id, fact.line_id)
     known = stock.aheads[line].left if line in stock.aheads else ()
@@ -495,7 +495,7 @@ def _on_day(stock: Stock, recorded_at: datetime) -> tuple[Stock, int]:
 
 
 def _wait_ended(stock: Stock, fact: f.WaitEnded) -> Stock:
-    """End a wait, or a question that came after its goods had left."""
+    """End a wait. If the question came after its goods had left, end the question."""
     attempt = Attempt(fact.order_id, fact.line_id, fact.attempt)
     if attempt in stock.queue or not fact.shipped:
         return _leave_queue(stock, attempt, fact.quantity)

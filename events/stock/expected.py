@@ -1,7 +1,7 @@
 """Incoming stock of a SKU: how many units, where to, and when they are expected.
 
     incoming = expect({}, Source("purchase_order", "PO-7", "WH1"), Expected(40, 3 December))
-    next_due(incoming)     -> 3 December: if it is late, nothing is promised from it until somebody gives a new time
+    next_due(incoming)     -> 3 December: from then on nothing is promised from it until somebody gives a new time
 
 Incoming units are never available.
 """

@@ -139,7 +139,7 @@ class StockCounted(Struct, frozen=True, kw_only=True):
 
 
 class CountRestated(Struct, frozen=True, kw_only=True):
-    """A movement from before an applied count was reported after it. The count already included it.
+    """A movement was reported after a count was applied, but had happened before it. The count already included it.
 
     The record changes by `variance - variance_before`, at `counted_at`.
     """
@@ -264,7 +264,7 @@ class ChannelPolicySet(Struct, frozen=True, kw_only=True):
 
 
 class StockLocated(Struct, frozen=True, kw_only=True):
-    """The SKU is at a location for the first time. Nothing is promised from there until it is confirmed."""
+    """The SKU is at a location for the first time. Nothing is promised from there until LocationConfirmed."""
 
     sku: Id
     location_id: Id
@@ -332,7 +332,7 @@ class ReservationRefused(Struct, frozen=True, kw_only=True):
 
 
 class ReservationPostponed(Struct, frozen=True, kw_only=True):
-    """A line asks for units at a location that may not be registered. It gets its answer once the location answers."""
+    """A line asks for units at a location that may not be registered. It is answered once that is known."""
 
     sku: Id
     quantity: Quantity
@@ -399,7 +399,7 @@ class StockReleased(Struct, frozen=True, kw_only=True):
 
 
 class WaitEnded(Struct, frozen=True, kw_only=True):
-    """A line, or part of it, no longer waits or asks. `shipped`: its goods left before stock could answer."""
+    """Units of a line no longer wait or ask. `shipped`: their goods left before stock could answer."""
 
     sku: Id
     quantity: Quantity
@@ -410,7 +410,7 @@ class WaitEnded(Struct, frozen=True, kw_only=True):
 
 
 class ReleaseTombstoned(Struct, frozen=True, kw_only=True):
-    """A release came before its reservation, which will be refused."""
+    """A release came before its reservation. The reservation will be refused when it comes."""
 
     sku: Id
     order_id: Id
@@ -432,7 +432,7 @@ class ReservationExpired(Struct, frozen=True, kw_only=True):
 
 
 class StockShipped(Struct, frozen=True, kw_only=True):
-    """Units left with a shipment. `ahead` of them left before the order's question came (`events.ahead`)."""
+    """Units left with a parcel. `ahead` of them left before the order's question came (`events.ahead`)."""
 
     sku: Id
     location_id: Id
@@ -448,7 +448,7 @@ class StockShipped(Struct, frozen=True, kw_only=True):
 
 
 class StockRestored(Struct, frozen=True, kw_only=True):
-    """Units whose dispatch was a mistake never left; `to_reserved` of them are held again for their line."""
+    """The dispatch of units was a mistake: they never left. `to_reserved` of them are reserved again for their line."""
 
     sku: Id
     location_id: Id

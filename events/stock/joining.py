@@ -1,13 +1,15 @@
-"""Stock at an unregistered location is recorded, but not promised, so that a typing error does not make a warehouse.
+"""Stock at an unregistered location is recorded, but not promised, because the location id may be a typing error.
 
     receive 5 at WH1, for the first time  -> StockReceived, StockLocated(WH1); free: 0
     a line asks for 2                     -> ReservationPostponed
     WH1 is registered                     -> LocationConfirmed(WH1); free: 5, and the line gets 2 of them
-    WH1 is not                            -> LocationConfirmed(WH1, registered=False), and the line waits
+    WH1 is not registered                 -> LocationConfirmed(WH1, registered=False), and the line waits
 
-A SKU cannot know registrations, so it asks the location's stream (`events/locations`). That answers at once, and again
-when the location is registered. A line whose answer depends on it waits, so the speed of the answer decides nothing.
-Actions of people and carriers there are recorded as they happened: goods leave, are counted, moved and disposed of.
+A SKU does not know which locations are registered, so it asks the location's stream (`events/locations`). The stream
+answers at once. If the answer is no, it answers again when the location is registered. A line that may need units of
+the location gets its own answer only then, so the result does not depend on how fast the location answers.
+
+What people and carriers do at an unregistered location is recorded as it happened: goods leave, are counted and moved.
 """
 
 from events.stock import commands as c
@@ -17,7 +19,7 @@ from events.stock.state import Stock
 
 
 def confirm(decision: Decision, data: c.ConfirmLocation) -> None:
-    """Record the location's answer. A location stays registered, so "not registered" after "registered" is outdated."""
+    """Record the location's answer. A location stays registered, so a no after a yes is outdated and ignored."""
     known = decision.stock.registered.get(data.location_id)
     if known is None or data.registered > known:
         decision.add(f.LocationConfirmed(sku=data.sku, location_id=data.location_id, registered=data.registered))
@@ -36,5 +38,5 @@ def state_locations(decision: Decision) -> None:
 
 
 def why_not(stock: Stock, location_id: str) -> str:
-    """Why no units are reserved there. A SKU that was never there does not know whether it is registered."""
+    """The reason of a refusal at this location. Of a location where the SKU never was, nothing is known."""
     return "not_enough" if stock.registered.get(location_id, True) else "not_registered"

@@ -1,11 +1,11 @@
-"""Reservations that expire, by the second of their expiry, so that a decision quickly finds the expired ones.
+"""Reservations that expire, grouped by the second of their expiry, so that a decision quickly finds the expired ones.
 
     lapsing = lapsing_with(NONE, (attempt, "WH1"), at("10:15:00"))
     lapsed(lapsing, at("10:14:59"))   # []
     lapsed(lapsing, at("10:15:00"))   # [(attempt, "WH1")]
 
-A SKU may have a hundred thousand reservations for orders. These do not expire and are not kept here. A decision looks
-only at seconds that have passed. The next first second is searched only when the last reservation of one is gone.
+Reservations for orders do not expire and are not kept here. A decision looks only at seconds that have passed. When the
+last reservation of the first second is gone, the next first second is searched.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import immutables
 from msgspec import Struct
 
-#: The next second is usually near: this many are tried one by one before all are searched. Fewer would search all of
-#: them in a lull; more would look in vain when reservations are few.
+#: The next second with reservations is usually near, so this many seconds are tried one by one. Only then all of them
+#: are searched. A lower number would search all of them more often; a higher number would more often try in vain.
 SECONDS_WALKED = 64
 
 _NOTHING: immutables.Map[Any, Any] = immutables.Map()
@@ -77,7 +77,7 @@ def lapsed(lapsing: Lapsing, now: datetime) -> list[Hold]:
 
 
 def _first_after(seconds: immutables.Map[int, Any], second: int) -> int | None:
-    """The earliest second; all are later than `second`."""
+    """The earliest second. All seconds in the map are later than `second`."""
     near = next((one for one in range(second + 1, second + 1 + SECONDS_WALKED) if one in seconds), None)
     return min(seconds, default=None) if near is None else near
 

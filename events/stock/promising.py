@@ -1,14 +1,14 @@
-"""When waiting lines may expect their goods: first come, first served, from incoming stock.
+"""When waiting lines may expect their goods: incoming stock is promised in the order of the queue.
 
-    queue: a wants 2, b wants 3;  coming: 4 on Monday, 6 on Friday
+    queue: a wants 2, b wants 3;  incoming: 4 on Monday, 6 on Friday
     -> a: Monday;  b: Friday, because its last unit is the fifth
 
-The law: number all waiting units in the order of the queue (time of the order, then order, then line). Number all
-incoming units by their expected time. A line is promised the time of the incoming unit with its last unit's number.
-Units that are overdue, have no time, or go to an unregistered location do not count. So no receipt is promised twice,
-and no line is promised an earlier time than a line before it in the queue.
+The rule: number all waiting units in the order of the queue (time of the order, then order, then line). Number all
+incoming units by their expected time. A line's last unit has a number; the line is promised the time of the incoming
+unit with the same number. Incoming units do not count if they are overdue, have no time, or go to an unregistered
+location. So no incoming unit is promised twice, and no line is promised an earlier time than a line before it.
 
-Only changed promises are stated, at most one per line and decision: that is what the customer is told.
+Only changed promises are stated, at most one per line and decision. The customer is told each of them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -38,7 +38,7 @@ class Promise(NamedTuple):
 
 
 def promises(stock: Stock) -> Iterator[Promise]:
-    """All promises, oldest line first. Lines after the last one get none."""
+    """All promises, oldest line first. Lines that incoming stock does not cover get none."""
     coming = _countable(stock)
     if not coming:
         return
@@ -78,9 +78,9 @@ def promise(decision: Decision) -> None:
 
 
 def _only_joined_at_the_end(decision: Decision) -> bool:
-    """The usual pre-order: one more line at the end of the queue. Its promise does not depend on the others.
+    """Handle the usual case: one more line at the end of the queue changes no other promise. True if it was that.
 
-    A hundred thousand lines may wait for a launch. Going through all of them for each new one takes quadratic time.
+    A hundred thousand lines may wait for a launch. Going through all of them for each new line would take too long.
     """
     before, stock = decision.before, decision.stock
     joined = [fact for fact in decision.facts if isinstance(fact, f.StockAwaited)]
@@ -118,7 +118,7 @@ def _state(decision: Decision, attempt: Attempt, waiting: Waiting, change: Chang
 
 
 def _what_made_it_worse(facts: Iterable[f.StockFact]) -> str:
-    """Why this decision moved promises back or ended them, in a word for customers."""
+    """Why this decision moved promises to a later time or ended them, as one word."""
     cause = "short"
     for fact in facts:
         match fact:

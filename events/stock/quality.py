@@ -4,7 +4,7 @@
     release 5 as damaged -> QualityHoldReleased(5, damaged)
     dispose of 5 damaged -> StockDisposed(5, damaged)
 
-Units reserved for orders can turn out bad as well. `StockShortfallFound` says if more is reserved than there is then.
+Reserved units can be bad, too. If then more is reserved than there is, `StockShortfallFound` says so.
 """
 
 from events.envelope import Refused

@@ -13,7 +13,7 @@ from events.values import Consumed
 
 
 def reject(decision: Decision, data: c.RejectStock) -> None:
-    """End the reservations that still exist; correct the record by at most the sound units there."""
+    """End the reservations that still exist. Correct the record by the rejected units, at most by the sound ones."""
     stock = decision.stock
     used: list[Consumed] = []
     for part in data.consumed:

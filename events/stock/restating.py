@@ -1,9 +1,9 @@
-"""A count is true for its moment. A movement from before it that is reported later was already counted.
+"""Late reports: if a movement happened before a count and is reported after it, the count already included it.
 
     5 on record, counted 2 at noon        -> StockCounted: expected 5, variance -3
     3 left at 11:50, reported after that  -> StockShipped: on_hand -3; CountRestated: expected 2, variance 0, on_hand +3
 
-So the record and the variance of each count do not depend on the order of the reports.
+So the record and the variance of each count do not depend on the order in which reports arrive.
 """
 
 from events.envelope import Command
@@ -15,14 +15,14 @@ from events.stock.state import CountApplied, Level, Moment, moment
 def restated(
     fact: f.StockFact, command: Command[c.StockCommand], location_id: str, before: Level, after: Level
 ) -> f.CountRestated | None:
-    """The count that a fact restates by turning `before` into `after`; None if no units moved before any count.
+    """CountRestated for a fact that turned the level `before` into `after`; None if no count had included its movement.
 
-    Only the first count after the movement changes: later counts compare with that one.
+    Only the first count after the movement changes, because later counts compare with that one.
     """
     units = after.on_hand - before.on_hand
     if not units or isinstance(fact, f.CountRestated):
         return None
-    # A count is itself a movement at its moment. Of two counts at one moment, the one reported later is right.
+    # A count is itself a movement, at its own time. Of two counts at the same time, the one reported later is right.
     when = (
         Moment(fact.counted_at, in_turn=True)
         if isinstance(fact, f.StockCounted)

@@ -1,9 +1,10 @@
-"""A dispatch that was a mistake: its units never left, and what was held for them is held again.
+"""A dispatch was a mistake: its units never left. Those that were reserved before are reserved again.
 
-    restore 2 at WH1, both held before -> StockRestored: on_hand +2, reserved +2, so nothing of it comes free for others
-    … where others have them by now    -> StockRestored: on_hand +2; ReservationRefused: their order looks elsewhere
+    restore 2 at WH1, both reserved before -> StockRestored: on_hand +2, reserved +2, so others cannot take them
+    … but others have them by now          -> StockRestored: on_hand +2; ReservationRefused: their order looks elsewhere
 
-The movement is taken back at its own moment: a count that has found the units since is restated, and not exceeded.
+The command has the time of the dispatch. If a count since then has found the units, that count is restated, so that the
+units are not added a second time.
 """
 
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from events.stock.state import Attempt
 
 
 def restore(decision: Decision, data: c.RestoreStock) -> None:
-    """Hold again as many units as are there; what is more than that comes free."""
+    """Put the units back, and reserve again as many of them as are there."""
     released_before = Attempt(data.order_id, data.line_id, data.attempt) in decision.stock.tombstones
     back = f.StockRestored(
         sku=data.sku,
@@ -28,11 +29,11 @@ def restore(decision: Decision, data: c.RestoreStock) -> None:
         shipment_id=data.shipment_id,
         attempt=data.attempt,
     )
-    # What counts have found meanwhile is not there a second time: how much is, is known after them.
+    # A count may have found the units already. What is really available is known only after it is restated.
     trial = Decision(decision.stock, decision.command)
     trial.add(back)
     level = trial.stock.level(data.location_id)
-    # The planner's safety stock is what nobody holds; these units were held.
+    # Safety stock does not keep these units back: they were reserved before.
     available = max(0, level.available + level.safety) if level.registered else 0
     held = 0 if released_before else min(data.held, available)
     decision.add(replace(back, to_reserved=held))

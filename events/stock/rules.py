@@ -1,19 +1,19 @@
-"""What a channel may sell of the available units. The most specific rule for the channel counts; rules never add up.
+"""What a channel may sell of the available units. Of several buffers, the most specific one counts; they are not added.
 
-buffers: category 5, SKU 10, SKU at this location 20  ->  of 50 available a channel may sell 30
-a channel that any of them excludes may sell 0
+buffers: category 5, SKU 10, SKU at this location 20  ->  of 50 available units, the channel may sell 30
+excluded by any of these rules                        ->  the channel may sell 0
 """
 
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-#: Every channel that is not named.
+#: Stands for channels. As a buffer: every channel without a buffer of its own. As an exclusion: every channel.
 EVERY = "*"
 
 
 class Rules(Struct, frozen=True, array_like=True):
-    """Units kept back by channel, and the channels that may sell none, as they were set in one place."""
+    """The units kept back by channel, and the channels that may sell none, of one rule."""
 
     buffers: Mapping[str, int] = {}
     excluded: tuple[str, ...] = ()
@@ -38,6 +38,6 @@ def kept_back(chain: Sequence[Rules], channel: str | None) -> int | None:
 
 
 def resolved(chain: Sequence[Rules]) -> dict[str, int | None]:
-    """`kept_back` for each channel that the rules name; `*` is every other channel."""
+    """`kept_back` for each channel that the rules name. `*` stands for all other channels."""
     named = {channel for rules in chain for channel in (*rules.buffers, *rules.excluded)}
     return {channel: kept_back(chain, channel) for channel in sorted(named)}

@@ -69,7 +69,7 @@ def as_buffers(rules: Rules) -> tuple[Buffer, ...]:
 
 
 def state_rules(decision: Decision) -> None:
-    """State what each channel may sell where this decision changed it, so that readers need not know the precedence."""
+    """State what each channel may sell, wherever this decision changed it. So readers need not combine the rules."""
     before = decision.before
     restated = {fact.location_id for fact in decision.facts if isinstance(fact, f.StockPolicySet)}
     for location_id, level in decision.stock.levels.items():

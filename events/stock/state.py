@@ -1,7 +1,7 @@
-"""The state of one SKU at all locations that decisions use.
+"""The state of one SKU, at all its locations, as decisions need it.
 
-Per location always: `on_hand = available + reserved + safety + damaged + quality_hold`. Reservations and the queue are
-persistent maps: a hot SKU may have a hundred thousand of them, and a change must not copy them all.
+At each location, always: `on_hand = available + reserved + safety + damaged + quality_hold`. Reservations and
+the queue are persistent maps: a SKU may have a hundred thousand entries, and a change must not copy them all.
 """
 
 from collections.abc import Mapping
@@ -17,16 +17,16 @@ from events.stock.expected import Expected, Incoming, Source, Transfer, next_due
 from events.stock.lapsing import NONE, Hold, Lapsing, lapsing_with
 from events.stock.rules import NO_RULES, Rules, kept_back
 
-#: Attempts that a SKU remembers in addition to those with a reservation or a wait: at least this many, at most half as
-#: many more. Repeats are known by their command ids. This only keeps another command from using an attempt again soon.
-#: More costs memory for every SKU that sells: with 1,000 a state took 400 kB.
+#: How many answered attempts without a reservation or a wait a SKU remembers: at least this many, and up to half as
+#: many again. They keep another command from using an attempt twice. (A repeated command is recognised by its id.) More
+#: would cost memory for every SKU that sells: with 1,000, a state took 400 kB.
 ATTEMPTS_KEPT = 250
-#: How long a SKU remembers a release or a dispatch that came before its attempt, in days of log time.
+#: How many days of log time a SKU remembers a release or a dispatch that came before its question.
 TOMBSTONES_KEPT_DAYS = 30
-#: Movements that a location remembers for counts that are reported late. A count from before them is refused.
+#: How many movements a location remembers, for counts that are reported late. An older count is refused.
 MOVES_KEPT = 256
-#: Counts that a location remembers for movements that are reported late. A movement from before all of them restates
-#: the first one: the record stays right, only the accuracy of older counts is not corrected.
+#: How many counts a location remembers, for movements that are reported late. A movement from before all of them
+#: restates the oldest one: the record stays right, but the variance of forgotten counts is not corrected.
 COUNTS_KEPT = 16
 
 
@@ -39,21 +39,21 @@ class Attempt(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """When something moved or was counted, by the channel's clock. `in_turn`: it comes last among those at its moment.
+    """When something moved or was counted, by the channel's clock, but at most log time.
 
-    A time later than log time is treated as log time, and the movement as the last one of that moment.
+    `in_turn`: it happened no earlier than log time, so it comes after all that was recorded before, counts included.
     """
 
     at: datetime
     in_turn: bool
 
     def found_at(self, counted_at: datetime) -> bool:
-        """Whether a count at that time had already included it."""
+        """Whether a count at that time already included the movement."""
         return self.at < counted_at or (self.at == counted_at and not self.in_turn)
 
 
 def moment(occurred_at: datetime, recorded_at: datetime) -> Moment:
-    """The moment by the channel's clock, at most log time."""
+    """The moment of something that occurred and was recorded at these times."""
     return Moment(min(occurred_at, recorded_at), in_turn=occurred_at >= recorded_at)
 
 
@@ -65,7 +65,7 @@ class Move(NamedTuple):
 
 
 class CountApplied(Struct, frozen=True, kw_only=True):
-    """A count that was applied. `expected` is as known now."""
+    """A count that was applied. `expected` includes movements that were reported later."""
 
     count_id: str | None
     counted: int
@@ -76,7 +76,7 @@ class CountApplied(Struct, frozen=True, kw_only=True):
 
 class CountAsked(Struct, frozen=True, kw_only=True):
     """A count that is not applied yet. `counts` are the times of the counts that agree. `backdated` are units of
-    earlier movements reported since, which are not in `expected`.
+    movements that happened before the count and were reported after it. `expected` does not include them.
     """
 
     count_id: str
@@ -97,20 +97,21 @@ class CountAsked(Struct, frozen=True, kw_only=True):
 
     @property
     def variance_now(self) -> int:
-        """The count's difference from the record of that moment, as known now."""
+        """The count's difference from the record, with the movements that were reported later."""
         return self.variance - self.backdated
 
     def agreed_with(self, before: "CountAsked", counted_by: tuple[str, ...]) -> "CountAsked":
-        """This count, together with one of the same result."""
+        """This count together with an earlier one that had the same result."""
         return replace(self, counts=(*before.counts, *self.counts), counted_by=counted_by)
 
 
 class Level(Struct, frozen=True, kw_only=True):
     """The quantities of a SKU at one location, in units.
 
-    `recount` is a count that needs a second one, `approval` one that waits for another person; `recount_above` and
-    `approval_above` are the variances that ask for these. `counts` are the newest applied ones, by counted_at. `shared`
-    are channel rules that are not only for this location. `registered`: the location is known to be registered.
+    `recount` is a count that needs a second count: its variance is above `recount_above`. `approval` is a count that
+    another person must approve: its variance is above `approval_above`. `counts` are the newest applied counts, by
+    `counted_at`. `shared` are channel rules of the SKU and its category that also hold at other locations.
+    `registered`: the location is known to be registered.
     """
 
     on_hand: int = 0
@@ -137,8 +138,8 @@ class Level(Struct, frozen=True, kw_only=True):
 
     @property
     def available(self) -> int:
-        """Units that may be moved away, and promised if the location is registered. Below 0 when more left than was on
-        record.
+        """Units that may be moved away. They may also be promised if the location is registered. Below 0 if more
+        units are reserved or have left than were there.
         """
         return self.on_hand - self.reserved - self.safety - self.damaged - self.quality_hold
 
@@ -185,7 +186,7 @@ class Reservation(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """An attempt in the queue; `not_at` are locations that have rejected its line."""
+    """What an attempt in the queue waits for. `not_at` are locations that have rejected its line."""
 
     quantity: int
     placed_at: datetime
@@ -204,7 +205,7 @@ class Postponed(NamedTuple):
 
 Reservations = immutables.Map[Attempt, Mapping[str, Reservation]]
 Carts = immutables.Map[str, immutables.Map[Hold, None]]
-#: A place in the queue: by time of the order, then order, line and attempt.
+#: A place in the queue. The queue is sorted by time of the order, then order, line and attempt.
 Turn = tuple[datetime, Attempt]
 
 Queue = immutables.Map[Attempt, Waiting]
@@ -218,7 +219,7 @@ Holders = immutables.Map[LineKey, tuple[Attempt, ...]]
 
 
 class LeftAhead(NamedTuple):
-    """Units of a line that left before their question came, and the day of the newest report."""
+    """Units of a line that left before the question for them came, and the day of the newest such dispatch."""
 
     left: tuple[Ahead, ...]
     day: int
@@ -230,16 +231,20 @@ Aheads = immutables.Map[LineKey, LeftAhead]
 class Stock(Struct, frozen=True, kw_only=True):
     """One SKU. `reservations`: attempt → location → units.
 
-    `answered` numbers the attempts in the order of their first appearance; `heard` is the newest number. Old attempts
-    were last forgotten at the number `forgot_at`. `tombstones` are attempts whose release came first, with its day; old
-    ones were last removed on `day`.
-    `lapsing` are the reservations that expire; `carts` those of them that a channel asked for, by order (the cart).
-    `incoming` are units on their way; at `next_due` some become overdue. `transfers` are those on their way, by id.
-    `awaited` counts the units of the whole queue; `youngest` is its last place. `promises` are those of waiting lines.
-    `rules` say what channels may sell at any location; so do `category_rules`, by location ("" means any).
-    `registered`: the locations that it was ever at, and whether they are registered; None until they have answered.
-    `postponed` are the questions that wait for such an answer.
-    `holders` are the attempts of a line with reservations or waits; `aheads` are units that left before their question.
+    - `answered`: attempt → its number, in the order in which the attempts came. `heard` is the newest number. Old
+      attempts were last forgotten when the newest number was `forgot_at`.
+    - `tombstones`: attempt → day, for attempts whose release came before their question. Old ones were last removed on
+      `day`.
+    - `lapsing`: the reservations that expire. `carts`: those of them that a channel asked for, by the id of the cart.
+    - `incoming`: units on their way. At `next_due` some of them become overdue. `transfers`: transfers on their way.
+    - `awaited`: how many units the queue waits for. `youngest`: the last place of the queue.
+    - `promises`: the time that a waiting line was promised.
+    - `rules`: what channels may sell, at any location. `category_rules`: the same for the category, by location; "" is
+      any location.
+    - `registered`: every location that the SKU was ever at, and whether it is registered; None until it has answered.
+    - `postponed`: questions that wait for such an answer.
+    - `holders`: a line's attempts with reservations or waits. `aheads`: a line's units that left before stock had
+      answered for them.
     """
 
     sku: str
@@ -347,9 +352,7 @@ def to_stored(stock: Stock) -> StoredStock:
 
 
 def from_stored(stored: StoredStock) -> Stock:
-    """The inverse of `to_stored`. `lapsing`, `carts` and `holders` are computed from the reservations, `next_due` from
-    the incoming units.
-    """
+    """The inverse of `to_stored`. Computes what is not stored: `lapsing`, `carts`, `holders`, `awaited`, `next_due`."""
     incoming = dict(stored.incoming)
     lapsing: Lapsing = NONE
     carts: Carts = immutables.Map()
@@ -393,26 +396,26 @@ def from_stored(stored: StoredStock) -> Stock:
 
 
 def holders_with(holders: Holders, attempt: Attempt) -> Holders:
-    """With one more attempt."""
+    """`holders` with one more attempt."""
     known = holders.get(attempt[:2], ())
     return holders if attempt in known else holders.set(attempt[:2], tuple(sorted((*known, attempt))))
 
 
 def holders_without(holders: Holders, attempt: Attempt) -> Holders:
-    """Without one of its attempts."""
+    """`holders` without this attempt."""
     left = tuple(one for one in holders[attempt[:2]] if one != attempt)
     return holders.set(attempt[:2], left) if left else holders.delete(attempt[:2])
 
 
 def carts_with(carts: Carts, hold: Hold) -> Carts:
-    """With one more reservation of a cart."""
+    """`carts` with one more reservation."""
     cart_id = hold.holder[0]
     holds: immutables.Map[Hold, None] = carts.get(cart_id, immutables.Map())
     return carts.set(cart_id, holds.set(hold, None))
 
 
 def carts_without(carts: Carts, hold: Hold) -> Carts:
-    """Without one of its reservations."""
+    """`carts` without this reservation."""
     cart_id = hold.holder[0]
     holds = carts[cart_id].delete(hold)
     return carts.set(cart_id, holds) if holds else carts.delete(cart_id)

@@ -1,4 +1,4 @@
-"""The row of SKUs' stock."""
+"""The entry of SKUs' stock in the catalogue of streams."""
 
 import msgspec
 

@@ -1,7 +1,7 @@
 """Transfers between locations: units leave at once, and arrive when somebody reports it.
 
     start 5 from WH1 to WH2 -> WH1 has 5 less at once; they are incoming at WH2
-    receive 3, close        -> WH2 has 3 more; 2 are missing, and a fact says so to a person
+    receive 3, close        -> WH2 has 3 more; 2 are missing: TransferDiffered, for a person to look at
 
 No unit disappears: on hand + incoming + missing stays the same.
 """

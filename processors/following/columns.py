@@ -1,10 +1,11 @@
 """The reader's rule over a whole batch: which facts count (see `events.chain`).
 
-Usually each row begins the decision that follows the one before, or is the next of its decision: one comparison over
-columns checks that. If a single row of a partition differs, the partition goes through `ChainReader`, fact by fact.
+Usually each row is the next fact of its decision, or the first fact of the decision that follows. A comparison of whole
+columns checks that. If any row of a partition is different, `ChainReader` reads the partition's rows one by one.
 
-    state last=A     rows B1/2(follows A) B2/2 C1/1(follows B) D1/3(follows C)
-                     accepted B1 B2 C1; D is not complete: the reader resumes at D1
+    last accepted decision: A
+    rows:                   B1/2 (follows A), B2/2, C1/1 (follows B), D1/3 (follows C)
+    result:                 B1, B2 and C1 are accepted. D is not complete, so the reader resumes at D1.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class Skip(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """One partition after a batch. `resume_at`: offset of the first fact that waits for the rest of its decision.
-    `one_by_one`: how many facts were followed one by one, and why.
+    """One partition after a batch. `resume_at`: offset of the first fact whose decision is not complete, or None.
+    `one_by_one`: why `ChainReader` read the rows, and how many; None if it did not.
     """
 
     state: ChainState
@@ -38,8 +39,8 @@ class Followed(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """`rows`: numbers (`seq`) of the facts that count, in the order that readers see them; `parts`: each partition's
-    result.
+    """`rows`: the numbers (`seq`) of the facts that count, in the order in which readers get them. `parts`: the result
+    by partition.
     """
 
     rows: pl.Series
@@ -47,8 +48,10 @@ class Accepted(NamedTuple):
 
 
 def accept(links: pl.DataFrame, states: Mapping[int, ChainState]) -> Accepted:
-    """Apply the rule. `links`: seq, part, offset and the chain's columns, sorted by part and offset; `states`: part →
-    state before.
+    """Apply the rule to a batch. A part is a partition's number in the batch.
+
+    `links` has the columns seq, part, offset and those of the chain, and is sorted by part and offset. `states` maps a
+    part to its state before the batch.
     """
     if links.is_empty():
         return Accepted(
@@ -79,7 +82,7 @@ def accept(links: pl.DataFrame, states: Mapping[int, ChainState]) -> Accepted:
 
 
 def _marked(links: pl.DataFrame, states: Mapping[int, ChainState]) -> pl.DataFrame:
-    """Row number, part, whether the row ends its decision, and whether the row is as usual."""
+    """Row number, part, `complete` (the row ends its decision) and `ok` (the row is as usual)."""
     last = pl.col("part").replace_strict({part: state.last for part, state in states.items()}, return_dtype=pl.Int64)
     begins_part = pl.col("part") != pl.col("part").shift(1, fill_value=-1)
     complete = pl.col("index") == pl.col("count")
@@ -107,7 +110,7 @@ def _one_by_one(links: pl.DataFrame, state: ChainState) -> tuple[list[int], Foll
     why = "passed_over" if reader.skipped else "out_of_order"
     skipped: dict[str, Skip] = {}
     for offset, reason, count in skips:
-        # Facts after `resume_at` are read again, and counted then.
+        # Facts from `resume_at` on are read again later, and counted then.
         if resume_at is None or offset < resume_at:
             skipped[reason] = Skip(count + (skipped[reason].facts if reason in skipped else 0), offset)
     after = ChainState(reader.last, reader.epoch, reader.intake_offset)

@@ -1,14 +1,15 @@
-"""The cheapest set of locations that fills as many units as can be filled.
+"""The set of locations for an order: as many units as possible, and of such sets the cheapest.
 
     solve(Problem(locations, skus, demand, stock, fixed)) -> Solution(chosen=(0, 2), filled=3, cost=10)
 
-Units come first, then cost: `fixed` of each location that is used, and `per_unit` of each unit, which comes from the
-cheapest chosen location. There are three ways:
+A set costs `fixed` for each location that is used, and `per_unit` for each unit. Each unit comes from the cheapest
+chosen location that has it. There are three ways to find the set:
 
-1. Locations that have all or nothing of each SKU (the usual order): a table over sets of SKUs. Exact.
-2. Few locations or scarce stock: branch and bound over locations. Exact. A node is pruned if its dual bound cannot beat
-   the best so far. The bound gives each needed unit a price, so that no location is worth more than it costs.
-3. After `NODES_MAX` nodes the search ends with the best set found. `gap` is the most by which it may be too expensive.
+1. If each location has all wanted units of a SKU or none (the usual order): a table over sets of SKUs. It is exact.
+2. Otherwise: branch and bound over locations. It is exact, too. A branch is left out if its lower bound is not better
+   than the best set so far. For this bound, each unit gets a price; prices are such that the units of a location never
+   add up to more than the location costs (`_dual`).
+3. After `NODES_MAX` nodes the search ends with the best set so far. `gap` is the most by which it may be too expensive.
 """
 
 from __future__ import annotations
@@ -17,23 +18,23 @@ from collections.abc import Sequence
 
 from processors.routing.model import Problem, Solution
 
-#: SKUs up to which the table over sets is used: 2^10 sets per location. With more, branch and bound is faster.
+#: The table is used up to this many SKUs: 2^10 sets per location. With more SKUs, branch and bound is faster.
 TABLE_SKUS_MAX = 10
-#: The same if units have their own costs: the table then tries every part of every set, 3^5.
+#: The same limit if units have their own costs: the table then tries every part of every set, 3^5.
 TABLE_SKUS_MAX_PER_UNIT = 5
 
-#: Nodes of branch and bound, some 3 µs each, so planning an order takes at most about 0.1 s. Fewer leave more plans
-#: unproved; more delay the orders behind.
+#: Most nodes of branch and bound. A node takes about 3 µs, so planning an order takes at most about 0.1 s. With fewer
+#: nodes, more plans are not proved to be the best; with more, the next orders wait longer.
 NODES_MAX = 30_000
 
-#: Limits for candidates: compared pair by pair before the search, and searched (each is a level of recursion). Fewer
-#: would leave exact plans unproved; more take long before the first node.
+#: With more locations than this, they are not compared pair by pair before the search, which would take long.
 LOCATIONS_COMPARED_MAX = 200
+#: With more locations than this, there is no search, because each location is a level of recursion.
 LOCATIONS_SEARCHED_MAX = 300
 
 
 def solve(problem: Problem) -> Solution:
-    """The best set. Of equal sets, the one with the first locations."""
+    """The best set. Of equally good sets, the one with the first locations."""
     if not problem.locations or not problem.skus:
         return Solution((), 0, 0)
     target = [min(wanted, sum(row)) for wanted, row in zip(problem.demand, problem.stock, strict=True)]
@@ -53,7 +54,7 @@ def solve(problem: Problem) -> Solution:
 
 
 def units(problem: Problem, chosen: Sequence[int]) -> list[list[int]]:
-    """Units of each SKU from each chosen location: the cheapest first, then in order."""
+    """For each SKU, the units from each chosen location. The cheapest location gives first; of equals, the first."""
     allotted = []
     for number, (wanted, row) in enumerate(zip(problem.demand, problem.stock, strict=True)):
         order = chosen if problem.per_unit is None else sorted(chosen, key=problem.per_unit[number].__getitem__)
@@ -78,12 +79,12 @@ def cost_of(problem: Problem, chosen: Sequence[int]) -> tuple[int, int]:
 
 
 def _one_for_all(problem: Problem, target: list[int]) -> Solution | None:
-    """The first location that has everything, if no set of cheaper ones can beat it."""
+    """A single location that has everything, if no set of cheaper locations can beat it."""
     fixed = problem.fixed
     rows = list(zip(target, problem.stock, strict=True))
     for location, price in enumerate(fixed):
         if all(row[location] >= wanted for wanted, row in rows):
-            # Any other set is a later location, or has at least two locations: no cheaper than the two cheapest.
+            # Another set is a single later location, or costs at least as much as the two cheapest locations.
             if len(fixed) == 1 or location == 0 or fixed[0] + fixed[1] >= price:
                 return Solution((location,), sum(target), price)
             return None
@@ -91,7 +92,7 @@ def _one_for_all(problem: Problem, target: list[int]) -> Solution | None:
 
 
 def _masks(problem: Problem, target: list[int]) -> list[int] | None:
-    """For each location, the SKUs that it has completely, as bits; None if a location has only part of a SKU."""
+    """For each location, the SKUs that it has completely, as bits. None if a location has only some units of a SKU."""
     masks = [0] * len(problem.locations)
     bit = 1
     for wanted, row in zip(target, problem.stock, strict=True):
@@ -113,7 +114,7 @@ def _by_table(problem: Problem, target: list[int], masks: list[int], skus_max: i
         masks, sums = _merged(masks, sums)
     if len(sums) > skus_max:
         return None
-    # Only locations that no cheaper one makes superfluous; of equal ones the cheapest. Locations are sorted by cost.
+    # Locations are sorted by cost. Leave out a location if one before it has all that it has.
     entries: list[tuple[int, int, int]] = []
     for location, mask in enumerate(masks):
         if mask and not (prices is None and any(mask | other == other for other, _, _ in entries)):
@@ -134,7 +135,7 @@ def _by_table(problem: Problem, target: list[int], masks: list[int], skus_max: i
 def _worth_their_price(
     problem: Problem, target: list[int], entries: list[tuple[int, int, int]]
 ) -> list[tuple[int, int, int]]:
-    """Drop locations that cost more than a plan of one parcel even with the cheapest units."""
+    """Drop locations that, even with the cheapest units, cost more than the best plan of one parcel."""
     prices = problem.per_unit
     assert prices is not None
     everything = sum(1 << sku for sku, wanted in enumerate(target) if wanted)
@@ -155,7 +156,7 @@ def _worth_their_price(
 
 
 def _merged(masks: list[int], sums: list[int]) -> tuple[list[int], list[int]]:
-    """Merge SKUs that the same locations have: an order of fifty lines becomes one of a few."""
+    """Merge SKUs that the same locations have. So an order of fifty lines becomes one of a few SKUs."""
     where: dict[int, int] = {}
     merged: list[int] = []
     number = [0] * len(sums)
@@ -177,7 +178,7 @@ def _merged(masks: list[int], sums: list[int]) -> tuple[list[int], list[int]]:
 
 
 _Table = dict[int, tuple[int, int]]
-"""SKUs (bits) → (cost, locations as bits): the cheapest set that has at least these."""
+"""SKUs (as bits) → cost and locations (as bits) of the cheapest set that has at least these SKUs."""
 
 
 def _cover(entries: list[tuple[int, int, int]], layers: int | None) -> _Table:
@@ -213,7 +214,7 @@ def _cover(entries: list[tuple[int, int, int]], layers: int | None) -> _Table:
 
 
 def _cover_by_unit(entries: list[tuple[int, int, int]], prices: list[list[int]], layers: int | None) -> _Table:
-    """Like `_cover`, if each SKU also has a cost that depends on its location."""
+    """Like `_cover`, for SKUs with a cost that depends on the location."""
     tables: list[_Table] = [{0: (0, 0)}]
     for mask, price, location in entries:
         parts = []
@@ -246,7 +247,10 @@ def _cover_by_unit(entries: list[tuple[int, int, int]], prices: list[list[int]],
 
 
 class _Search:
-    """Branch and bound. A set's value is (units it leaves) x `dear` + its cost, so that units come first."""
+    """Branch and bound. A set's value is (unfilled units) x `dear` + cost; the lowest value is best.
+
+    `dear` is larger than any cost, so filling one more unit always matters more than the cost.
+    """
 
     def __init__(self, problem: Problem, target: list[int]) -> None:
         self.problem = problem
@@ -261,7 +265,7 @@ class _Search:
         self.dear = most + 1
         useful = [sum(row[location] for row in self.rows) for location in range(len(self.fixed))]
         self.useful = useful
-        # Cheap locations with many units first: good sets are found early, and bad branches are pruned early.
+        # Cheap locations with many units come first. So good sets are found early, and bad branches are left out early.
         self.order = sorted(
             (location for location in range(len(self.fixed)) if useful[location]),
             key=lambda location: (self.fixed[location] / useful[location], location),
@@ -277,7 +281,7 @@ class _Search:
         self.best: tuple[int, int] = (sum(target) * self.dear, 0)
 
     def _leave_out(self) -> None:
-        """Drop locations that a cheaper one makes superfluous, because it has all wanted units that they have."""
+        """Drop a location if a cheaper one has all wanted units of every SKU that it has."""
         if len(self.order) > LOCATIONS_COMPARED_MAX:
             return
         kept: list[int] = []
@@ -306,9 +310,10 @@ class _Search:
         return largest[::-1]
 
     def _dual(self) -> list[int]:
-        """Prices of units at which no location is worth more than it costs, raised one SKU after the other.
+        """A price for each unit, such that the units of a location never add up to more than the location costs.
 
-        Their sums are lower bounds. Rounding down keeps them lower bounds.
+        So the prices of the needed units add up to a lower bound of the cost. Prices start equal and are then raised,
+        one SKU after the other. They are rounded down, which keeps the bound low enough.
         """
         price = [0] * len(self.target)
         slack = list(self.fixed)
@@ -328,7 +333,7 @@ class _Search:
         return price
 
     def _cheapest_units(self) -> int:
-        """The lowest possible cost of the units."""
+        """The lowest possible cost of all units (`per_unit`)."""
         assert self.prices is not None
         total = 0
         for wanted, row, prices in zip(self.target, self.rows, self.prices, strict=True):
@@ -352,7 +357,7 @@ class _Search:
         return Solution(chosen_now, filled, cost, 0 if complete else max(0, value - root))
 
     def _greedy(self) -> list[int]:
-        """Add the location with most new units for its cost, again and again; then drop superfluous ones."""
+        """Add the location with most new units for its cost, again and again. Then drop locations that add nothing."""
         need = list(self.target)
         taken: list[int] = []
         left = list(self.order)
@@ -387,7 +392,7 @@ class _Search:
         self.best = min(self.best, value)
 
     def _bound(self, place: int, need: list[int], cost: int, count: int) -> int:
-        """A lower bound: no set that continues from here has a smaller value."""
+        """A lower bound of the value of all sets that continue from here."""
         left = self.limit - count
         reach = 0
         priced = 0
@@ -400,12 +405,12 @@ class _Search:
                 short += wanted - can
         most = left * self.largest[place]
         if reach > most:
-            # Not all priced units can be filled, so only the shortage counts.
+            # Some of the units with a price cannot be filled, so only the unfilled units count.
             return (short + reach - most) * self.dear + cost
         return short * self.dear + cost + priced + (0 if short else self.base)
 
     def _descend(self, place: int, need: list[int], cost: int, count: int, bits: int) -> bool:
-        """Try all sets that continue from here; False if the nodes ran out."""
+        """Try all sets that continue from here. False if there were more than `NODES_MAX` nodes."""
         self.nodes += 1
         if self.nodes > NODES_MAX:
             return False

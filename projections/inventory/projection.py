@@ -110,7 +110,7 @@ TRANSFERS = Table(
             "units that had not arrived when the transfer was closed; a person should look for them",
         ),
     ),
-    "Transfers between locations. If a transfer_id is used again after its transfer ended, the row has both",
+    "Transfers between locations. If a transfer_id is used for a second transfer, the row adds up both",
     derived={"on_their_way": "units that have neither arrived nor are missing"},
 )
 

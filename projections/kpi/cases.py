@@ -1,10 +1,9 @@
-"""What each figure counts: queries over the base rows, one row per candidate, counted or left out, and why.
+"""What each KPI counts: one query per figure. It returns a row for each candidate: counted or left out, and why.
 
-    id | order_id | at (the day it belongs to) | channel, region, location, carrier | counted | good or seconds | why
+    id | order_id | at | channel, region, location, carrier | counted | good or seconds | why
 
-Every candidate is a row, even if it is left out. A figure is a sum over the counted rows only. So a figure can always
-show exactly what it counted and what it left out. `why` of a left-out row is one of a few fixed reasons.
-`docs/kpis.md` explains all of this in words.
+A candidate is an order, a parcel, a count or a service case. `at` gives the day that it belongs to. A figure is a sum
+over the counted rows. `why` of a row that is left out is one of a few fixed reasons. `docs/kpis.md` explains the rules.
 """
 
 from __future__ import annotations
@@ -17,10 +16,11 @@ _ORDER: LiteralString = "o.order_id AS id, o.order_id, o.channel, o.region"
 
 
 def _promised(moment: LiteralString, parcels: LiteralString, key: LiteralString) -> LiteralString:
-    """The promise that replaced the first one by a moment (null: by now), as a subquery: (…) AS m.
+    """A subquery `(…) AS m`: the promise that counted at a moment instead of the one given with the order.
 
-    It is the customer's last change before that moment. If the order had no promise, it may be the seller's first. A
-    seller's change of a promise never counts. Few orders have any, so this is joined as a small table.
+    A null moment means now. The promise is the customer's last change up to the moment. Without one, and if the order
+    was placed without a promise, it is the seller's first. Other promises by the seller never count. Few orders have rows
+    here, so the subquery is joined as a small table.
     """
     return f"""(
         SELECT DISTINCT ON ({key}) {key}, p.due_by
@@ -32,10 +32,10 @@ def _promised(moment: LiteralString, parcels: LiteralString, key: LiteralString)
                  p.moved_at, p.version) AS m"""
 
 
-#: When a parcel is judged: when it left if the dispatch was promised, otherwise when it arrived.
+#: The time by which a parcel is on time or late: when it left if the dispatch was promised, otherwise when it arrived.
 _JUDGED_AT: LiteralString = "CASE WHEN o.promise = 'dispatch' THEN s.dispatched_at ELSE s.delivered_at END"
 
-#: When an order's last parcel was judged; null until all are judged and no unit is missing.
+#: The latest such time of an order's parcels; null as long as a parcel has none or a unit has not left.
 _LAST_JUDGED_AT: LiteralString = (
     "CASE WHEN o.shipped = o.ordered - o.cancelled AND s.judged = s.parcels THEN s.last_judged_at END"
 )
@@ -44,16 +44,16 @@ _LAST_JUDGED_AT: LiteralString = (
 _WRONG: LiteralString = "('wrong_item', 'missing', 'not_as_described')"
 _DAMAGED: LiteralString = "('damaged')"
 
-#: Comes before every query: the log's latest moment, and parcels and orders with the promises that they are judged by.
+#: Comes before every query: the time of the newest fact, and parcels and orders with the promises that count for them.
 #: PostgreSQL computes only the parts that a figure reads.
 CONTEXT: LiteralString = f"""
     WITH clock AS MATERIALIZED (SELECT max(as_of) AS as_of FROM kpi_watermarks),
     parcels AS MATERIALIZED (
         SELECT s.order_id, s.shipment_id, s.location_id, s.carrier, s.dispatched_at, s.delivered_at, s.differed,
                o.channel, {_REGION}, o.promise, o.inferred, f.failed,
-               -- All its units were sent again, so nobody waits for it. If it arrives after all, it has arrived.
+               -- All its units were replaced, so nobody waits for it any more, unless it arrived after all.
                s.replaced = s.units AND s.delivered_at IS NULL AS made_good,
-               -- The carrier's newest scan counts: a parcel that was found and delivered is not lost.
+               -- The carrier's newest scan counts: a lost parcel that is delivered later is not lost.
                CASE WHEN s.delivered_at IS NULL OR greatest(s.lost_at, s.to_sender_at) > s.delivered_at
                     THEN f.failed END AS astray,
                j.judged_at, coalesce(m.due_by, o.promised_by) AS due_by,
@@ -63,7 +63,7 @@ CONTEXT: LiteralString = f"""
         CROSS JOIN LATERAL (SELECT CASE
             WHEN s.lost_at >= coalesce(s.to_sender_at, '-infinity') THEN 'lost'
             WHEN s.to_sender_at IS NOT NULL THEN 'returned to sender'
-            -- Everything undelivered came back, and not from the customer: no scan is needed to show it.
+            -- All undelivered units came back, and not from the customer. That needs no scan to show it.
             WHEN s.delivered_at IS NULL AND o.inferred = 0 AND o.shipped > o.delivered
                  AND o.shipped - o.delivered <= o.returned - o.returned_by_customer
             THEN 'returned to sender' END AS failed) AS f
@@ -131,14 +131,14 @@ FULFILMENT: LiteralString = f"""
         WHEN o.inferred > 0 THEN 'arrived, nobody saw when'
         ELSE 'not delivered' END AS why) AS v"""
 
-#: When an order's first parcel left, and from where. Of several at one moment the first location by name counts.
+#: When an order's first parcel left, and from where. If several left at that time, the first location by name counts.
 _FIRST: LiteralString = """(
         SELECT order_id, min(dispatched_at) AS first_shipped_at,
                (array_agg(location_id ORDER BY dispatched_at, location_id COLLATE "C"))[1] AS location
         FROM kpi_parcels WHERE units > 0 GROUP BY order_id) AS f"""
 
-#: The customer's holds, from set to released, cut to the time between the order's release and its first shipment. Their
-#: union, so that no minute counts twice. A hold that was never released ends with the shipment.
+#: The time that an order was on a customer's hold, between release_at and the first shipment. Where holds overlap, the
+#: time counts once. A hold that was not released before the shipment ends with the shipment.
 _HELD: LiteralString = f"""(
         SELECT u.order_id, sum(upper(u.span) - lower(u.span)) AS held
         FROM (SELECT c.order_id, unnest(range_agg(tstzrange(c.since, c.until))) AS span
@@ -167,7 +167,7 @@ PROCESSING: LiteralString = f"""
                 WHEN r.waited > interval '0' THEN 'less the time before release'
                 ELSE 'placed to first shipment' END AS why
     FROM kpi_orders AS o LEFT JOIN {_FIRST} USING (order_id)
-    -- A parcel whose clock says that it left before the order was placed took zero time, not negative time.
+    -- By the warehouse's clock, a parcel may have left before the order was placed. Then the time is 0, not negative.
     CROSS JOIN LATERAL (SELECT greatest(f.first_shipped_at, o.placed_at) - o.placed_at AS elapsed) AS t
     CROSS JOIN LATERAL (
         SELECT least(greatest(o.release_at - o.placed_at, interval '0'), t.elapsed) AS waited) AS r
@@ -181,8 +181,8 @@ ACCURACY: LiteralString = """
                 ELSE 'off by ' || c.variance || ', tolerance ' || c.tolerance END AS why
     FROM kpi_counts AS c"""
 
-#: Why an order does not count as delivered, or null. Parcels that a carrier lost or took back will not arrive. Once
-#: goods came back without a delivery scan, a missing scan proves nothing.
+#: Why an order does not count as delivered, or null. Parcels that the carrier lost or brings back will not arrive. If a
+#: customer sent back goods without a delivery scan, parcels of the order without a scan may have arrived, too.
 _NOT_DELIVERED: LiteralString = """
         WHEN o.ordered = o.cancelled THEN 'nothing to ship'
         WHEN NOT o.complete THEN 'not shipped complete'

@@ -5,7 +5,7 @@ from projections.order_status.statuses import STATUSES
 
 #: Units of a line by state. Each unit is in one of the first five; `ordered` is their sum.
 COUNTERS = {
-    "open": "units neither backordered, allocated, shipped nor cancelled; the five add up to ordered",
+    "open": "units in none of the other four states; ordered = open + backordered + allocated + shipped + cancelled",
     "backordered": "units that wait for stock",
     "allocated": "units with stock reserved at a location",
     "shipped": "units that left",

@@ -19,8 +19,8 @@ def _promised(moment: LiteralString, parcels: LiteralString, key: LiteralString)
     """A subquery `(…) AS m`: the promise that counted at a moment instead of the one given with the order.
 
     A null moment means now. The promise is the customer's last change up to the moment. Without one, and if the order
-    was placed without a promise, it is the seller's first. Other promises by the seller never count. Few orders have rows
-    here, so the subquery is joined as a small table.
+    was placed without a promise, it is the seller's first. Other promises by the seller never count. Few orders have
+    rows here, so the subquery is joined as a small table.
     """
     return f"""(
         SELECT DISTINCT ON ({key}) {key}, p.due_by

@@ -27,7 +27,7 @@ class Ahead(NamedTuple):
 
 
 def total(left: Iterable[Ahead]) -> int:
-    """All these units."""
+    """The number of all these units."""
     return sum(one.units for one in left)
 
 
@@ -48,8 +48,8 @@ def use_up(left: tuple[Ahead, ...], round_: int, units: int) -> tuple[tuple[Ahea
     """Match the `units` of a question of this round with units that left. Returns the unmatched rest, and the matches.
 
     A question matches units that left in its own round or in a later one, but not those with its round as `apart`.
-    Nothing matches units of an earlier round. Perhaps their question was refused, so that nothing more comes for them.
-    If a later question matched them, the SKU would reserve too little, and the order would wait for ever.
+    It never matches units that left in an earlier round: the question for those may have been refused. If a later
+    question matched them, the order would wait for an answer that never comes.
     """
     rest: list[Ahead] = []
     found = 0

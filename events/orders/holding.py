@@ -24,7 +24,7 @@ from events.values import Id, Text
 
 
 class HoldOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Keep an order from being allocated."""
+    """Set a hold: the order gets no new stock until the hold is released."""
 
     order_id: Id
     hold: Literal["payment", "fraud", "address", "stock", "customer", "other"]

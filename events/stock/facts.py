@@ -363,7 +363,7 @@ class StockAwaited(Struct, frozen=True, kw_only=True):
 
 
 class StockOffered(Struct, frozen=True, kw_only=True):
-    """There is stock for an order that waits as a whole; it left the queue to try again."""
+    """There is enough stock for an order that waits as a whole. The order has left the queue, and tries again."""
 
     sku: Id
     quantity: Quantity

@@ -85,7 +85,7 @@ ORDER_LINES = Table(
         Column("sku", "text", "last", "the SKU"),
         Column("unit_price_minor", "bigint", "last", "price of a unit, in minor units"),
         Column("cancel_after", "timestamptz", "last", "units that are not allocated or shipped by then are cancelled"),
-        Column("customised", "boolean", "last", "made for this customer"),
+        Column("customised", "boolean", "last", "whether it is made for this customer"),
         *_COUNTER_COLUMNS,
         Column(
             "promised", "boolean", "last", "whether the newest message to the customer about waiting units gave a time"
@@ -170,7 +170,7 @@ ORDER_RETURNS = Table(
             "scan",
             "text",
             "last",
-            "requested, the carrier's newest scan (returned_to_sender: back to the customer), received or withdrawn",
+            "requested, received, withdrawn or the carrier's newest scan (returned_to_sender: back to the customer)",
         ),
         Column(
             "cause",

@@ -1,4 +1,4 @@
-"""Types that all aggregates share: checked text, numbers, times and small records.
+"""Types that all kinds of streams share: checked text, numbers, times and small records.
 
 Limits are part of the types, so a command that breaks one is refused on arrival, with the name of the field:
 

@@ -264,14 +264,14 @@ class ChannelPolicySet(Struct, frozen=True, kw_only=True):
 
 
 class StockLocated(Struct, frozen=True, kw_only=True):
-    """The SKU is at a location for the first time. Nothing is promised from there until LocationConfirmed."""
+    """The SKU is at a location for the first time. Nothing there can be reserved until LocationConfirmed."""
 
     sku: Id
     location_id: Id
 
 
 class LocationConfirmed(Struct, frozen=True, kw_only=True):
-    """A location answered whether it is registered. If so, the SKU's stock there may be promised from now on."""
+    """A location answered whether it is registered. If so, the SKU's stock there may be reserved from now on."""
 
     sku: Id
     location_id: Id
@@ -296,7 +296,7 @@ class CategoryRulesSet(Struct, frozen=True, kw_only=True):
 
 
 class SellingRulesResolved(Struct, frozen=True, kw_only=True):
-    """What each channel may sell of a SKU at a location. The most specific rule counts."""
+    """What each channel may sell of a SKU at a location, by all rules together."""
 
     sku: Id
     location_id: Id

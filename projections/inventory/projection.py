@@ -24,7 +24,7 @@ INVENTORY = Table(
             "registered",
             "boolean",
             "last",
-            "true if the location is known to be registered; if not, nothing is promised",
+            "true if the location is known to be registered; if not, nothing there can be reserved",
         ),
         Column("located_at", "timestamptz", "last", "log time when the SKU was first known at the location"),
         Column("low_detected_at", "timestamptz", "last", "log time of the newest LowStockDetected"),
@@ -32,7 +32,7 @@ INVENTORY = Table(
     "Stock per SKU and location: on_hand = available + reserved + safety + damaged + quality_hold",
     derived={
         "safety": "safety stock, as far as there are units for it",
-        "available": "units that can be promised if the location is registered; below zero if too many are reserved",
+        "available": "units that can be reserved if the location is registered; below zero if too many are reserved",
         "sellable": "units that every channel may sell, by the SKU's strictest rule (v_channel_sellable: each channel)",
         "low_since": "when stock became low; null when it is not low",
     },

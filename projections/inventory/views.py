@@ -8,7 +8,7 @@ INVENTORY_TOTALS = View(
     {
         "sku": "the SKU",
         "on_hand": "units that are there",
-        "available": "units that can be promised where the location is registered",
+        "available": "units that can be reserved where the location is registered",
         "reserved": "units reserved for orders and carts",
         "safety": "safety stock, as far as there are units for it",
         "damaged": "units that are damaged",

@@ -287,7 +287,7 @@ def _answered(ledger: LedgerWriter) -> int:
 
 
 def _in_memory(ledger: LedgerWriter) -> int:
-    return sum(len(owned.ledger.streams) for owned in list(ledger._owned.values()))
+    return sum(len(owned.ledger.memory.streams) for owned in list(ledger._owned.values()))
 
 
 def test_a_takeover_begins_when_what_it_replaces_has_left_the_memory(
@@ -307,7 +307,7 @@ def test_a_takeover_begins_when_what_it_replaces_has_left_the_memory(
         shop.registers = False
         shop.publish(*(receive(f"mug-{number}", "WH1", 1) for number in range(200)), wait=False)
         wait_until(lambda: ledger._decided == 200)
-        place = next(place for place, owned in list(ledger._owned.items()) if owned.ledger.streams)
+        place = next(place for place, owned in list(ledger._owned.items()) if owned.ledger.memory.streams)
         monkeypatch.setattr(writer, "take_over", watched)
         for number, why in enumerate(("somebody else wrote to the partition", "delivery failed: as a test"), start=1):
             wait_until(lambda: (owned := ledger._owned.get(place)) is not None and not owned.disturbed)

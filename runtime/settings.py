@@ -284,6 +284,12 @@ class Settings(BaseModel):
         le=86_400,
         description="A worker that makes no progress for this time, while there is work, ends itself",
     )
+    ledger_memory_mb: int = Field(
+        default=300,
+        ge=0,
+        le=1_000_000,
+        description="Memory in MB that a ledger worker uses for orders and SKUs; the process takes 200 to 300 MB more",
+    )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = "INFO"
 
     def __init__(self, **values: Any) -> None:

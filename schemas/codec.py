@@ -4,6 +4,8 @@
     value = codec.encode("order_ledger.commands.PlaceOrder", record)
     contract, record = codec.decode(value)
 
+Records of the newest contracts are read by generated code (`schemas.compiled`); fastavro reads those of older versions.
+
 Facts are encoded in two parts: the digest in the envelope covers the encoded data, so the data comes first. Avro writes
 a record's fields one after the other, so the bytes of `data` are simply appended to the envelope's.
 """
@@ -11,7 +13,7 @@ a record's fields one after the other, so the bytes of `data` are simply appende
 import io
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +21,8 @@ import fastavro
 from fastavro.read import LOGICAL_READERS
 from fastavro.schema import parse_schema
 
-from schemas.contracts import RETIRED_IDS, Contract, contracts, newest
+from schemas.compiled import Decode, Encode, decoder, encoder, long
+from schemas.contracts import FACT_NAMESPACE, RETIRED_IDS, Contract, contracts, newest
 
 MAGIC = 0
 FRAME = struct.Struct(">bI")
@@ -63,21 +66,29 @@ class Codec:
         self._reader: dict[int, tuple[Any, Any]] = {}
         self._any_time: dict[int, Any] = {}
         self._writer: dict[str, tuple[bytes, Any]] = {}
-        self._parts: dict[str, tuple[bytes, Any, Any]] = {}
+        # Made when they are first needed: a channel needs few.
+        self._decode: dict[int, Decode] = {}
+        self._encode_data: dict[str, Encode] = {}
         # Each schema is parsed separately: parse_schema marks what it has parsed, and shared marks would clash.
         for contract in contracts():
             schema_id = contract.schema_id if ids is None else ids[contract.full_name, contract.version]
             self._contract[schema_id] = contract
             latest = newest(contract.full_name)
-            writer = parse_schema(contract.schema)
-            reader = None if latest.version == contract.version else parse_schema(latest.schema)
-            self._reader[schema_id] = (writer, reader)
             if latest.version == contract.version:
-                frame = FRAME.pack(MAGIC, schema_id)
-                self._writer[contract.full_name] = (frame, writer)
-                fields = contract.schema["fields"]
-                envelope = {**contract.schema, "name": contract.name + "Envelope", "fields": fields[:-1]}
-                self._parts[contract.full_name] = (frame, parse_schema(envelope), parse_schema(fields[-1]["type"]))
+                self._writer[contract.full_name] = (FRAME.pack(MAGIC, schema_id), parse_schema(contract.schema))
+            else:
+                self._reader[schema_id] = (parse_schema(contract.schema), parse_schema(latest.schema))
+        # All facts have one envelope. Three of its fields differ between the facts of a decision; the others are
+        # encoded once for all of them.
+        fact = next(one for one in contracts() if one.full_name.startswith(FACT_NAMESPACE))
+        fields = fact.schema["fields"][:-1]
+        names = [field["name"] for field in fields]
+        version, index = names.index("version"), names.index("index")
+        assert names[0] == "event_id"
+        self._shared = [
+            encoder({"type": "record", "fields": fields[start:end]})
+            for start, end in ((1, version), (version + 1, index), (index + 1, len(fields)))
+        ]
 
     @property
     def by_id(self) -> Mapping[int, Contract]:
@@ -96,20 +107,32 @@ class Codec:
         fastavro.schemaless_writer(out, schema, record)
         return out.getvalue()
 
-    def encode_data(self, full_name: str, data: Mapping[str, Any]) -> bytes:
-        """Body of the `data` field alone."""
-        out = io.BytesIO()
-        fastavro.schemaless_writer(out, self._parts[full_name][2], data)
-        return out.getvalue()
+    def encode_data(self, full_name: str, data: Any) -> bytes:
+        """Body of the `data` field alone, from an object that has its fields as attributes."""
+        encode = self._encode_data.get(full_name)
+        if encode is None:
+            encode = self._encode_data[full_name] = encoder(newest(full_name).schema["fields"][-1]["type"])
+        parts: list[bytes] = []
+        encode(data, parts.append)
+        return b"".join(parts)
 
-    def encode_around(self, full_name: str, envelope: Mapping[str, Any], data: bytes) -> bytes:
-        """Frame, envelope and the already encoded data: the bytes that `encode` would give."""
-        frame, schema, _ = self._parts[full_name]
-        out = io.BytesIO()
-        out.write(frame)
-        fastavro.schemaless_writer(out, schema, envelope)
-        out.write(data)
-        return out.getvalue()
+    def encode_decision(self, around: Any, event: str, version: int, parts: Sequence[tuple[str, bytes]]) -> list[bytes]:
+        """The records of one decision: frame, envelope and encoded data of each fact (`parts`: full name, data).
+
+        `around` has what the envelopes share, as attributes. The event ids are `event` and the fact's number as four
+        hexadecimal digits; versions go on from `version`.
+        """
+        before, between, behind = [], [], []  # type: list[bytes], list[bytes], list[bytes]
+        for encode, into in zip(self._shared, (before, between, behind), strict=True):
+            encode(around, into.append)
+        first, second, third = b"".join(before), b"".join(between), b"".join(behind)
+        length = long(len(event) + 4)
+        records = []
+        for index, (full_name, data) in enumerate(parts, start=1):
+            name = f"{event}{index:04x}".encode()
+            head = (self._writer[full_name][0], length, name, first, long(version + index), second, long(index))
+            records.append(b"".join((*head, third, data)))
+        return records
 
     def decode(self, value: bytes | None) -> tuple[Contract, dict[str, Any]]:
         """Contract that wrote the record, and the record in its newest shape. Raises UndecodableError.
@@ -120,23 +143,24 @@ class Codec:
         if value is None or len(value) < FRAME.size or value[0] != MAGIC:
             raise UndecodableError("no_frame", "a record begins with a zero byte and four bytes of schema id")
         schema_id = int.from_bytes(value[1:5], "big")
-        if schema_id not in self._contract:
+        contract = self._contract.get(schema_id)
+        if contract is None:
             raise self.stranger(schema_id)
-        body = io.BytesIO(value)
         try:
-            try:
-                record = self._read(body, schema_id, self._reader[schema_id][0])
-            except OverflowError:
-                if self._contract[schema_id].is_fact:
-                    raise
-                record = self._read(body, schema_id, self._with_any_time(schema_id))
-        except Exception as error:  # fastavro raises a dozen types on hostile bytes; all mean the same here
+            if schema_id in self._reader:
+                record, end = self._read_older(value, schema_id)
+            else:
+                decode = self._decode.get(schema_id)
+                if decode is None:
+                    decode = self._decode[schema_id] = decoder(contract.schema, nearest=not contract.is_fact)
+                record, end = decode(value, FRAME.size)
+        except Exception as error:  # a dozen types on hostile bytes; all mean the same here
             raise UndecodableError("bad_avro", f"{type(error).__name__}: {error}") from error
-        if body.tell() != len(value):
-            raise UndecodableError("trailing_bytes", f"{len(value) - body.tell()} bytes follow the record")
-        if not isinstance(record, dict):
-            raise UndecodableError("bad_avro", "the schema is no record")
-        return self._contract[schema_id], record
+        if end > len(value):
+            raise UndecodableError("bad_avro", f"the record goes on for {end - len(value)} bytes behind its end")
+        if end < len(value):
+            raise UndecodableError("trailing_bytes", f"{len(value) - end} bytes follow the record")
+        return contract, record
 
     def stranger(self, schema_id: int) -> UndecodableError:
         """The error for an id that no contract has."""
@@ -148,9 +172,21 @@ class Codec:
             )
         return UndecodableError("unknown_schema", f"schema id {schema_id} is unknown")
 
-    def _read(self, body: io.BytesIO, schema_id: int, writer: Any) -> Any:
+    def _read_older(self, value: bytes, schema_id: int) -> tuple[dict[str, Any], int]:
+        """A record of an older version in the newest shape, and the position behind it."""
+        body = io.BytesIO(value)
+        writer, reader = self._reader[schema_id]
         body.seek(FRAME.size)
-        return fastavro.schemaless_reader(body, writer, self._reader[schema_id][1])
+        try:
+            record = fastavro.schemaless_reader(body, writer, reader)
+        except OverflowError:
+            if self._contract[schema_id].is_fact:
+                raise
+            body.seek(FRAME.size)
+            record = fastavro.schemaless_reader(body, self._with_any_time(schema_id), reader)
+        if not isinstance(record, dict):
+            raise TypeError("the schema is no record")
+        return record, body.tell()
 
     def _with_any_time(self, schema_id: int) -> Any:
         if schema_id not in self._any_time:

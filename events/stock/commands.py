@@ -142,7 +142,7 @@ class DisposeStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     sku: Id
     location_id: Id
     quantity: Quantity
-    taken_from: Literal["available", "damaged", "quality_hold"] = field(name="from")
+    from_: Literal["available", "damaged", "quality_hold"] = field(name="from")
     reason: Text
     document: Text | None = None
 

@@ -67,7 +67,7 @@ def release(decision: Decision, data: c.ReleaseQualityHold) -> Refused | None:
 
 def dispose(decision: Decision, data: c.DisposeStock) -> Refused | None:
     level = decision.stock.level(data.location_id)
-    most = max(0, getattr(level, data.taken_from))
+    most = max(0, getattr(level, data.from_))
     if data.quantity > most:
         return _too_many(f"no {data.sku} at {data.location_id} was disposed of", data.quantity, level, most)
     decision.add(
@@ -75,7 +75,7 @@ def dispose(decision: Decision, data: c.DisposeStock) -> Refused | None:
             sku=data.sku,
             location_id=data.location_id,
             quantity=data.quantity,
-            taken_from=data.taken_from,
+            taken_from=data.from_,
             reason=data.reason,
             document=data.document,
         )

@@ -8,7 +8,7 @@ No I/O: records go in, encoded facts come out, so that the same code runs on Kaf
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -21,8 +21,9 @@ from events.envelope import INTERNAL_CHANNEL, About, Command, Refused
 from events.form import flaws, has_bounded_times, in_words, is_bounded
 from events.refusal import CommandRefused
 from events.stock.facts import ReservationRefused
-from events.streams import StreamKey
+from events.streams import AnyStream, StreamKey
 from events.values import ID_LENGTH_MAX, Id, UtcTime
+from processors.ledger.memory import FOR_GOOD, Answer, Memory, NotFetchedError, Stream
 from runtime.kafka import murmur2_partition
 from schemas.codec import Codec, UndecodableError
 
@@ -94,36 +95,6 @@ class Parsed(NamedTuple):
 Outcome = Decided | Repeated | SetAside | Forwarded
 
 
-class NotFetchedError(BaseException):
-    """A stream that may stand in the snapshot was asked for and is not in memory. A fault of ours: deciding on without
-    it would write another history, so it must not be taken for a rule that failed.
-    """
-
-
-class Answer(NamedTuple):
-    """That a command was answered: a digest of who asked it of which stream, one of its body, and the day of log time
-    (`FOR_GOOD`: never to be forgotten). `reuse`: the command was refused because another body had the same id before.
-    """
-
-    command: int
-    body: int
-    day: int
-    reuse: bool
-
-    @property
-    def key(self) -> int:
-        """Under which it is looked for."""
-        return self.command ^ self.body if self.reuse else self.command
-
-
-#: The day of the ledger's own commands: reactions may come back with any of them, however old, when their positions are
-#: restored from a backup.
-FOR_GOOD = 2**31 - 1
-
-# One for all, never written: one made anew with each snapshot would keep memory around it from being given back.
-_NOTHING: Mapping[int, Sequence[Answer]] = {}
-
-
 class Need(NamedTuple):
     """What has to be fetched from the snapshot before a record is decided; None where it is here."""
 
@@ -131,35 +102,10 @@ class Need(NamedTuple):
     command: int | None
 
 
-class Stream:
-    """One stream as its writer holds it: its kind, its state and two versions of it.
-
-    `version` numbers its facts without gaps. `state_version` is that of the newest fact that is no refusal: a refusal
-    changes nothing, so it makes nobody's `expected_version` stale.
-
-    `answered` maps the key of each command that it has answered to a digest of the body. A stream that goes on for ever
-    (a SKU) has none: its answers are kept beside it, by the ledger.
-    """
-
-    __slots__ = ("answered", "kind", "state", "state_version", "version")
-
-    def __init__(self, key: StreamKey) -> None:
-        """A stream of which nothing is known: it has no fact yet."""
-        self.kind = STREAMS[key.kind]
-        self.state: Any = self.kind.begin(key.id)
-        self.version = 0
-        self.state_version = 0
-        self.answered: dict[int, int] = {}
-
-
 class PartitionLedger:
-    """Decides the commands of one partition: `follows` is the last decision, `next_intake` the offset that is next.
-
-    `streams` are those in memory. `saved_offset` is the ledger offset of the snapshot that is known to be stored, -1
-    for none; `changed` are the streams that it does not hold as they are; `last_offset` is that of the last record that
-    counts. `answers` are those of streams that go on for ever, by key, as far as the snapshot does not hold them. Where
-    there is a snapshot, a stream or an answer that is not in memory may stand there: `needs` says what has to be
-    fetched (`hold`, `look_up`) before a record is decided.
+    """Decides the commands of one partition: `follows` is the last decision, `next_intake` the offset that is next,
+    `last_offset` that of the last record that counts. `needs` says what has to be fetched into `memory` before a record
+    is decided.
     """
 
     def __init__(self, intake_topic: str, partition: int, *, partitions: int, codec: Codec, epoch: int = 0) -> None:
@@ -171,60 +117,50 @@ class PartitionLedger:
         self.follows = GENESIS
         self.next_intake = 0
         self.log_time = _EPOCH
-        self.streams: dict[StreamKey, Stream] = {}
-        self.saved_offset = -1
         self.last_offset = -1
-        self.changed: set[StreamKey] = set()
-        self.answers: dict[int, Answer] = {}
-        self._looked_up = _NOTHING
+        self.memory = Memory()
         self._codec = codec
 
     def stream(self, key: StreamKey) -> Stream:
         """The stream, begun where there is none yet."""
-        stream = self.streams.get(key)
+        stream = self.memory.streams.get(key)
         if stream is None:
-            if self.saved_offset >= 0:
+            if self.memory.saved_offset >= 0:
                 raise NotFetchedError(f"{self.ledger_topic}/{self.partition}: {key}")
             stream = Stream(key)
-            self.hold(key, stream)
+            self.memory.hold(key, stream)
         return stream
-
-    def hold(self, key: StreamKey, stream: Stream) -> None:
-        """Put a stream into memory that is not there."""
-        self.streams[key] = stream
 
     def needs(self, what: "Parsed | SetAside") -> Need | None:
         """What has to be fetched before this is decided; None where all is here that is needed."""
-        if self.saved_offset < 0 or isinstance(what, SetAside):
+        memory = self.memory
+        if memory.saved_offset < 0 or isinstance(what, SetAside):
             return None
-        command = None if STREAMS[what.stream.kind].ids_kept_days is None else what.command
-        if what.stream in self.streams:
+        kept_here = STREAMS[what.stream.kind].ids_kept_days is None
+        command = None if kept_here or not memory.may_be_answered(what.command) else what.command
+        if what.stream in memory.streams:
             return None if command is None else Need(None, command)
         return Need(what.stream, command) if self._at_home(what.stream) else None
 
-    def look_up(self, answers: Mapping[int, Sequence[Answer]]) -> None:
-        """What the snapshot holds of each command that will be asked for; none where it holds nothing."""
-        self._looked_up = answers
-
-    def saved(self, next_offset: int) -> None:
-        """All that changed is in the snapshot now, which reaches this ledger offset."""
-        self.saved_offset = next_offset
-        self.changed.clear()
-        self.answers.clear()
-        self._looked_up = _NOTHING
+    @property
+    def keeps_answers(self) -> bool:
+        """Whether it has streams that go on for ever: their answers are kept beside them."""
+        return any(row.ids_kept_days is not None for row in self._kinds())
 
     @property
     def forgotten_before(self) -> int:
         """Answers of days before this one count no more, whichever kind of stream has given them."""
-        kinds = (row for row in STREAMS.values() if f"ledger.{row.topic}" == self.ledger_topic)
-        kept_days = max((row.ids_kept_days or 0 for row in kinds), default=0)
+        kept_days = max((row.ids_kept_days or 0 for row in self._kinds()), default=0)
         return _day(self.log_time) - kept_days if kept_days else 0
+
+    def _kinds(self) -> Iterator[AnyStream]:
+        return (row for row in STREAMS.values() if f"ledger.{row.topic}" == self.ledger_topic)
 
     def _remember(self, stream: Stream, answer: Answer) -> None:
         if stream.kind.ids_kept_days is None:
             stream.answered.setdefault(answer.key, answer.body)
         else:
-            self.answers[answer.key] = answer
+            self.memory.remember(answer)
 
     def _known(self, stream: Stream, command: int, body: int) -> bool | None:
         """True where the command was answered before, False where its id was another one's, None where it is new."""
@@ -234,10 +170,9 @@ class PartitionLedger:
             if known == body or command ^ body in stream.answered:
                 return True
             return None if known is None else False
-        if self.saved_offset >= 0 and command not in self._looked_up:
-            raise NotFetchedError(f"{self.ledger_topic}/{self.partition}: an answer to {command}")
-        answers = {answer.key: answer for answer in self._looked_up.get(command, ())}
-        answers |= {key: self.answers[key] for key in (command, command ^ body) if key in self.answers}
+        answers = self.memory.answers_to(command, body)
+        if not answers:
+            return None
         first_day = _day(self.log_time) - kept_days
         found = {key: answer for key, answer in answers.items() if answer.day >= first_day}
         first = found.get(command)
@@ -247,15 +182,6 @@ class PartitionLedger:
 
     def _at_home(self, stream: StreamKey) -> bool:
         return murmur2_partition(stream.id.encode(), self.partitions) == self.partition
-
-    def let_go(self) -> int:
-        """Let the streams go that the snapshot holds as they are: what is asked for is fetched again. How many went."""
-        if self.saved_offset < 0:
-            return 0
-        kept = {key: stream for key, stream in self.streams.items() if key in self.changed}
-        gone = len(self.streams) - len(kept)
-        self.streams = kept
-        return gone
 
     def take_over(self, name: str, record: dict[str, Any]) -> None:
         """Fold one accepted fact of the ledger partition; one that a snapshot already holds is skipped."""
@@ -288,7 +214,7 @@ class PartitionLedger:
                 reuse=isinstance(fact, CommandRefused) and fact.code == REUSED,
             ),
         )
-        self.changed.add(key)
+        self.memory.changed.add(key)
 
     def decide(self, offset: int, timestamp_ms: int, _key: bytes | None, value: bytes | None) -> Outcome:
         """What becomes of the record at `offset`; `timestamp_ms` is the broker's time. Raises only for a fault of ours.
@@ -318,14 +244,15 @@ class PartitionLedger:
             return what
         kind, envelope, key, channel, command_id, command_key = what
         # A stream that is held here is at home.
-        if key not in self.streams and not self._at_home(key):
+        if key not in self.memory.streams and not self._at_home(key):
             home = murmur2_partition(key.id.encode(), self.partitions)
             return Forwarded(home, key.id.encode(), channel)
         data: Any = None
         try:
             data = msgspec.convert(envelope["data"], kind.data)
             body = _canonical(data)
-            well_formed = has_bounded_times(data) and not _NUL_IN_JSON.search(body)
+            # The search is slow, and nearly no body has the letters at all.
+            well_formed = has_bounded_times(data) and not (b"u0000" in body and _NUL_IN_JSON.search(body))
         except msgspec.ValidationError:
             body = repr(envelope["data"]).encode()
             well_formed = False
@@ -341,10 +268,19 @@ class PartitionLedger:
             correlation_id=_readable_or_none(envelope["correlation_id"]),
             causation_id=_readable_or_none(envelope["causation_id"]),
         )
-        well_formed = well_formed and all(getattr(command, name) == envelope[name] for name in _AROUND)
+        well_formed = (
+            well_formed
+            and command_id == envelope["id"]
+            and channel == envelope["channel"]
+            and command.occurred_at == envelope["occurred_at"]
+            and command.actor == envelope["actor"]
+            and command.correlation_id == envelope["correlation_id"]
+            and command.causation_id == envelope["causation_id"]
+        )
         invalid = None if well_formed else _invalid(kind, envelope)
         body_digest = _digest(kind.name.encode() + b"\0" + body)
         stream = self.stream(key)
+        stream.used = offset
         known = self._known(stream, command_key, body_digest)
         if known:
             return Repeated()
@@ -400,43 +336,38 @@ class PartitionLedger:
     def _state(
         self, facts: Sequence[Any], command: Command[Any], *, key: StreamKey, body_digest: int, offset: int
     ) -> list[EncodedFact]:
-        stream = self.streams[key]
+        stream = self.memory.streams[key]
         encode_data = self._codec.encode_data
-        parts = [
-            (schema, encode_data(schema, msgspec.to_builtins(fact, builtin_types=(datetime,))))
-            for schema, fact in ((_SCHEMA_OF_FACT[type(fact)], fact) for fact in facts)
-        ]
+        parts = [(schema, encode_data(schema, fact)) for schema, fact in ((_SCHEMA_OF_FACT[type(f)], f) for f in facts)]
         decision = digest(self.follows, self.epoch, offset, parts)
-        envelope: dict[str, Any] = {
-            "stream_id": key.id,
-            "stream_kind": key.kind,
-            "decision": decision,
-            "follows": self.follows,
-            "count": len(facts),
-            "epoch": self.epoch,
-            "intake_offset": offset,
-            "occurred_at": command.occurred_at,
-            "recorded_at": command.recorded_at,
-            "command_id": command.id,
-            "command_digest": body_digest,
-            "correlation_id": command.correlation_id or command.id,
-            "causation_id": command.causation_id,
-            "channel": command.channel,
-            "actor": command.actor,
-        }
+        around = _Shared(
+            stream_id=key.id,
+            stream_kind=key.kind,
+            decision=decision,
+            follows=self.follows,
+            count=len(facts),
+            epoch=self.epoch,
+            intake_offset=offset,
+            occurred_at=command.occurred_at,
+            recorded_at=command.recorded_at,
+            command_id=command.id,
+            command_digest=body_digest,
+            correlation_id=command.correlation_id or command.id,
+            causation_id=command.causation_id,
+            channel=command.channel,
+            actor=command.actor,
+        )
         # The version, too: a SKU forgets the ids of channels after 30 days, and a repeat after that is another event.
         named = f"{command.channel}\0{command.id}\0{body_digest}\0{stream.version}"
         event = blake2b(named.encode(), digest_size=15).hexdigest()
         record_key = key.id.encode()
-        encoded = []
-        for index, (schema, part) in enumerate(parts, start=1):
-            envelope["event_id"] = f"{event}{index:04x}"
-            envelope["version"] = stream.version + index
-            envelope["index"] = index
-            value = self._codec.encode_around(schema, envelope, part)
-            if len(value) > FACT_BYTES_MAX:
-                raise _TooLargeError(len(value))
-            encoded.append(EncodedFact(record_key, value))
+        encoded = [
+            EncodedFact(record_key, value)
+            for value in self._codec.encode_decision(around, event, stream.version, parts)
+        ]
+        largest = max(len(fact.value) for fact in encoded)
+        if largest > FACT_BYTES_MAX:
+            raise _TooLargeError(largest)
         # Nothing above changed the stream: a rule that raises leaves everything as it was.
         changes = [number for number, fact in enumerate(facts, start=1) if not isinstance(fact, _REFUSALS)]
         if changes:
@@ -451,9 +382,29 @@ class PartitionLedger:
                 reuse=isinstance(facts[0], CommandRefused) and facts[0].code == REUSED,
             ),
         )
-        self.changed.add(key)
+        self.memory.changed.add(key)
         self.follows = decision
         return encoded
+
+
+class _Shared(msgspec.Struct, frozen=True, gc=False):
+    """What the envelopes of a decision's facts share."""
+
+    stream_id: str
+    stream_kind: str
+    decision: int
+    follows: int
+    count: int
+    epoch: int
+    intake_offset: int
+    occurred_at: datetime
+    recorded_at: datetime
+    command_id: str
+    command_digest: int
+    correlation_id: str
+    causation_id: str | None
+    channel: str
+    actor: str | None
 
 
 class _TooLargeError(Exception):
@@ -485,9 +436,6 @@ class _Envelope(msgspec.Struct):
     expected_version: int | None
     correlation_id: Id | None
     causation_id: Id | None
-
-
-_AROUND = _Envelope.__struct_fields__
 
 
 def _invalid(kind: CommandType, envelope: Mapping[str, Any]) -> tuple[str, str]:

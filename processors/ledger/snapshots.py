@@ -1,8 +1,8 @@
 """Stored states, so that a takeover need not replay the log. Losing them costs time, never truth.
 
-It stands in PostgreSQL. A snapshot of a partition is a position on the ledger partition; per stream, a state with its
-version; and the ids of commands that streams which go on for ever have answered. A writer keeps in memory what it has
-touched since its last snapshot and fetches the rest from here, once per batch.
+They are in PostgreSQL. A snapshot of a partition is a position on the ledger partition; per stream, a state with its
+version; and the answers to commands of streams that go on for ever. A snapshot is written beside the writer, in a
+thread (`processors.ledger.saving`): it adds what has changed to the one before it.
 
 A database can be restored to an older backup, in whole or table by table, while writers run or while none does. Then a
 state would be older than the log says, and a decision on it wrong for ever. So each of the tables tells which snapshot
@@ -12,16 +12,18 @@ knows: it takes over anew. A takeover that finds the tables apart reads the log 
 finds a snapshot whose last writer was a build with another `FORMAT`.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from array import array
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 import psycopg
 
+from events.catalogue import STREAMS
 from events.streams import StreamKey
-from processors.ledger.partition import FOR_GOOD, Answer, PartitionLedger, Stream
+from processors.ledger.memory import FOR_GOOD, Answer, Frozen, Stream, Unsaved, sorted_commands
+from processors.ledger.partition import PartitionLedger
 from runtime.logging import log
 
 _TABLES = """
@@ -69,11 +71,13 @@ FORMAT = b"3"
 
 
 class SnapshotMovedError(Exception):
-    """The stored snapshot is not the one that a writer knows: a backup was restored, or somebody else keeps it now."""
+    """The stored snapshot is not the one that a writer knows: a backup was restored, or somebody else keeps it now.
+    `place` is the full topic and the partition of its facts.
+    """
 
-    def __init__(self, ledger: PartitionLedger, found: tuple[int, int]) -> None:
-        super().__init__(f"the snapshot reaches {found}, not {ledger.saved_offset}")
-        self.ledger = ledger
+    def __init__(self, place: tuple[str, int], found: tuple[int, int], known: int) -> None:
+        super().__init__(f"the snapshot reaches {found}, not {known}")
+        self.place = place
 
 
 class StoredStream(msgspec.Struct, frozen=True, array_like=True):
@@ -139,7 +143,7 @@ def load(connection: psycopg.Connection[Any], full_topic: str, ledger: Partition
             hint="nothing to do: the partition is read from its beginning, once",
         )
         return None
-    ledger.saved_offset = position.next_offset
+    ledger.memory.saved_offset = position.next_offset
     ledger.last_offset = position.last_offset
     ledger.follows = position.decision
     if position.epoch == ledger.epoch:
@@ -166,17 +170,17 @@ def fetch(connection: psycopg.Connection[Any], wanted: Sequence[Wanted]) -> None
     with connection.transaction():
         reaches = _reaches(connection, [(one.topic, one.ledger.partition) for one in wanted])
         for one in wanted:
-            found = reaches[one.topic, one.ledger.partition]
-            if found != (one.ledger.saved_offset, one.ledger.saved_offset):
-                raise SnapshotMovedError(one.ledger, found)
+            place, memory = (one.topic, one.ledger.partition), one.ledger.memory
+            if not memory.is_ours(reaches[place]):
+                raise SnapshotMovedError(place, reaches[place], memory.saved_offset)
         streams = _streams(connection, wanted) if any(one.streams for one in wanted) else {}
         answers = _answers(connection, wanted) if any(one.commands for one in wanted) else {}
     for one in wanted:
         place = (one.topic, one.ledger.partition)
         for key in one.streams:
             row = streams.get((*place, *key))
-            one.ledger.hold(key, Stream(key) if row is None else restored(key, *row))
-        one.ledger.look_up({command: answers.get((*place, command), ()) for command in one.commands})
+            one.ledger.memory.hold(key, Stream(key) if row is None else restored(key, *row))
+        one.ledger.memory.look_up({command: answers.get((*place, command), ()) for command in one.commands})
 
 
 def _streams(
@@ -210,46 +214,101 @@ def _answers(connection: psycopg.Connection[Any], wanted: Sequence[Wanted]) -> d
     return found
 
 
-def save(connection: psycopg.Connection[Any], full_topic: str, ledger: PartitionLedger, next_offset: int) -> int:
-    """Write what changed and the position; the number of streams written. Raises SnapshotMovedError where the stored
-    snapshot is not the one that the ledger knows.
-
-    Only to be called when all that `ledger` decided stands on the log and was accepted.
+class Snapshot(NamedTuple):
+    """A snapshot of one partition that is to be written: `topic` is the full one of its facts. `forget_before`: answers
+    of days before it are deleted first; None to delete none. `list_answers`: the writer does not know which commands
+    the snapshot holds answers to.
     """
-    place = (full_topic, ledger.partition)
+
+    topic: str
+    partition: int
+    unsaved: Unsaved
+    position: Position
+    forget_before: int | None = None
+    list_answers: bool = False
+
+    @classmethod
+    def of(cls, ledger: PartitionLedger, topic: str, end: int, last: int | None = None) -> "Snapshot":
+        """All that the stored snapshot of this ledger does not hold, up to the ledger offset `end`; `last` is that of
+        the last record that counts, where it is not the ledger's."""
+        position = Position(
+            next_offset=end,
+            last_offset=ledger.last_offset if last is None else last,
+            decision=ledger.follows,
+            epoch=ledger.epoch,
+            next_intake=ledger.next_intake,
+            log_time=ledger.log_time,
+        )
+        list_answers = ledger.keeps_answers and not ledger.memory.knows_all_answered
+        return cls(topic, ledger.partition, ledger.memory.to_save(end), position, list_answers=list_answers)
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The full topic and the partition of its facts."""
+        return self.topic, self.partition
+
+
+class Stored(NamedTuple):
+    """What was written: the size of each stream in bytes, and the commands that have an answer, where asked for."""
+
+    sizes: Mapping[StreamKey, int]
+    answered: "array[int] | None"
+
+
+# Rows go into these first, and from there into the tables in one statement: an INSERT for each row takes twice as long.
+_STAGING = """
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_streams (kind text, stream_id text, version bigint, state bytea);
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_answers (command bigint, reused_by bigint, body bigint, day integer);
+TRUNCATE staged_streams, staged_answers
+"""
+
+
+def save(connection: psycopg.Connection[Any], snapshot: Snapshot) -> Stored:
+    """Write what changed and the position. Raises SnapshotMovedError where the stored snapshot is not `before`.
+
+    Only to be called when all that was decided up to the position stands on the log and was accepted.
+    """
+    topic, partition, unsaved, position, *_ = snapshot
+    place = (topic, partition)
+    sizes: dict[StreamKey, int] = {}
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", place)
-        if ledger.saved_offset < 0:
+        if unsaved.before < 0:
             # All there is is in memory: this is the whole snapshot, whatever stood there.
             for table in ("ledger_streams", "ledger_answers"):
                 cursor.execute(f"DELETE FROM {table} WHERE topic = %s AND partition = %s", place)
-        elif (reaches := _reaches(connection, [place])[place]) != (ledger.saved_offset, ledger.saved_offset):
-            raise SnapshotMovedError(ledger, reaches)
-        cursor.executemany(
-            "INSERT INTO ledger_streams (topic, partition, kind, stream_id, version, state) "
-            "VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (topic, partition, kind, stream_id) "
-            "DO UPDATE SET version = excluded.version, state = excluded.state",
+        elif (reaches := _reaches(connection, [place])[place]) != (unsaved.before, unsaved.before):
+            raise SnapshotMovedError(place, reaches, unsaved.before)
+        if snapshot.forget_before is not None:
+            cursor.execute(
+                "DELETE FROM ledger_answers WHERE topic = %s AND partition = %s AND day < %s",
+                (*place, snapshot.forget_before),
+            )
+        cursor.execute(_STAGING)
+        with cursor.copy("COPY staged_streams FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(("text", "text", "bigint", "bytea"))
             # One after the other: all of them at once as bytes is as much again as there is in memory.
-            chain(
-                (
-                    (*place, *key, ledger.streams[key].version, stored(ledger.streams[key]))
-                    for key in sorted(ledger.changed)
-                ),
-                [(*place, *_NO_STREAM, next_offset, FORMAT)],
-            ),
+            for one in unsaved.streams:
+                state = stored(one)
+                sizes[one.key] = len(state)
+                copy.write_row((*one.key, one.version, state))
+            copy.write_row((*_NO_STREAM, position.next_offset, FORMAT))
+        cursor.execute(
+            "INSERT INTO ledger_streams (topic, partition, kind, stream_id, version, state) "
+            "SELECT %s, %s, kind, stream_id, version, state FROM staged_streams "
+            "ON CONFLICT (topic, partition, kind, stream_id) "
+            "DO UPDATE SET version = excluded.version, state = excluded.state",
+            place,
         )
-        answers = [*ledger.answers.values(), Answer(_NO_COMMAND, next_offset, FOR_GOOD, reuse=False)]
+        with cursor.copy("COPY staged_answers FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(("bigint", "bigint", "bigint", "integer"))
+            for answer in (*unsaved.answers, Answer(_NO_COMMAND, position.next_offset, FOR_GOOD, reuse=False)):
+                copy.write_row((answer.command, answer.body if answer.reuse else 0, answer.body, answer.day))
         cursor.execute(
             "INSERT INTO ledger_answers (topic, partition, command, reused_by, body, day) "
-            "SELECT %s, %s, a.* FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::integer[]) AS a "
+            "SELECT %s, %s, command, reused_by, body, day FROM staged_answers "
             "ON CONFLICT (topic, partition, command, reused_by) DO UPDATE SET body = excluded.body, day = excluded.day",
-            (
-                *place,
-                [answer.command for answer in answers],
-                [answer.body if answer.reuse else 0 for answer in answers],
-                [answer.body for answer in answers],
-                [answer.day for answer in answers],
-            ),
+            place,
         )
         cursor.execute(
             "INSERT INTO ledger_positions "
@@ -258,27 +317,16 @@ def save(connection: psycopg.Connection[Any], full_topic: str, ledger: Partition
             "next_offset = excluded.next_offset, last_offset = excluded.last_offset, "
             "decision = excluded.decision, epoch = excluded.epoch, "
             "next_intake = excluded.next_intake, log_time = excluded.log_time",
-            (
-                *place,
-                next_offset,
-                ledger.last_offset,
-                ledger.follows,
-                ledger.epoch,
-                ledger.next_intake,
-                ledger.log_time,
-            ),
+            (*place, *position),
         )
-    written = len(ledger.changed)
-    ledger.saved(next_offset)
-    return written
+        return Stored(sizes, _answered_commands(cursor, place) if snapshot.list_answers else None)
 
 
-def forget(connection: psycopg.Connection[Any], full_topic: str, ledger: PartitionLedger) -> int:
-    """Delete the answers that count no more; how many. Once a day is often enough."""
-    return connection.execute(
-        "DELETE FROM ledger_answers WHERE topic = %s AND partition = %s AND day < %s",
-        (full_topic, ledger.partition, ledger.forgotten_before),
-    ).rowcount
+def _answered_commands(cursor: psycopg.Cursor[Any], place: tuple[str, int]) -> "array[int]":
+    """All commands that the snapshot of the partition holds an answer to."""
+    wanted = "SELECT command FROM ledger_answers WHERE topic = %s AND partition = %s AND command <> 0"
+    with cursor.copy(f"COPY ({wanted}) TO STDOUT (FORMAT BINARY)", place) as copy:
+        return sorted_commands(b"".join(map(bytes, copy)))
 
 
 def _reaches(
@@ -310,10 +358,10 @@ def count_forwarded(connection: psycopg.Connection[Any], counts: Iterable[tuple[
         )
 
 
-def stored(stream: Stream) -> bytes:
+def stored(stream: Frozen) -> bytes:
     """A stream as it stands in the snapshot."""
-    state = stream.kind.encode(stream.state)
-    return _pack(StoredStream(state, list(stream.answered.items()), stream.state_version))
+    state = STREAMS[stream.key.kind].encode(stream.state)
+    return _pack(StoredStream(state, stream.answered, stream.state_version))
 
 
 def restored(key: StreamKey, version: int, state: bytes) -> Stream:
@@ -324,4 +372,5 @@ def restored(key: StreamKey, version: int, state: bytes) -> Stream:
     stream.version = version
     stream.state_version = found.state_version
     stream.answered = dict(found.answered)
+    stream.stored_bytes = len(state)
     return stream

@@ -116,7 +116,7 @@ def take_over(
         _check_intake(services, ledgers)
         misses: Counter[Miss] = Counter()
         for tail in tails.values():
-            if tail.facts_read and tail.ledger.saved_offset < 0:
+            if tail.facts_read and tail.ledger.memory.saved_offset < 0:
                 known = (tail.topic, tail.ledger.partition) in distrusted
                 why = "snapshot_not_on_the_log" if known else "no_snapshot"
                 misses[Miss("takeover", why, tail.ledger.ledger_topic)] += tail.facts_read
@@ -177,7 +177,8 @@ def _fold(accepted: Sequence[tuple[PartitionLedger, str, dict[str, Any]]], hands
     """Facts into the ledgers' states, once those that stand in a snapshot were fetched."""
     needs: dict[int, tuple[PartitionLedger, list[Need]]] = {}
     for ledger, _, record in accepted:
-        if ledger.saved_offset >= 0 and (key := StreamKey.of(record)) not in ledger.streams:
+        memory = ledger.memory
+        if memory.saved_offset >= 0 and (key := StreamKey.of(record)) not in memory.streams:
             needs.setdefault(id(ledger), (ledger, []))[1].append(Need(key, None))
     if needs:
         hands.fetch(list(needs.values()))

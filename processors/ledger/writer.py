@@ -11,9 +11,9 @@ decision.
 import gc
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -23,7 +23,10 @@ from processors import slow_paths
 from processors.dead_letters import to_dead_letter
 from processors.ledger import snapshots
 from processors.ledger.database import RETRY_SECONDS, Database
+from processors.ledger.memory import BYTES_PER_STORED_BYTE
+from processors.ledger.owned import Owned
 from processors.ledger.partition import Decided, EncodedFact, Forwarded, Need, Parsed, PartitionLedger, SetAside
+from processors.ledger.saving import Counts, Outcome, Saver
 from processors.ledger.snapshots import SnapshotMovedError, Wanted
 from processors.ledger.takeover import Hands, take_over
 from processors.old_log import refuse_old_log
@@ -35,7 +38,6 @@ from runtime.instance import Instance, as_member, hold_instance
 from runtime.kafka import ShutOut, consumer, gapless_producer, is_fatal
 from runtime.logging import log
 from runtime.memory import empty_caches
-from runtime.postgres import connect
 from runtime.services import Services
 from runtime.settings import Settings
 from runtime.watchdog import Standing, start_watchdog
@@ -43,11 +45,15 @@ from schemas.codec import Codec
 
 GROUP = "ledger"
 
-# A batch is what has arrived, up to this many records: smaller costs a call per record under load, larger delays the
-# first acknowledgement of a burst.
-BATCH_RECORDS_MAX = 5_000
-# How long an empty intake is waited for. It is the delay of a lone command; shorter only burns CPU.
+# A batch is what has arrived, up to this many records. Its facts go out together: a request to the broker holds facts
+# of one partition, so a smaller batch costs more requests under load. A larger one delays the first facts of a burst.
+BATCH_RECORDS_MAX = 2_000
+# How long to wait for a first command while facts are on their way: their acknowledgements are heard in between.
 POLL_SECONDS = 0.01
+# How long to wait when nothing is on its way. Longer delays a stop, shorter burns CPU at rest.
+IDLE_SECONDS = 0.1
+# How long to wait for more commands after the first. It is the delay of a lone command; 0 makes batches of one.
+LINGER_SECONDS = 0.002
 # Facts on their way. Fewer leaves the broker idle while we decide, more is memory and a longer stop.
 IN_FLIGHT_MAX = 100_000
 # Kafka's committed offset is a hint for the next owner and the measure of progress for `settle`: told soon when nothing
@@ -55,57 +61,24 @@ IN_FLIGHT_MAX = 100_000
 # all of them before it serves the group: at 0.1 s in any case there were 342,065 after 55 minutes of two ledgers.
 COMMIT_SECONDS = 0.1
 COMMIT_BUSY_SECONDS = 1.0
-# A snapshot this often: rarer makes a takeover read more of the log and keeps more in memory, more often stops deciding
-# for the writing of it, and for reading again what is still asked for. Snapshots use at most
-# 1/SNAPSHOT_SHARE of the time, as long as the pause is no longer than the maximum.
+# A snapshot this often. Rarer makes a takeover read more of the log; more often stores a busy stream more often.
+# Snapshots use at most 1/SNAPSHOT_SHARE of the time, as long as the pause is no longer than the maximum.
 SNAPSHOT_SECONDS = 30.0
 SNAPSHOT_SECONDS_MAX = 60.0
 SNAPSHOT_SHARE = 20
-# So many facts since the last snapshot make one at once. What they changed has to stay in memory until then (an answer
-# of a SKU 230 bytes, a fact of an order 600), and a takeover reads them again. Without it a load ten times as large
-# keeps ten times as much, and writes it all at once (decision 14). Facts read during a takeover
-# do not count: a snapshot first delayed going live from 12 s to 19 s (427,000 facts).
+# So many facts since the last snapshot make one at once: what they changed must stay in memory until then (an answer
+# of a SKU 230 bytes, a fact of an order 600), and a takeover reads them again. Facts read during a takeover do not
+# count: a snapshot first delayed going live from 12 s to 19 s (427,000 facts).
 UNSAVED_FACTS_MAX = 150_000
-# A snapshot also as soon as nothing has come for so long, however soon after the last one: nobody waits for it. Then a
-# ledger at rest holds nothing, and who takes over from it reads nothing. Shorter makes one in every gap of a load.
+# A snapshot also as soon as nothing has come for so long, however soon after the last one: nobody waits for it, and who
+# takes over from a ledger at rest reads nothing. Shorter makes one in every gap of a load.
 QUIET_SECONDS = 2.0
+# With so many facts that no snapshot holds, deciding waits for PostgreSQL. Fewer would wait for a slow snapshot.
+UNSAVED_FACTS_WAIT = 2 * UNSAVED_FACTS_MAX
+# Of the budget so much is left when streams are let go. More lets them go more often, less lets more of them go.
+BUDGET_LEFT = 0.9
 # Waiting for the broker to take what is on its way, at a stop or before a snapshot; then it is left to the chain.
 FLUSH_SECONDS = 15.0
-
-
-class _Owned:
-    """One partition in this writer's hands. `acked_intake` is the next offset to commit: all before is answered."""
-
-    def __init__(self, ledger: PartitionLedger, next_offset: int) -> None:
-        self.ledger = ledger
-        self.next_offset = next_offset
-        self.sent = 0
-        self.acked = 0
-        self.disturbed: str | None = None
-        self.marks: deque[tuple[int, int, int]] = deque()
-        self.acked_intake = ledger.next_intake
-        self.committed = -1
-        self.gap_seen = -1
-        self.forgotten_before = 0
-
-    def delivered(self, error: KafkaError | None, message: Message | None) -> None:
-        """The broker's answer for one fact, in order of sending."""
-        self.acked += 1
-        if error is not None or message is None:
-            self.disturbed = f"delivery failed: {error}"
-        elif message.offset() != self.next_offset:
-            self.disturbed = self.disturbed or "somebody else wrote to the partition"
-        else:
-            self.next_offset += 1
-            self.ledger.last_offset = self.next_offset - 1
-
-
-class _Saved(NamedTuple):
-    """What a snapshot holds that the one before it did not: facts (also those that a takeover has read), and the
-    streams that they changed."""
-
-    facts: int
-    streams: int
 
 
 class LedgerWriter:
@@ -131,17 +104,22 @@ class LedgerWriter:
         self.standing = Standing()
         self._codec: Codec = codec_for(services.schema_registry, services.topic_prefix)
         self._name = {services.topic(name): name for name in INTAKE_TOPICS}
-        self._owned: dict[tuple[str, int], _Owned] = {}
+        self._owned: dict[tuple[str, int], Owned] = {}
         self._consumer: Consumer | None = None
         self._database = Database(services, GROUP, self.standing, stop)
         self._producer = gapless_producer(services)
         self._side_sent = 0
         self._side_pending: set[int] = set()
-        self._held: list[tuple[_Owned, EncodedFact]] = []
+        self._held: list[tuple[Owned, Sequence[EncodedFact]]] = []
         self._forwarded: Counter[tuple[str, str]] = Counter()
         self._misses: Counter[Miss] = Counter()
         self._decided = 0
         self._unsaved_facts = 0
+        self._saving_facts = 0
+        self._began_saving_at = 0.0
+        self._pause = SNAPSHOT_SECONDS
+        self._saver = Saver(services, GROUP)
+        self._budget = settings.ledger_memory_mb * 1_000_000 // BYTES_PER_STORED_BYTE
         self._instance: Instance | None = None
 
     def run(self) -> None:
@@ -162,6 +140,7 @@ class LedgerWriter:
             log.info("ledger_stopped_while_waiting", error=str(error).strip())
         finally:
             gc.enable()
+            self._saver.close()
             self._database.close()
             instance.release()
         log.info("ledger_stopped", decided=self._decided)
@@ -171,12 +150,12 @@ class LedgerWriter:
         self._instance = instance
         self._consumer = reader = consumer(self._services, self._group, on_commit=self._on_commit, **instance.config())
         reader.subscribe(list(self._name), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
-        committed_at = snapshot_at = arrived_at = time.monotonic()
-        pause = SNAPSHOT_SECONDS
+        committed_at = arrived_at = self._began_saving_at = time.monotonic()
         try:
             while not self._stop.is_set():
-                messages = reader.consume(BATCH_RECORDS_MAX, POLL_SECONDS)
+                messages = reader.consume(1, POLL_SECONDS if self._waits_for_broker() else IDLE_SECONDS)
                 if messages:
+                    messages += reader.consume(BATCH_RECORDS_MAX - 1, LINGER_SECONDS)
                     arrived_at = time.monotonic()
                 self._decide(messages)
                 self._producer.poll(0)
@@ -187,16 +166,8 @@ class LedgerWriter:
                 if now - committed_at >= (COMMIT_BUSY_SECONDS if busy else COMMIT_SECONDS):
                     self._commit(asynchronous=True)
                     committed_at = now
-                quiet = snapshot_at < arrived_at <= now - QUIET_SECONDS
-                if quiet or now - snapshot_at >= pause or self._unsaved_facts >= UNSAVED_FACTS_MAX:
-                    self._unsaved_facts = 0
-                    saved = self._snapshot(list(self._owned))
-                    empty_caches()
-                    snapshot_at = time.monotonic()
-                    took = snapshot_at - now
-                    pause = min(SNAPSHOT_SECONDS_MAX, max(SNAPSHOT_SECONDS, took * SNAPSHOT_SHARE))
-                    if saved.facts:  # a ledger that has only answered repeats, or is at rest, has nothing to tell
-                        log.info("ledger_snapshot", **saved._asdict(), seconds=round(took, 2), next_in=round(pause))
+                self._save(arrived_at)
+                self._let_go()
                 if messages and self._on_batch is not None:
                     self._on_batch(len(messages))
             self._leave(list(self._owned))
@@ -260,7 +231,7 @@ class LedgerWriter:
                 self._fetch([(self._owned[place].ledger, all_of_it) for place, all_of_it in needs.items()])
                 break
             except SnapshotMovedError as error:
-                place = next(p for p in needs if self._owned[p].ledger is error.ledger)
+                place = next(p for p in needs if self._place_of(self._owned[p].ledger) == error.place)
                 self._owned[place].disturbed = str(error)
                 del needs[place]
         return parsed
@@ -278,26 +249,40 @@ class LedgerWriter:
         ]
         self._database.fetch(wanted)
 
+    def _place_of(self, ledger: PartitionLedger) -> tuple[str, int]:
+        return self._services.topic(ledger.ledger_topic), ledger.partition
+
+    def _waits_for_broker(self) -> bool:
+        """Whether something is on its way, or waits for what is."""
+        on_the_way = any(owned.sent != owned.acked for owned in self._owned.values())
+        return on_the_way or bool(self._side_pending) or self._saver.busy
+
     def _send_held(self) -> None:
-        """Facts behind a record that was set aside or forwarded go out when the broker has that one.
+        """Send the facts of the batch. Behind a record that was set aside or forwarded they wait until the broker has
+        that one.
 
         A takeover goes on after the last decision on the log: a crash in between would lose what came before it.
         """
-        if not self._held:
-            return
-        self._producer.flush(FLUSH_SECONDS)
+        if self._side_pending:
+            self._producer.flush(FLUSH_SECONDS)
         held, self._held = self._held, []
-        for owned, fact in held:
+        for owned, facts in held:
             if self._side_pending:
                 owned.disturbed = owned.disturbed or "a dead letter is not acknowledged yet"
             if not owned.disturbed:
-                self._produce_fact(owned, fact)
+                self._send(owned, facts)
 
-    def _produce_fact(self, owned: _Owned, fact: EncodedFact) -> None:
-        topic = self._services.topic(owned.ledger.ledger_topic)
-        self._produce(topic, owned.ledger.partition, fact.key, fact.value, headers=None, delivered=owned.delivered)
+    def _send(self, owned: Owned, facts: Sequence[EncodedFact]) -> None:
+        """The facts of one decision."""
+        topic, partition = self._services.topic(owned.ledger.ledger_topic), owned.ledger.partition
+        for number, (key, value) in enumerate(facts):
+            failpoints.reach("ledger.before_fact")
+            if number and failpoints.armed("ledger.torn_decision"):
+                self._producer.flush(FLUSH_SECONDS)  # what a death here leaves behind is on the log, and cut
+                failpoints.reach("ledger.torn_decision")
+            self._produce(topic, partition, key, value, headers=None, delivered=owned.delivered)
 
-    def _decide_one(self, owned: _Owned, message: Message, offset: int, what: Parsed | SetAside) -> None:
+    def _decide_one(self, owned: Owned, message: Message, offset: int, what: Parsed | SetAside) -> None:
         ledger = owned.ledger
         value: Any = message.value()
         where: dict[str, Any] = {"topic": message.topic(), "partition": message.partition(), "offset": offset}
@@ -308,15 +293,7 @@ class LedgerWriter:
             log.error("decision_failed", **where, exc_info=error)
             outcome = SetAside("rule_raised", f"{type(error).__name__}: {error}")
         if isinstance(outcome, Decided):
-            for number, fact in enumerate(outcome.facts):
-                failpoints.reach("ledger.before_fact")
-                if number and failpoints.armed("ledger.torn_decision"):
-                    self._producer.flush(FLUSH_SECONDS)  # what a death here leaves behind is on the log, and cut
-                    failpoints.reach("ledger.torn_decision")
-                if self._side_pending or self._held:
-                    self._held.append((owned, fact))
-                else:
-                    self._produce_fact(owned, fact)
+            self._held.append((owned, outcome.facts))
             owned.sent += len(outcome.facts)
             self._unsaved_facts += len(outcome.facts)
             self._decided += 1
@@ -329,7 +306,7 @@ class LedgerWriter:
             self._forwarded[outcome.channel, topic] += 1
             self._send_aside(owned, topic, outcome.partition, outcome.key, value, headers=message.headers())
 
-    def _send_aside(self, owned: _Owned, topic: str, partition: int, key: Any, value: Any, *, headers: Any) -> None:
+    def _send_aside(self, owned: Owned, topic: str, partition: int, key: Any, value: Any, *, headers: Any) -> None:
         """A record that is no fact. Its acknowledgement, too, comes before the command's offset is committed."""
         self._side_sent += 1
         number = self._side_sent
@@ -351,14 +328,20 @@ class LedgerWriter:
                 self._producer.poll(0.1)
 
     def _hold_back(self) -> None:
+        """Wait for the broker when too much is on its way, and for PostgreSQL when too much is unsaved."""
         while not self._stop.is_set() and sum(o.sent - o.acked for o in self._owned.values()) > IN_FLIGHT_MAX:
             self._producer.poll(0.05)
+        with self.standing.excused() as wait_for:
+            while self._unsaved_facts + self._saving_facts >= UNSAVED_FACTS_WAIT and not self._stop.is_set():
+                wait_for("snapshot")
+                self._producer.poll(0.05)
+                self._save(time.monotonic())
 
     # Progress
 
     def _commit(self, *, asynchronous: bool) -> None:
         offsets = []
-        oldest_pending = min(self._side_pending, default=self._side_sent + 1)
+        oldest_pending = self._oldest_pending()
         for (topic, partition), owned in self._owned.items():
             if owned.disturbed:
                 continue
@@ -393,53 +376,62 @@ class LedgerWriter:
             if owned is not None and (p in failed or p.offset != owned.committed):
                 owned.committed = -1
 
-    def _snapshot(self, places: Iterable[tuple[str, int]]) -> _Saved:
-        """Save what has changed, then let go all that is saved.
+    def _save(self, arrived_at: float) -> None:
+        """A round of snapshots: carry on with the one under way, or begin one when it is time."""
+        self._heard(self._saver.carry_on(self._oldest_pending()))
+        now = time.monotonic()
+        since = now - self._began_saving_at
+        quiet = self._began_saving_at < arrived_at <= now - QUIET_SECONDS
+        much = self._unsaved_facts >= UNSAVED_FACTS_MAX and since >= RETRY_SECONDS
+        if (quiet or much or since >= self._pause) and not self._saver.busy:
+            self._begin_saving(self._owned)
 
-        All at once: only pieces of memory in which nothing is left are given back, and what goes one by one leaves
-        something in each (decision 14).
-        """
+    def _begin_saving(self, places: Iterable[tuple[str, int]]) -> None:
+        """Note what has changed: it is written beside deciding."""
         failpoints.reach("ledger.before_flush")
-        self._producer.flush(FLUSH_SECONDS)
-        failpoints.reach("ledger.before_snapshot")
-        # Who takes over goes on behind the intake that a snapshot has seen: all that came of it must be on the broker,
-        # what was set aside or forwarded as well.
-        ready = [
-            (self._services.topic(owned.ledger.ledger_topic), owned)
-            for owned in (self._owned[place] for place in places)
-            if not owned.disturbed and owned.acked == owned.sent and not self._side_pending and owned.ledger.changed
-        ]
-        forwarded, self._forwarded = self._forwarded, Counter()
-        misses, self._misses = self._misses, Counter()
-        facts = streams = 0
-        try:
-            with connect(self._services, GROUP, autocommit=True) as connection:
-                for topic, owned in ready:
-                    new = owned.next_offset - max(0, owned.ledger.saved_offset)
-                    try:
-                        streams += snapshots.save(connection, topic, owned.ledger, owned.next_offset)
-                        facts += new
-                        if owned.ledger.forgotten_before > owned.forgotten_before:  # once a day
-                            owned.forgotten_before = owned.ledger.forgotten_before
-                            snapshots.forget(connection, topic, owned.ledger)
-                    except SnapshotMovedError as error:
-                        owned.disturbed = str(error)
-                if forwarded:
-                    snapshots.count_forwarded(connection, [(*place, count) for place, count in forwarded.items()])
-                    forwarded.clear()
-                slow_paths.add(connection, GROUP, misses)
-        except psycopg.Error as error:  # costs a longer takeover, nothing else; the next one tries again
-            log.warning("snapshot_failed", error=str(error))
-            self._forwarded.update(forwarded)
-            self._misses.update(misses)
-        for owned in self._owned.values():
-            owned.ledger.let_go()
-        failpoints.reach("ledger.after_snapshot")
-        return _Saved(facts, streams)
+        self._began_saving_at = time.monotonic()
+        counts, self._forwarded, self._misses = Counts(self._forwarded, self._misses), Counter(), Counter()
+        self._saving_facts, self._unsaved_facts = self._unsaved_facts, 0
+        self._saver.begin([self._owned[place] for place in places], self._side_sent, counts)
+
+    def _finish_saving(self) -> None:
+        """Return when no snapshot is under way."""
+        with self.standing.excused() as wait_for:
+            wait_for("snapshot")
+            self._heard(self._saver.finish(lambda: self._producer.flush(FLUSH_SECONDS), self._oldest_pending))
+
+    def _heard(self, outcome: Outcome | None) -> None:
+        """Take in that a snapshot has been stored, or that it could not be."""
+        if outcome is None:
+            return
+        facts, streams, seconds, counts = outcome
+        if counts is not None:
+            self._forwarded.update(counts.forwarded)
+            self._misses.update(counts.misses)
+            self._unsaved_facts += self._saving_facts
+        self._saving_facts = 0
+        self._pause = min(SNAPSHOT_SECONDS_MAX, max(SNAPSHOT_SECONDS, seconds * SNAPSHOT_SHARE))
+        if facts:  # a ledger that has only answered repeats, or is at rest, has nothing to tell
+            log.info("ledger_snapshot", facts=facts, streams=streams, seconds=round(seconds, 2))
+        empty_caches()
+
+    def _oldest_pending(self) -> int:
+        return min(self._side_pending, default=self._side_sent + 1)
+
+    def _let_go(self) -> None:
+        """Keep within the budget: each partition lets go the same part of what it has."""
+        memories = [owned.ledger.memory for owned in self._owned.values()]
+        total = sum(memory.stored_bytes for memory in memories)
+        if total > self._budget:
+            kept = self._budget * BUDGET_LEFT / total
+            gone = sum(memory.let_go(int(memory.stored_bytes * kept)) for memory in memories)
+            log.debug("ledger_let_go", streams=gone)
 
     def _leave(self, places: list[tuple[str, int]]) -> None:
         """Hand over in good order: what was decided is acknowledged, committed and remembered."""
-        self._snapshot(places)
+        self._finish_saving()
+        self._begin_saving(places)
+        self._finish_saving()
         self._commit(asynchronous=False)
         for place in places:
             self._owned.pop(place, None)
@@ -475,6 +467,7 @@ class LedgerWriter:
     def _take_over_disturbed(self) -> None:
         if self._consumer is None or not any(owned.disturbed for owned in self._owned.values()):
             return
+        self._finish_saving()
         self._producer.flush(FLUSH_SECONDS)
         gaps = {place: owned.gap_seen for place, owned in self._owned.items() if owned.disturbed}
         reasons = {place: str(self._owned[place].disturbed) for place in gaps}
@@ -512,7 +505,7 @@ class LedgerWriter:
                     raise
                 log.warning("takeover_begins_again", why=str(error.args[0]))
         for place, ledger in taken.ledgers.items():
-            self._owned[place] = _Owned(ledger, taken.ends[place])
+            self._owned[place] = Owned(ledger, taken.ends[place])
         if places:
             seconds = time.monotonic() - started
             self._misses.update(taken.misses)

@@ -239,7 +239,7 @@ def release_quality(units: int, disposition: Any = "restock") -> s.ReleaseQualit
 
 
 def dispose(units: int, taken_from: Any = "damaged") -> s.DisposeStock:
-    return s.DisposeStock(sku="MUG", location_id="WH1", quantity=units, taken_from=taken_from, reason="broken")
+    return s.DisposeStock(sku="MUG", location_id="WH1", quantity=units, from_=taken_from, reason="broken")
 
 
 def policy(*, location: str = "WH1", **numbers: Any) -> s.SetStockPolicy:

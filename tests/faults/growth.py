@@ -1,6 +1,6 @@
 """How the memory of a process grows, from what it keeps at rest, and how sure that is.
 
-growth([(720.0, 171.0), (840.0, 171.2), (960.0, 170.9)], warm_up=720).per_hour < SLOPE_MAX
+growth([(720.0, 171.0), (840.0, 171.2), (960.0, 170.9)], warm_up=720).per_hour          # 0.0: it does not grow
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 #: Memory counts from here on: what every process loads once, and the caches that are filled, are not a leak.
 WARM_UP_MINUTES = 12.0
-SLOPE_MAX = 0.01  # per hour
 #: As many values of memory make a slope.
 POINTS = 10
 

@@ -60,7 +60,8 @@ class Snapshots:
         snapshots.fetch(self.connection, [snapshots.Wanted(TOPIC, ledger, streams, commands)])
 
     def save(self, ledger: PartitionLedger) -> None:
-        snapshots.save(self.connection, TOPIC, ledger, self.facts)
+        stored = snapshots.save(self.connection, snapshots.Snapshot.of(ledger, TOPIC, self.facts))
+        ledger.memory.saved(stored.sizes)
 
     def saved_twice(self) -> PartitionLedger:
         """A writer that has saved twice; the first of the two is kept as a backup."""
@@ -106,7 +107,7 @@ def test_a_writer_notices_that_its_snapshot_went_back(ledger_env: Any) -> None:
     second, found = world.writer()
     assert found
     world.fetch(second, StreamKey("stock", "mug"))
-    assert second.streams[StreamKey("stock", "mug")].version == FIRST_FACTS, (
+    assert second.memory.streams[StreamKey("stock", "mug")].version == FIRST_FACTS, (
         "as it was in the backup: the log behind its position tells the rest"
     )
 
@@ -145,7 +146,7 @@ def test_a_snapshot_whose_tables_do_not_fit_is_not_used(ledger_env: Any, table: 
     second, found = world.writer()
 
     assert not found
-    assert second.streams == {}
+    assert second.memory.streams == {}
     for sku in ("mug", "mug", "hat"):  # stands for the log, read from its beginning
         world.receive(second, sku)
     world.save(second)
@@ -154,4 +155,4 @@ def test_a_snapshot_whose_tables_do_not_fit_is_not_used(ledger_env: Any, table: 
     for sku, version in (("mug", FIRST_FACTS + 1), ("hat", FIRST_FACTS)):
         key = StreamKey("stock", sku)
         world.fetch(third, key)
-        assert third.streams[key].version == version
+        assert third.memory.streams[key].version == version

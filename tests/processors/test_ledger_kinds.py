@@ -60,7 +60,7 @@ def test_both_live_with_versions_and_ids_of_their_own() -> None:
     assert {fact.key for fact in intake.facts} == {NAME.encode()}, "Kafka's key is the id: both are on one partition"
     codes = [fact["data"]["code"] for name, fact in intake.decoded() if name == "CommandRefused"]
     assert codes == ["conflict", "stale"]
-    case, location = intake.ledger.streams[CASE].state, intake.ledger.streams[LOCATION].state
+    case, location = intake.ledger.memory.streams[CASE].state, intake.ledger.memory.streams[LOCATION].state
     assert (case.resolved, location.excluded_channels) == (True, ("web",))
 
 
@@ -86,14 +86,14 @@ def test_whoever_takes_over_goes_on_with_both(count: int) -> None:
         late.send(value)
     assert late.facts == whole.facts
     for key in (CASE, LOCATION):
-        ours, theirs = late.ledger.streams[key], whole.ledger.streams[key]
+        ours, theirs = late.ledger.memory.streams[key], whole.ledger.memory.streams[key]
         assert (ours.state, ours.version, ours.answered) == (theirs.state, theirs.version, theirs.answered)
 
 
 def test_a_snapshot_holds_both_and_hands_out_each_by_itself() -> None:
     before = decided(LOG[:5])
     database = cast(Any, Database())
-    snapshots.save(database, TOPIC, before.ledger, len(before.facts))
+    snapshots.save(database, snapshots.Snapshot.of(before.ledger, TOPIC, len(before.facts)))
 
     after = Intake("intake.service")
     ledger = PartitionLedger("intake.service", 0, partitions=1, codec=CODEC)
@@ -103,9 +103,9 @@ def test_a_snapshot_holds_both_and_hands_out_each_by_itself() -> None:
     assert need is not None
     assert need.stream == CASE
     snapshots.fetch(database, [snapshots.Wanted(TOPIC, ledger, {CASE}, ())])
-    assert list(ledger.streams) == [CASE]
+    assert list(ledger.memory.streams) == [CASE]
     snapshots.fetch(database, [snapshots.Wanted(TOPIC, ledger, {LOCATION}, ())])
-    assert [ledger.streams[key].version for key in (CASE, LOCATION)] == [3, 2]
+    assert [ledger.memory.streams[key].version for key in (CASE, LOCATION)] == [3, 2]
     for value in LOG[5:]:
         after.send(value)
     assert before.facts + after.facts == decided(LOG).facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from events.catalogue import LEDGER_OF_INTAKE
 from events.envelope import INTERNAL_CHANNEL
 from events.streams import StreamKey
-from processors.ledger.partition import Answer, NotFetchedError, Stream
+from processors.ledger.memory import Answer, Memory, NotFetchedError, Stream
 from processors.ledger.snapshots import restored, stored
 from tests.events import builders as b
 from tests.support.intake import DAY_MS, NOW, NOW_MS, Intake, record, taken_over
@@ -71,12 +72,24 @@ def test_two_writers_write_the_same_bytes_and_one_that_takes_over_anywhere_goes_
         decide_all(late, log)
         assert late.facts == whole.facts, count
         # Log time is all that a record without facts may leave behind; it stands in no state.
-        assert {key: stream.state for key, stream in late.ledger.streams.items()} == {
-            key: stream.state for key, stream in whole.ledger.streams.items()
+        assert {key: stream.state for key, stream in late.ledger.memory.streams.items()} == {
+            key: stream.state for key, stream in whole.ledger.memory.streams.items()
         }
-        assert {key: stream.answered for key, stream in late.ledger.streams.items()} == {
-            key: stream.answered for key, stream in whole.ledger.streams.items()
+        assert {key: stream.answered for key, stream in late.ledger.memory.streams.items()} == {
+            key: stream.answered for key, stream in whole.ledger.memory.streams.items()
         }
+
+
+def save(
+    memory: Memory, offset: int, rows: dict[StreamKey, tuple[int, bytes]], answers: set[Answer], *, listed: bool
+) -> None:
+    """A snapshot, stored in `rows` and `answers`. `listed`: the ledger is told which commands have an answer there."""
+    unsaved = memory.to_save(offset)
+    rows |= {one.key: (one.version, stored(one)) for one in unsaved.streams}
+    answers |= set(unsaved.answers)
+    memory.saved({one.key: len(rows[one.key][1]) for one in unsaved.streams})
+    if listed:
+        memory.answered(array("q", sorted(one.command for one in answers)))
 
 
 @given(st.data())
@@ -88,17 +101,15 @@ def test_a_ledger_that_forgets_streams_and_fetches_them_again_writes_the_same_by
     ledger = forgetful.ledger
     for offset, value in enumerate(log):
         if data.draw(st.booleans()):
-            rows |= {one: (ledger.streams[one].version, stored(ledger.streams[one])) for one in ledger.changed}
-            answers |= set(ledger.answers.values())
-            ledger.saved(offset)
+            save(ledger.memory, offset, rows, answers, listed=data.draw(st.booleans()))
         if data.draw(st.booleans()):
-            ledger.let_go()
+            ledger.memory.let_go()
         need = ledger.needs(ledger.parse(value))
         if need is not None and need.stream is not None:
             row = rows.get(need.stream)
-            ledger.hold(need.stream, Stream(need.stream) if row is None else restored(need.stream, *row))
+            ledger.memory.hold(need.stream, Stream(need.stream) if row is None else restored(need.stream, *row))
         if need is not None and need.command is not None:
-            ledger.look_up({need.command: [one for one in answers if one.command == need.command]})
+            ledger.memory.look_up({need.command: [one for one in answers if one.command == need.command]})
         forgetful.send(value, at_ms=NOW_MS + offset * DAY_MS)
     assert forgetful.facts == whole.facts
 
@@ -108,12 +119,14 @@ def test_what_is_not_in_the_snapshot_yet_is_never_forgotten_and_what_was_forgott
     ledger = intake.ledger
     for order_id in ("o-1", "o-2", "o-3"):
         intake.send(record(b.place(order_id=order_id), order_id))
-    assert ledger.let_go() == 0, "no snapshot holds them"
-    ledger.saved(9)
+    assert ledger.memory.let_go() == 0, "no snapshot holds them"
+    save(ledger.memory, 9, {}, set(), listed=False)
     intake.send(record(b.hold(), "h"))
-    assert [ledger.let_go(), list(ledger.streams)] == [2, [("order", "o-1")]], "the snapshot does not hold it as it is"
-    ledger.saved(10)
-    assert [ledger.let_go(), list(ledger.streams)] == [1, []]
+    assert [ledger.memory.let_go(), list(ledger.memory.streams)] == [2, [("order", "o-1")]], (
+        "the snapshot does not hold it as it is"
+    )
+    save(ledger.memory, 10, {}, set(), listed=False)
+    assert [ledger.memory.let_go(), list(ledger.memory.streams)] == [1, []]
     with pytest.raises(NotFetchedError):
         intake.send(record(b.cancel(), "c"))
 

@@ -190,8 +190,9 @@ def test_what_another_channel_got_wrong_makes_no_version_stale(topic: str, owner
     if owner == "one that read the log":
         intake = taken_over(intake)
     elif owner == "one with a snapshot":
-        ((key, stream),) = intake.ledger.streams.items()
-        intake.ledger.hold(key, snapshots.restored(key, stream.version, snapshots.stored(stream)))
+        memory = intake.ledger.memory
+        (one,) = memory.to_save(1).streams
+        memory.hold(one.key, snapshots.restored(one.key, one.version, snapshots.stored(one)))
     intake.send(record(_NEXT[topic], "decided-on-that", channel="service", expected_version=known))
     assert intake.last()[0] != "CommandRefused"
     assert intake.last()[1]["version"] == len(versions) + 1
@@ -298,7 +299,7 @@ def test_a_record_that_is_no_command_of_the_topic_is_set_aside_with_its_reason(
     assert isinstance(outcome, SetAside)
     assert outcome.reason == reason
     assert outcome.detail
-    assert (intake.ledger.next_intake, intake.ledger.streams) == (1, {})
+    assert (intake.ledger.next_intake, intake.ledger.memory.streams) == (1, {})
 
 
 @pytest.mark.parametrize(
@@ -423,4 +424,4 @@ def test_ids_of_the_ledgers_own_commands_are_never_forgotten() -> None:
     late = taken_over(intake)
     for reader in (intake, late):
         assert reader.send(own, at_ms=later) == Repeated()
-    assert late.ledger.answers == intake.ledger.answers
+    assert late.ledger.memory.answers == intake.ledger.memory.answers

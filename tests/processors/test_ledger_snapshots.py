@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -17,17 +17,17 @@ TOPIC = "ledger.orders"
 
 def saved() -> Any:
     """Tables that hold the snapshot of a partition with one order."""
-    database = Database()
+    database: Any = Database()
     intake = Intake()
     intake.send(record(b.place()))
-    snapshots.save(cast(Any, database), TOPIC, intake.ledger, 1)
+    snapshots.save(database, snapshots.Snapshot.of(intake.ledger, TOPIC, 1))
     return database
 
 
 def found(database: Any) -> bool:
     ledger = PartitionLedger("intake.orders", 0, partitions=1, codec=CODEC)
     position = snapshots.load(database, TOPIC, ledger)
-    assert (position is not None) == (ledger.saved_offset >= 0)
+    assert (position is not None) == (ledger.memory.saved_offset >= 0)
     return position is not None
 
 
@@ -46,5 +46,5 @@ def test_a_snapshot_that_another_build_saved_last_is_read_anew_from_the_log(mark
     # The writer that has read the log saves all of it, in its own format.
     anew = Intake()
     anew.send(record(b.place()))
-    snapshots.save(database, TOPIC, anew.ledger, 1)
+    snapshots.save(database, snapshots.Snapshot.of(anew.ledger, TOPIC, 1))
     assert found(database)

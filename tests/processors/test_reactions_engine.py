@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import psycopg
 import pytest
 
@@ -35,6 +34,7 @@ from projections.order_status.reader import OrderDue, read_orders_due
 from runtime.errors import Fault
 from schemas.codec import Codec
 from tests.processors.test_reactions import placed
+from tests.support.plain_avro import encode_around
 
 AT = datetime(2026, 11, 27, 18, 0, tzinfo=UTC)
 CODEC = Codec()
@@ -57,7 +57,7 @@ class Log:
 
     def decide(self, *facts: Any, follows: int | None = None) -> list[bytes]:
         names = [FACTS[type(fact).__name__].schema for fact in facts]
-        datas = [CODEC.encode_data(name, msgspec.to_builtins(fact)) for name, fact in zip(names, facts, strict=True)]
+        datas = [CODEC.encode_data(name, fact) for name, fact in zip(names, facts, strict=True)]
         rival = follows is not None
         follows = self.last if follows is None else follows
         decision = digest(follows, 0, self.intake_offset, list(zip(names, datas, strict=True)))
@@ -82,7 +82,7 @@ class Log:
                 "correlation_id": "c",
                 "channel": "web",
             }
-            written.append(CODEC.encode_around(name, envelope, data))
+            written.append(encode_around(CODEC, name, envelope, data))
         self.intake_offset += 1
         if not rival:
             self.last = decision

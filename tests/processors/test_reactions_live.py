@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from events.catalogue import COMMANDS, FACTS, INTAKE_TOPICS, LEDGER_TOPICS
@@ -27,6 +26,7 @@ from projections.tables import ddl
 from runtime.kafka import TopicSpec, consumer, create_topics, end_offsets, murmur2_partition, producer
 from runtime.postgres import connect
 from schemas.codec import Codec
+from tests.support.plain_avro import encode_around
 
 PARTITIONS = 4
 #: On a busy machine a process takes many seconds to start; a hang must still end a test with a message.
@@ -64,10 +64,7 @@ class LedgerWriter:
         key = getattr(facts[0], kind.key)
         partition = murmur2_partition(key.encode(), self._partitions)
         place = (kind.topic, partition)
-        datas = [
-            self._codec.encode_data(FACTS[type(f).__name__].schema, msgspec.to_builtins(f, builtin_types=(datetime,)))
-            for f in facts
-        ]
+        datas = [self._codec.encode_data(FACTS[type(f).__name__].schema, f) for f in facts]
         names = [FACTS[type(f).__name__].schema for f in facts]
         follows = self._last[place] or GENESIS
         decision = digest(follows, 0, self._offset[place], list(zip(names, datas, strict=True)))
@@ -95,7 +92,7 @@ class LedgerWriter:
                 "channel": channel,
                 "actor": None,
             }
-            values.append(self._codec.encode_around(name, envelope, data))
+            values.append(encode_around(self._codec, name, envelope, data))
         self._last[place] = decision
         self._offset[place] += 1
         self.sent.append((kind.topic, key, partition, values))

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
@@ -99,7 +100,7 @@ def test_all_contracts_are_registered_once_and_records_carry_the_ids_of_the_regi
 
     codec = Codec(ids)
     record = {"command": "CancelOrder", "code": "no_order", "what": "", "detail": "", "hint": "", "at_most": None}
-    data = codec.encode_data("order_ledger.facts.CommandRefused", record)
+    data = codec.encode_data("order_ledger.facts.CommandRefused", SimpleNamespace(**record))
     schema_id = codec.schema_id("order_ledger.facts.CommandRefused")
     assert schema_id == ids["order_ledger.facts.CommandRefused", 1] >= 5000
     assert codec.by_id[schema_id].name == "CommandRefused"

@@ -10,6 +10,7 @@ way until the simulation says that the broker has it; acknowledgements come with
 
 from __future__ import annotations
 
+import struct
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -247,10 +248,11 @@ class Database:
         self.streams: dict[Place, dict[tuple[str, str], tuple[int, bytes]]] = defaultdict(dict)
         self.answers: dict[Place, dict[tuple[int, int], tuple[int, int]]] = defaultdict(dict)
         self._rows: list[tuple[Any, ...]] = []
+        self.staged: dict[str, list[tuple[Any, ...]]] = {}
         self.rowcount = 0
 
-    def copy(self) -> Database:
-        """A backup."""
+    def backup(self) -> Database:
+        """A copy to restore from."""
         backup = Database()
         backup.restore(self, streams=True)
         return backup
@@ -284,6 +286,9 @@ class Database:
     def fetchone(self) -> tuple[Any, ...] | None:
         return self._rows[0] if self._rows else None
 
+    def copy(self, query: str, _values: Sequence[Any] = ()) -> _Copy:
+        return _Copy(self, query.split()[1], _values)
+
     def execute(self, query: str, values: Sequence[Any] = ()) -> Database:
         match _statement(query):
             case "SELECT", "ledger_positions":
@@ -311,17 +316,22 @@ class Database:
             case "INSERT", "ledger_positions":
                 topic, partition, *position = values
                 self.positions[topic, partition] = tuple(position)
+            case "INSERT", "ledger_streams":
+                self.streams[values[0], values[1]] |= {
+                    (kind, stream_id): (version, state)
+                    for kind, stream_id, version, state in self.staged.pop("staged_streams")
+                }
             case "INSERT", "ledger_answers":
-                topic, partition, *columns = values
-                self.answers[topic, partition] |= {
-                    (command, reused_by): (body, day) for command, reused_by, body, day in zip(*columns, strict=True)
+                self.answers[values[0], values[1]] |= {
+                    (command, reused_by): (body, day)
+                    for command, reused_by, body, day in self.staged.pop("staged_answers")
                 }
             case "DELETE", "ledger_streams":
                 self.streams[values[0], values[1]].clear()
             case "DELETE", "ledger_answers":
                 kept = self.answers[values[0], values[1]] if len(values) == 3 else {}
                 self.answers[values[0], values[1]] = {k: row for k, row in kept.items() if row[1] >= values[2]}
-            case (("CREATE" | "SELECT"), _):
+            case (("CREATE" | "SELECT" | "DO"), _):
                 self._rows = []
             case other:
                 raise AssertionError(f"the database in memory does not know {other}: {query}")
@@ -329,13 +339,35 @@ class Database:
 
     def executemany(self, query: str, rows: Iterable[Sequence[Any]]) -> None:
         match _statement(query):
-            case "INSERT", "ledger_streams":
-                for topic, partition, kind, stream_id, version, state in rows:
-                    self.streams[topic, partition][kind, stream_id] = (version, state)
             case "INSERT", "forwarded_commands" | "slow_paths":
                 pass  # counted for people only
             case other:
                 raise AssertionError(f"the database in memory does not know {other}: {query}")
+
+
+class _Copy:
+    """COPY into a staging table, or of the commands that have an answer, in PostgreSQL's binary format."""
+
+    def __init__(self, database: Database, table: str, values: Sequence[Any]) -> None:
+        if table.startswith("staged_"):
+            self.write_row = database.staged.setdefault(table, []).append
+        else:
+            answers = database.answers[values[0], values[1]]
+            self._rows = [struct.pack(">hiq", 1, 8, command) for command, _ in answers if command]
+
+    def set_types(self, _: Sequence[str]) -> None:
+        """Rows are kept as they are."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held open."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"PGCOPY\n\xff\r\n\0" + bytes(8)
+        yield from self._rows
+        yield struct.pack(">h", -1)
 
 
 def _statement(query: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -25,8 +25,11 @@ from events.stock import decision as stock_decision
 from events.stock.commands import ExpireReservation
 from events.stock.state import Level
 from processors.following import columns, reading
-from processors.ledger import partition, snapshots, takeover, writer
-from processors.ledger.partition import Answer, PartitionLedger, Stream
+from processors.ledger import memory, partition, saving, snapshots, takeover, writer
+from processors.ledger.memory import Answer, Memory, Stream
+from processors.ledger.owned import Owned
+from processors.ledger.partition import PartitionLedger
+from processors.ledger.saving import Counts, Saver
 from processors.reactions import asked, engine, locations, movements, offers, rejections, release, wiring
 from processors.reactions.asked import Asked
 from tests.simulation.tables import MemoryStore
@@ -60,12 +63,17 @@ def _forgets_own_ids() -> AbstractContextManager[Any]:
 
 def _does_not_look_up_ids() -> AbstractContextManager[Any]:
     """Answers that were let go are not fetched again."""
-    look_up = PartitionLedger.look_up
+    look_up = Memory.look_up
 
-    def nothing_there(self: PartitionLedger, answers: Mapping[int, Any]) -> None:
+    def nothing_there(self: Memory, answers: Mapping[int, Any]) -> None:
         look_up(self, dict.fromkeys(answers, ()))
 
-    return patch.object(PartitionLedger, "look_up", nothing_there)
+    return patch.object(Memory, "look_up", nothing_there)
+
+
+def _lists_no_new_answers() -> AbstractContextManager[Any]:
+    """The list of commands that a snapshot holds answers to is made once, and nothing is added to it."""
+    return patch.object(memory, "_with", lambda known, _: known)
 
 
 def _trusts_any_snapshot() -> AbstractContextManager[Any]:
@@ -74,7 +82,7 @@ def _trusts_any_snapshot() -> AbstractContextManager[Any]:
 
     def as_known(connection: Any, places: Any) -> Any:
         asked = sys._getframe(1).f_locals
-        known = {(one.topic, one.ledger.partition): one.ledger.saved_offset for one in asked.get("wanted", ())}
+        known = {(one.topic, one.ledger.partition): one.ledger.memory.saved_offset for one in asked.get("wanted", ())}
         return reaches(connection, places) | {place: (offset, offset) for place, offset in known.items()}
 
     return patch.object(snapshots, "_reaches", as_known)
@@ -206,13 +214,13 @@ def _early_snapshot() -> AbstractContextManager[Any]:
             self.start = 0 if position is None else position.next_offset
             self.expected = None
 
-    def at_once(self: writer.LedgerWriter, places: Any) -> None:
-        with writer.connect(self._services, "ledger") as connection:
-            for owned in (self._owned[place] for place in places):
-                snapshots.save(connection, owned.ledger.ledger_topic, owned.ledger, owned.next_offset)
+    note = Saver._note
+
+    def at_once(self: Saver, owned: Owned) -> saving._Noted:
+        return note(self, owned)._replace(sent=0)
 
     both = ExitStack()
-    both.enter_context(patch.object(writer.LedgerWriter, "_snapshot", at_once))
+    both.enter_context(patch.object(Saver, "_note", at_once))
     both.enter_context(patch.object(takeover, "_Tail", Trusting))
     return both
 
@@ -222,8 +230,7 @@ def _asides_in_any_order() -> AbstractContextManager[Any]:
 
     class Never(list[Any]):
         def append(self, held: Any) -> None:
-            shell, owned, fact = self.shell, *held  # type: ignore[attr-defined]
-            shell._produce_fact(owned, fact)
+            self.shell._send(*held)  # type: ignore[attr-defined]
 
     begin = writer.LedgerWriter.__init__
 
@@ -237,20 +244,12 @@ def _asides_in_any_order() -> AbstractContextManager[Any]:
 
 def _snapshots_past_asides() -> AbstractContextManager[Any]:
     """As it was: a snapshot did not wait for what was set aside before it."""
-    snapshot = writer.LedgerWriter._snapshot
+    begin = Saver.begin
 
-    class Unseen(set[int]):
-        def __bool__(self) -> bool:
-            return False
+    def without_looking(self: Saver, owned: Iterable[Owned], _: int, counts: Counts) -> None:
+        begin(self, owned, -1, counts)
 
-    def without_looking(self: writer.LedgerWriter, places: Any) -> int:
-        self._side_pending = Unseen(self._side_pending)
-        try:
-            return snapshot(self, places)
-        finally:
-            self._side_pending = set(self._side_pending)
-
-    return patch.object(writer.LedgerWriter, "_snapshot", without_looking)
+    return patch.object(Saver, "begin", without_looking)
 
 
 def _promises_twice() -> AbstractContextManager[Any]:
@@ -307,6 +306,7 @@ PLANTED: Mapping[str, Bug] = {
         "what reactions ask for an order with a long id is none", lambda: patch.object(asked, "ID_LENGTH_MAX", 10**6)
     ),
     "ids_are_not_fetched": Bug("ids that were let go of are not looked up", _does_not_look_up_ids, seed=3),
+    "new_answers_are_not_listed": Bug("the list of answered commands is never added to", _lists_no_new_answers),
     "any_snapshot_will_do": Bug(
         "a restored snapshot is taken for the one that was there", _trusts_any_snapshot, seed=42
     ),

@@ -83,7 +83,7 @@ class Truth:
         place = (LEDGER_OF_INTAKE[message.topic()], message.partition())
         ledger = self.ledgers[place]
         parsed = ledger.parse(message.value())
-        known = ledger.streams.get(parsed.stream) if isinstance(parsed, Parsed) else None
+        known = ledger.memory.streams.get(parsed.stream) if isinstance(parsed, Parsed) else None
         before = None if known is None else known.state
         try:
             outcome = ledger.decide(message.offset(), message.timestamp()[1], message.key(), message.value())
@@ -139,7 +139,7 @@ class Truth:
                 place = (record["data"]["sku"], record["data"]["location_id"])
                 short = self.stocks.stock.row(*place).available < min(0, levels.get(place[1], 0))
                 must(not short, "what_is_held_again_is_promised_to_nobody_else", (record, levels))
-        stream = ledger.streams[key := StreamKey.of(first)]
+        stream = ledger.memory.streams[key := StreamKey.of(first)]
         changed_at = self._changed_at[key]
         must(stream.state_version == changed_at, "a_refusal_makes_no_version_stale", (first, changed_at))
         state = stream.state
@@ -172,7 +172,7 @@ class Truth:
         names = {name for name, _ in facts}
         if facts[0][1]["channel"] == INTERNAL_CHANNEL or names & _CHANGE_NOTHING or before is None:
             return
-        after = ledger.streams[StreamKey.of(facts[0][1])].state
+        after = ledger.memory.streams[StreamKey.of(facts[0][1])].state
         must(after != before, "no_effect_is_no_acceptance", facts)
 
     def _count(self, topic: str, name: str, record: dict[str, Any]) -> None:
@@ -399,8 +399,8 @@ class Truth:
     def state(self, kind: str, stream_id: str) -> Any:
         """State of a stream after all that was asked; None where there is none."""
         for ledger in self.ledgers.values():
-            if StreamKey(kind, stream_id) in ledger.streams:
-                return ledger.streams[StreamKey(kind, stream_id)].state
+            if StreamKey(kind, stream_id) in ledger.memory.streams:
+                return ledger.memory.streams[StreamKey(kind, stream_id)].state
         return None
 
     def states(self, kind: str) -> dict[str, Any]:
@@ -408,7 +408,7 @@ class Truth:
         return {
             key.id: stream.state
             for ledger in self.ledgers.values()
-            for key, stream in ledger.streams.items()
+            for key, stream in ledger.memory.streams.items()
             if key.kind == kind and stream.state is not None
         }
 

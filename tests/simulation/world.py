@@ -324,7 +324,7 @@ class World:
         if process in self.writers:
             process.producer.flush_reaches = None
         if dice.once_in(2):
-            self._backups.append(self.database.copy())
+            self._backups.append(self.database.backup())
         return f"{process.name} takes a snapshot"
 
     def _commit(self, dice: Dice, _: int) -> str:

@@ -12,7 +12,7 @@ Nothing of the shell is rewritten here: consuming, deciding, acknowledgements, t
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -22,7 +22,7 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from processors import slow_paths
 from processors.following import follower
-from processors.ledger import database, snapshots, takeover
+from processors.ledger import database, saving, snapshots, takeover
 from processors.ledger import writer as shell
 from processors.ledger.writer import LedgerWriter
 from tests.simulation.choices import Dice
@@ -67,10 +67,12 @@ def shell_in_memory() -> Iterator[None]:
         patch.object(slow_paths, "log", _Log()),
         patch.multiple(
             shell,
-            connect=lambda services, *_, **__: services.database,
             gapless_producer=lambda services: Producer(services.broker),
             codec_for=lambda *_: _codec_of_the_run(),
             log=_Log(),
+        ),
+        patch.multiple(
+            saving, connect=lambda services, *_, **__: services.database, log=_Log(), ThreadPoolExecutor=_Beside
         ),
         patch.multiple(database, connect=lambda services, *_, **__: services.database, log=_Log()),
         patch.multiple(
@@ -96,13 +98,45 @@ def use_codec(codec: RememberingCodec) -> None:
     _codec[:] = [codec]
 
 
+class _Later:
+    """Work of a thread: it is done a round after it was asked for, so that commands are decided meanwhile."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work: Callable[[], Any] | None = work
+        self._rounds = 0
+        self._result: Any = None
+
+    def done(self) -> bool:
+        self._rounds += 1
+        return self._rounds > 1
+
+    def result(self) -> Any:
+        if self._work is not None:
+            self._result, self._work = self._work(), None
+        return self._result
+
+
+class _Beside:
+    """Stands for a `ThreadPoolExecutor`."""
+
+    def __init__(self, *_: Any) -> None:
+        """There is no thread."""
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> _Later:
+        return _Later(lambda: work(*arguments))
+
+    def shutdown(self) -> None:
+        """There is nothing to end."""
+
+
 class WriterProcess:
     """A process of the ledger. `zombie`: another one believes to own its partitions, and it has not heard of it."""
 
     def __init__(self, services: Services, name: str, places: Iterable[Place]) -> None:
         self.name = name
         self.zombie = False
-        settings: Any = SimpleNamespace(partitions=services.broker.partitions, epoch=0)
+        # One lets all go that is saved, the next keeps all.
+        settings: Any = SimpleNamespace(partitions=services.broker.partitions, epoch=0, ledger_memory_mb=len(name) % 2)
         self.writer = LedgerWriter(settings, services, threading.Event())  # type: ignore[arg-type]
         self.consumer = Consumer(services.broker)
         self.writer._consumer = self.consumer  # type: ignore[assignment]
@@ -137,6 +171,8 @@ class WriterProcess:
         self._call(self.writer._decide, messages)
         self._call(self.producer.poll, 0)
         self._call(self.writer._take_over_disturbed)
+        self._call(self.writer._heard, self.writer._saver.carry_on(self.writer._oldest_pending()))
+        self._call(self.writer._let_go)
         return len(messages)
 
     def commit(self) -> None:
@@ -144,7 +180,8 @@ class WriterProcess:
         self.writer._commit(asynchronous=True)
 
     def snapshot(self) -> None:
-        self._call(self.writer._snapshot, list(self.writer._owned))
+        if not self.writer._saver.busy:
+            self._call(self.writer._begin_saving, list(self.writer._owned))
 
     def die(self, dice: Dice | None = None) -> None:
         """The process is gone; of what was on its way a part arrives, per partition from the front."""

@@ -20,6 +20,7 @@ from events.catalogue import FACTS, REFUSAL_SCHEMA
 from events.chain import GENESIS, digest
 from schemas.codec import Codec
 from schemas.contracts import newest
+from tests.support.plain_avro import encode_around, encode_data
 
 #: Log time of the first decision; each later one is a second later.
 BEGINNING = datetime(2026, 11, 27, 18, tzinfo=UTC)
@@ -105,7 +106,7 @@ class ChainLog:
         """The bytes of a decision that follows the last one."""
         at = recorded_at or BEGINNING + timedelta(seconds=self.intake_offset)
         named = [named_fact(fact) for fact in facts]
-        encoded = [(name, CODEC.encode_data(name, data)) for name, data in named]
+        encoded = [(name, encode_data(name, data)) for name, data in named]
         decision = digest(self.last, 0, self.intake_offset, encoded)
         values = []
         for index, (name, data) in enumerate(encoded, start=1):
@@ -133,7 +134,7 @@ class ChainLog:
             for field in newest(name).schema["fields"][:-1]:
                 # Fields that came into the envelope later, and that no test here is about.
                 envelope.setdefault(field["name"], 0 if field["type"] == "long" else "")
-            values.append(CODEC.encode_around(name, envelope, data))
+            values.append(encode_around(CODEC, name, envelope, data))
         self.last = decision
         return values
 

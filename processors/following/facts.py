@@ -13,7 +13,9 @@ import msgspec
 from events.catalogue import FACTS
 from events.chain import Link
 from events.envelope import AnyRecorded, Recorded
-from schemas.codec import Codec, UndecodableError
+from schemas.codec import FRAME, MAGIC, Codec, UndecodableError
+from schemas.compiled import Reader, compiled
+from schemas.contracts import newest
 
 
 class Record(NamedTuple):
@@ -24,7 +26,11 @@ class Record(NamedTuple):
 
 
 class FactDecoder:
-    """Reads a fact's link, and the contents of wanted facts."""
+    """Reads a fact's link, and the contents of wanted facts.
+
+    Each contract has a compiled reader: half the time of the codec. Where it gives up, the codec decides; so both
+    accept the same bytes.
+    """
 
     def __init__(self, codec: Codec, wanted: Collection[type[Any]]) -> None:
         self._codec = codec
@@ -33,9 +39,39 @@ class FactDecoder:
             for name, row in FACTS.items()
             if row.data in wanted
         }
+        #: By the bytes before the body: the name of a wanted fact, and its reader. Readers are made when needed.
+        self._readers: dict[bytes, tuple[str | None, Reader]] = {}
 
     def read(self, value: bytes | None) -> tuple[Link, Record | None]:
         """The link and the record. Reads to the last byte; raises UndecodableError if the bytes are no fact."""
+        if value is None:
+            return self._read_by_codec(value)
+        frame = value[: FRAME.size]
+        known = self._readers.get(frame) or self._reader(frame)
+        if known is None:
+            return self._read_by_codec(value)
+        name, reader = known
+        try:
+            record, end = reader(value, FRAME.size)
+        except Exception:  # noqa: BLE001  # hostile bytes raise anything; the codec knows why
+            return self._read_by_codec(value)
+        if end != len(value):
+            return self._read_by_codec(value)
+        return Link.of(record), None if name is None else Record(name, record)
+
+    def _reader(self, frame: bytes) -> tuple[str | None, Reader] | None:
+        """None where the codec reads: no frame, no fact, or an older version, which it brings to the newest shape."""
+        if len(frame) < FRAME.size or frame[0] != MAGIC:
+            return None
+        contract = self._codec.by_id.get(FRAME.unpack(frame)[1])
+        if contract is None or not contract.is_fact or contract.version != newest(contract.full_name).version:
+            return None
+        wanted = contract.name in self._structs
+        reader = compiled(contract.schema, None if wanted else Link._fields)
+        known = self._readers[frame] = (contract.name if wanted else None, reader)
+        return known
+
+    def _read_by_codec(self, value: bytes | None) -> tuple[Link, Record | None]:
         contract, record = self._codec.decode(value)
         if not contract.is_fact:
             raise UndecodableError("no_fact", contract.full_name)

@@ -5,6 +5,7 @@ sender.send(asked)      # returns when all of them are in Kafka
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -17,7 +18,9 @@ from runtime import failpoints
 from runtime.errors import Fault
 from runtime.kafka import producer
 from runtime.services import Services
-from schemas.codec import Codec
+from schemas.codec import FRAME, MAGIC, Codec
+from schemas.compiled import Writer, compiled_writer
+from schemas.contracts import newest
 
 #: How long a batch may take to be acknowledged. librdkafka gives a record up after a minute (runtime.kafka), so this
 #: is only reached when its own clock is stuck; shorter would give up while a broker restarts.
@@ -29,19 +32,23 @@ QUEUE_FULL_PAUSE_SECONDS = 0.05
 
 def encode(codec: Codec, asked: Asked) -> bytes:
     """The record as it stands in the intake topic."""
-    return codec.encode(
-        COMMANDS[asked.name].schema,
+    frame, write = _writer(codec, COMMANDS[asked.name].schema)
+    return frame + write(
         {
             "id": asked.id,
             "channel": INTERNAL_CHANNEL,
             "actor": asked.actor,
             "occurred_at": asked.occurred_at,
-            "expected_version": None,
             "correlation_id": asked.correlation_id,
             "causation_id": asked.causation_id,
             "data": msgspec.to_builtins(asked.data, builtin_types=(datetime,)),
-        },
+        }
     )
+
+
+@cache
+def _writer(codec: Codec, full_name: str) -> tuple[bytes, Writer]:
+    return FRAME.pack(MAGIC, codec.schema_id(full_name)), compiled_writer(newest(full_name).schema)
 
 
 class Sender:

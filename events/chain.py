@@ -99,12 +99,13 @@ class ChainReader(Generic[Fact]):
 
     def _accept(self, link: Link) -> None:
         # Rival decisions followed the same decision. Their facts can no longer be accepted.
-        whole = (link.decision, link.count)
-        rivals = sum(len(facts) for named, facts in self._candidates.items() if named != whole)
-        if rivals:
-            self.skipped["cut_or_rival"] += rivals
-        self._candidates.clear()
-        self._positions.clear()
+        if self._candidates:
+            whole = (link.decision, link.count)
+            rivals = sum(len(facts) for named, facts in self._candidates.items() if named != whole)
+            if rivals:
+                self.skipped["cut_or_rival"] += rivals
+            self._candidates.clear()
+            self._positions.clear()
         self.last = link.decision
         self.epoch = link.epoch
         self.intake_offset = link.intake_offset

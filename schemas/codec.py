@@ -69,6 +69,7 @@ class Codec:
         # Made when they are first needed: a channel needs few.
         self._decode: dict[int, Decode] = {}
         self._encode_data: dict[str, Encode] = {}
+        self._encode_record: dict[str, Encode] = {}
         # Each schema is parsed separately: parse_schema marks what it has parsed, and shared marks would clash.
         for contract in contracts():
             schema_id = contract.schema_id if ids is None else ids[contract.full_name, contract.version]
@@ -114,6 +115,15 @@ class Codec:
             encode = self._encode_data[full_name] = encoder(newest(full_name).schema["fields"][-1]["type"])
         parts: list[bytes] = []
         encode(data, parts.append)
+        return b"".join(parts)
+
+    def encode_record(self, full_name: str, record: Any) -> bytes:
+        """Frame and body of a whole record, from an object that has its fields as attributes."""
+        encode = self._encode_record.get(full_name)
+        if encode is None:
+            encode = self._encode_record[full_name] = encoder(newest(full_name).schema)
+        parts = [self._writer[full_name][0]]
+        encode(record, parts.append)
         return b"".join(parts)
 
     def encode_decision(self, around: Any, event: str, version: int, parts: Sequence[tuple[str, bytes]]) -> list[bytes]:

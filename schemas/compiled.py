@@ -10,7 +10,7 @@ of null and one of these. fastavro reads and writes the same bytes (tests/schema
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from keyword import iskeyword
 from typing import Any
@@ -97,13 +97,14 @@ def _nearest_time(number: int) -> datetime:
         return _LAST if number > 0 else _FIRST
 
 
-def decoder(schema: Any, *, nearest: bool = False) -> Decode:
+def decoder(schema: Any, *, nearest: bool = False, wanted: Collection[str] | None = None) -> Decode:
     """Reads a record of this schema into a dict. `nearest`: a time that Python cannot represent is read as the nearest
-    one. The function raises all kinds of errors for bytes that are no such record, and does not look whether it read
+    one. `wanted`: only these of its fields are given; the others are read all the same, and must be right. The function
+    raises all kinds of errors for bytes that are no such record, and does not look whether it read
     beyond the end: the caller must compare the position with the length.
     """
     code = _Code()
-    value = code.read(schema, "_nearest_time" if nearest else "_time")
+    value = code.read(schema, "_nearest_time" if nearest else "_time", wanted)
     return code.function("value, at", f"return {value}, at")  # type: ignore[no-any-return]
 
 
@@ -138,7 +139,7 @@ class _Code:
     def _long(self, name: str) -> None:
         self._add(f"{name} = value[at]", "at += 1", f"if {name} > 127: {name}, at = _more(value, at, {name})")
 
-    def read(self, schema: Any, time: str) -> str:
+    def read(self, schema: Any, time: str, wanted: Collection[str] | None = None) -> str:
         """Adds what reads a value; the expression that then has it."""
         name = self._name()
         match _kind(schema):
@@ -171,7 +172,8 @@ class _Code:
                 self._blocks(lambda: self._item(schema, kind, name, time))
             case _:
                 fields = [(field["name"], self.read(field["type"], time)) for field in schema["fields"]]
-                return "{" + ", ".join(f"{field!r}: {held}" for field, held in fields) + "}"
+                given = (f"{field!r}: {held}" for field, held in fields if wanted is None or field in wanted)
+                return "{" + ", ".join(given) + "}"
         return name
 
     def _blocks(self, item: Callable[[], None]) -> None:

@@ -26,9 +26,14 @@ def named(*parts: str | int) -> str:
     >>> named("ship", "A:1001", "S1", 1)
     '#cd2b820fe48f8d7d0860dc9cdaadb0fc'
     """
-    texts = [str(part) for part in parts]
+    texts = list(map(str, parts))
     plain = ":".join(texts)
-    if len(plain) <= ID_LENGTH_MAX and not any(":" in text or text.startswith("#") for text in texts):
+    # A "#" within a part is harmless; only then each part has to be looked at.
+    if (
+        len(plain) <= ID_LENGTH_MAX
+        and plain.count(":") == len(texts) - 1
+        and ("#" not in plain or not any(text.startswith("#") for text in texts))
+    ):
         return plain
     digest = blake2b(digest_size=16)
     for text in texts:

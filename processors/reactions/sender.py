@@ -5,9 +5,8 @@ sender.send(asked)      # returns when all of them are in Kafka
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
 from events.catalogue import COMMANDS
@@ -29,19 +28,21 @@ QUEUE_FULL_PAUSE_SECONDS = 0.05
 
 def encode(codec: Codec, asked: Asked) -> bytes:
     """The record as it stands in the intake topic."""
-    return codec.encode(
-        COMMANDS[asked.name].schema,
-        {
-            "id": asked.id,
-            "channel": INTERNAL_CHANNEL,
-            "actor": asked.actor,
-            "occurred_at": asked.occurred_at,
-            "expected_version": None,
-            "correlation_id": asked.correlation_id,
-            "causation_id": asked.causation_id,
-            "data": msgspec.to_builtins(asked.data, builtin_types=(datetime,)),
-        },
-    )
+    around = _Sent(asked.id, asked.actor, asked.occurred_at, asked.correlation_id, asked.causation_id, asked.data)
+    return codec.encode_record(COMMANDS[asked.name].schema, around)
+
+
+class _Sent(NamedTuple):
+    """A command with what is around it."""
+
+    id: str
+    actor: str
+    occurred_at: datetime
+    correlation_id: str | None
+    causation_id: str | None
+    data: Any
+    channel: str = INTERNAL_CHANNEL
+    expected_version: int | None = None
 
 
 class Sender:

@@ -64,6 +64,8 @@ class ReadyRule:
         self.name = rule.name
         self.groups = tuple(_group(weights) for weights in groups_of(rule))
         self.measures: frozenset[Measure] = frozenset(m for g in groups_of(rule) for m in g)
+        #: The measures one after the other, if every criterion is a single measure of locations; else None.
+        self.in_turn = _in_turn(self.groups)
         self.filters = rule.filters
         filters = rule.filters
         self.static = any(
@@ -173,6 +175,12 @@ def _group(weights: dict[Measure, float]) -> Group:
         tuple(row for row in counted if row[0] in PER_UNIT),
         factor,
     )
+
+
+def _in_turn(groups: Sequence[Group]) -> tuple[Measure, ...] | None:
+    if not groups or any(group.per_unit or len(group.per_location) != 1 for group in groups):
+        return None
+    return tuple(measure for group in groups for measure, _ in group.per_location)
 
 
 class Router:

@@ -6,11 +6,14 @@ after the other become one number: each is multiplied by more than the largest s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import cache
 from math import asin, ceil, cos, radians, sin, sqrt
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
+from events.routing.language import Measure
 from processors.routing.book import Group, ReadyRule, Router
 from processors.routing.model import Coordinates, Place, Problem, Wanted, World
 
@@ -49,6 +52,20 @@ class Scene(NamedTuple):
     wanted: Wanted
     world: World
     stock: Mapping[str, Mapping[str, int]]
+
+
+class Looked(NamedTuple):
+    """The candidates of an order. `measured` has those that no filter of places excludes, `names` those that none does.
+
+    `limit`: parcels that the order may still have; `no_more`: none, except from where it has units already.
+    """
+
+    demand: Mapping[str, int]
+    measured: Mapping[str, Measured]
+    failures: Mapping[str, str]
+    names: frozenset[str]
+    limit: int | None
+    no_more: bool
 
 
 class Posed(NamedTuple):
@@ -117,21 +134,19 @@ def measure(router: Router, rule: ReadyRule, wanted: Wanted, world: World, place
     return Measured(1, place.cost_minor_per_parcel or 0, km, days, late, waits, backlog, rank)
 
 
-def pose(scene: Scene, rule: ReadyRule) -> Posed:
-    """The problem of an order under a rule."""
+def look(scene: Scene, rule: ReadyRule) -> Looked:
+    """The locations that have any of the order's SKUs, measured, and those that a filter excludes."""
     router, wanted, world, stock = scene
     demand: dict[str, int] = {}
     for need in wanted.needs:
         demand[need.sku] = demand.get(need.sku, 0) + need.quantity
     filters = rule.filters
-    weeks_min = filters.supply_weeks_min
     limit = rule.parcels_max(wanted.value_minor)
     if limit is not None:
         limit -= len(wanted.held_at)
     # An order that already has as many parcels as allowed can only add units to these.
     no_more = limit is not None and limit <= 0
     failures: dict[str, str] = {}
-    failed_units: dict[tuple[str, str], str] = {}
     measured: dict[str, Measured] = {}
     seen: set[str] = set()
     for sku in demand:
@@ -154,7 +169,38 @@ def pose(scene: Scene, rule: ReadyRule) -> Posed:
                     failure = "parcels_max"
             if failure is not None:
                 failures[location_id] = failure
-    names = sorted(seen - failures.keys())
+    return Looked(demand, measured, failures, frozenset(seen - failures.keys()), limit, no_more)
+
+
+def first_has_all(scene: Scene, rule: ReadyRule, looked: Looked) -> str | None:
+    """The best location, if it has the whole order: then it is the optimum, and there is no problem to solve.
+
+    None where that is not known: the problem has to be posed. Each criterion must be one measure of locations. Then
+    `fixed` of `pose` sorts locations as their measures do, one after the other; and no set of locations is better than
+    the first one alone, because it fills every unit at the lowest price.
+    """
+    if rule.in_turn is None or not looked.names or not looked.demand:
+        return None
+    if looked.no_more or scene.wanted.held_at or rule.filters.supply_weeks_min is not None:
+        return None
+    values, measured = _values_of(rule.in_turn), looked.measured
+    _, first = min((values(measured[name]), name) for name in looked.names)
+    stock = scene.stock
+    return first if all(stock[sku].get(first, 0) >= units for sku, units in looked.demand.items()) else None
+
+
+@cache
+def _values_of(measures: tuple[Measure, ...]) -> Callable[[Measured], Any]:
+    return itemgetter(*(_INDEX[one] for one in measures))
+
+
+def pose(scene: Scene, rule: ReadyRule, looked: Looked | None = None) -> Posed:
+    """The problem of an order under a rule; `looked` is what `look` has found, if it is known already."""
+    world, stock = scene.world, scene.stock
+    demand, measured, failures, allowed, limit, no_more = looked or look(scene, rule)
+    weeks_min = rule.filters.supply_weeks_min
+    failed_units: dict[tuple[str, str], str] = {}
+    names = sorted(allowed)
     skus = tuple(demand)
     rows: list[list[int]] = []
     for sku in skus:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from processors.routing.book import ReadyRule, Router
 from processors.routing.model import Availability, Need, Part, Plan, Problem, Solution, Wanted, World
-from processors.routing.objective import Posed, Scene, kilometres, pose
+from processors.routing.objective import Looked, Posed, Scene, first_has_all, kilometres, look, pose
 from processors.routing.optimum import solve, units
 
 #: Locations named in a reason. More would fill the screen.
@@ -27,17 +27,27 @@ Outcome = Literal["planned", "backorder", "queue"]
 class Routed(NamedTuple):
     """A plan and how it was found. `relaxed`: the limits that the fallbacks dropped. `left_out`: units in stock that
     the rule leaves out. `wait_at`: the only locations where missing units may be reserved; None means any, or that no
-    unit is missing.
+    unit is missing. `solved`: the problem and its solution; None if it did not have to be solved.
     """
 
     rule: ReadyRule
     relaxed: tuple[str, ...]
-    posed: Posed
-    solution: Solution
+    scene: Scene
     plan: Plan
     outcome: Outcome
     left_out: int
     wait_at: tuple[str, ...] | None
+    solved: tuple[Posed, Solution] | None
+
+    @property
+    def posed(self) -> Posed:
+        """The problem, for those who explain the plan."""
+        return pose(self.scene, self.rule.relaxed(self.relaxed)) if self.solved is None else self.solved[0]
+
+    @property
+    def solution(self) -> Solution:
+        """The solution of `posed`."""
+        return solve(self.posed.problem) if self.solved is None else self.solved[1]
 
 
 def route(wanted: Wanted, router: Router, world: World) -> Routed:
@@ -45,24 +55,34 @@ def route(wanted: Wanted, router: Router, world: World) -> Routed:
     if wanted.destination is None and wanted.country in router.book.centres:
         wanted = wanted._replace(destination=router.book.centres[wanted.country])
     rule = router.rule_for(wanted)
-    stock = usable(wanted.needs, world.stock, wanted.excluded)
-    there = _reachable(wanted.needs, stock)
-    scene = Scene(router, wanted, world, stock)
+    scene = Scene(router, wanted, world, usable(wanted.needs, world.stock, wanted.excluded))
+    looked = look(scene, rule)
+    first = first_has_all(scene, rule, looked)
+    if first is None:
+        return _solved(scene, rule, looked)
+    parts = tuple(Part(line_id, sku, first, units) for line_id, sku, units in wanted.needs if units)
+    return Routed(rule, (), scene, Plan(parts, ()), "planned", 0, None, None)
+
+
+def _solved(scene: Scene, rule: ReadyRule, looked: Looked) -> Routed:
+    wanted = scene.wanted
+    there = _reachable(wanted.needs, scene.stock)
     taken: tuple[str, ...] = ()
     steps = rule.steps
+    posed = pose(scene, rule, looked)
     while True:
-        posed = pose(scene, rule.relaxed(taken))
         solution = solve(posed.problem)
         if solution.filled >= there or len(taken) == len(steps):
             break
         taken = steps[: len(taken) + 1]
+        posed = pose(scene, rule.relaxed(taken))
     left_out = there - solution.filled
     outcome: Outcome = "planned"
     if left_out:
         outcome = "queue" if rule.last_resort == "queue" else "backorder"
     plan = _hand_out(wanted.needs, posed, solution)
-    found = Routed(rule, taken, posed, solution, plan, outcome, left_out, None)
-    return found._replace(wait_at=allowed_at(found, wanted, world)) if plan.short else found
+    found = Routed(rule, taken, scene, plan, outcome, left_out, None, (posed, solution))
+    return found._replace(wait_at=allowed_at(found, wanted, scene.world)) if plan.short else found
 
 
 def why_left_out(wanted: Wanted, found: Routed) -> tuple[str, str]:

@@ -82,9 +82,10 @@ def rerun(past: Past, router: Router, yardstick: Router | None = None) -> Totals
             stock[part.sku][part.location_id] -= part.quantity
         used = {part.location_id for part in found.plan.parts}
         totals.split_orders += len(used) > 1
-        totals.late_orders += any(_late(wanted, found.posed.measured[name], roads) for name in used)
+        measures = found.posed.measured
+        totals.late_orders += any(_late(wanted, measures[name], roads) for name in used)
         for name in used:
-            measured = found.posed.measured[name]
+            measured = measures[name]
             waiting[name] = waiting.get(name, 0) + 1
             totals.parcels += 1
             totals.cost_minor += measured.cost

@@ -370,7 +370,9 @@ def page(title: str, run: str, result: dict[str, Any], faults: Sequence[str], im
         "records still to be processed, while the load ran": f"{result['lag_median']:,.0f} (median), "
         f"{result['lag_p99']:,} (99th percentile)",
         "workers that ended by themselves": ended,
-        f"no measured worker ended, and none took more than {MEMORY_MAX_MB} MB": "yes" if result["within"] else "**no**",
+        f"no measured worker ended, and none took more than {MEMORY_MAX_MB} MB": "yes"
+        if result["within"]
+        else "**no**",
     }
     counted = dict.fromkeys(_FAULTS.values(), 0)
     for fault in faults:

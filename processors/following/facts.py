@@ -50,7 +50,7 @@ class FactDecoder:
                 try:
                     record, end = link(value, FRAME.size)
                 except Exception:  # noqa: BLE001  # hostile bytes raise anything; the codec says what is wrong
-                    end = -1
+                    record, end = {}, -1
                 if end == len(value):
                     return Link.of(record), None
         contract, record = self._codec.decode(value)

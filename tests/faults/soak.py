@@ -57,6 +57,8 @@ SAMPLE_SECONDS = 5.0
 #: How long a service is away, but for its start: the first time, in the warm-up, and at most after that. What the first
 #: one piles up (twenty thousand commands) is more than three of the others together.
 FIRST_OUTAGE_SECONDS, OUTAGE_SECONDS_MAX = 30.0, 3.0
+#: A worker takes no more than this: what a ledger keeps has a budget (decision 40).
+MEMORY_MAX_MB = 600
 #: A rest is long enough for every process to give back what the load made it borrow: the ledger saves what it holds,
 #: and lets it go, the reactions have looked twice and found nothing, and malloc's free pieces go. Under load what is
 #: borrowed goes up and down by more than a leak of 1 % an hour adds in half an hour: the least of each minute (looks

@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 # Three processes share Kafka and PostgreSQL: tests wait so much that two leave a sixth of two cores idle. A test file stays
 # in one of them, the longest start first (tests/durations.csv).
 LANES := -n 3 --dist loadfile --no-loadscope-reorder
-.PHONY: help setup demo test test-all branches simulate faults soak routing recovery year check format pins clean
+.PHONY: help setup demo test test-all branches simulate faults soak routing fold recovery year check format pins clean
 
 # Tools of the environment come first, and settings of the caller's Python do not reach it.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -54,6 +54,9 @@ soak: setup ## load and random faults for MINUTES=30, checked every few minutes 
 
 routing: setup ## orders routed per second, compared with HiGHS and a greedy algorithm (ARGS="--orders 5000")
 	@.venv/bin/python -m benchmarks.routing $(ARGS)
+
+fold: setup ## CPU time of a fact from the log's bytes to the tables, by stage (ARGS="--shipped 0.5 --batches 1000,8")
+	@.venv/bin/python -m benchmarks.fold $(ARGS)
 
 recovery: setup ## how long a killed worker with a backlog takes to recover (ROUNDS=3)
 	@.venv/bin/python -m benchmarks.recovery --rounds $(or $(ROUNDS),3) $(ARGS)

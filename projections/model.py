@@ -1,6 +1,6 @@
 """A projection: tables, and a fold from accepted facts to row deltas. Pure: no clock, no database.
 
-    def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
+    def fold(batch: FactBatch) -> Deltas:
         placed = batch.lines("OrderPlaced", "lines")
         return {"sku_demand": placed.select("sku", units="quantity")}
 
@@ -16,7 +16,7 @@ same key; a column that is missing or null changes nothing. The engine reduces t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from typing import Any, Literal
 import polars as pl
 
 from events.catalogue import FACTS, REFUSAL_SCHEMA
+from projections.rows import Rows, together
 from schemas.contracts import newest
 
 #: How a delta changes a column:
@@ -46,7 +47,12 @@ POSITION: Mapping[str, pl.DataType] = {
     "seq": pl.Int64(),
 }
 
-Deltas = Mapping[str, pl.DataFrame]
+Deltas = Mapping[str, Rows]
+
+__all__ = [
+    "META", "SEQUENCE", "Column", "Deltas", "FactBatch", "Projection", "Rows", "Table", "View", "frame_schema",
+    "polars_type", "reads", "together",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Column:
     meaning: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """A table as its fold sees it, and its meaning. The folder's `table.sql` says how it is stored; without one it is a
     plain table.
@@ -125,66 +131,159 @@ def _view_of(table: Table) -> View:
     return View(f"v_{table.name}", table.meaning, columns, f'SELECT {listed} FROM "{table.name}"')
 
 
-@dataclass(frozen=True, slots=True)
 class FactBatch:
     """Accepted facts: name of the fact → frame in log order. A fold reads them with `facts` or `lines`.
 
     Columns of a frame: `topic`, `partition`, `offset`, `seq` (log order in the batch, over all frames), those of the
     envelope (`version`, `occurred_at`, `recorded_at`, `channel`, `command_id` …), and `data`, a struct in its newest
-    shape.
+    shape. What several folds ask for is made once.
     """
 
-    frames: Mapping[str, pl.DataFrame]
+    def __init__(self, frames: Mapping[str, pl.DataFrame]) -> None:
+        self._frames = frames
+        self._lines: dict[tuple[str, ...], Rows] = {}
+        self._envelopes: dict[tuple[str, bool], Rows] = {}
+        self._made: dict[Callable[[FactBatch], Rows], Rows] = {}
 
-    def facts(self, name: str) -> pl.DataFrame:
+    @property
+    def frames(self) -> Mapping[str, pl.DataFrame]:
+        """All of them. Whoever asks for them here is called for every batch."""
+        return self._frames
+
+    def has(self, name: str) -> bool:
+        """Whether there are such facts."""
+        return name in self._frames
+
+    def made(self, make: Callable[[FactBatch], Rows]) -> Rows:
+        """`make(batch)`, called once for a batch, and not at all if the batch has no fact that it reads.
+
+        So a table of rare facts costs nothing in most batches. `make` must be a function of a module; which facts it
+        reads must not depend on what is in them.
+        """
+        found = self._made.get(make)
+        if found is None:
+            some = self.has_any(reads(make))
+            found = self._made[make] = make(self) if some else Rows(lambda: make(FactBatch({})).frame)
+        return found
+
+    def has_any(self, names: Collection[str]) -> bool:
+        """Whether there are facts with one of these names."""
+        return not self._frames.keys().isdisjoint(names)
+
+    def facts(self, name: str) -> Rows:
         """One row per fact: its data as plain columns, the envelope and the position as `meta_…` columns.
 
         So `channel` of CaseOpened is how the customer wrote, and `meta_channel` is the command's channel. Times are
-        UTC, microseconds. Without such facts the frame is empty, with the same columns. KeyError for an unknown fact.
+        UTC, microseconds. KeyError for an unknown fact.
         """
-        frame = self.frames.get(name)
-        if frame is None:
-            return _none(name)
-        meta = [pl.col(column).alias(META + column) for column in frame.columns if column != "data"]
-        return frame.select(*meta, pl.col("data")).unnest("data")
+        return self.lines(name)
 
-    def lines(self, name: str, *fields: str) -> pl.DataFrame:
+    def lines(self, name: str, *fields: str) -> Rows:
         """One row per element of a list field. `lines("ShipmentDispatched", "lines", "consumed")` opens an inner list.
 
         The element's fields become plain columns. An outer column of the same name becomes `outer_` + name: here
         `location_id` and `quantity` are those of `consumed`, `outer_quantity` is the line's, `outer_location_id` the
         parcel's. Facts with an empty list have no row.
         """
-        if name not in self.frames:
+        if not self.has(name):
             return _none(name, *fields)
-        frame = self.facts(name)
-        for field in fields:
-            frame = _open(frame, field)
-        return frame
+        found = self._lines.get((name, *fields))
+        if found is None:
+            if fields:
+                *outer, inner = fields
+                found = self.lines(name, *outer).then(lambda frame: _open(frame, inner))
+            else:
+                found = Rows(_opened(self._frames[name]))
+            self._lines[name, *fields] = found
+        return found
 
-    def envelopes(self, topic: str) -> pl.DataFrame:
-        """Every fact of a topic, refusals included, in log order: `fact` (its name), envelope and position as
-        `meta_…`.
-        """
-        names = [name for name, fact in FACTS.items() if fact.topic == topic and name in self.frames]
-        refused = REFUSAL_SCHEMA.rpartition(".")[2]
-        frames = [self.frames[name].drop("data").with_columns(fact=pl.lit(name)) for name in names]
-        if refused in self.frames:
-            answers = self.frames[refused].filter(pl.col("topic") == topic)
-            frames.append(answers.drop("data").with_columns(fact=pl.lit(refused)))
-        if not frames:
-            frames.append(pl.DataFrame(schema=frame_schema(refused)).drop("data").with_columns(fact=pl.lit(refused)))
-        return pl.concat(frames).sort("seq").select("fact", pl.exclude("fact").name.prefix(META))
+    def envelopes(self, topic: str, *, refusals: bool = True) -> Rows:
+        """Every fact of a topic, in log order: `fact` (its name), envelope and position as `meta_…`."""
+        key = topic, refusals and self.has(_REFUSED)
+        found = self._envelopes.get(key)
+        if found is None:
+            found = self._envelopes[key] = self._all_of(*key)
+        return found
+
+    def _all_of(self, topic: str, refusals: bool) -> Rows:  # noqa: FBT001 - the key of what is kept
+        parts = []
+        for name, frame in self._frames.items():
+            if name not in FACTS:  # a refusal, which stands in any topic
+                if refusals:
+                    refused = Rows(frame.filter(pl.col("topic") == topic))
+                    parts.append(refused.then(lambda rows: _envelope(_REFUSED, rows)))
+            elif FACTS[name].topic == topic:
+                parts.append(Rows(_envelope(name, frame)))
+        parts = [part for part in parts if part.height]
+        if not parts:
+            return Rows(lambda: _envelope(_REFUSED, pl.DataFrame(schema=frame_schema(_REFUSED))))
+        return parts[0] if len(parts) == 1 else together(*parts).then(lambda rows: rows.sort(SEQUENCE))
 
     def count(self) -> int:
         """How many facts there are."""
-        return sum(frame.height for frame in self.frames.values())
+        return sum(frame.height for frame in self._frames.values())
+
+
+class _Asking(FactBatch):
+    """An empty batch that notes the facts it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.asked: set[str] = set()
+
+    @property
+    def frames(self) -> Mapping[str, pl.DataFrame]:
+        self.asked.update(FACTS, (_REFUSED,))
+        return super().frames
+
+    def has(self, name: str) -> bool:
+        self.asked.add(name)
+        return super().has(name)
+
+    def has_any(self, names: Collection[str]) -> bool:
+        self.asked.update(names)
+        return super().has_any(names)
+
+    def made(self, make: Callable[[FactBatch], Rows]) -> Rows:
+        self.asked |= reads(make)
+        return super().made(make)
+
+    def envelopes(self, topic: str, *, refusals: bool = True) -> Rows:
+        self.asked.update((name for name, fact in FACTS.items() if fact.topic == topic), (_REFUSED,))
+        return super().envelopes(topic, refusals=refusals)
 
 
 @cache
-def _none(name: str, *fields: str) -> pl.DataFrame:
-    """The empty frame of missing facts or lines. Most batches lack most facts, so it is made only once."""
-    return FactBatch({name: pl.DataFrame(schema=frame_schema(name))}).lines(name, *fields)
+def reads(make: Callable[[FactBatch], object]) -> frozenset[str]:
+    """The names of the facts that a fold, or a part of one, reads."""
+    asking = _Asking()
+    make(asking)
+    return frozenset(asking.asked)
+
+
+_REFUSED = REFUSAL_SCHEMA.rpartition(".")[2]
+
+
+@cache
+def _none(name: str, *fields: str) -> Rows:
+    """Missing facts or lines. Most batches lack most facts, so they are made only once."""
+    empty = _opened(pl.DataFrame(schema=frame_schema(name)))
+    for field in fields:
+        empty = _open(empty, field)
+    return Rows(empty)
+
+
+@cache
+def _meta(*columns: str) -> tuple[pl.Expr, ...]:
+    return tuple(pl.col(column).alias(META + column) for column in columns if column != "data")
+
+
+def _opened(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(*_meta(*frame.columns), "data").unnest("data")
+
+
+def _envelope(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(pl.lit(name).alias("fact"), *_meta(*frame.columns))
 
 
 def _open(frame: pl.DataFrame, field: str) -> pl.DataFrame:
@@ -198,7 +297,9 @@ def _open(frame: pl.DataFrame, field: str) -> pl.DataFrame:
         while name in inner or (name != column and name in frame.columns):
             name = f"outer_{name}"
         names[column] = name
-    frame = frame.filter(pl.col(field).list.len() > 0).rename(names)
+    if not frame[field].list.len().gt(0).fill_null(value=False).all():
+        frame = frame.filter(pl.col(field).list.len() > 0)
+    frame = frame.rename(names)
     opened = names[field]
     return frame.explode(opened).unnest(opened)
 

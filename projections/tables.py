@@ -9,13 +9,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
-from projections.model import SEQUENCE, Column, Deltas, FactBatch, Projection, Table, View
+from projections.model import SEQUENCE, Column, Deltas, FactBatch, Projection, Table, View, reads
 
 _POLARS_OF_SQL: Mapping[str, pl.DataType] = {
     "text": pl.String(),
@@ -38,39 +41,39 @@ def reduce(table: Table, deltas: pl.DataFrame) -> pl.DataFrame:
     ValueError for a column that the table does not have, a missing key, or a missing log order.
     """
     ordered = not table.insert_only and any(column.merge in _ORDERED for column in table.columns)
-    rows = deltas.select(*_columns(table, deltas, ordered=ordered))
+    query = deltas.lazy().select(*_columns(table, tuple(deltas.columns), ordered=ordered))
+    if not table.insert_only and deltas.height > 1:
+        if ordered:
+            query = query.sort(SEQUENCE)
+        query = query.group_by(table.key).agg(*_aggregated(table, ordered=ordered)).sort(table.key)
+    rows = query.collect()
     if any(rows[name].null_count() for name in table.key):
         raise ValueError(f"a delta for {table.name} has no key: its key is {', '.join(table.key)}")
-    rows = _storable(rows)
-    if table.insert_only:
-        return rows
-    if ordered:
-        rows = rows.sort(SEQUENCE)
-    if rows.select(table.key).is_duplicated().any():
-        aggregated = [_merged(column) for column in table.columns if column.merge != "key"]
-        if ordered:
-            aggregated.append(pl.col(SEQUENCE).last())
-        rows = rows.group_by(table.key, maintain_order=True).agg(*aggregated)
-    return rows.sort(table.key)
+    return rows
 
 
 def fold(projection: Projection, batch: FactBatch) -> dict[str, pl.DataFrame]:
     """The reduced deltas of a projection's tables; unchanged tables are left out."""
+    if not batch.has_any(reads(projection.fold)):
+        return {}
     deltas: Deltas = projection.fold(batch)
     known = {table.name: table for table in projection.tables}
     if unknown := set(deltas) - set(known):
         raise ValueError(
             f"the fold of {projection.name} returns rows for {', '.join(sorted(unknown))}: not a table of its own"
         )
-    return {name: reduce(known[name], rows) for name, rows in deltas.items() if rows.height}
+    return {name: reduce(known[name], rows.frame) for name, rows in deltas.items() if rows.height}
 
 
 def upsert(table: Table, source: str) -> str:
     """The statement that writes reduced rows from `source` (SQL that yields the table's columns) into the table.
 
-    Rows are written in key order, so that two writers lock them in the same order and cannot deadlock.
+    Rows of an insert-only table are only added. All others are written in key order, so that two writers lock them in
+    the same order and cannot deadlock.
     """
     names = ", ".join(_quoted(column.name) for column in table.columns)
+    if table.insert_only:
+        return f"INSERT INTO {_quoted(table.name)} ({names}) SELECT {names} FROM {source} AS s"
     key = table.unique or ", ".join(_quoted(name) for name in table.key)
     # COLLATE "C" sorts by bytes: several times faster than by language, and equal in every database.
     order = ", ".join(
@@ -93,11 +96,29 @@ def upsert(table: Table, source: str) -> str:
     )
 
 
-def unnest(table: Table) -> str:
-    """A source for `upsert`: one array parameter per column."""
-    arrays = ", ".join(f"%s::{column.sql_type}[]" for column in table.columns)
-    names = ", ".join(_quoted(column.name) for column in table.columns)
-    return f"(SELECT * FROM unnest({arrays}) AS u({names}))"
+def records(table: Table) -> str:
+    """A source for `upsert`: one parameter, the rows as JSON (`as_json`)."""
+    # A JSON string would become a jsonb string, not the document in it.
+    types = {"jsonb": "text"}
+    columns = ", ".join(f"{_quoted(one.name)} {types.get(one.sql_type, one.sql_type)}" for one in table.columns)
+    names = ", ".join(f"{_quoted(column.name)}::{column.sql_type}" for column in table.columns)
+    return f"(SELECT {names} FROM json_to_recordset(%s::json) AS r({columns}))"
+
+
+def as_json(table: Table, rows: pl.DataFrame) -> str:
+    """Rows as an array of objects. Numbers that JSON does not have (NaN) are text, which PostgreSQL reads as well."""
+    columns = [rows[column.name] for column in table.columns]
+    columns = [one.cast(pl.String) if one.dtype == pl.Float64 else one for one in columns]
+    return msgspec.json.encode(pl.DataFrame(columns).to_dicts()).decode()
+
+
+def as_csv(table: Table, rows: pl.DataFrame) -> bytes:
+    """Rows for COPY … (FORMAT csv). polars leaves null empty and quotes the empty text, as PostgreSQL's CSV does."""
+    text = io.BytesIO()
+    columns = [rows[column.name] for column in table.columns]
+    columns = [one.dt.replace_time_zone(None) if isinstance(one.dtype, pl.Datetime) else one for one in columns]
+    pl.DataFrame(columns).write_csv(text, include_header=False, datetime_format="%Y-%m-%dT%H:%M:%S%.6f+00")
+    return text.getvalue()
 
 
 def ddl(projection: Projection) -> str:
@@ -147,29 +168,35 @@ def _view(view: View) -> str:
     )
 
 
-def _columns(table: Table, deltas: pl.DataFrame, *, ordered: bool) -> list[pl.Expr]:
+@cache
+def _aggregated(table: Table, *, ordered: bool) -> list[pl.Expr]:
+    merged = [_merged(column) for column in table.columns if column.merge != "key"]
+    return [*merged, pl.col(SEQUENCE).last()] if ordered else merged
+
+
+# Kept: to make the expressions of a wide table takes longer than to work out a few rows.
+@cache
+def _columns(table: Table, there: tuple[str, ...], *, ordered: bool) -> list[pl.Expr]:
     known = {column.name for column in table.columns}
-    if unknown := set(deltas.columns) - known - {SEQUENCE}:
+    if unknown := set(there) - known - {SEQUENCE}:
         raise ValueError(f"a delta for {table.name} has unknown columns: {', '.join(sorted(unknown))}")
-    if ordered and SEQUENCE not in deltas.columns:
+    if ordered and SEQUENCE not in there:
         raise ValueError(f"a delta for {table.name} needs {SEQUENCE}: some of its columns depend on the order of facts")
     chosen = []
     for column in table.columns:
         dtype = _POLARS_OF_SQL[column.sql_type]
-        value = pl.col(column.name) if column.name in deltas.columns else pl.lit(None)
+        value = pl.col(column.name) if column.name in there else pl.lit(None)
         value = value.cast(dtype)
         if column.merge == "sum":
             value = value.fill_null(0)
+        if dtype == pl.String and column.name in there:
+            # PostgreSQL's text cannot hold NUL. One such character in a fact must not stop a partition for ever; the
+            # log keeps the original. It is replaced before keys are compared, because two keys may become equal.
+            value = value.str.replace_all("\x00", "\ufffd", literal=True)
         chosen.append(value.alias(column.name))
     if ordered:
         chosen.append(pl.col(SEQUENCE))
     return chosen
-
-
-def _storable(rows: pl.DataFrame) -> pl.DataFrame:
-    # PostgreSQL's text cannot hold NUL. One such character in a fact must not stop a partition for ever; the log keeps
-    # the original. It is replaced before keys are compared, because two keys may become equal.
-    return rows.with_columns(pl.col(pl.String).str.replace_all("\x00", "\ufffd", literal=True))
 
 
 def _merged(column: Column) -> pl.Expr:

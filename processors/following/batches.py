@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import polars as pl
 
-from processors.following.columns import Accepted, Skip, accept
+from processors.following.columns import COLUMNS_ROWS_MIN, Accepted, Skip, accept, accept_few
 from processors.following.positions import ChainState, Move, Partition, Position
 from processors.slow_paths import Miss
 
@@ -151,7 +151,8 @@ class BatchFollower(Generic[Decoded]):
         seq = decoded.links["seq"]
         links = decoded.links.with_columns(part.gather(seq), offset.gather(seq))
         states: dict[int, ChainState] = {number: self._positions[one].chain for number, one in enumerate(parts)}
-        return decoded, accept(links, states)
+        follow = accept if links.height >= COLUMNS_ROWS_MIN else accept_few
+        return decoded, follow(links, states)
 
     def _moves(
         self, parts: Sequence[Partition], flat: Sequence[Record], garbage: Sequence[Garbage], accepted: Accepted

@@ -1,7 +1,8 @@
 """The reader's rule over a whole batch: which facts count (see `events.chain`).
 
-Usually each row is the next fact of its decision, or the first fact of the decision that follows. A comparison of whole
-columns checks that. If any row of a partition is different, `ChainReader` reads the partition's rows one by one.
+In a large batch each row is usually the next fact of its decision, or the first fact of the decision that follows. A
+comparison of whole columns checks that. If any row of a partition is different, `ChainReader` reads the partition's
+rows one by one. It also reads all rows of a small batch.
 
     last accepted decision: A
     rows:                   B1/2 (follows A), B2/2, C1/1 (follows B), D1/3 (follows C)
@@ -11,13 +12,21 @@ columns checks that. If any row of a partition is different, `ChainReader` reads
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 import polars as pl
 
 from events.chain import ChainReader, Link
 from processors.following.positions import ChainState
+
+#: Fewer facts are followed one by one: 3 µs each, when the columns take 3 ms however few they are.
+COLUMNS_ROWS_MIN = 1_000
+
+
+_FOLLOWED = ("seq", "offset", *Link._fields)
 
 
 class Skip(NamedTuple):
@@ -47,6 +56,18 @@ class Accepted(NamedTuple):
     parts: Mapping[int, Followed]
 
 
+def accept_few(links: pl.DataFrame, states: Mapping[int, ChainState]) -> Accepted:
+    """The same as `accept`, fact by fact."""
+    taken: list[int] = []
+    parts: dict[int, Followed] = {part: Followed(state, None, {}) for part, state in states.items()}
+    rows = links.select("part", *_FOLLOWED).rows()
+    for part, group in groupby(rows, itemgetter(0)):
+        seqs, followed = _one_by_one([row[1:] for row in group], states[part])
+        parts[part] = followed._replace(one_by_one=None)
+        taken += seqs
+    return Accepted(pl.Series("seq", taken, pl.Int64), parts)
+
+
 def accept(links: pl.DataFrame, states: Mapping[int, ChainState]) -> Accepted:
     """Apply the rule to a batch. A part is a partition's number in the batch.
 
@@ -68,7 +89,7 @@ def accept(links: pl.DataFrame, states: Mapping[int, ChainState]) -> Accepted:
     parts: dict[int, Followed] = {part: Followed(state, None, {}) for part, state in states.items()}
     for part, ok, last_complete, first, end in summary.iter_rows():
         if not ok:
-            taken, parts[part] = _one_by_one(links[first:end], states[part])
+            taken, parts[part] = _one_by_one(links[first:end].select(_FOLLOWED).rows(), states[part])
             rows.append(pl.Series("seq", taken, pl.Int64))
             continue
         cut = first if last_complete is None else last_complete + 1
@@ -95,13 +116,12 @@ def _marked(links: pl.DataFrame, states: Mapping[int, ChainState]) -> pl.DataFra
     return links.select("part", row=pl.int_range(pl.len()), complete=complete, ok=(begins | continues).fill_null(False))
 
 
-def _one_by_one(links: pl.DataFrame, state: ChainState) -> tuple[list[int], Followed]:
+def _one_by_one(rows: Sequence[tuple[int, ...]], state: ChainState) -> tuple[list[int], Followed]:
     reader: ChainReader[int] = ChainReader(*state)
     taken: list[int] = []
     seen: Counter[str] = Counter()
     skips: list[tuple[int, str, int]] = []
-    columns = links.select("seq", "offset", *Link._fields)
-    for seq, offset, *link in columns.iter_rows():
+    for seq, offset, *link in rows:
         taken.extend(reader.read(Link(*link), seq, offset))
         if reader.skipped != seen:
             skips.extend((offset, reason, count) for reason, count in (reader.skipped - seen).items())
@@ -114,4 +134,4 @@ def _one_by_one(links: pl.DataFrame, state: ChainState) -> tuple[list[int], Foll
         if resume_at is None or offset < resume_at:
             skipped[reason] = Skip(count + (skipped[reason].facts if reason in skipped else 0), offset)
     after = ChainState(reader.last, reader.epoch, reader.intake_offset)
-    return taken, Followed(after, resume_at, skipped, (why, links.height))
+    return taken, Followed(after, resume_at, skipped, (why, len(rows)))

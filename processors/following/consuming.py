@@ -46,6 +46,14 @@ IDLE_SECONDS = 0.2
 #: How long to wait for more records after the first. Longer delays each single fact; 0 makes batches of one.
 LINGER_SECONDS = 0.005
 
+#: A batch this large is no lone order: then the next one waits for more, as long as this one took, because a batch
+#: costs 10 ms however few facts it has. Lower delays an order's own reactions; higher makes many batches of few facts.
+FLOOD_RECORDS = 100
+
+#: The longest such wait. Longer delays readers for batches that cost hardly less; shorter leaves a steady flood in
+#: batches of a few hundred facts.
+LINGER_SECONDS_MAX = 0.1
+
 #: How often to check that PostgreSQL still has our positions. A database that crashed or was restored may be behind,
 #: and on a quiet log no write would notice. Longer leaves old tables for longer; shorter costs queries.
 LOOK_BACK_SECONDS = 2.0
@@ -136,12 +144,15 @@ class _Loop:
             looked_at = time.monotonic()
             after_backlog = False
             at_rest = AtRest()
+            linger_seconds = LINGER_SECONDS
             while not self._stop.is_set():
-                messages = read(self._consumer, self._name, BATCH_RECORDS_MAX, IDLE_SECONDS)
+                messages = read(self._consumer, self._name, BATCH_RECORDS_MAX, linger_seconds)
+                began = time.monotonic()
                 self._hint()
                 if messages and not failpoints.reach(f"{self._name}.fetched"):
                     self._take(messages)
                     at_rest.came()
+                linger_seconds = linger(len(messages), time.monotonic() - began)
                 after_backlog = after_backlog or len(messages) >= BACKLOG_RECORDS
                 if time.monotonic() - looked_at >= LOOK_BACK_SECONDS:
                     if after_backlog and len(messages) < BACKLOG_RECORDS:
@@ -260,14 +271,24 @@ class _Loop:
         return one.topic.removeprefix(self._services.topic_prefix), one.partition
 
 
-def read(client: Consumer, name: str, records_max: int, idle_seconds: float) -> list[Message]:
-    """Wait for a first record, then take all that are there: one on a quiet topic, a hundred thousand in a backlog.
+def linger(records: int, took_seconds: float) -> float:
+    """How long the batch after one of so many records waits for more."""
+    if records < FLOOD_RECORDS:
+        return LINGER_SECONDS
+    return min(max(took_seconds, LINGER_SECONDS), LINGER_SECONDS_MAX)
+
+
+def read(client: Consumer, name: str, records_max: int, linger_seconds: float = LINGER_SECONDS) -> list[Message]:
+    """Wait for a first record, then take all that are there: one on a quiet topic, a hundred thousand in a backlog. A
+    batch that is not large yet waits for more until `linger_seconds` are over.
 
     Raises Fault if the log does not have the requested offset. librdkafka recovers from other errors by itself.
     """
-    messages: list[Message] = client.consume(1, idle_seconds)
+    messages: list[Message] = client.consume(1, IDLE_SECONDS)
     if messages:
         messages += client.consume(records_max - 1, LINGER_SECONDS)
+        if linger_seconds > LINGER_SECONDS and len(messages) < min(BACKLOG_RECORDS, records_max):
+            messages += client.consume(records_max - len(messages), linger_seconds - LINGER_SECONDS)
     good = []
     for message in messages:
         error = message.error()

@@ -83,12 +83,14 @@ class Decoder:
             if contract is None:
                 continue
             for taken, columns in self._columns(contract, rows, values, garbage):
-                placed = position[taken].with_columns(pl.Series("seq", taken, pl.Int64))
-                parts.setdefault(contract.name, []).append(pl.concat([placed, columns], how="horizontal"))
+                seq = pl.Series("seq", taken, pl.Int64)
+                # Put together from columns, which costs a third of what polars' own operations cost for a few rows.
+                placed = [column.gather(seq) for column in position.get_columns()]
+                parts.setdefault(contract.name, []).append(pl.DataFrame([*placed, seq, *columns.get_columns()]))
         frames = {
             name: found[0] if len(found) == 1 else pl.concat(found).sort("seq") for name, found in sorted(parts.items())
         }
-        links = [frame.select("seq", *_LINK) for frame in frames.values()]
+        links = [pl.DataFrame([frame[name] for name in ("seq", *_LINK)]) for frame in frames.values()]
         empty = pl.DataFrame(schema={"seq": pl.Int64(), **{name: pl.Int64() for name in _LINK}})
         return Decoded(frames, pl.concat([empty, *links]).sort("seq"), sorted(garbage), self._one_by_one)
 
@@ -147,14 +149,14 @@ class Decoder:
             frame = pl.read_avro(io.BytesIO(container))
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError):
             return None  # not swallowed: the rows are looked at one by one
-        if frame.height != len(bodies) or not (frame[_END] == self._end).all():
+        if frame.height != len(bodies) or not (frame.drop_in_place(_END) == self._end).all():
             return None
         if contract.schema_id not in self._odd_times:
             self._odd_times[contract.schema_id] = list(_odd_times(contract.schema))
         odd = frame.select(test.alias(f"{n}") for n, test in enumerate(self._odd_times[contract.schema_id]))
         if odd.row(0).count(True):
             return None
-        return newest_shape(frame.drop(_END), contract.schema, newest(contract.full_name).schema)
+        return newest_shape(frame, contract.schema, newest(contract.full_name).schema)
 
     def _container_header(self, contract: Contract) -> bytes:
         header = self._header.get(contract.schema_id)

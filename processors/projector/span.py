@@ -16,7 +16,7 @@ import psycopg
 from confluent_kafka import TopicPartition
 
 from events.catalogue import LEDGER_TOPICS
-from processors.following.consuming import BATCH_RECORDS_MAX, IDLE_SECONDS, read
+from processors.following.consuming import BATCH_RECORDS_MAX, read
 from processors.following.patience import Patience, StoppedWaitingError
 from processors.following.positions import Partition, Position
 from processors.old_log import refuse_old_log
@@ -74,7 +74,7 @@ def fold_span(
             if stop.is_set():
                 raise StoppedWaitingError
             records = []
-            for message in read(client, _NAME, BATCH_RECORDS_MAX, IDLE_SECONDS):
+            for message in read(client, _NAME, BATCH_RECORDS_MAX):
                 topic, number, offset = message.topic(), message.partition(), message.offset()
                 assert topic is not None, "a consumed record has a place"
                 assert number is not None, "a consumed record has a place"

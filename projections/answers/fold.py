@@ -4,13 +4,11 @@ A decision may state first which reservations expired (ReservationExpired) and w
 answer, so the next one counts.
 """
 
-from collections.abc import Mapping
-
 import polars as pl
 
 from events.catalogue import LEDGER_TOPICS
 from events.envelope import INTERNAL_CHANNEL
-from projections.model import META, FactBatch
+from projections.model import META, Deltas, FactBatch, Rows, together
 
 _ENVELOPE = (
     "topic",
@@ -25,10 +23,11 @@ _ENVELOPE = (
 )
 _PLACE = ("meta_topic", "meta_partition", "meta_offset")
 _DECISION = ("meta_topic", "meta_partition", "meta_epoch", "meta_intake_offset")
+_REFUSALS = ("CommandRefused", "ReservationRefused")
 _WHY = ("command", "code", "what", "detail", "hint", "at_most")
 
 
-def _not_reserved(batch: FactBatch) -> pl.DataFrame:
+def _not_reserved(batch: FactBatch) -> Rows:
     """ReservationRefused as a refusal: the channel did not get the reservation that it asked for."""
     short = "{} asked at {}: at most {}"
     return batch.facts("ReservationRefused").with_columns(
@@ -56,34 +55,34 @@ def _not_reserved(batch: FactBatch) -> pl.DataFrame:
 def _answering(batch: FactBatch, facts: pl.DataFrame) -> pl.DataFrame:
     """The facts that answer their commands. `facts` are whole decisions about commands from outside."""
     first = facts.filter(pl.col("meta_index") == 1)
+    if not batch.has("ReservationExpired"):
+        return first
     lapsed = first.filter(pl.col("fact") == "ReservationExpired").select(_DECISION)
     if lapsed.is_empty():
         return first
     # Rare, so a second pass over the facts costs little.
-    served = batch.facts("StockReserved").filter("waited").select(_PLACE)
+    served = batch.facts("StockReserved").filter("waited").frame.select(_PLACE)
     after = facts.filter(~pl.col("fact").is_in(["ReservationExpired", "StockOffered"]))
     after = after.join(lapsed, on=_DECISION, how="semi").join(served, on=_PLACE, how="anti")
     after = after.filter(pl.col("meta_index") == pl.col("meta_index").min().over(_DECISION))
     return pl.concat([first.join(lapsed, on=_DECISION, how="anti"), after])
 
 
-def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
+def fold(batch: FactBatch) -> Deltas:
     """Rows for `answers`."""
-    outside = pl.concat([batch.envelopes(topic) for topic in LEDGER_TOPICS]).filter(
+    outside = together(*(batch.envelopes(topic) for topic in LEDGER_TOPICS)).filter(
         pl.col("meta_channel") != INTERNAL_CHANNEL
     )
-    answering = _answering(batch, outside)
+    answering = outside.then(lambda facts: _answering(batch, facts))
     envelope = [pl.col(META + name).alias(name) for name in _ENVELOPE]
     refusals, not_reserved = (
-        frame.join(answering, on=_PLACE, how="semi") for frame in (batch.facts("CommandRefused"), _not_reserved(batch))
+        rows.then(lambda refused: refused.join(answering.frame, on=_PLACE, how="semi"))
+        for rows in (batch.facts("CommandRefused"), batch.made(_not_reserved))
     )
-    accepted = answering.filter(~pl.col("fact").is_in(["CommandRefused", "ReservationRefused"]))
-    answers = pl.concat(
-        [
-            accepted.select(*envelope, "fact", outcome=pl.lit("accepted")),
-            refusals.select(*envelope, *_WHY, fact=pl.lit("CommandRefused"), outcome=pl.lit("refused")),
-            not_reserved.select(*envelope, *_WHY, "fact", "outcome"),
-        ],
-        how="diagonal",
+    accepted = answering.filter(~pl.col("fact").is_in(_REFUSALS)) if batch.has_any(_REFUSALS) else answering
+    answers = together(
+        accepted.select(*envelope, "fact", outcome=pl.lit("accepted")),
+        refusals.select(*envelope, *_WHY, fact=pl.lit("CommandRefused"), outcome=pl.lit("refused")),
+        not_reserved.select(*envelope, *_WHY, "fact", "outcome"),
     )
-    return {"answers": answers.sort("topic", "partition", "offset").drop("offset")}
+    return {"answers": answers.then(lambda rows: rows.sort("topic", "partition", "offset").drop("offset"))}

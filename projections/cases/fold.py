@@ -2,16 +2,14 @@
 needs no state.
 """
 
-from collections.abc import Mapping
-
 import polars as pl
 
-from projections.model import SEQUENCE, FactBatch
+from projections.model import SEQUENCE, Deltas, FactBatch, together
 
 _KEY = ("case_id", SEQUENCE)
 
 
-def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
+def fold(batch: FactBatch) -> Deltas:
     """Deltas for `cases`."""
     opened = batch.facts("CaseOpened").select(
         *_KEY, "order_id", "channel", "topic", "urgency", opened_at="meta_occurred_at"
@@ -20,4 +18,4 @@ def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
         *_KEY, resolved_at="meta_occurred_at", resolved_version="meta_version"
     )
     reopened = batch.facts("CaseReopened").select(*_KEY, reopened_version="meta_version", reopened=pl.lit(1, pl.Int64))
-    return {"cases": pl.concat([opened, resolved, reopened], how="diagonal")}
+    return {"cases": together(opened, resolved, reopened)}

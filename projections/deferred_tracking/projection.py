@@ -1,10 +1,8 @@
 """TrackingDeferred → a row that waits; the ShipmentTracked or TrackingExpired of the same number ends it."""
 
-from collections.abc import Mapping
-
 import polars as pl
 
-from projections.model import SEQUENCE, Column, FactBatch, Projection, Table
+from projections.model import SEQUENCE, Column, Deltas, FactBatch, Projection, Table, together
 
 DEFERRED_TRACKING = Table(
     "deferred_tracking",
@@ -24,7 +22,7 @@ DEFERRED_TRACKING = Table(
 )
 
 
-def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
+def fold(batch: FactBatch) -> Deltas:
     """Deltas for `deferred_tracking`."""
     told = batch.facts("TrackingDeferred").select(
         "order_id", "number", SEQUENCE, "waits_for", "status", "scanned_at", "ends_at", deferred_at="meta_recorded_at"
@@ -37,7 +35,7 @@ def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
             (batch.facts("TrackingExpired"), "number", "expired"),
         )
     ]
-    return {"deferred_tracking": pl.concat([told, *ends], how="diagonal")}
+    return {"deferred_tracking": together(told, *ends)}
 
 
 PROJECTION = Projection("deferred_tracking", (DEFERRED_TRACKING,), fold)

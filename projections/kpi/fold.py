@@ -20,11 +20,10 @@ and the broker's clock, without refusals. So a channel whose clock is ahead cann
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import polars as pl
 
-from projections.model import SEQUENCE, Column, Deltas, FactBatch, Projection, Table
+from events.catalogue import LEDGER_TOPICS
+from projections.model import SEQUENCE, Column, Deltas, FactBatch, Projection, Rows, Table, together
 
 #: What a replacement says of the parcel, as a complaint code. A lost parcel has its own column.
 REPLACED_AS = {"damaged": "damaged", "wrong_goods": "wrong_item"}
@@ -146,31 +145,21 @@ WATERMARKS = Table(
 def fold(batch: FactBatch) -> Deltas:
     """Deltas for the tables of this folder."""
     return {
-        ORDERS.name: _orders(batch),
-        PROMISES.name: _promises(batch),
-        HOLDS.name: _holds(batch),
-        PARCELS.name: _parcels(batch),
-        COMPLAINTS.name: _complaints(batch),
-        COUNTS.name: _counts(batch),
-        WATERMARKS.name: _watermarks(batch),
+        ORDERS.name: batch.made(_orders),
+        PROMISES.name: batch.made(_promises),
+        HOLDS.name: batch.made(_holds),
+        PARCELS.name: batch.made(_parcels),
+        COMPLAINTS.name: batch.made(_complaints),
+        COUNTS.name: batch.made(_counts),
+        WATERMARKS.name: batch.made(_watermarks),
     }
 
 
-def _orders(batch: FactBatch) -> pl.DataFrame:
-    return _together(
-        _placed(batch),
-        _amended(batch),
-        _cancelled(batch),
-        _dispatched(batch),
-        _replaced(batch),
-        _retracted(batch),
-        _crossed(batch),
-        _delivered(batch),
-        _returned(batch),
-    )
+def _orders(batch: FactBatch) -> Rows:
+    return together(*map(batch.made, _OF_ORDERS))
 
 
-def _placed(batch: FactBatch) -> pl.DataFrame:
+def _placed(batch: FactBatch) -> Rows:
     address = pl.col("ship_to").struct
     return batch.facts("OrderPlaced").select(
         "order_id",
@@ -186,7 +175,7 @@ def _placed(batch: FactBatch) -> pl.DataFrame:
     )
 
 
-def _amended(batch: FactBatch) -> pl.DataFrame:
+def _amended(batch: FactBatch) -> Rows:
     """Units that an amendment removes count as removed by whoever asked for it."""
     taken_out = _sum_of(pl.max_horizontal(_field("ordered_before") - _field("ordered"), 0))
     amended = _own(batch, "OrderAmended").with_columns(taken_out=taken_out)
@@ -195,7 +184,7 @@ def _amended(batch: FactBatch) -> pl.DataFrame:
     )
 
 
-def _cancelled(batch: FactBatch) -> pl.DataFrame:
+def _cancelled(batch: FactBatch) -> Rows:
     cancelled = _own(batch, "OrderCancelled").with_columns(cancelled=_units("quantity"))
     return cancelled.select("order_id", SEQUENCE, "cancelled", *_removed("cancelled"))
 
@@ -209,7 +198,7 @@ def _removed(units: str) -> tuple[pl.Expr, ...]:
     )
 
 
-def _promises(batch: FactBatch) -> pl.DataFrame:
+def _promises(batch: FactBatch) -> Rows:
     """Promises that were moved, by whom and when. Which one counts depends on the moment that is judged.
 
     If stock is asked first, the promise moves at the time of the request, even if the answer takes long. It has a
@@ -228,10 +217,10 @@ def _promises(batch: FactBatch) -> pl.DataFrame:
     asked_for = batch.facts("AmendmentRequested").select(
         "order_id", SEQUENCE, "promised_by", amendment="amendment_id", moved_at="meta_occurred_at"
     )
-    return _together(made, asked_for).filter(pl.col("promised_by").is_not_null()).drop("promised_by")
+    return together(made, asked_for).filter(pl.col("promised_by").is_not_null()).drop("promised_by")
 
 
-def _dispatched(batch: FactBatch) -> pl.DataFrame:
+def _dispatched(batch: FactBatch) -> Rows:
     return _own(batch, "ShipmentDispatched").select(
         "order_id",
         SEQUENCE,
@@ -242,12 +231,12 @@ def _dispatched(batch: FactBatch) -> pl.DataFrame:
     )
 
 
-def _replaced(batch: FactBatch) -> pl.DataFrame:
+def _replaced(batch: FactBatch) -> Rows:
     """What is to be sent again is wanted once more: without it the order is not complete."""
     return _own(batch, "ShipmentReplaced").select("order_id", SEQUENCE, ordered=_units("quantity"))
 
 
-def _retracted(batch: FactBatch) -> pl.DataFrame:
+def _retracted(batch: FactBatch) -> Rows:
     """The dispatch, and what was replaced of it, taken back."""
     return _own(batch, "DispatchRetracted").select(
         "order_id",
@@ -258,17 +247,17 @@ def _retracted(batch: FactBatch) -> pl.DataFrame:
     )
 
 
-def _crossed(batch: FactBatch) -> pl.DataFrame:
+def _crossed(batch: FactBatch) -> Rows:
     """Parcels with units that had been cancelled or amended away."""
-    return _together(
+    return together(
         batch.facts("DispatchCrossed").select("order_id", SEQUENCE, crossed=_ONE),
         batch.facts("DispatchRetracted").filter("crossed").select("order_id", SEQUENCE, crossed=-_ONE),
     )
 
 
-def _delivered(batch: FactBatch) -> pl.DataFrame:
+def _delivered(batch: FactBatch) -> Rows:
     units = _units("quantity")
-    return _together(
+    return together(
         _own(batch, "ShipmentDelivered").select("order_id", SEQUENCE, delivered=units),
         _own(batch, "DeliveryInferred").select(
             "order_id", SEQUENCE, delivered=units, inferred=units, inferred_at="meta_occurred_at"
@@ -276,28 +265,28 @@ def _delivered(batch: FactBatch) -> pl.DataFrame:
     )
 
 
-def _returned(batch: FactBatch) -> pl.DataFrame:
+def _returned(batch: FactBatch) -> Rows:
     """Units that came back, and those of them that the customer sent back. Only these show what customers think."""
     units = _units("quantity")
     by_customer = pl.when(pl.col("cause") == "customer").then(units).otherwise(0)
     return _own(batch, "ReturnReceived").select("order_id", SEQUENCE, returned=units, returned_by_customer=by_customer)
 
 
-def _holds(batch: FactBatch) -> pl.DataFrame:
+def _holds(batch: FactBatch) -> Rows:
     changes = [
         batch.facts(name)
         .filter(pl.col("hold") == CUSTOMER_HOLD)
         .select("order_id", SEQUENCE, pl.lit(held).alias("held"), version="meta_version", changed_at="meta_occurred_at")
         for name, held in (("OrderHeld", True), ("HoldReleased", False))
     ]
-    return _together(*changes)
+    return together(*changes)
 
 
-def _parcels(batch: FactBatch) -> pl.DataFrame:
+def _parcels(batch: FactBatch) -> Rows:
     key = ("order_id", "shipment_id", SEQUENCE)
     # A deferred scan has its own time.
     scans = _not_in_exchange(batch, "ShipmentTracked").with_columns(at=pl.coalesce("scanned_at", "meta_occurred_at"))
-    return _together(
+    return together(
         _own(batch, "ShipmentDispatched").select(
             *key, "location_id", "carrier", units=_units("quantity"), dispatched_at="meta_occurred_at"
         ),
@@ -314,49 +303,54 @@ def _parcels(batch: FactBatch) -> pl.DataFrame:
     )
 
 
-def _complaints(batch: FactBatch) -> pl.DataFrame:
+def _complaints(batch: FactBatch) -> Rows:
     """What customers said of their orders, by code, in returns and cases, and why goods were sent again. The figures
     decide which codes count.
     """
     in_returns = _own(batch, "ReturnRequested").explode("lines").unnest("lines")
     in_cases = batch.facts("CaseOpened").filter(pl.col("order_id").is_not_null())
     said = (
-        in_returns.select("order_id", "meta_occurred_at", "reason_code", said_in=pl.lit("return"), said_id="return_id"),
-        in_cases.select("order_id", "meta_occurred_at", "reason_code", said_in=pl.lit("case"), said_id="case_id"),
+        in_returns.select(
+            "order_id", "reason_code", said_at="meta_occurred_at", said_in=pl.lit("return"), said_id="return_id"
+        ),
+        in_cases.select(
+            "order_id", "reason_code", said_at="meta_occurred_at", said_in=pl.lit("case"), said_id="case_id"
+        ),
         _own(batch, "ShipmentReplaced").select(
             "order_id",
-            "meta_occurred_at",
+            said_at="meta_occurred_at",
             reason_code=pl.col("reason").replace_strict(REPLACED_AS, default=None, return_dtype=pl.String),
             said_in=pl.lit("replacement"),
             said_id="shipment_id",
         ),
     )
-    return pl.concat(said).filter(pl.col("reason_code").is_not_null()).rename({"meta_occurred_at": "said_at"})
+    return together(*said).filter(pl.col("reason_code").is_not_null())
 
 
-def _counts(batch: FactBatch) -> pl.DataFrame:
+def _counts(batch: FactBatch) -> Rows:
     """One row per count. A movement from before the count that is reported late corrects its variance."""
     key = ("sku", SEQUENCE, "location_id", "counted_at")
     # Counts without a name.
     name = pl.col("count_id").fill_null("")
-    return pl.concat(
-        batch.facts(fact).select(*key, "counted", "variance", "tolerance", "accurate", count_id=name)
-        for fact in ("StockCounted", "CountRestated")
+    return together(
+        *(
+            batch.facts(fact).select(*key, "counted", "variance", "tolerance", "accurate", count_id=name)
+            for fact in ("StockCounted", "CountRestated")
+        )
     )
 
 
-def _watermarks(batch: FactBatch) -> pl.DataFrame:
+def _watermarks(batch: FactBatch) -> Rows:
     """Refusals do not count: a channel's mistake must not make orders due."""
-    seen = [
-        frame.group_by("topic", "partition").agg(as_of=pl.min_horizontal("occurred_at", "recorded_at").max())
-        for name, frame in batch.frames.items()
-        if name != "CommandRefused"
-    ]
-    if not seen:
-        return pl.DataFrame(schema={"topic": pl.String(), "partition": pl.Int32(), "as_of": pl.Datetime("us", "UTC")})
-    return pl.concat(seen).group_by("topic", "partition").agg(pl.col("as_of").max())
+    seen = together(*(batch.envelopes(topic, refusals=False) for topic in LEDGER_TOPICS))
+    as_of = pl.min_horizontal("meta_occurred_at", "meta_recorded_at").max().alias("as_of")
+    place = (pl.col("meta_topic").alias("topic"), pl.col("meta_partition").alias("partition"))
+    return seen.then(lambda facts: facts.group_by(*place).agg(as_of))
 
 
+_OF_ORDERS = (
+    _placed, _amended, _cancelled, _dispatched, _replaced, _retracted, _crossed, _delivered, _returned,
+)  # fmt: skip
 _ONE = pl.lit(1, pl.Int64)
 
 
@@ -368,13 +362,13 @@ def _sum_of(expression: pl.Expr) -> pl.Expr:
     return pl.col("lines").list.eval(expression).list.sum()
 
 
-def _not_in_exchange(batch: FactBatch, name: str) -> pl.DataFrame:
+def _not_in_exchange(batch: FactBatch, name: str) -> Rows:
     """Facts without those marked as only about exchange lines."""
-    facts = batch.facts(name)
-    return facts.filter(~pl.col("exchange").fill_null(value=False)) if "exchange" in facts.columns else facts
+    own = ~pl.col("exchange").fill_null(value=False)
+    return batch.facts(name).then(lambda facts: facts.filter(own) if "exchange" in facts.columns else facts)
 
 
-def _own(batch: FactBatch, name: str) -> pl.DataFrame:
+def _own(batch: FactBatch, name: str) -> Rows:
     """Facts without exchange lines, and without facts that were only about such lines: no figure counts exchanges."""
     facts = _not_in_exchange(batch, name)
     own = pl.col("lines").list.eval(pl.element().filter(~_field("exchange").fill_null(value=False)))
@@ -385,11 +379,6 @@ def _own(batch: FactBatch, name: str) -> pl.DataFrame:
 def _units(field: str) -> pl.Expr:
     """Sum of a field over the lines of a fact; 0 for a fact without lines."""
     return _sum_of(_field(field))
-
-
-def _together(*frames: pl.DataFrame) -> pl.DataFrame:
-    several: Sequence[pl.DataFrame] = frames
-    return pl.concat(several, how="diagonal")
 
 
 PROJECTION = Projection("kpi", (ORDERS, PROMISES, HOLDS, PARCELS, COMPLAINTS, COUNTS, WATERMARKS), fold)

@@ -1,10 +1,6 @@
 """The newest LocationRegistered of a location is its row."""
 
-from collections.abc import Mapping
-
-import polars as pl
-
-from projections.model import SEQUENCE, FactBatch
+from projections.model import SEQUENCE, Deltas, FactBatch
 
 _COLUMNS = (
     "location_id",
@@ -18,6 +14,6 @@ _COLUMNS = (
 )
 
 
-def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
+def fold(batch: FactBatch) -> Deltas:
     """Rows for `locations`."""
     return {"locations": batch.facts("LocationRegistered").select(*_COLUMNS, SEQUENCE)}

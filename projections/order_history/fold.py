@@ -1,22 +1,23 @@
 """One row per fact of `ledger.orders`, refusals included; `data` is the fact's own fields as JSON."""
 
-from collections.abc import Mapping
-
 import polars as pl
 
-from projections.model import SEQUENCE, FactBatch
+from projections.model import SEQUENCE, Deltas, FactBatch, Rows, together
 
 #: PostgreSQL's jsonb cannot hold NUL, so this table has the replacement character instead. The log keeps the original.
 _NUL, _REPLACEMENT = "\\u0000", "\\ufffd"
 
 
-def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
+def fold(batch: FactBatch) -> Deltas:
     """Rows for `order_history`, in log order."""
     rows = []
     for name, frame in batch.frames.items():
+        of_orders = frame["topic"] == "ledger.orders"
+        if not of_orders.any():
+            continue
         data = pl.col("data").struct.json_encode().str.replace_all(_NUL, _REPLACEMENT, literal=True)
         rows.append(
-            frame.filter(pl.col("topic") == "ledger.orders").select(
+            Rows(frame if of_orders.all() else frame.filter(of_orders)).select(
                 "version",
                 "occurred_at",
                 "recorded_at",
@@ -33,4 +34,4 @@ def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
         )
     if not rows:
         return {}
-    return {"order_history": pl.concat(rows).sort(SEQUENCE)}
+    return {"order_history": together(*rows).then(lambda facts: facts.sort(SEQUENCE))}

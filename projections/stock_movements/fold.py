@@ -7,11 +7,9 @@
 A fact that changes no quantity (a count that found what was expected) has no row.
 """
 
-from collections.abc import Mapping
-
 import polars as pl
 
-from projections.model import SEQUENCE, FactBatch
+from projections.model import SEQUENCE, Deltas, FactBatch, Rows, together
 from projections.stock_changes import CHANGES, QUANTITIES, Change
 
 _SAID = ("reason", "order_id", "line_id", "shipment_id", "return_id")
@@ -26,21 +24,22 @@ _WHEN = {
 }
 
 
-def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
+def fold(batch: FactBatch) -> Deltas:
     """Rows in log order."""
     rows = [
         _rows(batch.facts(name), name, change)
         for name, changes in CHANGES.items()
-        if name in batch.frames
+        if batch.has(name)
         for change in changes
     ]
     if not rows:
         return {}
-    return {"stock_movements": pl.concat(rows).sort(SEQUENCE, "location_id")}
+    return {"stock_movements": together(*rows).then(lambda moved: moved.sort(SEQUENCE, "location_id"))}
 
 
-def _rows(facts: pl.DataFrame, name: str, change: Change) -> pl.DataFrame:
-    documents = [one for one in _DOCUMENTS if one in facts.columns]
+def _rows(facts: Rows, name: str, change: Change) -> Rows:
+    there = facts.columns
+    documents = [one for one in _DOCUMENTS if one in there]
     nothing = pl.lit(None, pl.String)
     return facts.select(
         SEQUENCE,
@@ -49,7 +48,7 @@ def _rows(facts: pl.DataFrame, name: str, change: Change) -> pl.DataFrame:
         version="meta_version",
         kind=pl.lit(name),
         **change.quantities(),
-        **{column: pl.col(column) if column in facts.columns else nothing for column in _SAID},
+        **{column: pl.col(column) if column in there else nothing for column in _SAID},
         document=pl.coalesce(documents) if documents else nothing,
         channel="meta_channel",
         actor="meta_actor",

@@ -1,15 +1,11 @@
 """From OrderQueued and OrderUnqueued to rows. Versions show which of the two came last, so the fold needs no state."""
 
-from collections.abc import Mapping
-
-import polars as pl
-
-from projections.model import SEQUENCE, FactBatch
+from projections.model import SEQUENCE, Deltas, FactBatch, together
 
 _KEY = ("order_id", "queue", SEQUENCE)
 
 
-def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
+def fold(batch: FactBatch) -> Deltas:
     """Deltas for `work_queue`."""
     queued = batch.facts("OrderQueued").select(
         *_KEY, "reason", "detail", since="meta_occurred_at", queued_version="meta_version"
@@ -17,4 +13,4 @@ def fold(batch: FactBatch) -> Mapping[str, pl.DataFrame]:
     ended = batch.facts("OrderUnqueued").select(
         *_KEY, "resolution", ended_at="meta_occurred_at", ended_version="meta_version"
     )
-    return {"work_queue": pl.concat([queued, ended], how="diagonal")}
+    return {"work_queue": together(queued, ended)}

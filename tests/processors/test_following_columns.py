@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from events.chain import ChainReader, Link
-from processors.following.columns import Followed, Skip, accept
+from processors.following.columns import Followed, Skip, accept, accept_few
 from processors.following.positions import ChainState
 from processors.verify.acceptance import Acceptance
 from processors.verify.facts import Fact
@@ -61,7 +61,10 @@ def logs(draw):
 @example([[]])
 def test_columns_and_one_by_one_accept_the_same(parts):
     links = frame(parts)
-    accepted = accept(links, {part: ChainState() for part in range(len(parts))})
+    states = {part: ChainState() for part in range(len(parts))}
+    accepted, few = accept(links, states), accept_few(links, states)
+    assert few.rows.to_list() == accepted.rows.to_list()
+    assert few.parts == {part: one._replace(one_by_one=None) for part, one in accepted.parts.items()}
     expected = []
     for part, log in enumerate(parts):
         reader = ChainReader()

@@ -374,6 +374,14 @@ def test_many_rows_and_few_rows_are_written_alike(store, ledger_env):
     assert asked(ledger_env.services, same) == [(1,)]
 
 
+def test_a_batch_after_many_records_waits_for_more_and_after_few_it_does_not():
+    few, many = consuming.FLOOD_RECORDS - 1, consuming.FLOOD_RECORDS
+    assert consuming.linger(few, 5.0) == consuming.LINGER_SECONDS
+    assert consuming.linger(many, 0.0) == consuming.LINGER_SECONDS
+    assert consuming.linger(many, 0.03) == 0.03
+    assert consuming.linger(many, 5.0) == consuming.LINGER_SECONDS_MAX
+
+
 def test_a_refusal_for_an_order_that_was_never_placed_makes_no_order(store, ledger_env):
     log = ChainLog()
     refused = ("CommandRefused", {"command": "CancelOrder", "code": "unknown", "what": "", "detail": "", "hint": ""})

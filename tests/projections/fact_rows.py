@@ -17,7 +17,7 @@ import psycopg
 
 from events.catalogue import FACTS
 from projections.model import FactBatch, Projection, frame_schema
-from projections.tables import ddl, fold, unnest, upsert
+from projections.tables import as_json, ddl, fold, records, upsert
 
 Fact = dict[str, Any]
 
@@ -73,23 +73,12 @@ class Log:
             tables = {table.name: table for table in projection.tables}
             for name, rows in fold(projection, batch).items():
                 table = tables[name]
-                columns = [rows[column.name].to_list() for column in table.columns]
-                if table.insert_only:
-                    self._insert(table.name, [column.name for column in table.columns], columns)
-                else:
-                    self.connection.execute(upsert(table, unnest(table)).encode(), columns)
+                self.connection.execute(upsert(table, records(table)).encode(), [as_json(table, rows)])
 
     def write_one_by_one(self, *facts: Fact) -> None:
         """Each fact as a batch of its own: the tables must come out the same."""
         for one in facts:
             self.write(one)
-
-    def _insert(self, table: str, names: list[str], columns: list[list[Any]]) -> None:
-        places = ", ".join(["%s"] * len(names))
-        with self.connection.cursor() as cursor:
-            cursor.executemany(
-                f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})".encode(), list(zip(*columns, strict=True))
-            )
 
     def _frames(self, facts: Iterable[Fact]) -> dict[str, pl.DataFrame]:
         rows: dict[str, list[dict[str, Any]]] = {}

@@ -71,8 +71,8 @@ def test_two_batches_give_what_one_gives(projection: Projection, steps):
 def test_a_fold_of_nothing_gives_no_rows_and_only_known_columns(projection: Projection):
     assert fold(projection, FactBatch({})) == {}
     tables = {table.name: table for table in projection.tables}
-    for name, frame in projection.fold(FactBatch({})).items():
-        reduce(tables[name], frame)
+    for name, rows in projection.fold(FactBatch({})).items():
+        reduce(tables[name], rows.frame)
 
 
 @pytest.mark.parametrize("name", [*FACTS, "CommandRefused"])

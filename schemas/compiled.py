@@ -35,6 +35,8 @@ def _minimal(number: int) -> bytes:
 #: Numbers of 14 bits: as the last two groups of seven bits, and as two groups that others follow.
 _LAST_TWO = [_minimal(number) for number in range(1 << 14)]
 _TWO_MORE = [bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(1 << 14)]
+_SHIFT_MAX = 63
+_ALL_BITS = (1 << 64) - 1
 #: Avro's long of each number from 0 to 8,191: most lengths and quantities.
 _SMALL = [_LAST_TWO[number << 1] for number in range(1 << 13)]
 _SMALL_MAX = len(_SMALL)
@@ -70,7 +72,11 @@ def micros(moment: datetime) -> int:
 
 
 def _more(value: bytes, at: int, number: int) -> tuple[int, int]:
-    """The rest of a long that began with the byte `number`: its bits, still zigzag, and the position behind it."""
+    """The rest of a long that began with the byte `number`: its bits, still zigzag, and the position behind it.
+
+    Nobody writes a long in more bytes than it needs. Of one that has ten, the bits beyond 64 are dropped, and one of
+    eleven is an error: polars reads them so, and all readers must accept the same bytes.
+    """
     number &= 0x7F
     shift = 7
     while True:
@@ -80,9 +86,9 @@ def _more(value: bytes, at: int, number: int) -> tuple[int, int]:
         if byte < 0x80:
             break
         shift += 7
-    if number >> 64:
-        raise OverflowError("a long of more than 64 bits")
-    return number, at
+        if shift > _SHIFT_MAX:
+            raise OverflowError("a long of more than ten bytes")
+    return number & _ALL_BITS, at
 
 
 def _time(number: int) -> datetime:

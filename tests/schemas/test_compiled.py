@@ -98,7 +98,7 @@ def test_it_writes_the_bytes_of_fastavro_and_reads_them_to_the_last_one(record: 
 
 @given(records, st.data())
 def test_of_damaged_bytes_it_says_the_same_or_that_they_are_none(record: Any, data: st.DataObject) -> None:
-    """A number of more than 64 bits, and a union without such a branch, are errors here; fastavro reads something."""
+    """A number of more than ten bytes, and a union without such a branch, are errors here; fastavro reads something."""
     value = bytearray(written(record))
     for _ in range(data.draw(st.integers(1, 3))):
         value[data.draw(st.integers(0, len(value) - 1))] = data.draw(st.integers(0, 255))
@@ -148,6 +148,15 @@ def _attributes(schema: Any, value: Any) -> Any:
 def test_a_number_beyond_64_bits_is_not_written(number: int) -> None:
     with pytest.raises(OverflowError, match="64 bits"):
         long(number)
+
+
+def test_of_a_long_of_ten_bytes_the_bits_beyond_64_are_dropped_and_one_of_eleven_is_refused() -> None:
+    """As polars does it. Nobody writes such a long."""
+    read = decoder({"type": "record", "name": "R", "fields": [{"name": "n", "type": "long"}]})
+    assert read(b"\xff" * 9 + b"\x01", 0) == ({"n": -(2**63)}, 10)
+    assert read(b"\xff" * 9 + b"\x7f", 0) == ({"n": -(2**63)}, 10)
+    with pytest.raises(OverflowError, match="ten bytes"):
+        read(b"\xff" * 10 + b"\x01", 0)
 
 
 def test_a_record_that_goes_on_behind_its_end_is_refused() -> None:

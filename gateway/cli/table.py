@@ -73,6 +73,16 @@ COMMANDS: tuple[Row, ...] = (
         "Compute all tables again from the log with separate code and compare every row; exit status 1 if they differ.",
     ),
     Row(
+        "replay",
+        "replay",
+        "Build the tables of an earlier time, or of now, in a schema of their own, from the log; the live tables stay.",
+    ),
+    Row(
+        "diff",
+        "replay",
+        "Show which rows differ between the tables of two schemas, by key; exit status 1 if any do.",
+    ),
+    Row(
         "doctor",
         "health",
         "Check services, topics, workers, skipped facts and dead letters; exit status 1 if a check fails.",

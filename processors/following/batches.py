@@ -56,6 +56,9 @@ class Columns(Protocol):
 
 Decoded = TypeVar("Decoded", bound=Columns)
 
+Ends = Callable[[Decoded, Accepted], Mapping[Partition, int]]
+"""The partitions that must be followed no further than an offset, because of what a batch has accepted."""
+
 
 class Batch(NamedTuple, Generic[Decoded]):
     """`moves`: positions to store together with the results of the `accepted` rows of `decoded`. `skipped`: facts
@@ -72,11 +75,18 @@ class Batch(NamedTuple, Generic[Decoded]):
 
 
 class BatchFollower(Generic[Decoded]):
-    """Not thread-safe, except `positions`."""
+    """Not thread-safe, except `positions`. `ended`: partitions that have come to an end, and the offset of it."""
 
-    def __init__(self, decode: Callable[[Sequence[bytes | None], pl.DataFrame], Decoded], prefix: str = "") -> None:
+    def __init__(
+        self,
+        decode: Callable[[Sequence[bytes | None], pl.DataFrame], Decoded],
+        prefix: str = "",
+        ends: Ends[Decoded] | None = None,
+    ) -> None:
         self._decode = decode
         self._prefix = prefix
+        self._ends = ends
+        self.ended: dict[Partition, int] = {}
         self._positions: dict[Partition, Position] = {}
         # Records of an incomplete decision, and all records after its first fact.
         self._held: dict[Partition, list[Record]] = {}
@@ -90,6 +100,7 @@ class BatchFollower(Generic[Decoded]):
         """Continue from these positions and forget what was known of the partitions."""
         for partition in positions:
             self._held.pop(partition, None)
+            self.ended.pop(partition, None)
         self._positions.update(positions)
 
     def forget(self, partitions: Collection[Partition]) -> None:
@@ -106,6 +117,12 @@ class BatchFollower(Generic[Decoded]):
         if not flat:
             return None
         decoded, accepted = self._accept(parts, flat)
+        ended = {} if self._ends is None else self._ends(decoded, accepted)
+        if ended:
+            self.ended.update(ended)
+            for partition, end in ended.items():
+                self._held[partition] = [one for one in self._held[partition] if _offset(one) < end]
+            return self.follow(())  # what is left, as if the rest had not come
         moves, skipped, aside = self._moves(parts, flat, decoded.garbage, accepted)
         return Batch(decoded, accepted, moves, skipped, aside, _misses(parts, decoded, accepted))
 
@@ -124,12 +141,12 @@ class BatchFollower(Generic[Decoded]):
             place = record.topic(), record.partition()
             if place not in held:
                 partition = self._partition(record)
-                if partition in self._positions:
+                if partition in self._positions and partition not in self.ended:
                     held[place] = waiting = self._held.setdefault(partition, [])
                     known = self._positions[partition].next_offset
                     next_offset[place] = _offset(waiting[-1]) + 1 if waiting else known
                 else:
-                    held[place], next_offset[place] = [], 0  # another process has it by now: skipped
+                    held[place], next_offset[place] = [], 0  # another process has it, or it has ended: skipped
             offset = _offset(record)
             # After a seek a few older records may still come; they are already known.
             if offset >= next_offset[place]:

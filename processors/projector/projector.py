@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from processors.following.batches import BatchFollower, Record
+from processors.following.batches import BatchFollower, Ends, Record
 from processors.following.columns import Accepted
 from processors.following.positions import Partition, Position
 from processors.projector.decode import Decoded, Decoder
@@ -47,10 +47,17 @@ class Projector:
     """Folds records into the tables of a store. Not for several threads."""
 
     def __init__(
-        self, store: Store, codec: Codec, projections: Iterable[Projection], set_aside: SetAside, prefix: str = ""
+        self,
+        store: Store,
+        codec: Codec,
+        projections: Iterable[Projection],
+        set_aside: SetAside,
+        prefix: str = "",
+        *,
+        ends: Ends[Decoded] | None = None,
     ) -> None:
         self._store = store
-        self._follower: BatchFollower[Decoded] = BatchFollower(Decoder(codec).decode, prefix)
+        self._follower: BatchFollower[Decoded] = BatchFollower(Decoder(codec).decode, prefix, ends)
         self._projections = tuple(projections)
         self._set_aside = set_aside
 
@@ -79,6 +86,11 @@ class Projector:
     def next_offsets(self) -> dict[Partition, int]:
         """Of each partition that is placed. May be asked from another thread."""
         return {partition: position.next_offset for partition, position in self._follower.positions.items()}
+
+    @property
+    def ended(self) -> Mapping[Partition, int]:
+        """The partitions that have come to the end that `ends` has found, and that end."""
+        return self._follower.ended
 
     def take(self, records: Iterable[Record]) -> Taken:
         """Fold and write a batch. Raises Overtaken (place anew, then read again from there), psycopg.OperationalError

@@ -2,7 +2,8 @@
 and end.
 
     ends = end_offsets_of(services)
-    fold_span(services, "rebuild_7", ends)        # tables of schema rebuild_7 as of these offsets
+    fold_span(services, "rebuild_7", ends)                        # tables of schema rebuild_7 as of these offsets
+    fold_span(services, "friday", ends, until=friday_evening)     # as of this time, as far as these offsets have it
 
 It keeps its place in that schema's own `follower_positions`: when it is cut off, calling it again goes on.
 """
@@ -10,27 +11,54 @@ It keeps its place in that schema's own `follower_positions`: when it is cut off
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
 
 import psycopg
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from events.catalogue import LEDGER_TOPICS
-from processors.following.consuming import BATCH_RECORDS_MAX, read
-from processors.following.patience import Patience, StoppedWaitingError
-from processors.following.positions import Partition, Position
+from processors.following.consuming import read
+from processors.following.patience import Patience
+from processors.following.positions import Overtaken, Partition, Position
 from processors.old_log import refuse_old_log
 from processors.projector.projector import Projector
+from processors.projector.stop import first_later
 from processors.projector.write import Store, ensure_tables
 from processors.slow_paths import report
 from processors.subjects import codec_for
 from projections.catalogue import PROJECTIONS
 from projections.model import Projection
+from runtime.errors import Fault
 from runtime.kafka import consumer, end_offsets, topic_ids
+from runtime.logging import log
 from runtime.postgres import connect
 from runtime.services import Services
 
 _NAME = "replay"
+
+#: Facts per batch. The live projector beside it needs its memory: 100,000 facts, its own limit, take five times as
+#: much. Fewer write the same rows more often.
+BATCH_RECORDS_MAX = 20_000
+
+#: Records that wait in the client, for the same reason: a quarter of what a live worker keeps.
+QUEUE_KILOBYTES = 16_384
+
+#: After this long without a record, the broker is away or the log has changed. A rolling restart takes a few seconds.
+SILENCE_SECONDS_MAX = 60.0
+
+
+class Advance(NamedTuple):
+    """After a batch: facts folded since the call, the offset reached in each partition, and the partitions that have
+    come to the end of the time.
+    """
+
+    facts: int
+    reached: Mapping[Partition, int]
+    ended: Collection[Partition]
 
 
 def end_offsets_of(services: Services) -> dict[Partition, int]:
@@ -46,54 +74,129 @@ def fold_span(
     schema: str,
     end: Mapping[Partition, int],
     *,
+    until: datetime | None = None,
     start: Mapping[Partition, Position] | None = None,
     projections: Collection[Projection] = tuple(PROJECTIONS.values()),
     stop: threading.Event | None = None,
+    say: Callable[[Advance], None] = lambda _: None,
 ) -> dict[Partition, int]:
-    """Fold the facts from `start` (the beginning where there is none) up to, not including, the offsets of `end`.
+    """Fold the facts from `start` (the beginning where there is none) up to, not including, the offsets of `end`, and
+    of these only those recorded at `until` (UTC) or before.
 
-    Comes out with each partition's next offset: lower than its end where the last decision is cut by it. Facts that do
-    not decode are counted in the schema's `skipped_facts`; dead letters are the live projector's business. Raises
-    StoppedWaitingError when `stop` is set before the end.
+    Comes out with each partition's next offset: lower than its end where the last decision is cut by it, or where what
+    follows was recorded later. Facts that do not decode are counted in the schema's `skipped_facts`; dead letters are
+    the live projector's business. Raises StoppedWaitingError when `stop` is set before the end.
     """
-    stop = stop or threading.Event()
-    patience = Patience(_NAME, stop)
+    patience = Patience(_NAME, stop or threading.Event())
     store = Store(lambda: connect(services, _NAME), schema)
-    client = consumer(services, _NAME, auto_offset_reset="error")
+    client = consumer(services, _NAME, auto_offset_reset="error", queued_max_messages_kbytes=QUEUE_KILOBYTES)
     try:
         with connect(services, _NAME) as connection:
             ensure_tables(connection, projections, schema)
         codec = codec_for(services.schema_registry, services.topic_prefix)
         refuse_old_log(services, codec)
-        projector = Projector(store, codec, projections, lambda _: None, services.topic_prefix)
-        ids = topic_ids(services, {services.topic(topic) for topic, _ in end})
-        reached = projector.place({one: ids[services.topic(one[0])] for one in end}, start)
-        next_offsets = dict(reached)
-        client.assign([TopicPartition(services.topic(topic), number, at) for (topic, number), at in reached.items()])
-        while any(reached[one] < offset for one, offset in end.items()):
-            if stop.is_set():
-                raise StoppedWaitingError
-            records = []
-            for message in read(client, _NAME, BATCH_RECORDS_MAX):
-                topic, number, offset = message.topic(), message.partition(), message.offset()
-                assert topic is not None, "a consumed record has a place"
-                assert number is not None, "a consumed record has a place"
-                assert offset is not None, "a consumed record has a place"
-                one = (topic.removeprefix(services.topic_prefix), number)
-                reached[one] = offset + 1
-                if offset < end[one]:
-                    records.append(message)
-            if not records:
-                continue
-            try:
-                taken = projector.take(records)
-            except psycopg.OperationalError:
-                store.close()
-                patience.until_done("postgres", lambda: store.positions({}), psycopg.OperationalError, store.close)
-                taken = projector.take(())
-            report(_NAME, taken.misses)
-            next_offsets.update(taken.next_offsets)
-        return next_offsets
+        ends = None if until is None else partial(first_later, until)
+        projector = Projector(store, codec, projections, lambda _: None, services.topic_prefix, ends=ends)
+        span = _Span(
+            services=services,
+            client=client,
+            projector=projector,
+            store=store,
+            end=end,
+            start=start,
+            patience=patience,
+        )
+        span.fold(say)
+        return projector.next_offsets
     finally:
         client.close()
         store.close()
+
+
+class _Span:
+    """The loop over the records. `reached`: the next offset to come of each partition."""
+
+    def __init__(
+        self,
+        *,
+        services: Services,
+        client: Consumer,
+        projector: Projector,
+        store: Store,
+        end: Mapping[Partition, int],
+        start: Mapping[Partition, Position] | None,
+        patience: Patience,
+    ) -> None:
+        self._services = services
+        self._client = client
+        self._projector = projector
+        self._store = store
+        self._end = end
+        self._start = start
+        self._patience = patience
+        self._reached: dict[Partition, int] = {}
+        self._assigned: set[Partition] = set()
+
+    def fold(self, say: Callable[[Advance], None]) -> None:
+        facts = 0
+        self._place()
+        heard_at = time.monotonic()
+        while self._assigned:
+            self._patience.pause(0)
+            records = self._read()
+            if records:
+                heard_at = time.monotonic()
+            elif time.monotonic() - heard_at > SILENCE_SECONDS_MAX:
+                raise Fault(
+                    "Kafka no longer sends the log",
+                    f"nothing came for {SILENCE_SECONDS_MAX:.0f} s; still to read: {sorted(self._assigned)}",
+                    "`order-ledger doctor` shows which services answer; the same call then goes on",
+                )
+            try:
+                taken = self._projector.take(records)
+            except (psycopg.OperationalError, Overtaken) as error:
+                # Cut off: the transaction may have been committed or not, so ask where the tables are.
+                log.warning("replay_waits_for_postgres", detail=str(error).strip())
+                self._store.close()
+                self._place()
+                heard_at = time.monotonic()
+                continue
+            facts += taken.facts
+            report(_NAME, taken.misses)
+            say(Advance(facts, self._reached, self._projector.ended))
+            self._let_go_of_what_is_done()
+
+    def _place(self) -> None:
+        """Read on from where the tables are."""
+        services = self._services
+
+        def place() -> dict[Partition, int]:
+            ids = topic_ids(services, {services.topic(topic) for topic, _ in self._end})
+            return self._projector.place({one: ids[services.topic(one[0])] for one in self._end}, self._start)
+
+        away = (psycopg.OperationalError, KafkaException)
+        self._reached = self._patience.until_done("postgres or kafka", place, away, self._store.close)
+        self._assigned = {one for one, end in self._end.items() if self._reached[one] < end}
+        self._client.assign([self._at(one) for one in sorted(self._assigned)])
+
+    def _read(self) -> list[Message]:
+        records = []
+        for message in read(self._client, _NAME, BATCH_RECORDS_MAX):
+            topic, number, offset = message.topic(), message.partition(), message.offset()
+            assert topic is not None, "a consumed record has a place"
+            assert number is not None, "a consumed record has a place"
+            assert offset is not None, "a consumed record has a place"
+            one = (topic.removeprefix(self._services.topic_prefix), number)
+            self._reached[one] = offset + 1
+            if offset < self._end[one]:
+                records.append(message)
+        return records
+
+    def _let_go_of_what_is_done(self) -> None:
+        done = [one for one in self._assigned if one in self._projector.ended or self._reached[one] >= self._end[one]]
+        if done:
+            self._client.incremental_unassign([self._at(one) for one in done])
+            self._assigned.difference_update(done)
+
+    def _at(self, one: Partition) -> TopicPartition:
+        return TopicPartition(self._services.topic(one[0]), one[1], self._reached[one])

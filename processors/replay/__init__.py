@@ -1,0 +1,14 @@
+"""Tables of the past: the log folded into a schema of its own, beside the live tables.
+
+wish      what a replay is asked for: as of which time or offsets, and which projections; pure
+run       a replay: the schema and its wish, the fold, progress
+diff      which rows differ between two schemas
+
+The fold is the projector's own (`processors.projector.span`).
+"""
+
+from processors.replay.diff import Difference, diff
+from processors.replay.run import Progress, Replayed, replay
+from processors.replay.wish import Wish
+
+__all__ = ["Difference", "Progress", "Replayed", "Wish", "diff", "replay"]

@@ -172,6 +172,8 @@ class LedgerWriter:
                     self._on_batch(len(messages))
             self._leave(list(self._owned))
         except ShutOut:
+            for gone in self._owned.values():
+                gone.disturbed = "shut out"
             self._owned.clear()  # as lost: whoever gets them now begins from the log
             raise
         finally:
@@ -461,7 +463,9 @@ class LedgerWriter:
         self.standing.placed = False
         log.warning("partitions_lost", count=len(partitions))
         for p in partitions:
-            self._owned.pop((p.topic, p.partition), None)
+            gone = self._owned.pop((p.topic, p.partition), None)
+            if gone is not None:
+                gone.disturbed = "lost"  # a snapshot that is not being written yet leaves it out
         reader.incremental_unassign(partitions)
 
     def _take_over_disturbed(self) -> None:

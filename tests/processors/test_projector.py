@@ -15,6 +15,7 @@ from events.catalogue import DEAD_LETTERS
 from events.stock.facts import LocationConfirmed
 from processors.following import consuming
 from processors.following.positions import ChainState, Overtaken, Position, Positions
+from processors.projector import span
 from processors.projector.projector import Projector
 from processors.projector.span import end_offsets_of, fold_span
 from processors.projector.worker import run_projector
@@ -291,6 +292,30 @@ def test_a_span_of_the_log_is_folded_into_a_schema_of_its_own(ledger):
     both = [asked(services, f"SELECT * FROM {schema}.order_status ORDER BY 1") for schema in ("past", "public")]
     assert both[0] == both[1]
     assert len(both[0]) == 3
+
+
+def test_a_span_whose_connection_is_cut_goes_on_from_where_the_tables_are(ledger, monkeypatch):
+    services = ledger.services
+    log = orders_log(orders=100)
+    send(services, log.records)
+    monkeypatch.setattr(span, "BATCH_RECORDS_MAX", 50)
+    write, cut = Store.write, {2: "after", 4: "before"}
+    calls = []
+
+    def cut_off(self, *arguments):
+        calls.append(True)
+        how = cut.get(len(calls))
+        if how != "before":
+            write(self, *arguments)
+        if how is not None:
+            raise psycopg.OperationalError(how)
+
+    monkeypatch.setattr(Store, "write", cut_off)
+    reached = fold_span(services, "past", end_offsets_of(services))
+    assert len(calls) > 4
+    assert reached["ledger.orders", 0] == 300
+    assert asked(services, "SELECT count(*), count(DISTINCT event_id) FROM past.order_history") == [(300, 300)]
+    assert asked(services, "SELECT count(*), sum(allocated) FROM past.order_status") == [(100, 200)]
 
 
 def test_a_zombie_is_rolled_back_as_a_whole(store, ledger_env):

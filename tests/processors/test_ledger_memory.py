@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 import pytest
@@ -215,9 +216,8 @@ def test_a_ledger_with_too_much_unsaved_waits_until_postgres_takes_it(monkeypatc
         return services.database
 
     codec = RememberingCodec()
-    with shell_in_memory():
+    with shell_in_memory(), patch.object(saving, "connect", connect):
         use_codec(codec)
-        monkeypatch.setattr(saving, "connect", connect)
         monkeypatch.setattr(writer, "RETRY_SECONDS", 0.01)
         monkeypatch.setattr(writer, "UNSAVED_FACTS_MAX", 1)
         monkeypatch.setattr(writer, "UNSAVED_FACTS_WAIT", 1)

@@ -17,7 +17,7 @@ import msgspec
 from events.catalogue import STREAMS
 from events.envelope import AnyCommand, Refused
 from events.stock.commands import ReceiveStock
-from processors.ledger import partition
+from processors.ledger import memory
 from processors.ledger.writer import LedgerWriter
 from runtime.logging import setup_logging
 from runtime.services import find_services
@@ -38,7 +38,7 @@ def generous(state: Any, command: AnyCommand) -> tuple[Sequence[Any], Any] | Ref
 
 def main() -> None:
     """Decide until SIGTERM."""
-    partition.STREAMS = {**STREAMS, "stock": STREAMS["stock"]._replace(conclude=generous)}
+    memory.STREAMS = {**STREAMS, "stock": STREAMS["stock"]._replace(conclude=generous)}
     settings = Settings()
     setup_logging(settings.log_level, process="other-build")
     stop = threading.Event()

@@ -27,6 +27,7 @@ from processors.following.batches import Garbage
 from processors.slow_paths import Miss
 from projections.model import frame_schema, polars_type
 from schemas.codec import FRAME, Codec, UndecodableError
+from schemas.compiled import long
 from schemas.contracts import Contract, newest
 
 _END = "end_of_record"
@@ -64,7 +65,7 @@ class Decoder:
         # Nobody can write a record that ends in a number nobody knows. 62 bits: it stays positive when doubled by
         # zigzag.
         self._end = secrets.randbits(60) | 1 << 60
-        self._end_bytes = _varint(self._end)
+        self._end_bytes = long(self._end)
         self._header: dict[int, bytes] = {}
         self._odd_times: dict[int, list[pl.Expr]] = {}
         self._facts = {fact.schema for fact in FACTS.values()} | {REFUSAL_SCHEMA}
@@ -143,7 +144,7 @@ class Decoder:
         """
         block = self._end_bytes.join(bodies) + self._end_bytes
         container = b"".join(
-            (self._container_header(contract), _varint(len(bodies)), _varint(len(block)), block, _SYNC),
+            (self._container_header(contract), long(len(bodies)), long(len(block)), block, _SYNC),
         )
         try:
             frame = pl.read_avro(io.BytesIO(container))
@@ -164,7 +165,7 @@ class Decoder:
             fields = [*contract.schema["fields"], {"name": _END, "type": "long"}]
             schema = json.dumps(_as_written({**contract.schema, "fields": fields})).encode()
             meta = b"".join(_bytes(part) for part in (b"avro.codec", b"null", b"avro.schema", schema))
-            header = self._header[contract.schema_id] = b"Obj\x01" + _varint(2) + meta + _varint(0) + _SYNC
+            header = self._header[contract.schema_id] = b"Obj\x01" + long(2) + meta + long(0) + _SYNC
         return header
 
 
@@ -243,16 +244,5 @@ def _data_schema(name: str) -> dict[str, pl.DataType]:
     return {column: dtype for column, dtype in frame_schema(name).items() if column not in position}
 
 
-def _varint(number: int) -> bytes:
-    """Avro's long: zigzag, seven bits a byte, the lowest first."""
-    number = number << 1 ^ number >> 63
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
 def _bytes(value: bytes) -> bytes:
-    return _varint(len(value)) + value
+    return long(len(value)) + value

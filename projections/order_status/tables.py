@@ -94,7 +94,7 @@ ORDER_LINES = Table(
             "told_expected_at",
             "timestamptz",
             "last",
-            "the last time that the customer was given, even if it no longer holds",
+            "the expected time that the customer was told most recently, even if it no longer holds",
         ),
         Column("exchange_for", "text", "last", "the return that the line was added in exchange for"),
         Column("awaits_return", "boolean", "last", "true until everything announced of that return has arrived"),

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg import sql
 
 from runtime.logging import log
 
@@ -55,18 +56,18 @@ def ensure_table(connection: psycopg.Connection[Any]) -> None:
     connection.execute(_TABLE)
 
 
-def add(connection: psycopg.Connection[Any], worker: str, misses: Mapping[Miss, int]) -> None:
-    """Add to the counts, in the caller's transaction."""
+def add(connection: psycopg.Connection[Any], worker: str, misses: Mapping[Miss, int], schema: str = "public") -> None:
+    """Add to the counts in a schema, in the caller's transaction."""
     if not misses:
         return
     rows = [(worker, *miss, count) for miss, count in sorted(misses.items())]
+    statement = sql.SQL(
+        "INSERT INTO {} AS t (worker, path, why, about, count, last_at) VALUES (%s, %s, %s, %s, %s, now())"
+        " ON CONFLICT (worker, path, why, about)"
+        " DO UPDATE SET count = t.count + excluded.count, last_at = excluded.last_at"
+    )
     with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO slow_paths AS t (worker, path, why, about, count, last_at) VALUES (%s, %s, %s, %s, %s, now())"
-            " ON CONFLICT (worker, path, why, about)"
-            " DO UPDATE SET count = t.count + excluded.count, last_at = excluded.last_at",
-            rows,
-        )
+        cursor.executemany(statement.format(sql.Identifier(schema, "slow_paths")), rows)
 
 
 def report(worker: str, misses: Mapping[Miss, int]) -> None:

@@ -48,6 +48,8 @@ class Worker:
     own_signals: bool = False
     #: It creates missing topics itself, with retries.
     own_topics: bool = False
+    #: The table or view with its positions, if it follows facts.
+    positions: str = "follower_positions"
     #: `module:function`, more checks for `doctor` (`processors.checks`), run when both services answer.
     checks: str | None = None
     #: Libraries whose compiled part it needs: without it the worker is ten times as slow.

@@ -113,12 +113,16 @@ class View:
 class Projection:
     """A folder of `projections/`: its tables, their fold, and the views for people: one per public table, and
     `more_views`.
+
+    Raise `version` when the fold writes other rows than before from the same facts. Tables that an earlier version
+    filled are then those of another build (`processors.projector.generations`).
     """
 
     name: str
     tables: tuple[Table, ...]
     fold: Callable[[FactBatch], Deltas]
     more_views: tuple[View, ...] = ()
+    version: int = 1
 
     @property
     def views(self) -> tuple[View, ...]:

@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException
 
 from gateway.cli.asking import fail_with, running_services
 from gateway.cli.listing import Json
+from gateway.cli.swapping import drop_standby_tables, swap_back, swap_tables
 from gateway.cli.terminal import fail, print_json, say
 from runtime.errors import Fault
 from runtime.postgres import connect
@@ -57,13 +58,38 @@ def replay_command(
     anew: Annotated[
         bool, typer.Option("--anew", help="First drop what an earlier replay left in this schema.")
     ] = False,
+    swap: Annotated[
+        bool, typer.Option("--swap", help="Make the new tables the live ones; the live ones then stand by.")
+    ] = False,
+    back: Annotated[bool, typer.Option("--back", help="Make the tables on standby the live ones again.")] = False,
+    drop_standby: Annotated[
+        bool, typer.Option("--drop-standby", help="Drop the tables on standby: there is then no way back.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Build the tables of an earlier time, or of now, in a schema of their own, from the log; the live tables stay.
 
     As of a time: what was recorded by then. As of offsets: what the tables held there. A replay that was cut off goes
     on when it is called again in the same way; without --as-of it goes on to the present end of the log.
+
+    With --swap it builds all tables beside the live ones, compares the two, and lets all readers go over at one moment.
+    The tables before stay up to date until --drop-standby.
     """
+    switches = [
+        (name, run)
+        for name, wanted, run in (
+            ("--swap", swap, swap_tables),
+            ("--back", back, swap_back),
+            ("--drop-standby", drop_standby, drop_standby_tables),
+        )
+        if wanted
+    ]
+    if switches:
+        if len(switches) > 1 or projections or as_of is not None or into is not None or anew:
+            detail = "it is for all tables as of now, and the schema has a name already"
+            fail(f"{switches[0][0]} goes with no other option than --json", detail, "call it alone")
+        switches[0][1](as_json=as_json)
+        return
     from processors.replay import replay
 
     wish = _wish(projections or [], as_of)

@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 import psycopg
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+from psycopg import sql
 
 from events.catalogue import INTAKE_TOPICS, LEDGER_TOPICS
 from gateway.operating.workers import WORKERS
 from processors.ledger import WORKER as LEDGER
 from processors.projector import WORKER as PROJECTOR
+from processors.worker import Worker
 from runtime.errors import Fault
 from runtime.kafka import admin, consumer, end_offsets
 from runtime.services import Services
@@ -82,13 +84,13 @@ class Gauge:
 
     def projected(self) -> Offsets:
         """(full ledger topic, partition) → next offset to project."""
-        return self.followed(PROJECTOR.name)
+        return self.followed(PROJECTOR)
 
-    def followed(self, follower: str) -> Offsets:
-        """(full ledger topic, partition) → next offset that this follower reads."""
-        query = "SELECT topic, partition, next_offset FROM follower_positions WHERE follower = %s"
+    def followed(self, worker: Worker) -> Offsets:
+        """(full ledger topic, partition) → next offset that this worker reads."""
+        query = sql.SQL("SELECT topic, partition, next_offset FROM {} WHERE follower = %s")
         try:
-            rows = self._connection.execute(query, [follower]).fetchall()
+            rows = self._connection.execute(query.format(sql.Identifier(worker.positions)), [worker.name]).fetchall()
         except psycopg.errors.UndefinedTable:  # the follower has not started yet: nothing is done
             self._connection.rollback()
             return {}
@@ -109,7 +111,7 @@ class Gauge:
         ledger = {place: end for place, end in ends.items() if place[0] in self._ledger}
         intake = {place: end for place, end in ends.items() if place not in ledger}
         behind = {
-            row.settles: _missing(*((intake, self.decided()) if row is LEDGER else (ledger, self.followed(row.name))))
+            row.settles: _missing(*((intake, self.decided()) if row is LEDGER else (ledger, self.followed(row))))
             for row in WORKERS.values()
             if row.settles is not None
         }

@@ -81,7 +81,7 @@ def run_effects(settings: Settings, services: Services, stop: threading.Event) -
 class _Writing:
     """The outbox as a host of `follow`: facts become rows, in the transaction of the position."""
 
-    name = NAME
+    name = group = NAME
 
     def __init__(self, services: Services, effects: Configured, database: Database, caller: Caller) -> None:
         self._services = services

@@ -63,10 +63,15 @@ _NOT_THE_SAME_LOG = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RAN
 
 
 class Host(Protocol):
-    """A program that follows. `name` is that of its consumer group, its positions and its log lines."""
+    """A program that follows. `name` is that of its positions and its log lines."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def group(self) -> str:
+        """Its consumer group, without prefix. Asked after `begin`."""
+        ...
 
     @property
     def next_offsets(self) -> dict[Partition, int]:
@@ -133,7 +138,7 @@ class _Loop:
         self._instance = instance
         self._hints: dict[Partition, int] = {}
         # An offset below the log's beginning or above its end means that it is another log: fail instead of jumping.
-        self._consumer = consumer(services, self._name, auto_offset_reset="error", **instance.config())
+        self._consumer = consumer(services, host.group, auto_offset_reset="error", **instance.config())
 
     def run(self) -> None:
         topics = [self._services.topic(topic) for topic in LEDGER_TOPICS]

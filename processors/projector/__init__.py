@@ -1,6 +1,7 @@
 """Facts into tables: one decode per batch, many folds, rows and offsets in one transaction.
 
 decode → accept → fold → write        pure, pure, pure (in `projections`), PostgreSQL
+generations                           sets of tables, each in a schema of its own; the views of `public` show one
 worker                                the loop around them, on live topics
 span                                  the same on a span of the log, into a schema of its own
 """
@@ -13,6 +14,7 @@ WORKER = Worker(
     run="processors.projector.worker:run_projector",
     reads=LEDGER_TOPICS,
     settles="unprojected",
+    positions="projector_positions",
     checks="processors.projector.checks:projector_checks",
 )
 

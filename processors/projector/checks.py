@@ -10,7 +10,7 @@ from runtime.kafka import end_offsets, topic_ids
 from runtime.services import Services
 from runtime.settings import Settings
 
-_PROJECTED = "SELECT topic, partition, next_offset, topic_id FROM follower_positions WHERE follower = 'projector'"
+_PROJECTED = "SELECT topic, partition, next_offset, topic_id FROM projector_positions WHERE follower = 'projector'"
 
 
 def projector_checks(services: Services, _settings: Settings) -> Iterator[Check]:

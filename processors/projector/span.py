@@ -25,7 +25,7 @@ from processors.following.consuming import read
 from processors.following.patience import Patience
 from processors.following.positions import Overtaken, Partition, Position
 from processors.old_log import refuse_old_log
-from processors.projector.projector import Projector
+from processors.projector.projector import Projector, SetAside
 from processors.projector.stop import first_later
 from processors.projector.write import Store, ensure_tables
 from processors.slow_paths import report
@@ -79,16 +79,18 @@ def fold_span(
     projections: Collection[Projection] = tuple(PROJECTIONS.values()),
     stop: threading.Event | None = None,
     say: Callable[[Advance], None] = lambda _: None,
+    set_aside: SetAside = lambda _: None,
+    misses_in: str | None = None,
 ) -> dict[Partition, int]:
     """Fold the facts from `start` (the beginning where there is none) up to, not including, the offsets of `end`, and
     of these only those recorded at `until` (UTC) or before.
 
     Comes out with each partition's next offset: lower than its end where the last decision is cut by it, or where what
-    follows was recorded later. Facts that do not decode are counted in the schema's `skipped_facts`; dead letters are
-    the live projector's business. Raises StoppedWaitingError when `stop` is set before the end.
+    follows was recorded later. Facts that do not decode are counted in the schema's `skipped_facts`; whoever folds the
+    live tables sets them aside, too. Raises StoppedWaitingError when `stop` is set before the end.
     """
     patience = Patience(_NAME, stop or threading.Event())
-    store = Store(lambda: connect(services, _NAME), schema)
+    store = Store(lambda: connect(services, _NAME), schema, misses_in)
     client = consumer(services, _NAME, auto_offset_reset="error", queued_max_messages_kbytes=QUEUE_KILOBYTES)
     try:
         with connect(services, _NAME) as connection:
@@ -96,7 +98,7 @@ def fold_span(
         codec = codec_for(services.schema_registry, services.topic_prefix)
         refuse_old_log(services, codec)
         ends = None if until is None else partial(first_later, until)
-        projector = Projector(store, codec, projections, lambda _: None, services.topic_prefix, ends=ends)
+        projector = Projector(store, codec, projections, set_aside, services.topic_prefix, ends=ends)
         span = _Span(
             services=services,
             client=client,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import polars as pl
 import psycopg
@@ -36,21 +36,20 @@ COPY_ROWS_MIN = 300
 
 READER = "projector"
 
-#: Where builds before `follower_positions` kept how far the tables are.
-_OLD_POSITIONS = "projector_offsets"
+Answer = TypeVar("Answer")
 
 #: Any number that nobody else uses as an advisory lock in this database: two processes that start together make tables
 #: in turn.
-_TABLES_LOCK = 0x0DE2_1ED6
+TABLES_LOCK = 0x0DE2_1ED6
 
 
-def ensure_tables(connection: Connection, projections: Collection[Projection], schema: str = "public") -> None:
+def ensure_tables(connection: Connection, projections: Collection[Projection], schema: str) -> None:
     """Make the schema and all tables that are missing. May be run again, and by several processes at a time.
 
     Raises Fault where a table is there and is that of another build: what was folded into it cannot be given columns.
     """
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TABLES_LOCK])
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [TABLES_LOCK])
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
         connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
         own = (Path(__file__).parent / "table.sql").read_text(encoding="utf-8")
@@ -60,51 +59,34 @@ def ensure_tables(connection: Connection, projections: Collection[Projection], s
             positions.ensure_table(connection)
             slow_paths.ensure_table(connection)
         except (UndefinedColumn, InvalidTableDefinition) as error:
-            raise _of_another_build(str(error).splitlines()[0]) from error
+            raise of_another_build(str(error).splitlines()[0]) from error
         rows = connection.execute(
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s", [schema]
         ).fetchall()
         there = {(table, column) for table, column in rows}
-        if (_OLD_POSITIONS, "next_offset") in there:
-            # The tables are filled, and nobody would know how far: folded again, every sum in them would double.
-            raise _of_another_build(f"their positions are in the table {_OLD_POSITIONS}, which this build does not use")
         for projection in projections:
             for table in projection.tables:
                 lacking = [one.name for one in table.columns if (table.name, one.name) not in there]
                 if lacking:
-                    raise _of_another_build(f"table {table.name} has no column {', '.join(lacking)}")
+                    raise of_another_build(f"table {table.name} has no column {', '.join(lacking)}")
 
 
-def drop_tables(connection: Connection, projections: Collection[Projection], schema: str = "public") -> None:
-    """Drop all tables of the projector, what depends on them, and how far it was: it then folds the log anew."""
-    names = [
-        _OLD_POSITIONS,
-        "skipped_facts",
-        "slow_paths",
-        *(table.name for one in projections for table in one.tables),
-    ]
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_TABLES_LOCK])
-        connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
-        Positions(READER).drop(connection)
-        for name in names:
-            connection.execute(sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(sql.Identifier(schema, name)))
-
-
-def _of_another_build(detail: str) -> Fault:
+def of_another_build(detail: str) -> Fault:
     return Fault(
         "the tables were made by another build",
         detail,
-        "nothing is lost, because the log has everything: docs/operating.md, Upgrading, says how to rebuild them",
+        "`order-ledger replay --swap` builds tables of this build beside them, and switches to these",
     )
 
 
 class Store:
     """The tables of one schema. `connect` opens a connection that begins a transaction with its first statement."""
 
-    def __init__(self, connect: Callable[[], Connection], schema: str = "public") -> None:
+    def __init__(self, connect: Callable[[], Connection], schema: str, misses_in: str | None = None) -> None:
+        """`misses_in`: the schema whose `slow_paths` counts misses, if not its own."""
         self._connect = connect
         self._schema = schema
+        self._misses_in = schema if misses_in is None else misses_in
         self._connection: Connection | None = None
         self._positions = Positions(READER)
         self._statements: dict[str, _Statements] = {}
@@ -132,6 +114,12 @@ class Store:
         with connection.transaction():
             return self._positions.stored(connection, partitions)
 
+    def ask(self, question: Callable[[Connection], Answer]) -> Answer:
+        """What the question finds, in a transaction of its own."""
+        connection = self._open()
+        with connection.transaction():
+            return question(connection)
+
     def write(
         self,
         rows: Sequence[tuple[Table, pl.DataFrame]],
@@ -158,7 +146,7 @@ class Store:
                             " DO UPDATE SET count = t.count + excluded.count, last_offset = excluded.last_offset",
                             [READER, topic, partition, reason, *skip],
                         )
-                slow_paths.add(connection, READER, misses)
+                slow_paths.add(connection, READER, misses, self._misses_in)
                 failpoints.reach("projector.before_commit")
         except psycopg.errors.IdleInTransactionSessionTimeout as error:
             raise psycopg.OperationalError(f"the process was paused in a transaction: {error}") from error

@@ -3,6 +3,7 @@
 wish      what a replay is asked for: as of which time or offsets, and which projections; pure
 run       a replay: the schema and its wish, the fold, progress
 diff      which rows differ between two schemas
+swap      new live tables: built beside the old ones, compared, and shown to all readers at one moment
 
 The fold is the projector's own (`processors.projector.span`).
 """

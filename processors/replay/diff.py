@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from processors.following.positions import TABLE
+from processors.projector.generations import live_schema
 from processors.projector.write import READER
 from processors.replay.wish import LIVE_SCHEMA, WISH_TABLE
 from projections.catalogue import PROJECTIONS
@@ -125,7 +126,10 @@ def diff(connection: psycopg.Connection[Any], first: str, second: str, *, limit:
         columns = [there[schema][name] for schema in (first, second)]
         compared[name] = _compare(connection, tables[name], (first, second), columns, limit)
     alone = {schema: [name for name in tables if name in found and name not in both] for schema, found in there.items()}
-    offsets = {schema: _offsets(connection, schema) for schema in (first, second)}
+    offsets = {
+        schema: _offsets(connection, live_schema(connection) if schema == LIVE_SCHEMA else schema)
+        for schema in (first, second)
+    }
     return Difference(first, second, compared, {one: names for one, names in alone.items() if names}, offsets)
 
 

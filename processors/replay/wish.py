@@ -22,8 +22,11 @@ from processors.following.positions import Partition
 from projections.catalogue import PROJECTIONS
 from runtime.errors import Fault
 
-#: The schema of the live tables (`processors.projector.worker`).
+#: The schema with the views of the live tables (`processors.projector.generations`).
 LIVE_SCHEMA = "public"
+
+#: The schemas of generations.
+_GENERATION = re.compile(r"tables_[0-9]+")
 
 #: The table with the wish: a schema that has it is a replay's.
 WISH_TABLE = "replay"
@@ -115,6 +118,12 @@ def check_schema(name: str) -> None:
         raise Fault(
             f"the schema {LIVE_SCHEMA} has the live tables",
             "a replay fills a schema of its own",
+            "choose another name with --into, or leave it out",
+        )
+    if _GENERATION.fullmatch(name):
+        raise Fault(
+            f"the schema {name} is the projector's",
+            "tables_1, tables_2 and so on are its generations of tables",
             "choose another name with --into, or leave it out",
         )
     if not _SCHEMA.fullmatch(name) or name.startswith("pg_"):

@@ -69,7 +69,7 @@ def verify(services: Services, codec: Codec, *, schema: str = "public", progress
     with connect(services, "verify") as connection:
         # All reads below see one moment. So offsets and tables belong together although the projector goes on.
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        _use(connection, schema)
+        _use(connection, _live_schema(connection) if schema == "public" else schema)
         stored = _stored_offsets(connection, services)
         refuse_old_log(services, codec)
         ends = {partition: int(row["next_offset"]) for partition, row in stored.items()}
@@ -93,6 +93,14 @@ def verify(services: Services, codec: Codec, *, schema: str = "public", progress
 
 def _silence(_what: str, _done: int, _total: int, _unit: str) -> None:
     """Report no progress."""
+
+
+def _live_schema(connection: psycopg.Connection[Any]) -> str:
+    """Where the tables are that the views of `public` show."""
+    if connection.execute("SELECT to_regclass('public.generations')").fetchone() == (None,):
+        return "public"
+    row = connection.execute("SELECT number FROM public.generations WHERE state = 'live'").fetchone()
+    return "public" if row is None else f"tables_{row[0]}"
 
 
 def _use(connection: psycopg.Connection[Any], schema: str) -> None:

@@ -274,9 +274,7 @@ def _ended(ground: Ground, name: str) -> int:
 def _nothing_beyond_the_offsets(ground: Ground) -> None:
     """The tables of the projector that has ended are what the log says up to the offsets that it kept, and no more."""
     connection = ground.shop.connection
-    kept = connection.execute(
-        "SELECT topic, partition, next_offset FROM follower_positions WHERE follower = 'projector'"
-    ).fetchall()
+    kept = connection.execute("SELECT topic, partition, next_offset FROM projector_positions").fetchall()
     schema = f"look_{ground.seed}"
     connection.execute(f"CREATE SCHEMA {schema}")
     fold_span(ground.shop.env.services, schema, {(topic, number): offset for topic, number, offset in kept})

@@ -29,6 +29,7 @@ from gateway.api.app import create_app
 from gateway.operating.doctor import examine
 from gateway.operating.settling import Gauge
 from gateway.sending.publishing import send_all
+from processors.projector.generations import live_schema
 from runtime.embedded.cluster import Embedded
 from runtime.errors import Fault
 from runtime.postgres import connect, wait_for_postgres
@@ -281,10 +282,13 @@ class Backup:
         connection = ground.shop.connection
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            connection.execute("DROP SCHEMA IF EXISTS backup CASCADE")
-            connection.execute("CREATE SCHEMA backup")
-            for table in self._all_tables():
-                connection.execute(_named("CREATE TABLE backup.{} AS TABLE public.{}", table, table))
+            self._live = live_schema(connection)
+            for schema in ("public", self._live):
+                connection.execute(_named("DROP SCHEMA IF EXISTS {} CASCADE", f"backup_{schema}"))
+                connection.execute(_named("CREATE SCHEMA {}", f"backup_{schema}"))
+                for table in self._tables_of(schema):
+                    copy, original = sql.Identifier(f"backup_{schema}", table), sql.Identifier(schema, table)
+                    connection.execute(sql.SQL("CREATE TABLE {} AS TABLE {}").format(copy, original))
 
     def restore(self, scope: str) -> None:
         if scope == "database":
@@ -293,49 +297,44 @@ class Backup:
                 server.execute(_named("CREATE DATABASE {} TEMPLATE {}", self.name, self._copy))
             reconnect(self._ground)
             return
-        tables = self._all_tables()
         snapshot = ["ledger_positions", "ledger_streams", "ledger_answers"]
-        other = {_POSITIONS, "forwarded_commands", "slow_paths", *snapshot}
-        chosen = {
-            "projector": [table for table in tables if table not in other],
-            "reactions": [],
-            "ledger": snapshot,
-        }.get(scope, [scope])
+        schema = self._live if scope == "projector" else "public"
+        chosen = {"projector": self._tables_of(schema), "reactions": [], "ledger": snapshot}.get(scope, [scope])
         connection = self._ground.shop.connection
         with connection.transaction():
             if scope == "projector":  # as its own transactions begin: so neither is the victim of the other
-                connection.execute("LOCK TABLE follower_positions IN ACCESS EXCLUSIVE MODE")
-            if scope in {"projector", "reactions"}:  # its own positions go with what it wrote
+                positions = sql.Identifier(schema, _POSITIONS)
+                connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(positions))
+            if scope == "reactions":  # its positions are all that it wrote
                 connection.execute("DELETE FROM follower_positions WHERE follower = %s", [scope])
                 connection.execute(
-                    "INSERT INTO follower_positions SELECT * FROM backup.follower_positions WHERE follower = %s",
+                    "INSERT INTO follower_positions SELECT * FROM backup_public.follower_positions WHERE follower = %s",
                     [scope],
                 )
             for table in chosen:
-                columns = self._plain_columns(table)
-                connection.execute(_named("TRUNCATE public.{}", table))
+                original, copy = sql.Identifier(schema, table), sql.Identifier(f"backup_{schema}", table)
+                columns = self._plain_columns(schema, table)
+                connection.execute(sql.SQL("TRUNCATE {}").format(original))
                 names = sql.SQL(", ").join(map(sql.Identifier, columns))
                 connection.execute(
-                    sql.SQL("INSERT INTO public.{} ({}) SELECT {} FROM backup.{}").format(
-                        sql.Identifier(table), names, names, sql.Identifier(table)
-                    )
+                    sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(original, names, names, copy)
                 )
 
     def drop(self) -> None:
         with connect(self._ground.shop.env.services, "test", autocommit=True, database="postgres") as server:
             server.execute(_named("DROP DATABASE {} WITH (FORCE)", self._copy))
 
-    def _all_tables(self) -> list[str]:
+    def _tables_of(self, schema: str) -> list[str]:
         rows = self._ground.shop.connection.execute(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+            "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY tablename", [schema]
         ).fetchall()
         return [name for (name,) in rows]
 
-    def _plain_columns(self, table: str) -> list[str]:
+    def _plain_columns(self, schema: str, table: str) -> list[str]:
         rows = self._ground.shop.connection.execute(
-            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = %s"
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
             " AND is_generated = 'NEVER' ORDER BY ordinal_position",
-            [table],
+            [schema, table],
         ).fetchall()
         return [name for (name,) in rows]
 

@@ -217,7 +217,7 @@ def test_no_command_line_ends_in_a_traceback(
         monkeypatch.setenv(name, value)
     ensure_topics(ledger_env.services, ledger_env.settings)
     with connect(ledger_env.services, "test") as connection:
-        ensure_tables(connection, PROJECTIONS.values())
+        ensure_tables(connection, PROJECTIONS.values(), "public")
     draw = Random(seed)
     files = files_in(tmp_path, draw)
     for command in commands():

@@ -22,7 +22,6 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from events.catalogue import LEDGER_TOPICS
 from gateway.api import queue
 from gateway.api.app import create_app, run_api
-from processors.projector.span import end_offsets_of, fold_span
 from runtime.errors import Fault
 from runtime.kafka import TopicSpec, create_topics, producer
 from runtime.services import Services
@@ -31,6 +30,7 @@ from schemas.codec import Codec
 from schemas.contracts import contracts, newest
 from tests.conftest import LedgerEnv, open_world
 from tests.support.chain import BEGINNING, ChainLog
+from tests.support.projecting import project
 
 REGISTRY_TYPE = "application/vnd.schemaregistry.v1+json"
 REFUSED = {"command": "CancelOrder", "code": "shipped", "what": "w", "detail": "d", "hint": "h", "at_most": None}
@@ -70,7 +70,7 @@ def api(world: LedgerEnv) -> Iterator[httpx.Client]:
         for record in log.records:
             sender.produce(services.topic(log.topic), value=record.value_bytes, key=record.key_bytes)
     assert sender.flush(30) == 0
-    fold_span(services, "public", end_offsets_of(services))
+    project(services)
     with serving(world.settings, services) as client:
         yield client
 

@@ -18,7 +18,6 @@ from gateway.cli.verification import shown_by
 from gateway.operating.dead_letters import hexdump, read_letters
 from processors import slow_paths
 from processors.dead_letters import Place, to_dead_letter
-from processors.projector.span import end_offsets_of, fold_span
 from processors.slow_paths import Miss
 from processors.topics import ensure_topics
 from runtime.kafka import admin, consumer, end_offsets, producer
@@ -26,6 +25,7 @@ from runtime.postgres import connect
 from runtime.progress import Bar
 from runtime.settings import Settings
 from tests.support.chain import BEGINNING, ChainLog, FactRecord
+from tests.support.projecting import project
 
 
 class Cli:
@@ -179,7 +179,7 @@ def test_verify_prints_one_document_and_fails_when_a_row_is_wrong(topics: Cli) -
     sender = producer(topics.services)
     sender.produce(topics.services.topic("ledger.stock"), value=log.records[0].value_bytes, partition=0)
     assert sender.flush(30) == 0
-    fold_span(topics.services, "public", end_offsets_of(topics.services))
+    project(topics.services)
     document = topics.json("verify")
     assert document["equal"] is True
     assert document["tables"]["inventory"] == 1
@@ -218,7 +218,7 @@ def verdicts(document: dict[str, Any]) -> dict[str, set[str]]:
 
 
 def test_the_doctor_finds_a_fresh_ledger_well(topics: Cli) -> None:
-    fold_span(topics.services, "public", end_offsets_of(topics.services))
+    project(topics.services)
     document = topics.json("doctor", status=1)
     assert document["healthy"] is False
     found = verdicts(document)
@@ -235,7 +235,7 @@ def test_the_doctor_finds_a_fresh_ledger_well(topics: Cli) -> None:
 
 def test_the_doctor_names_what_is_wrong_and_what_to_do(topics: Cli) -> None:
     services = topics.services
-    fold_span(services, "public", end_offsets_of(services))
+    project(services)
     bury(topics, dead(topics, 1))
     with connect(services, "test") as connection:
         connection.execute(
@@ -253,8 +253,8 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(topics: Cli) -> None:
             "INSERT INTO deferred_tracking (order_id, number, ends_at, ended, ended_at) VALUES"
             " ('o-1', 1, '2026-12-04', NULL, NULL), ('o-2', 1, now(), 'expired', now())"
         )
-        connection.execute("UPDATE follower_positions SET next_offset = 7 WHERE topic = 'ledger.stock'")
-        connection.execute("UPDATE follower_positions SET topic_id = 'another' WHERE topic = 'ledger.orders'")
+        connection.execute("UPDATE projector_positions SET next_offset = 7 WHERE topic = 'ledger.stock'")
+        connection.execute("UPDATE projector_positions SET topic_id = 'another' WHERE topic = 'ledger.orders'")
     document = topics.json("doctor", status=1)
     found = verdicts(document)
     assert found["dead-letters"] == found["skipped"] == found["forwarded"] == {"warn"}
@@ -284,7 +284,7 @@ def test_a_warning_of_the_past_ages_and_can_be_acknowledged_until_more_comes(top
         value = log.records[0].value_bytes
         sender.produce(services.topic("ledger.orders"), value=value, partition=partition, **written)
     assert sender.flush(30) == 0
-    fold_span(services, "public", end_offsets_of(services))
+    project(services)
     with connect(services, "test", autocommit=True) as connection:
         connection.execute("DELETE FROM skipped_facts")
         connection.execute(

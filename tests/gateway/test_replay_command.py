@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 
 from events.catalogue import LEDGER_TOPICS
 from gateway.cli import app
-from processors.projector.span import end_offsets_of, fold_span
 from processors.verify import verify
 from projections.catalogue import PROJECTIONS
 from projections.inventory.projection import PROJECTION as INVENTORY
@@ -28,6 +27,7 @@ from tests.processors.test_verify import random_logs
 from tests.support.chain import BEGINNING, CODEC, ChainLog
 from tests.support.facts import stock_received
 from tests.support.folding import rows as folded
+from tests.support.projecting import project
 
 MIDDLE = BEGINNING + timedelta(seconds=200)
 
@@ -60,7 +60,7 @@ class Shell:
 
     def live(self) -> None:
         """What the projector does until it has caught up."""
-        fold_span(self.services, "public", end_offsets_of(self.services))
+        project(self.services)
 
 
 @pytest.fixture
@@ -212,6 +212,7 @@ def test_what_a_replay_may_not_do(shell: Shell, tmp_path: Path) -> None:
     shell.asked("CREATE TABLE theirs.t (x int)")
     for words, said in (
         (["--into", "public"], "the schema public has the live tables"),
+        (["--into", "tables_3"], "the schema tables_3 is the projector's"),
         (["--into", "public", "--anew"], "the schema public has the live tables"),
         (["--into", "theirs"], "is not a replay's"),
         (["--into", "theirs", "--anew"], "is not a replay's"),

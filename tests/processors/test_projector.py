@@ -14,12 +14,12 @@ import pytest
 from events.catalogue import DEAD_LETTERS
 from events.stock.facts import LocationConfirmed
 from processors.following import consuming
-from processors.following.positions import ChainState, Overtaken, Position, Positions
+from processors.following.positions import ChainState, Overtaken, Position
 from processors.projector import span
 from processors.projector.projector import Projector
 from processors.projector.span import end_offsets_of, fold_span
 from processors.projector.worker import run_projector
-from processors.projector.write import COPY_ROWS_MIN, Store, drop_tables, ensure_tables
+from processors.projector.write import COPY_ROWS_MIN, Store, ensure_tables
 from processors.topics import ensure_topics
 from projections.catalogue import PROJECTIONS
 from projections.model import Projection
@@ -84,7 +84,7 @@ def running(env, **options):
 
 def wait_for(services, log):
     last = log.records[-1].position + 1
-    query = "SELECT 1 FROM follower_positions WHERE topic = %s AND partition = %s AND next_offset = %s"
+    query = "SELECT 1 FROM projector_positions WHERE topic = %s AND partition = %s AND next_offset = %s"
 
     def there():
         try:
@@ -105,8 +105,8 @@ def ledger(ledger_env):
 def store(ledger_env):
     services = ledger_env.services
     with connect(services, "test") as connection:
-        ensure_tables(connection, ALL)
-    found = Store(lambda: connect(services, "test"))
+        ensure_tables(connection, ALL, "public")
+    found = Store(lambda: connect(services, "test"), "public")
     yield found
     found.close()
 
@@ -132,7 +132,7 @@ def test_facts_come_to_the_tables_and_a_restart_goes_on_where_it_was(ledger):
         wait_for(services, third)
     # Stopped inside a decision: the fourth record is the first fact of two.
     assert asked(
-        services, "SELECT next_offset FROM follower_positions WHERE topic = 'ledger.orders' AND partition = 0"
+        services, "SELECT next_offset FROM projector_positions WHERE topic = 'ledger.orders' AND partition = 0"
     ) == [(4,)]
     send(services, first.records[4:])
     with running(ledger):
@@ -179,7 +179,7 @@ def test_a_fold_that_raises_stops_the_worker_and_nothing_is_stored(ledger):
     bad = Projection("order_history", (ORDER_HISTORY,), broken)
     with pytest.raises(ZeroDivisionError), running(ledger, projections=[bad]) as thread:
         thread.join(30)
-    assert asked(ledger.services, "SELECT max(next_offset) FROM follower_positions") == [(0,)]
+    assert asked(ledger.services, "SELECT max(next_offset) FROM projector_positions") == [(0,)]
 
 
 def test_connections_that_are_cut_again_and_again_lose_nothing_and_double_nothing(ledger):
@@ -260,7 +260,7 @@ def test_a_process_that_is_killed_while_it_writes_is_followed_by_one_that_goes_o
 
     def begun():
         try:
-            return asked(services, "SELECT 1 FROM follower_positions WHERE next_offset > 0")
+            return asked(services, "SELECT 1 FROM projector_positions WHERE next_offset > 0")
         except psycopg.errors.UndefinedTable:
             return False
 
@@ -320,7 +320,7 @@ def test_a_span_whose_connection_is_cut_goes_on_from_where_the_tables_are(ledger
 
 def test_a_zombie_is_rolled_back_as_a_whole(store, ledger_env):
     log = orders_log()
-    zombie, owner = projector(store), projector(Store(lambda: connect(ledger_env.services, "owner")))
+    zombie, owner = projector(store), projector(Store(lambda: connect(ledger_env.services, "owner"), "public"))
     assert zombie.place(TOPIC_ID) == owner.place(TOPIC_ID) == {("ledger.orders", 0): 0}
     owner.take(log.records[:3])
     with pytest.raises(Overtaken):
@@ -337,26 +337,6 @@ def test_records_of_a_partition_that_was_given_away_are_passed_over(store):
     one.place(TOPIC_ID)
     one.forget(TOPIC_ID.keys())
     assert one.take(orders_log().records).facts == 0
-
-
-def test_tables_that_an_older_build_filled_are_refused_and_not_filled_twice(store, ledger_env):
-    asked_for = "CREATE TABLE projector_offsets (topic text, partition integer, next_offset bigint)"
-    with connect(ledger_env.services, "test") as connection:
-        connection.execute(asked_for)
-        with pytest.raises(Fault, match="another build"):
-            ensure_tables(connection, ALL)
-        drop_tables(connection, ALL)
-        ensure_tables(connection, ALL)
-
-
-def test_tables_are_dropped_with_the_projectors_position_and_no_other(store, ledger_env):
-    projector(store).place(TOPIC_ID)
-    with connect(ledger_env.services, "test") as connection:
-        Positions("reactions").place(connection, TOPIC_ID)
-        drop_tables(connection, ALL)
-    assert asked(ledger_env.services, "SELECT follower, topic FROM follower_positions") == [
-        ("reactions", "ledger.orders")
-    ]
 
 
 def test_a_topic_that_was_made_anew_is_refused(store):
@@ -439,26 +419,13 @@ def test_tables_have_the_columns_that_folds_write_to(store, ledger_env):
 @pytest.mark.parametrize(
     "older", ["ALTER TABLE order_status DROP due_by CASCADE", "ALTER TABLE inventory DROP buffer CASCADE"]
 )
-def test_tables_of_another_build_are_not_written_to_and_can_be_made_anew(store, ledger_env, older):
-    log = ChainLog()
-    log.decide("o-1", order_placed("o-1"))
-    one = projector(store)
-    one.place(TOPIC_ID)
-    one.take(log.records)
-    store.close()
+def test_tables_of_another_build_are_not_written_to(store, ledger_env, older):
     with connect(ledger_env.services, "test") as connection:
         connection.execute(older.encode())
         connection.commit()
         with pytest.raises(Fault, match="another build"):
-            ensure_tables(connection, ALL)
+            ensure_tables(connection, ALL, "public")
         connection.rollback()
-        drop_tables(connection, ALL)
-        ensure_tables(connection, ALL)
-    assert asked(ledger_env.services, "SELECT count(*) FROM order_status") == [(0,)]
-    again = projector(store)
-    again.place(TOPIC_ID)
-    again.take(log.records)
-    assert asked(ledger_env.services, "SELECT count(*) FROM order_status") == [(1,)]
 
 
 def test_tables_may_be_made_by_several_processes_at_a_time(ledger_env):

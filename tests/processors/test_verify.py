@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from events.catalogue import FACTS, LEDGER_TOPICS
-from processors.projector.span import end_offsets_of, fold_span
+from processors.projector.span import end_offsets_of
 from processors.verify import Report, verify
 from processors.verify.stock import Stocks
 from projections.catalogue import PROJECTIONS
@@ -25,6 +25,7 @@ from runtime.services import Services
 from schemas.codec import Codec
 from schemas.contracts import FACT_NAMESPACE, newest
 from tests.support.chain import BEGINNING, ChainLog
+from tests.support.projecting import project
 
 PARTITIONS = 2
 #: Facts that a stream has once, first.
@@ -197,10 +198,6 @@ def ledger(ledger_env: Any) -> Iterator[Services]:
     return services
 
 
-def project(services: Services) -> None:
-    fold_span(services, "public", end_offsets_of(services))
-
-
 def check(services: Services) -> Report:
     return verify(services, Codec())
 
@@ -250,7 +247,7 @@ def test_every_table_of_the_projector_is_what_the_log_says(ledger: Services) -> 
         (f"UPDATE order_history SET actor = 'me' WHERE {first} AND version = 1", "order_history", "actor"),
         ("DELETE FROM order_lines WHERE line_id = '2'", "order_lines", "*"),
         ("UPDATE order_status SET open = open + 1 WHERE order_id = 'ledger.orders-0-0'", "order_status", "open"),
-        ("UPDATE follower_positions SET intake_offset = 1 WHERE partition = 0", "follower_positions", "intake_offset"),
+        ("UPDATE projector_positions SET intake_offset = 1 WHERE partition = 0", "follower_positions", "intake_offset"),
     ]:
         assert change(ledger, statement) != 0, statement
         difference = check(ledger).first_difference
@@ -324,7 +321,7 @@ def test_tables_of_another_log_are_no_match_but_a_fault(ledger: Services) -> Non
         check(ledger)
     project(ledger)
     assert check(ledger).equal
-    change(ledger, "UPDATE follower_positions SET next_offset = 5")
+    change(ledger, "UPDATE projector_positions SET next_offset = 5")
     with pytest.raises(Fault, match="shorter than"):
         check(ledger)
 

@@ -17,6 +17,7 @@ import pytest
 
 from events.catalogue import DEAD_LETTERS
 from processors.projector import generations
+from processors.projector.checks import projector_checks
 from processors.projector.worker import run_projector
 from processors.replay import swap as swapping
 from processors.replay.swap import Swapped, back, drop_standby, keep_up, swap
@@ -138,6 +139,8 @@ def test_after_a_switch_both_are_kept_up_and_the_way_back_is_there_at_once(ledge
         count = more.send(20)
         wait_until(lambda: orders(services, "tables_1") == orders(services, "tables_2") == count, 60)
         assert orders(services) == count
+        said = [check.what for check in projector_checks(services, ledger.settings)]
+        assert said == ["The tables tables_1 stand by, 0 facts behind the log", "The tables are 0 facts behind the log"]
 
         again = back(services)
         assert (again.before, again.now) == ("tables_2", "tables_1")
@@ -216,6 +219,8 @@ def test_a_fold_that_is_wrong_is_not_shown(ledger: Any) -> None:
         with pytest.raises(Fault, match="new tables are wrong"):
             swap(services, projections=changed("order_status", version=2, fold=forgetful))
         assert states(services) == {1: "live", 2: "filling"}
+        (unfinished, _) = projector_checks(services, ledger.settings)
+        assert (unfinished.verdict, "tables_2" in unfinished.what) == ("warn", True)
         assert orders(services) == more.send(1) - 1 or orders(services) == more.count
         wait_until(lambda: orders(services) == more.count, 60)
         # The next build does not go on with what this one has begun.

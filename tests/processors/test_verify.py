@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from events.catalogue import FACTS, LEDGER_TOPICS
+from processors.projector.generations import live_schema
 from processors.projector.span import end_offsets_of
 from processors.verify import Report, verify
 from processors.verify.stock import Stocks
@@ -203,7 +204,9 @@ def check(services: Services) -> Report:
 
 
 def change(services: Services, statement: str) -> int:
+    """Spoil the live tables themselves, not the views of them."""
     with connect(services, "test") as connection:
+        connection.execute(f"SET LOCAL search_path TO {live_schema(connection)}, public".encode())
         return connection.execute(statement.encode()).rowcount
 
 

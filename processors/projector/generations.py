@@ -189,10 +189,12 @@ def _refuse_tables_of_old(connection: Connection, projections: Collection[Projec
         "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename = ANY(%s) ORDER BY 1", [names]
     ).fetchall()
     if rows:
+        names = [name for (name,) in rows]
         raise Fault(
             "the schema public has tables that an older build filled",
-            ", ".join(name for (name,) in rows),
-            "nothing is lost, because the log has everything: drop them, and the projector fills its own",
+            f"{len(names)} tables: {', '.join(names)}",
+            "nothing is lost, because the log has everything. Drop them, and the projector fills its own:"
+            f" DROP TABLE {', '.join(names)} CASCADE",
         )
 
 

@@ -182,7 +182,8 @@ def read_lines_due(connection: psycopg.Connection[Any], now: datetime, limit: in
     rows = connection.execute(
         "SELECT o.order_id, o.version, min(l.cancel_after) FROM order_lines AS l"
         " JOIN order_status AS o USING (order_id)"
-        " WHERE l.cancel_after <= %s AND l.open + l.backordered > l.replaced GROUP BY o.order_id ORDER BY 3 LIMIT %s",
+        " WHERE l.cancel_after <= %s AND l.open + l.backordered > l.replaced"
+        " GROUP BY o.order_id, o.version ORDER BY 3 LIMIT %s",
         [now, limit],
     ).fetchall()
     return [LineDue(*row) for row in rows]

@@ -26,13 +26,13 @@ import pytest
 from gateway import cli
 from gateway.cli import demo
 from gateway.sending import scenarios
-from processors.projector.write import ensure_tables
 from processors.topics import ensure_topics
 from projections.catalogue import PROJECTIONS
 from runtime.postgres import connect
 from tests.conftest import LedgerEnv
 from tests.gateway.every_command import every_command
 from tests.gateway.online_retail_builders import SALE, cancellation, frame, row
+from tests.support.projecting import make_live
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples").iterdir())
 FIRST_SEED = int(os.environ.get("ORDER_LEDGER_TEST_SEED", "1"))
@@ -217,7 +217,7 @@ def test_no_command_line_ends_in_a_traceback(
         monkeypatch.setenv(name, value)
     ensure_topics(ledger_env.services, ledger_env.settings)
     with connect(ledger_env.services, "test") as connection:
-        ensure_tables(connection, PROJECTIONS.values(), "public")
+        make_live(connection, PROJECTIONS.values())
     draw = Random(seed)
     files = files_in(tmp_path, draw)
     for command in commands():

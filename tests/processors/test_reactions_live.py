@@ -22,11 +22,11 @@ from events.orders.facts import OrderPlaced, PlacedLine
 from events.stock.facts import StockReceived, StockReserved
 from events.values import ShipTo
 from projections.catalogue import PROJECTIONS
-from projections.tables import ddl
 from runtime.kafka import TopicSpec, consumer, create_topics, end_offsets, murmur2_partition, producer
 from runtime.postgres import connect
 from schemas.codec import Codec
 from tests.support.plain_avro import encode_around
+from tests.support.projecting import make_live
 
 PARTITIONS = 4
 #: On a busy machine a process takes many seconds to start; a hang must still end a test with a message.
@@ -151,8 +151,7 @@ def ledger(ledger_env: Any) -> LedgerWriter:
     names = [*INTAKE_TOPICS, *LEDGER_TOPICS]
     create_topics(services, [TopicSpec(services.topic(name), PARTITIONS) for name in names])
     with connect(services, "test") as connection:
-        for name in ("inventory", "locations", "order_status", "routing", "deferred_tracking"):
-            connection.execute(ddl(PROJECTIONS[name]).encode())
+        make_live(connection, PROJECTIONS.values())
         connection.execute(
             "INSERT INTO inventory (sku, location_id, on_hand, registered) VALUES ('MUG', 'WH1', 1000000, true)"
         )

@@ -16,10 +16,10 @@ from processors.reactions.wiring import TIMERS
 from processors.routing.book import Router, default_router
 from processors.routing.default import default_text
 from projections.catalogue import PROJECTIONS
-from projections.tables import ddl
 from runtime.errors import Fault
 from runtime.postgres import connect, drop_database, ensure_database
 from runtime.services import Services
+from tests.support.projecting import make_live
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -56,8 +56,7 @@ def lookups(connection: psycopg.Connection[Any]) -> ProjectionLookups:
 
 
 def tables(connection: psycopg.Connection[Any]) -> None:
-    for projection in PROJECTIONS.values():
-        connection.execute(ddl(projection).encode())
+    make_live(connection, PROJECTIONS.values())
 
 
 def test_nothing_is_due_before_there_are_tables_and_the_connection_stays_usable(connection):

@@ -17,7 +17,8 @@ import psycopg
 
 from events.catalogue import FACTS
 from projections.model import FactBatch, Projection, frame_schema
-from projections.tables import as_json, ddl, fold, records, upsert
+from projections.tables import as_json, fold, records, upsert
+from tests.support.projecting import LIVE, make_live
 
 Fact = dict[str, Any]
 
@@ -52,9 +53,8 @@ def fact(name: str, stream: str, when: str, /, *, channel: str = "web", actor: s
 
 
 def make_tables(connection: psycopg.Connection[Any], projections: Sequence[Projection]) -> None:
-    """The tables that a `Log` of these projections writes to."""
-    for projection in projections:
-        connection.execute(ddl(projection).encode())
+    """The tables that a `Log` of these projections writes to, and their views."""
+    make_live(connection, projections)
 
 
 class Log:
@@ -69,11 +69,13 @@ class Log:
     def write(self, *facts: Fact) -> None:
         """All facts as one batch."""
         batch = FactBatch(self._frames(facts))
+        self.connection.execute(f"SET LOCAL search_path TO {LIVE}".encode())
         for projection in self._projections:
             tables = {table.name: table for table in projection.tables}
             for name, rows in fold(projection, batch).items():
                 table = tables[name]
                 self.connection.execute(upsert(table, records(table)).encode(), [as_json(table, rows)])
+        self.connection.execute("SET LOCAL search_path TO public")
 
     def write_one_by_one(self, *facts: Fact) -> None:
         """Each fact as a batch of its own: the tables must come out the same."""

@@ -10,6 +10,7 @@ way until the simulation says that the broker has it; acknowledgements come with
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 from confluent_kafka import KafkaError, TopicPartition
+from psycopg import sql
 
 from schemas.codec import Codec
 from schemas.contracts import Contract
@@ -370,7 +372,7 @@ class _Copy:
         yield struct.pack(">h", -1)
 
 
-def _statement(query: str) -> tuple[str, str]:
-    words = query.split()
+def _statement(query: str | sql.Composed) -> tuple[str, str]:
+    words = re.findall(r"\w+", query if isinstance(query, str) else query.as_string())
     table = next((word for word in words if word.startswith(("ledger_", "forwarded_", "slow_"))), "")
     return words[0], table

@@ -306,7 +306,9 @@ PLANTED: Mapping[str, Bug] = {
         "what reactions ask for an order with a long id is none", lambda: patch.object(asked, "ID_LENGTH_MAX", 10**6)
     ),
     "ids_are_not_fetched": Bug("ids that were let go of are not looked up", _does_not_look_up_ids, seed=3),
-    "new_answers_are_not_listed": Bug("the list of answered commands is never added to", _lists_no_new_answers),
+    "new_answers_are_not_listed": Bug(
+        "the list of answered commands is never added to", _lists_no_new_answers, seed=351
+    ),
     "any_snapshot_will_do": Bug(
         "a restored snapshot is taken for the one that was there", _trusts_any_snapshot, seed=42
     ),
@@ -340,7 +342,7 @@ PLANTED: Mapping[str, Bug] = {
     ),
     "decides_by_clock": Bug("a decision depends on when it is made", _looks_at_a_clock),
     "snapshot_too_early": Bug("a snapshot holds what is not on the log", _early_snapshot, seed=7),
-    "asides_in_any_order": Bug("facts overtake what was set aside before them", _asides_in_any_order, seed=317),
+    "asides_in_any_order": Bug("facts overtake what was set aside before them", _asides_in_any_order, seed=366),
     "snapshots_past_asides": Bug("a snapshot overtakes what was set aside before it", _snapshots_past_asides, seed=402),
     "promises_twice": Bug("held units are promised again", _promises_twice),
     "promises_anywhere": Bug("units at a place that nobody has registered are promised", _promises_anywhere),

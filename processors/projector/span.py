@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import psycopg
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, Message, TopicPartition
 
 from events.catalogue import LEDGER_TOPICS
 from processors.following.consuming import read
@@ -79,67 +79,68 @@ def fold_span(
     projections: Collection[Projection] = tuple(PROJECTIONS.values()),
     stop: threading.Event | None = None,
     say: Callable[[Advance], None] = lambda _: None,
-    set_aside: SetAside = lambda _: None,
     misses_in: str | None = None,
 ) -> dict[Partition, int]:
     """Fold the facts from `start` (the beginning where there is none) up to, not including, the offsets of `end`, and
-    of these only those recorded at `until` (UTC) or before.
-
-    Comes out with each partition's next offset: lower than its end where the last decision is cut by it, or where what
-    follows was recorded later. Facts that do not decode are counted in the schema's `skipped_facts`; whoever folds the
-    live tables sets them aside, too. Raises StoppedWaitingError when `stop` is set before the end.
+    of these only those recorded at `until` (UTC) or before. Comes out with each partition's next offset (`Span.up_to`).
     """
-    patience = Patience(_NAME, stop or threading.Event())
-    store = Store(lambda: connect(services, _NAME), schema, misses_in)
-    client = consumer(services, _NAME, auto_offset_reset="error", queued_max_messages_kbytes=QUEUE_KILOBYTES)
-    try:
+    with Span(
+        services, schema, until=until, start=start, projections=projections, stop=stop, misses_in=misses_in
+    ) as span:
+        return span.up_to(end, say)
+
+
+class Span:
+    """Folds the log into a schema, from where its tables are to where it is asked to, as often as it is asked.
+
+    `misses_in`: the schema whose `slow_paths` counts misses, if not its own. `set_aside`: dead-letters what is no fact;
+    only whoever keeps the live tables up does.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        schema: str,
+        *,
+        until: datetime | None = None,
+        start: Mapping[Partition, Position] | None = None,
+        projections: Collection[Projection] = tuple(PROJECTIONS.values()),
+        stop: threading.Event | None = None,
+        set_aside: SetAside = lambda _: None,
+        misses_in: str | None = None,
+    ) -> None:
+        self._services = services
+        self._start = start
+        self._patience = Patience(_NAME, stop or threading.Event())
+        self._store = Store(lambda: connect(services, _NAME), schema, misses_in)
+        self._end: Mapping[Partition, int] = {}
+        self._reached: dict[Partition, int] = {}
+        self._assigned: set[Partition] = set()
         with connect(services, _NAME) as connection:
             ensure_tables(connection, projections, schema)
         codec = codec_for(services.schema_registry, services.topic_prefix)
         refuse_old_log(services, codec)
         ends = None if until is None else partial(first_later, until)
-        projector = Projector(store, codec, projections, set_aside, services.topic_prefix, ends=ends)
-        span = _Span(
-            services=services,
-            client=client,
-            projector=projector,
-            store=store,
-            end=end,
-            start=start,
-            patience=patience,
-        )
-        span.fold(say)
-        return projector.next_offsets
-    finally:
-        client.close()
-        store.close()
+        self._projector = Projector(self._store, codec, projections, set_aside, services.topic_prefix, ends=ends)
+        self._client = consumer(services, _NAME, auto_offset_reset="error", queued_max_messages_kbytes=QUEUE_KILOBYTES)
 
+    def __enter__(self) -> Self:
+        return self
 
-class _Span:
-    """The loop over the records. `reached`: the next offset to come of each partition."""
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+        self._store.close()
 
-    def __init__(
-        self,
-        *,
-        services: Services,
-        client: Consumer,
-        projector: Projector,
-        store: Store,
-        end: Mapping[Partition, int],
-        start: Mapping[Partition, Position] | None,
-        patience: Patience,
-    ) -> None:
-        self._services = services
-        self._client = client
-        self._projector = projector
-        self._store = store
+    def up_to(
+        self, end: Mapping[Partition, int], say: Callable[[Advance], None] = lambda _: None
+    ) -> dict[Partition, int]:
+        """Fold up to, not including, these offsets. Comes out with each partition's next offset: lower than its end
+        where the last decision is cut by it, or where what follows was recorded later.
+
+        Facts that do not decode are counted in the schema's `skipped_facts`. Raises StoppedWaitingError when `stop` is
+        set before the end.
+        """
         self._end = end
-        self._start = start
-        self._patience = patience
-        self._reached: dict[Partition, int] = {}
-        self._assigned: set[Partition] = set()
-
-    def fold(self, say: Callable[[Advance], None]) -> None:
         facts = 0
         self._place()
         heard_at = time.monotonic()
@@ -167,6 +168,7 @@ class _Span:
             report(_NAME, taken.misses)
             say(Advance(facts, self._reached, self._projector.ended))
             self._let_go_of_what_is_done()
+        return {one: self._projector.next_offsets[one] for one in end}
 
     def _place(self) -> None:
         """Read on from where the tables are."""

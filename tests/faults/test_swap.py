@@ -38,8 +38,11 @@ WATCHED = 200
 #: An order and its lines are written in one transaction, so one statement must find them equal.
 PARTIAL = """
 SELECT o.order_id FROM v_order_status AS o
-JOIN (SELECT order_id, sum(ordered) AS ordered, sum(open) AS open FROM v_order_lines GROUP BY order_id) AS l
-USING (order_id) WHERE (o.ordered, o.open) IS DISTINCT FROM (l.ordered, l.open) LIMIT 3"""
+JOIN (
+    SELECT order_id, sum(ordered) AS ordered, sum(open) AS open FROM v_order_lines
+    WHERE order_id = ANY(%(known)s) GROUP BY order_id
+) AS l USING (order_id)
+WHERE o.order_id = ANY(%(known)s) AND (o.ordered, o.open) IS DISTINCT FROM (l.ordered, l.open) LIMIT 3"""
 
 
 class Reader(threading.Thread):
@@ -81,7 +84,7 @@ class Reader(threading.Thread):
         if known:
             order = read_order(self._connection, known[-1])
             self._saw(known[-1], -1 if order is None else int(order["version"]))
-        partial = self._connection.execute(PARTIAL).fetchall()
+        partial = self._connection.execute(PARTIAL, {"known": known}).fetchall()
         if partial:
             self.wrong.append(f"order and lines differ: {partial}")
 

@@ -116,6 +116,11 @@ class Projection:
 
     Raise `version` when the fold writes other rows than before from the same facts. Tables that an earlier version
     filled are then those of another build (`processors.projector.generations`).
+
+    `effective`: the tables of what had occurred by a moment, as known now (`projections.occurred`); its fold does not
+    see the facts that happened later. None: rows without these facts would mean nothing. Sums, minima and rows of
+    single facts can do without a later fact. A value that a fact states relative to the fact before it cannot: the one
+    before may have happened later. `plain`: the tables are not those of `table.sql`.
     """
 
     name: str
@@ -123,6 +128,8 @@ class Projection:
     fold: Callable[[FactBatch], Deltas]
     more_views: tuple[View, ...] = ()
     version: int = 1
+    effective: Projection | None = None
+    plain: bool = False
 
     @property
     def views(self) -> tuple[View, ...]:

@@ -126,7 +126,8 @@ def ddl(projection: Projection) -> str:
     run again.
     """
     own = Path(__file__).parent / projection.name / "table.sql"
-    tables = [own.read_text(encoding="utf-8")] if own.exists() else [_plain(table) for table in projection.tables]
+    written = own.exists() and not projection.plain
+    tables = [own.read_text(encoding="utf-8")] if written else [_plain(table) for table in projection.tables]
     return "\n".join((*tables, *(_view(view) for view in projection.views)))
 
 

@@ -52,6 +52,14 @@ def replay_command(
             " `verify --json` prints (- for stdin). Default: the end of the log.",
         ),
     ] = None,
+    effective: Annotated[
+        bool,
+        typer.Option(
+            "--effective",
+            help="What had occurred by the time of --as-of, as known now: late reports count, and what occurred later "
+            "does not. For stock, movements, cases and KPIs.",
+        ),
+    ] = False,
     into: Annotated[
         str | None, typer.Option(metavar="SCHEMA", help="Schema to fill. Default: a name that follows from --as-of.")
     ] = None,
@@ -70,7 +78,8 @@ def replay_command(
     """Build the tables of an earlier time, or of now, in a schema of their own, from the log; the live tables stay.
 
     As of a time: what was recorded by then. As of offsets: what the tables held there. A replay that was cut off goes
-    on when it is called again in the same way; without --as-of it goes on to the present end of the log.
+    on when it is called again in the same way; without --as-of, or with --effective, it goes on to the present end of
+    the log.
 
     With --swap it builds all tables beside the live ones, compares the two, and lets all readers go over at one moment.
     The tables before stay up to date until --drop-standby.
@@ -85,14 +94,14 @@ def replay_command(
         if wanted
     ]
     if switches:
-        if len(switches) > 1 or projections or as_of is not None or into is not None or anew:
+        if len(switches) > 1 or projections or as_of is not None or into is not None or anew or effective:
             detail = "it is for all tables as of now, and the schema has a name already"
             fail(f"{switches[0][0]} goes with no other option than --json", detail, "call it alone")
         switches[0][1](as_json=as_json)
         return
     from processors.replay import replay
 
-    wish = _wish(projections or [], as_of)
+    wish = _wish(projections or [], as_of, effective=effective)
     schema = wish.schema if into is None else into
     services = running_services()
     with progress(f"replaying into {schema}", unit="facts") as bar:
@@ -105,23 +114,30 @@ def replay_command(
         print_json(document)
         return
     again = " more" if done.resumed else ""
-    say(f"schema {schema}: {done.facts:,}{again} facts in {done.seconds:.1f} s, as of {_short(done.as_of)}")
+    of = f"what had occurred by {done.as_of}" if effective else f"as of {_short(done.as_of)}"
+    say(f"schema {schema}: {done.facts:,}{again} facts in {done.seconds:.1f} s, {of}")
     say("next offsets: " + " ".join(f"{place}={at}" for place, at in document["offsets"].items() if at))
     say(f"to compare: order-ledger diff public {schema}")
 
 
-def _wish(projections: list[str], as_of: str | None) -> Wish:
+def _wish(projections: list[str], as_of: str | None, *, effective: bool) -> Wish:
     from processors.replay.wish import Wish, chosen, moment_of
 
-    names = chosen(projections)
+    names = chosen(projections, effective=effective)
+    moment = None if as_of is None else moment_of(as_of)
+    if moment is None and effective:
+        fail(
+            "--effective needs a time",
+            "facts occurred at a time, not at an offset" if as_of else "it shows what had occurred by a time",
+            "add --as-of 2026-11-27T18:00:00Z",
+        )
     if as_of is None:
         return Wish(names)
-    moment = moment_of(as_of)
     if moment is None:
         return Wish(names, offsets=_offsets(as_of))
     if moment > datetime.now(UTC):
         fail("--as-of is in the future", f"{as_of} is not over yet", "leave it out for the present end of the log")
-    return Wish(names, until=moment)
+    return Wish(names, until=moment, effective=effective)
 
 
 def _offsets(name: str) -> Any:

@@ -31,6 +31,10 @@ from schemas.codec import Codec
 SetAside = Callable[[Sequence[tuple[Record, str, str]]], None]
 
 
+#: Of the accepted facts, those that the folds see; positions pass all.
+Sees = Callable[[Mapping[str, pl.DataFrame]], Mapping[str, pl.DataFrame]]
+
+
 class Taken(NamedTuple):
     """What a batch came to: facts folded, rows written, facts passed over, the partitions' new offsets, and the facts
     that went a slow way.
@@ -55,8 +59,10 @@ class Projector:
         prefix: str = "",
         *,
         ends: Ends[Decoded] | None = None,
+        sees: Sees | None = None,
     ) -> None:
         self._store = store
+        self._sees = sees
         self._follower: BatchFollower[Decoded] = BatchFollower(Decoder(codec).decode, prefix, ends)
         self._projections = tuple(projections)
         self._set_aside = set_aside
@@ -111,7 +117,8 @@ class Projector:
         return Taken(len(batch.accepted.rows), written, passed_over, next_offsets, batch.misses)
 
     def _fold(self, decoded: Decoded, accepted: Accepted) -> list[tuple[Table, pl.DataFrame]]:
-        batch = FactBatch(_counted(decoded, accepted))
+        frames: Mapping[str, pl.DataFrame] = _counted(decoded, accepted)
+        batch = FactBatch(frames if self._sees is None else self._sees(frames))
         rows = []
         for projection in self._projections:
             tables = {table.name: table for table in projection.tables}

@@ -3,7 +3,8 @@ and end.
 
     ends = end_offsets_of(services)
     fold_span(services, "rebuild_7", ends)                        # tables of schema rebuild_7 as of these offsets
-    fold_span(services, "friday", ends, until=friday_evening)     # as of this time, as far as these offsets have it
+    fold_span(services, "friday", ends, until=friday_evening)     # what was recorded by then, as far as `ends` has it
+    fold_span(services, "then", ends, happened=friday_evening, …)   # what had occurred by then, as known at `ends`
 
 It keeps its place in that schema's own `follower_positions`: when it is cut off, calling it again goes on.
 """
@@ -32,6 +33,7 @@ from processors.slow_paths import report
 from processors.subjects import codec_for
 from projections.catalogue import PROJECTIONS
 from projections.model import Projection
+from projections.occurred import occurred_by
 from runtime.errors import Fault
 from runtime.kafka import consumer, end_offsets, topic_ids
 from runtime.logging import log
@@ -75,6 +77,7 @@ def fold_span(
     end: Mapping[Partition, int],
     *,
     until: datetime | None = None,
+    happened: datetime | None = None,
     start: Mapping[Partition, Position] | None = None,
     projections: Collection[Projection] = tuple(PROJECTIONS.values()),
     stop: threading.Event | None = None,
@@ -82,10 +85,18 @@ def fold_span(
     misses_in: str | None = None,
 ) -> dict[Partition, int]:
     """Fold the facts from `start` (the beginning where there is none) up to, not including, the offsets of `end`, and
-    of these only those recorded at `until` (UTC) or before. Comes out with each partition's next offset (`Span.up_to`).
+    of these only those recorded at `until` (UTC) or before. `happened`: the folds see only what had occurred by then.
+    Comes out with each partition's next offset (`Span.up_to`).
     """
     with Span(
-        services, schema, until=until, start=start, projections=projections, stop=stop, misses_in=misses_in
+        services,
+        schema,
+        until=until,
+        happened=happened,
+        start=start,
+        projections=projections,
+        stop=stop,
+        misses_in=misses_in,
     ) as span:
         return span.up_to(end, say)
 
@@ -103,6 +114,7 @@ class Span:
         schema: str,
         *,
         until: datetime | None = None,
+        happened: datetime | None = None,
         start: Mapping[Partition, Position] | None = None,
         projections: Collection[Projection] = tuple(PROJECTIONS.values()),
         stop: threading.Event | None = None,
@@ -121,7 +133,10 @@ class Span:
         codec = codec_for(services.schema_registry, services.topic_prefix)
         refuse_old_log(services, codec)
         ends = None if until is None else partial(first_later, until)
-        self._projector = Projector(self._store, codec, projections, set_aside, services.topic_prefix, ends=ends)
+        sees = None if happened is None else partial(occurred_by, happened)
+        self._projector = Projector(
+            self._store, codec, projections, set_aside, services.topic_prefix, ends=ends, sees=sees
+        )
         self._client = consumer(services, _NAME, auto_offset_reset="error", queued_max_messages_kbytes=QUEUE_KILOBYTES)
 
     def __enter__(self) -> Self:

@@ -2,6 +2,7 @@
 
     replay(services, Wish(chosen(()), until=friday), "friday")
     # Replayed(schema="friday", facts=12_345, seconds=3.2, offsets={…}, …)
+    replay(services, Wish(("kpi", "cases"), until=friday, effective=True), "friday_as_it_was")
 
 The wish is a row in the schema. So a replay that was killed goes on when it is called again, and a schema that was
 begun otherwise, or that is no replay's, is left alone. The live tables are not touched: own consumer without a group,
@@ -25,7 +26,6 @@ from events.catalogue import LEDGER_TOPICS
 from processors.following.positions import Partition
 from processors.projector.span import Advance, end_offsets_of, fold_span
 from processors.replay.wish import WISH_TABLE, Wish, check_schema
-from projections.catalogue import PROJECTIONS
 from runtime.errors import Fault
 from runtime.kafka import offsets_at
 from runtime.postgres import connect
@@ -33,7 +33,7 @@ from runtime.services import Services
 
 _DDL = """
 CREATE TABLE {} (
-    as_of       text NOT NULL,           -- a time, offsets, or latest
+    as_of       text NOT NULL,           -- a time (followed by `effective`), offsets, or latest
     projections text[] NOT NULL,
     begun_at    timestamptz NOT NULL,
     ended_at    timestamptz              -- null while it is not complete
@@ -52,6 +52,7 @@ class Replayed:
 
     schema: str
     as_of: str
+    effective: bool
     projections: tuple[str, ...]
     facts: int
     seconds: float
@@ -63,6 +64,7 @@ class Replayed:
         return {
             "schema": self.schema,
             "as_of": self.as_of,
+            "effective": self.effective,
             "projections": list(self.projections),
             "facts": self.facts,
             "seconds": round(self.seconds, 3),
@@ -104,15 +106,16 @@ def replay(
             services,
             schema,
             end,
-            until=wish.until,
-            projections=[PROJECTIONS[name] for name in wish.projections],
+            until=None if wish.effective else wish.until,
+            happened=wish.until if wish.effective else None,
+            projections=wish.folded,
             stop=stop,
             say=advanced,
         )
         # Written after the rows, and waited for, unlike these: so they are on the disk, too.
         connection.execute(sql.SQL("UPDATE {} SET ended_at = now()").format(sql.Identifier(schema, WISH_TABLE)))
     seconds = time.monotonic() - began
-    return Replayed(schema, wish.as_of, wish.projections, facts, seconds, resumed, offsets)
+    return Replayed(schema, wish.as_of, wish.effective, wish.projections, facts, seconds, resumed, offsets)
 
 
 def within(offsets: Mapping[Partition, int], ends: Mapping[Partition, int]) -> dict[Partition, int]:
@@ -130,7 +133,7 @@ def within(offsets: Mapping[Partition, int], ends: Mapping[Partition, int]) -> d
 
 def goal(services: Services, wish: Wish, end: Mapping[Partition, int]) -> Mapping[Partition, int]:
     """Roughly where each partition ends, for progress: a fact recorded by a time may be written a little later."""
-    if wish.until is None:
+    if wish.until is None or wish.effective:
         return end
     ms = max(0, int(wish.until.timestamp() * 1000))
     found = offsets_at(services, [services.topic(topic) for topic in LEDGER_TOPICS], ms)
@@ -174,11 +177,11 @@ def _take_place(connection: psycopg.Connection[Any], schema: str, wish: Wish, *,
             connection.execute(sql.SQL(_DDL).format(table))
             connection.execute(
                 sql.SQL("INSERT INTO {} VALUES (%s, %s, now(), NULL)").format(table),
-                [wish.as_of, list(wish.projections)],
+                [wish.end, list(wish.projections)],
             )
             return False
         for what, theirs, ours in (
-            ("as of another end", found[0], wish.as_of),
+            ("as of another end", found[0], wish.end),
             ("for other projections", ", ".join(found[1]), ", ".join(wish.projections)),
         ):
             if theirs != ours:

@@ -3,8 +3,9 @@
     moment_of("2026-11-27")                            # the end of that day, UTC
     offsets_of({"ledger.orders/0": 120})               # {("ledger.orders", 0): 120}
     Wish(("order_status",), until=moment).schema       # replay_20261127t235959_999999z
+    Wish(("kpi",), until=moment, effective=True).schema    # replay_effective_20261127t235959_999999z
 
-Of two wishes with the same `as_of` and the same projections, the second goes on with what the first began.
+Of two wishes with the same `end` and the same projections, the second goes on with what the first began.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 from events.catalogue import LEDGER_TOPICS
 from processors.following.positions import Partition
 from projections.catalogue import PROJECTIONS
+from projections.model import Projection
 from runtime.errors import Fault
 
 #: The schema with the views of the live tables (`processors.projector.generations`).
@@ -34,6 +36,9 @@ WISH_TABLE = "replay"
 #: A replay without an end has this in its name, and goes on to the end of the log as often as it is called.
 LATEST = "latest"
 
+#: In the name and in the wish of a replay of what had occurred.
+EFFECTIVE = "effective"
+
 #: PostgreSQL would cut a longer name, and another spelling would need quotes in each query.
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
@@ -45,17 +50,32 @@ _OFFSET_MAX = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The tables of these projections: as of `until` (what was recorded by then), as of `offsets` (what the tables held
-    there), or, with neither, of the whole log.
+    """The tables of these projections: as of `until` (what was recorded by then, as known then), as of `offsets` (what
+    the tables held there), or, with neither, of the whole log. `effective`: what had occurred by `until`, as known at
+    the end of the log.
     """
 
     projections: tuple[str, ...]
     until: datetime | None = None
     offsets: Mapping[Partition, int] | None = None
+    effective: bool = False
+
+    @property
+    def end(self) -> str:
+        """What the schema is of, in words: always the same for the same facts."""
+        return f"{self.as_of} {EFFECTIVE}" if self.effective else self.as_of
+
+    @property
+    def folded(self) -> list[Projection]:
+        """The projections with their tables and folds."""
+        found = [PROJECTIONS[name] for name in self.projections]
+        if not self.effective:
+            return found
+        return [one.effective for one in found if one.effective is not None]
 
     @property
     def as_of(self) -> str:
-        """The end in words; always the same for the same end."""
+        """The moment in words."""
         if self.until is not None:
             return self.until.isoformat().replace("+00:00", "Z")
         if self.offsets is not None:
@@ -66,18 +86,29 @@ class Wish:
     def schema(self) -> str:
         """The name of the schema, if the user gives none: it follows from the end alone."""
         if self.until is not None:
-            return "replay_" + re.sub(r"[^0-9tz]+", "_", self.as_of.lower().replace("-", "").replace(":", ""))
+            kind = f"{EFFECTIVE}_" if self.effective else ""
+            return f"replay_{kind}" + re.sub(r"[^0-9tz]+", "_", self.as_of.lower().replace("-", "").replace(":", ""))
         if self.offsets is not None:
             return f"replay_offsets_{sha256(self.as_of.encode()).hexdigest()[:8]}"
         return f"replay_{LATEST}"
 
 
-def chosen(names: Collection[str]) -> tuple[str, ...]:
-    """The names of the projections to fold, in the catalogue's order; all if none is named. Raises Fault."""
+def chosen(names: Collection[str], *, effective: bool = False) -> tuple[str, ...]:
+    """The names of the projections to fold, in the catalogue's order; all (that can be effective) if none is named.
+    Raises Fault.
+    """
     unknown = sorted(set(names) - PROJECTIONS.keys())
     if unknown:
         raise Fault("there is no such projection", ", ".join(unknown), f"choose from {', '.join(PROJECTIONS)}")
-    return tuple(name for name in PROJECTIONS if name in names or not names)
+    able = [name for name, one in PROJECTIONS.items() if one.effective is not None or not effective]
+    unable = [name for name in PROJECTIONS if name in names and name not in able]
+    if unable:
+        raise Fault(
+            f"there is no effective {' and '.join(unable)}",
+            "its rows build on all facts recorded before; without those that occurred later they would mean nothing",
+            f"leave --effective out for what was known then; effective are {', '.join(able)}",
+        )
+    return tuple(name for name in able if name in names or not names)
 
 
 def moment_of(text: str) -> datetime | None:

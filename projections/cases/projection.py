@@ -1,4 +1,10 @@
-"""Service cases as they are now: their topic, and whether they are resolved."""
+"""Service cases as they are now: their topic, and whether they are resolved.
+
+Effective: the versions say which fact of a case is the newest, whichever others are left out. A case that was not
+opened yet has no row.
+"""
+
+from dataclasses import replace
 
 from projections.cases.fold import fold
 from projections.model import Column, Projection, Table
@@ -21,6 +27,7 @@ CASES = Table(
     derived={"state": "open or resolved"},
 )
 
-PROJECTION = Projection("cases", (CASES,), fold)
+EFFECTIVE = Projection("cases", (replace(CASES, born_with="opened_at"),), fold)
+PROJECTION = Projection("cases", (CASES,), fold, effective=EFFECTIVE)
 
 __all__ = ["PROJECTION"]

@@ -32,14 +32,23 @@ def _channel_rules(batch: FactBatch) -> Rows:
     return batch.lines("SellingRulesResolved", "rules").select(*_KEY, "channel", "buffer", "excluded")
 
 
+def fold_quantities(batch: FactBatch) -> Deltas:
+    """What movements add up to: deltas for `inventory`, without what else is known of a SKU at a location."""
+    changed = _changed(batch)
+    return {"inventory": together(*changed)} if changed else {}
+
+
 def _inventory(batch: FactBatch) -> Rows:
-    changed = [
+    return together(*_changed(batch), batch.made(_set))
+
+
+def _changed(batch: FactBatch) -> list[Rows]:
+    return [
         batch.facts(name).select("sku", SEQUENCE, location_id=change.location, **change.quantities())
         for name, changes in CHANGES.items()
         if batch.has(name)
         for change in changes
     ]
-    return together(*changed, batch.made(_set))
 
 
 def _set(batch: FactBatch) -> Rows:

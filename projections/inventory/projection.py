@@ -1,10 +1,15 @@
 """Stock per SKU and location: on_hand = available + reserved + safety + damaged + quality_hold. Also reservations that
 expire, and incoming goods.
+
+Effective: only the quantities that movements add up to. Incoming units are stated relative to the fact before, so
+without it they are wrong. Rules, reservations and low stock are what the ledger decided, in its own order; hence
+`available` is only known as it was known then.
 """
 
-from projections.inventory.fold import fold
+from projections.inventory.fold import fold, fold_quantities
 from projections.inventory.views import CHANNEL_SELLABLE, INVENTORY_TOTALS
 from projections.model import Column, Projection, Table
+from projections.stock_changes import QUANTITIES as MOVED
 
 INVENTORY = Table(
     "inventory",
@@ -114,11 +119,18 @@ TRANSFERS = Table(
     derived={"on_their_way": "units that have neither arrived nor are missing"},
 )
 
+QUANTITIES = Table(
+    "inventory",
+    tuple(column for column in INVENTORY.columns if column.merge == "key" or column.name in MOVED),
+    "Stock per SKU and location: what movements that had occurred add up to",
+)
+
 PROJECTION = Projection(
     "inventory",
     (INVENTORY, EXPIRING_RESERVATIONS, EXPECTED_RECEIPTS, TRANSFERS, CHANNEL_RULES, LOCATION_CHANNELS),
     fold,
     (INVENTORY_TOTALS, CHANNEL_SELLABLE),
+    effective=Projection("inventory", (QUANTITIES,), fold_quantities, plain=True),
 )
 
 __all__ = ["PROJECTION"]

@@ -10,18 +10,12 @@ A fact that changes no quantity (a count that found what was expected) has no ro
 import polars as pl
 
 from projections.model import SEQUENCE, Deltas, FactBatch, Rows, together
+from projections.occurred import MOMENTS
 from projections.stock_changes import CHANGES, QUANTITIES, Change
 
 _SAID = ("reason", "order_id", "line_id", "shipment_id", "return_id")
 #: Fields with the movement's document; the first that is set counts.
 _DOCUMENTS = ("document", "purchase_order", "transfer_id")
-
-#: Facts whose business time is not that of the command.
-_WHEN = {
-    "StockCounted": pl.col("counted_at"),
-    "CountRestated": pl.col("counted_at"),
-    "ReservationExpired": pl.coalesce("expires_at", "meta_occurred_at"),
-}
 
 
 def fold(batch: FactBatch) -> Deltas:
@@ -52,6 +46,6 @@ def _rows(facts: Rows, name: str, change: Change) -> Rows:
         document=pl.coalesce(documents) if documents else nothing,
         channel="meta_channel",
         actor="meta_actor",
-        occurred_at=_WHEN.get(name, pl.col("meta_occurred_at")),
+        occurred_at=pl.coalesce(MOMENTS[name], "meta_occurred_at") if name in MOMENTS else "meta_occurred_at",
         recorded_at="meta_recorded_at",
     ).filter(pl.any_horizontal(pl.col(column) != 0 for column in QUANTITIES))

@@ -1,4 +1,9 @@
-"""Every change of a quantity of stock, one row each: how much, why, by whom, when it happened and when it was known."""
+"""Every change of a quantity of stock, one row each: how much, why, by whom, when it happened and when it was known.
+
+Effective: a movement is a row of its own, with the time at which it happened.
+"""
+
+from dataclasses import replace
 
 from projections.model import Column, Projection, Table
 from projections.stock_movements.fold import fold
@@ -36,6 +41,7 @@ STOCK_MOVEMENTS = Table(
     insert_only=True,
 )
 
-PROJECTION = Projection("stock_movements", (STOCK_MOVEMENTS,), fold)
+EFFECTIVE = Projection("stock_movements", (STOCK_MOVEMENTS,), fold)
+PROJECTION = replace(EFFECTIVE, effective=EFFECTIVE)
 
 __all__ = ["PROJECTION"]

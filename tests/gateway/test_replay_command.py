@@ -25,6 +25,7 @@ from runtime.services import Services
 from schemas.codec import Codec
 from tests.processors.test_verify import random_logs
 from tests.support.chain import BEGINNING, CODEC, ChainLog
+from tests.support.effective import accepted, differences, had_occurred
 from tests.support.facts import stock_received
 from tests.support.folding import rows as folded
 from tests.support.projecting import project
@@ -100,6 +101,10 @@ def history(seed: int = 4) -> list[ChainLog]:
     stock.last = before
     stock.decide("after", stock_received("AFTER", quantity=3), recorded_at=MIDDLE)
     stock.decide("later", stock_received("AFTER", quantity=4), recorded_at=MIDDLE + timedelta(microseconds=1))
+    # Reported late, and by a clock that is ahead.
+    known_at, ahead_of = MIDDLE + timedelta(hours=1), MIDDLE + timedelta(seconds=1)
+    stock.decide("late", stock_received("LATE", quantity=6), occurred_at=MIDDLE, recorded_at=known_at)
+    stock.decide("never", stock_received("NEVER", quantity=7), occurred_at=ahead_of, recorded_at=known_at)
     return logs
 
 
@@ -145,10 +150,72 @@ def test_tables_as_of_a_moment_are_a_plain_fold_of_the_log_up_to_there(shell: Sh
     assert (text.exit_code, text.stdout.startswith("equal: ")) == (0, True), text.output
 
 
-def test_a_replay_that_was_killed_goes_on_and_a_finished_one_has_nothing_to_do(shell: Shell) -> None:
+def test_what_had_occurred_by_a_moment_is_a_plain_fold_of_these_facts_whenever_they_were_recorded(
+    shell: Shell,
+) -> None:
+    logs = history(6)
+    write(shell.services, logs)
+    then = ["replay", "--as-of", "2026-11-27T18:03:20Z"]
+    now_known = shell.json(*then, "--effective")
+    assert now_known["schema"] == "replay_effective_20261127t180320z"
+    assert (now_known["as_of"], now_known["effective"]) == ("2026-11-27T18:03:20Z", True)
+    assert now_known["projections"] == ["inventory", "stock_movements", "cases", "kpi"]
+    assert now_known["facts"] == len(accepted(one for log in logs for one in log.records))
+
+    # Plain Python, fact by fact, over the facts that had occurred.
+    books = had_occurred((one for log in logs for one in log.records), MIDDLE)
+    schema = now_known["schema"]
+    compared = 0
+    for projection in now_known["projections"]:
+        effective = PROJECTIONS[projection].effective
+        assert effective is not None
+        for table in effective.tables:
+            names = [column.name for column in table.columns]
+            rows = shell.asked(f"SELECT {', '.join(names)} FROM {schema}.{table.name}")
+            if table.name == "stock_movements":
+                journal = books.tables[table.name]
+                order = [names.index(name) for name in journal.columns]
+                assert [journal.compare(tuple(row[at] for at in order)) for row in rows] == [None] * len(rows)
+                assert list(journal.missing()) == []
+            else:
+                assert differences(books, table.name, names, rows) == []
+            compared += len(rows)
+    assert compared > 100
+
+    # What was reported late is in one, not in the other; the quantities are those that `inventory --at` adds up.
+    known_then = shell.json(*then, "inventory", "stock_movements", "cases", "kpi", "--into", "then")
+    stock = "SELECT sku, on_hand FROM {}.inventory WHERE sku IN ('LATE', 'NEVER', 'AFTER') ORDER BY sku"
+    assert shell.asked(stock.format("then")) == [("AFTER", 3)]
+    assert shell.asked(stock.format(schema)) == [("AFTER", 3), ("LATE", 6)]
+    assert known_then["effective"] is False
+    shell.live()
+    at = shell.json("inventory", "--at", "2026-11-27T18:03:20Z")["rows"]
+    units = {(row["sku"], row["location_id"]): row["on_hand"] for row in at if row["on_hand"]}
+    found = shell.asked(f"SELECT sku, location_id, on_hand FROM {schema}.inventory WHERE on_hand <> 0")
+    assert {(sku, location): on_hand for sku, location, on_hand in found} == units
+    differ = shell.json("diff", "then", schema, status=1)
+    assert differ["tables"]["inventory"]["columns"].keys() == {"then"}
+    assert "LATE" in {row["key"]["sku"] for row in differ["tables"]["stock_movements"]["rows"]}
+    # The figures can be read there.
+    shell.asked(f"SELECT * FROM {schema}.v_kpi_orders, {schema}.v_inventory")
+
+    # What is learned later counts when it is asked again.
+    stock_log = next(log for log in logs if log.topic == "ledger.stock" and log.partition == 1)
+    more = ChainLog("ledger.stock", 1, last=stock_log.last)
+    more.decide("late", stock_received("LATE", quantity=1), occurred_at=MIDDLE, recorded_at=MIDDLE + timedelta(days=1))
+    write(shell.services, [more])
+    again = shell.json(*then, "--effective")
+    assert (again["resumed"], again["facts"]) == (True, 1)
+    assert shell.asked(f"SELECT on_hand FROM {schema}.inventory WHERE sku = 'LATE'") == [(7,)]
+
+
+@pytest.mark.parametrize("effective", [[], ["--effective"]], ids=["known then", "known now"])
+def test_a_replay_that_was_killed_goes_on_and_a_finished_one_has_nothing_to_do(
+    shell: Shell, effective: list[str]
+) -> None:
     logs = history(5)
     write(shell.services, logs)
-    words = ["replay", "--as-of", "2026-11-27T18:03:20Z", "--into"]
+    words = ["replay", "--as-of", "2026-11-27T18:03:20Z", *effective, "--into"]
     program = (
         "from processors.projector import span\n"
         "span.BATCH_RECORDS_MAX = 100\n"
@@ -179,6 +246,7 @@ def test_a_replay_that_was_killed_goes_on_and_a_finished_one_has_nothing_to_do(s
     for other in (
         ["replay", "--into", "cut"],
         [*words[:2], "2026-11-27", "--into", "cut"],
+        [*words[:3], *([] if effective else ["--effective"]), "--into", "cut"],
         ["replay", "kpi", *words[1:], "cut"],
     ):
         assert "was begun" in shell.refused(*other)
@@ -220,6 +288,9 @@ def test_what_a_replay_may_not_do(shell: Shell, tmp_path: Path) -> None:
         (["nobody"], "no such projection"),
         (["--as-of", "2999-01-01"], "in the future"),
         (["--as-of", "yesterday"], "no time and no file"),
+        (["--effective"], "--effective needs a time"),
+        (["--effective", "--as-of", str(file)], "--effective needs a time"),
+        (["order_status", "--effective", "--as-of", "2026-11-27"], "there is no effective order_status"),
         (["--as-of", str(file)], "does not have these offsets"),
     ):
         assert said in shell.refused("replay", *words), words

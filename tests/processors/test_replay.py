@@ -145,12 +145,18 @@ def test_the_name_of_a_schema_follows_from_the_end():
         Wish(()),
         Wish((), until=at),
         Wish((), until=at.replace(microsecond=5)),
+        Wish((), until=at, effective=True),
         Wish((), offsets={("ledger.orders", 0): 1}),
         Wish((), offsets={("ledger.orders", 0): 2}),
     ]
     names = [wish.schema for wish in wishes]
-    assert names[:3] == ["replay_latest", "replay_20261127t180000z", "replay_20261127t180000_000005z"]
-    assert len(set(names)) == len({wish.as_of for wish in wishes}) == 5
+    assert names[:4] == [
+        "replay_latest",
+        "replay_20261127t180000z",
+        "replay_20261127t180000_000005z",
+        "replay_effective_20261127t180000z",
+    ]
+    assert len(set(names)) == len({wish.end for wish in wishes}) == 6
     for name in names:
         check_schema(name)
 
@@ -166,6 +172,18 @@ def test_projections_are_named_and_folded_in_one_order():
     assert chosen(["kpi", "order_status", "kpi"]) == ("order_status", "kpi")
     with pytest.raises(Fault, match="no such projection"):
         chosen(["kpi", "nope"])
+
+
+def test_only_what_can_be_shown_as_it_had_occurred_is_folded_so():
+    every = chosen([], effective=True)
+    assert every == ("inventory", "stock_movements", "cases", "kpi")
+    wish = Wish(every, until=BEGINNING, effective=True)
+    assert [one.name for one in wish.folded] == list(every)
+    assert all(one not in PROJECTIONS.values() for one in wish.folded if one.name != "stock_movements")
+    assert chosen(["kpi", "inventory"], effective=True) == ("inventory", "kpi")
+    with pytest.raises(Fault, match="no effective order_status and work_queue") as refused:
+        chosen(["work_queue", "kpi", "order_status"], effective=True)
+    assert "effective are inventory, stock_movements, cases, kpi" in refused.value.hint
 
 
 def test_offsets_beyond_the_log_are_refused_and_those_not_named_are_0():

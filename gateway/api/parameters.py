@@ -1,14 +1,16 @@
 """Types of parameters: days, words, ids, number of rows."""
 
 import re
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import Path, Query
 from pydantic import BeforeValidator
 
 from events.values import ID_LENGTH_MAX
+from gateway.reading.past import past_moment
 from projections.kpi.definitions import Dimension
+from runtime.errors import Fault
 
 #: Rows of one answer, so that a client can hold it; use SQL to read a retailer's whole stock. Of the rows behind a
 #: figure, failures come first, so one answer has the interesting ones.
@@ -29,9 +31,20 @@ def _day(text: Any) -> Any:
     return text
 
 
+def _moment(text: Any) -> datetime:
+    """An earlier moment. What is not one is a misfit of the parameter, like any other."""
+    try:
+        return past_moment("it", str(text))
+    except Fault as fault:
+        raise ValueError(f"{fault.what}; {fault.hint}") from fault
+
+
 #: An empty value is refused: `sku=` is a mistake and does not mean all SKUs.
 Word = Annotated[str, Query(min_length=1, max_length=ID_LENGTH_MAX)]
 OrderId = Annotated[str, Path(max_length=ID_LENGTH_MAX, description="The channel's order_id.")]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+AsOf = Annotated[Moment | None, Query(description="As known then: what was recorded by this time.")]
+Effective = Annotated[Moment | None, Query(description="What had occurred by this time, whenever it was recorded.")]
 Day = Annotated[date, BeforeValidator(_day)]
 FromDay = Annotated[Day | None, Query(alias="from", description="First day (UTC).")]
 ToDay = Annotated[Day | None, Query(description="Last day (UTC), included.")]

@@ -17,6 +17,7 @@ from gateway.api.door import wanted
 from gateway.api.problems import PROBLEMS, ProblemError
 from gateway.reading.listing import csv_lines
 from projections.page import Page
+from runtime.errors import Fault
 
 #: Formats of a list beside JSON.
 _TEXTS = ("text/csv", "application/x-ndjson")
@@ -30,9 +31,16 @@ _Route = TypeVar("_Route", bound=Callable[..., Any])
 @contextmanager
 def one_moment(pool: ConnectionPool) -> Iterator[psycopg.Connection[Any]]:
     """A read-only connection that sees one moment. Raises ProblemError if the tables or PostgreSQL are not there."""
+    with answering(pool) as found, found.transaction():
+        found.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield found
+
+
+@contextmanager
+def answering(pool: ConnectionPool) -> Iterator[psycopg.Connection[Any]]:
+    """A connection in autocommit. Raises ProblemError if the tables or PostgreSQL are not there."""
     try:
-        with pool.connection() as found, found.transaction():
-            found.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        with pool.connection() as found:
             yield found
     except (psycopg.OperationalError, PoolTimeout) as error:
         raise ProblemError(503, "PostgreSQL does not answer", str(error).strip(), "try again; see /readyz") from error
@@ -41,6 +49,15 @@ def one_moment(pool: ConnectionPool) -> Iterator[psycopg.Connection[Any]]:
         raise ProblemError(
             503, what, str(error).strip().splitlines()[0], "the projector creates them when it starts"
         ) from error
+
+
+@contextmanager
+def of_then() -> Iterator[None]:
+    """Questions about the past: what cannot be answered at once is the client's to change. Raises ProblemError."""
+    try:
+        yield
+    except Fault as fault:
+        raise ProblemError(422, fault.what, fault.detail, fault.hint) from fault
 
 
 def reading() -> APIRouter:

@@ -8,12 +8,14 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
+import psycopg
 import typer
 
 from events.spelling import meant
 from gateway.cli.context import LIMIT_MAX, days, open_database
 from gateway.cli.listing import ROWS_SHOWN, Csv, Form, Json, form_of, print_csv, say_more
 from gateway.cli.terminal import fail, grid, print_grid, print_json, say
+from gateway.reading.past import past_moment, use_figures_of_then
 from projections.kpi.definitions import LEFT_OTHERWISE, OPENABLE, PERFECT_ORDER_INDEX, PERFECT_ORDER_RATE
 from projections.kpi.opening import behind
 from projections.kpi.reader import kpis
@@ -62,6 +64,15 @@ def kpi_command(
             "and of cases left out. Default: a screen or two; with --json or --csv, all.",
         ),
     ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of", metavar="TIME", help="As known at this time, from a replay of kpi and cases as of then."
+        ),
+    ] = None,
+    effective: Annotated[
+        bool, typer.Option("--effective", help="With --as-of: what had occurred by then, as known now.")
+    ] = False,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
@@ -81,13 +92,17 @@ def kpi_command(
         near = meant(name, OPENABLE)
         hint = f"did you mean {near}?" if near else "docs/kpis.md says what each of them counts"
         fail(f"no figure {name}", f"the figures are {', '.join(OPENABLE)}", hint)
+    if effective and as_of is None:
+        fail("--effective needs --as-of", "it shows what had occurred by a time", "add --as-of 2026-11-27T18:00:00Z")
+    moment = None if as_of is None else past_moment("--as-of", as_of)
+    then = {"effective" if effective else "as_of": moment}
     if orders is not None:
         form = form_of(limit, as_json=as_json, as_csv=as_csv)
-        _show_behind(form, orders, first, last, by=by, group=group)
+        _show_behind(form, orders, first, last, by=by, group=group, then=then)
         return
     shown = ROWS_SHOWN if figure else DAYS_SHOWN if by is By.day else GROUPS_SHOWN
     form = form_of(limit, as_json=as_json, as_csv=as_csv, shown=shown)
-    with open_database() as connection, _sayable():
+    with _figures(then) as connection:
         figures = kpis(connection, from_=first, to=last, by=by.value if by else None, figure=figure, limit=form.limit)
     if as_json:
         print_json(figures)
@@ -102,6 +117,14 @@ def kpi_command(
 
 def _groups(figures: dict[str, Any]) -> int:
     return len({*figures["groups"], *figures.get(LEFT_OTHERWISE.name, {}).get("groups", {})})
+
+
+@contextmanager
+def _figures(then: dict[str, datetime | None]) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to the tables of the figures, as they are or were."""
+    with open_database() as connection, connection.transaction(), _sayable():
+        use_figures_of_then(connection, as_of=then.get("as_of"), effective=then.get("effective"))
+        yield connection
 
 
 @contextmanager
@@ -205,9 +228,16 @@ def _share(figure: dict[str, Any]) -> tuple[str, str]:
 
 
 def _show_behind(
-    form: Form, name: str, first: date | None, last: date | None, *, by: By | None, group: str | None
+    form: Form,
+    name: str,
+    first: date | None,
+    last: date | None,
+    *,
+    by: By | None,
+    group: str | None,
+    then: dict[str, datetime | None],
 ) -> None:
-    with open_database() as connection, _sayable():
+    with _figures(then) as connection:
         document = behind(
             connection, name, from_=first, to=last, by=by.value if by else None, group=group, limit=form.limit
         )

@@ -9,7 +9,8 @@ import typer
 from gateway.cli.context import open_database
 from gateway.cli.listing import Json
 from gateway.cli.terminal import fail, grid, print_grid, print_json, say
-from gateway.reading.orders import order_document, why_missing
+from gateway.reading.orders import Missing, order_document, why_missing
+from gateway.reading.past import order_of_then, past_moment
 from projections.cases.reader import read_cases_of
 from projections.order_history.reader import read_history
 
@@ -18,14 +19,28 @@ OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order's id
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("order", epilog="Example: order-ledger order A-1001 --json")(order_command)
+    app.command("order", epilog="Example: order-ledger order A-1001 --as-of 2026-11-27T18:00:00Z --json")(order_command)
     app.command("story", epilog="Example: order-ledger story A-1001")(story_command)
 
 
-def order_command(order_id: OrderId, *, as_json: Json = False) -> None:
-    """Show an order as it is now: status, lines with locations, shipments, returns."""
+def order_command(
+    order_id: OrderId,
+    *,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", metavar="TIME", help="As it was known at this time, or at the end of a day."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show an order as it is now, or was known at an earlier time: status, lines with locations, shipments, returns."""
     with open_database() as connection:
-        order = order_document(connection, order_id)
+        if as_of is None:
+            order = order_document(connection, order_id)
+        else:
+            then = order_of_then(connection, order_id, past_moment("--as-of", as_of))
+            if isinstance(then, Missing):
+                fail(*then)
+            order = then
         if order is None:
             fail(*why_missing(order_id, read_history(connection, order_id)))
     if as_json:
@@ -53,7 +68,8 @@ def story_command(order_id: OrderId, *, as_json: Json = False) -> None:
 
 def _show_order(order: dict[str, Any]) -> None:
     holds = f", on hold: {', '.join(order['holds'])}" if order["holds"] else ""
-    say(f"Order {order['order_id']}: {order['status']} (version {order['version']}{holds})")
+    then = f" as known at {order['as_of']}" if "as_of" in order else ""
+    say(f"Order {order['order_id']}{then}: {order['status']} (version {order['version']}{holds})")
     say(f"  placed    {order['placed_at']} on {order['channel']} by {order['customer_id']}")
     if order["promised_by"]:
         say(f"  promised  {order['promised_by']}{' (dispatch)' if order['promise'] == 'dispatch' else ''}")
@@ -67,7 +83,7 @@ def _show_order(order: dict[str, Any]) -> None:
         expected = [line["expected_at"] or ""] if waiting else []
         table.add_row(line["line_id"], line["sku"], *(f"{line[name]:,}" for name in counters), places, *expected)
     print_grid(table)
-    for sku, by_place in order["kept_from_channel"].items():
+    for sku, by_place in order.get("kept_from_channel", {}).items():
         kept = ", ".join(f"{units:,} at {place}" for place, units in by_place.items())
         say(f"  {sku} waits although it is there: buffers and exclusions keep {kept} from {order['channel']}")
     for one in order["amendments"]:
@@ -95,7 +111,7 @@ def _show_order(order: dict[str, Any]) -> None:
     for one in order["queues"]:
         if one["state"] == "open":
             say(f"  in queue {one['queue']} since {one['since']}, for a person to decide: {one['detail']}")
-    for case in order["cases"]:
+    for case in order.get("cases", ()):
         say(f"  case {case['case_id']} ({case['topic']}, {case['urgency']}): {case['state']}")
 
 

@@ -64,7 +64,10 @@ def replay_command(
         str | None, typer.Option(metavar="SCHEMA", help="Schema to fill. Default: a name that follows from --as-of.")
     ] = None,
     anew: Annotated[
-        bool, typer.Option("--anew", help="First drop what an earlier replay left in this schema.")
+        bool,
+        typer.Option(
+            "--anew", help="Drop what an earlier replay left in this schema; begin at the beginning of the log."
+        ),
     ] = False,
     swap: Annotated[
         bool, typer.Option("--swap", help="Make the new tables the live ones; the live ones then stand by.")
@@ -79,7 +82,7 @@ def replay_command(
 
     As of a time: what was recorded by then. As of offsets: what the tables held there. A replay that was cut off goes
     on when it is called again in the same way; without --as-of, or with --effective, it goes on to the present end of
-    the log.
+    the log. Where a finished replay is of an earlier moment, a new one begins with a copy of its tables.
 
     With --swap it builds all tables beside the live ones, compares the two, and lets all readers go over at one moment.
     The tables before stay up to date until --drop-standby.
@@ -116,6 +119,8 @@ def replay_command(
     again = " more" if done.resumed else ""
     of = f"what had occurred by {done.as_of}" if effective else f"as of {_short(done.as_of)}"
     say(f"schema {schema}: {done.facts:,}{again} facts in {done.seconds:.1f} s, {of}")
+    if done.base is not None:
+        say(f"begun with the tables of {done.base}")
     say("next offsets: " + " ".join(f"{place}={at}" for place, at in document["offsets"].items() if at))
     say(f"to compare: order-ledger diff public {schema}")
 

@@ -9,11 +9,13 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
+from events.times import rfc3339
 from gateway.cli.context import open_database
 from gateway.cli.listing import IDS_HINT, Csv, Json, Limit, form_of, print_listing
 from gateway.cli.terminal import fail, grid, print_grid
 from gateway.cli.words import noun
 from gateway.reading.listing import nothing
+from gateway.reading.past import past_moment, stock_of_then
 from projections.inventory.reader import read_expected, read_inventory
 from projections.page import Page
 from projections.stock_counts.reader import read_counts
@@ -47,6 +49,14 @@ def inventory_command(
     ] = (False),
     at: Annotated[str | None, typer.Option(help="Stock at this time, by the channels' clocks.")] = None,
     known_at: Annotated[str | None, typer.Option(help="As known at this time. Default: now.")] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of",
+            metavar="TIME",
+            help="What was recorded by this time: of a SKU, or of all if a replay of inventory is as of then.",
+        ),
+    ] = None,
     limit: Limit = None,
     as_json: Json = False,
     as_csv: Csv = False,
@@ -57,18 +67,26 @@ def inventory_command(
     including movements that were reported later; --known-at leaves out movements that were not known at that time.
     """
     form = form_of(limit, as_json=as_json, as_csv=as_csv)
-    views = [("--low", low), ("--incoming", incoming), ("--at", at is not None), ("--known-at", known_at is not None)]
+    times = {"--at": at, "--known-at": known_at, "--as-of": as_of}
+    views = [("--low", low), ("--incoming", incoming), *((option, text is not None) for option, text in times.items())]
     asked = [option for option, given in views if given]
-    if len(asked) > 1 and asked != ["--at", "--known-at"]:
+    if len(asked) > 1 and asked not in (["--at", "--known-at"], ["--low", "--as-of"]):
         fail(f"{' and '.join(asked)} exclude each other", "each shows other figures of stock", "use one of them")
     moment, known = _time("--at", at), _time("--known-at", known_at)
     with open_database() as connection:
         if at is not None or known_at is not None:
-            as_of = moment or known or datetime.now(UTC)
-            page = read_stock_as_of(connection, sku, location, at=as_of, known_at=known, limit=form.limit)
+            business = moment or known or datetime.now(UTC)
+            page = read_stock_as_of(connection, sku, location, at=business, known_at=known, limit=form.limit)
             none = _none(connection, "stock", sku, location, at=at, known_at=known_at)
-            beside = {"at": as_of.isoformat(), "known_at": known.isoformat() if known else None}
+            beside = {"at": business.isoformat(), "known_at": known.isoformat() if known else None}
             print_listing(form, page, none, _show_as_of, **beside)
+        elif as_of is not None:
+            then = past_moment("--as-of", as_of)
+            with connection.transaction():
+                page = stock_of_then(connection, sku, location, as_of=then, effective=None, low=low, limit=form.limit)
+            none = _none(connection, "stock", sku, location, known_at=as_of)
+            show = _show_stock(low=low) if "available" in page.fields else _show_as_of
+            print_listing(form, page, none, show, as_of=rfc3339(then))
         elif incoming:
             page = read_expected(connection, sku, location, limit=form.limit)
             none = _none(connection, "stock on its way", sku, location)

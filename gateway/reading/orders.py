@@ -29,16 +29,26 @@ def order_document(connection: psycopg.Connection[Any], order_id: str) -> dict[s
     - `deferred_tracking`: scans that wait, or waited too long, for the dispatch of their parcel
     - `kept_from_channel`: units by SKU and location that it waits for, but that rules keep back from its channel
     """
-    order = read_order(connection, order_id)
+    order = order_alone(connection, order_id)
     if order is None:
         return None
     waiting = sorted({line["sku"] for line in order["lines"] if line["backordered"]})
     return {
         **order,
-        "queues": read_queues_of(connection, order_id),
         "cases": read_cases_of(connection, order_id),
-        "deferred_tracking": read_deferred_of(connection, order_id),
         "kept_from_channel": _kept_from(connection, order["channel"], waiting) if waiting else {},
+    }
+
+
+def order_alone(connection: psycopg.Connection[Any], order_id: str) -> dict[str, Any] | None:
+    """The order with what its own facts tell: `read_order`, `queues` and `deferred_tracking`."""
+    order = read_order(connection, order_id)
+    if order is None:
+        return None
+    return {
+        **order,
+        "queues": read_queues_of(connection, order_id),
+        "deferred_tracking": read_deferred_of(connection, order_id),
     }
 
 

@@ -2,6 +2,9 @@
 
 wish      what a replay is asked for: as of which time or offsets, and which projections; pure
 run       a replay: the schema and its wish, the fold, progress
+finished  replays that are complete: to be read, or to go on from
+build     what folds in this build, as a digest
+order     one order of the past, in temporary tables
 diff      which rows differ between two schemas
 swap      new live tables: built beside the old ones, compared, and shown to all readers at one moment
 

@@ -15,10 +15,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from processors.following.positions import TABLE
 from processors.projector.generations import live_schema
-from processors.projector.write import READER
-from processors.replay.wish import LIVE_SCHEMA, WISH_TABLE
+from processors.replay.finished import offsets_in, replays
+from processors.replay.wish import LIVE_SCHEMA
 from projections.catalogue import PROJECTIONS
 from projections.model import Table
 from runtime.errors import Fault
@@ -112,7 +111,7 @@ def diff(connection: psycopg.Connection[Any], first: str, second: str, *, limit:
             raise Fault(
                 f"the schema {schema} has no tables of the ledger",
                 "it is missing, empty, or of something else",
-                f"the live tables are in {LIVE_SCHEMA}; others: {', '.join(_replays(connection)) or 'none'}",
+                f"the live tables are in {LIVE_SCHEMA}; others: {', '.join(replays(connection)) or 'none'}",
             )
     both = [name for name in tables if all(name in found for found in there.values())]
     if not both:
@@ -222,17 +221,8 @@ def _columns(
     return found
 
 
-def _replays(connection: psycopg.Connection[Any]) -> list[str]:
-    query = "SELECT schemaname FROM pg_tables WHERE tablename = %s ORDER BY 1"
-    return [schema for (schema,) in connection.execute(query, [WISH_TABLE])]
-
-
 def _offsets(connection: psycopg.Connection[Any], schema: str) -> dict[str, int]:
-    table = sql.Identifier(schema, TABLE)
-    if connection.execute("SELECT to_regclass(%s)", [table.as_string(connection)]).fetchone() == (None,):
-        return {}
-    query = sql.SQL("SELECT topic, partition, next_offset FROM {} WHERE follower = %s ORDER BY 1, 2").format(table)
-    return {f"{topic}/{number}": at for topic, number, at in connection.execute(query, [READER])}
+    return {f"{topic}/{number}": at for (topic, number), at in offsets_in(connection, schema).items()}
 
 
 def _more(one: Mapping[str, int], other: Mapping[str, int]) -> int:

@@ -5,8 +5,9 @@
     replay(services, Wish(("kpi", "cases"), until=friday, effective=True), "friday_as_it_was")
 
 The wish is a row in the schema. So a replay that was killed goes on when it is called again, and a schema that was
-begun otherwise, or that is no replay's, is left alone. The live tables are not touched: own consumer without a group,
-own connections, small batches.
+begun otherwise, or that is no replay's, is left alone. A new one begins with the tables of a finished replay where that
+helps (`processors.replay.finished`). The live tables are not touched: own consumer without a group, own connections,
+small batches.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -25,6 +25,8 @@ from psycopg import sql
 from events.catalogue import LEDGER_TOPICS
 from processors.following.positions import Partition
 from processors.projector.span import Advance, end_offsets_of, fold_span
+from processors.replay.build import build
+from processors.replay.finished import begin_with
 from processors.replay.wish import WISH_TABLE, Wish, check_schema
 from runtime.errors import Fault
 from runtime.kafka import offsets_at
@@ -35,6 +37,7 @@ _DDL = """
 CREATE TABLE {} (
     as_of       text NOT NULL,           -- a time (followed by `effective`), offsets, or latest
     projections text[] NOT NULL,
+    build       text NOT NULL,           -- what folds: another build does not go on with it
     begun_at    timestamptz NOT NULL,
     ended_at    timestamptz              -- null while it is not complete
 )"""
@@ -48,7 +51,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A finished replay. `facts` and `seconds` are those of this call; `resumed`: another call had begun it."""
+    """A finished replay. `facts` and `seconds` are those of this call. `resumed`: another call had begun it. `base`:
+    the finished replay whose tables this call began with.
+    """
 
     schema: str
     as_of: str
@@ -57,6 +62,7 @@ class Replayed:
     facts: int
     seconds: float
     resumed: bool
+    base: str | None
     offsets: Mapping[Partition, int]
 
     def as_json(self) -> dict[str, Any]:
@@ -69,6 +75,7 @@ class Replayed:
             "facts": self.facts,
             "seconds": round(self.seconds, 3),
             "resumed": self.resumed,
+            "base": self.base,
             "offsets": {f"{topic}/{number}": at for (topic, number), at in sorted(self.offsets.items())},
         }
 
@@ -82,7 +89,8 @@ def replay(
     stop: threading.Event | None = None,
     say: Progress = lambda _done, _total: None,
 ) -> Replayed:
-    """Fold the log into the schema; returns when it is complete. `anew`: first drop what an earlier replay left there.
+    """Fold the log into the schema; returns when it is complete. `anew`: first drop what an earlier replay left there,
+    and fold from the beginning of the log.
 
     Raises Fault if the schema is not this replay's, if another process fills it, or if the log is shorter than the
     offsets; StoppedWaitingError when `stop` is set.
@@ -93,7 +101,7 @@ def replay(
     if wish.offsets is not None:
         end = within(wish.offsets, end)
     with connect(services, "replay", autocommit=True) as connection, _alone(connection, schema):
-        resumed = _take_place(connection, schema, wish, anew=anew)
+        resumed, base = _take_place(connection, schema, wish, end, anew=anew)
         goals = goal(services, wish, end)
         facts = 0
 
@@ -115,7 +123,7 @@ def replay(
         # Written after the rows, and waited for, unlike these: so they are on the disk, too.
         connection.execute(sql.SQL("UPDATE {} SET ended_at = now()").format(sql.Identifier(schema, WISH_TABLE)))
     seconds = time.monotonic() - began
-    return Replayed(schema, wish.as_of, wish.effective, wish.projections, facts, seconds, resumed, offsets)
+    return Replayed(schema, wish.as_of, wish.effective, wish.projections, facts, seconds, resumed, base, offsets)
 
 
 def within(offsets: Mapping[Partition, int], ends: Mapping[Partition, int]) -> dict[Partition, int]:
@@ -159,9 +167,15 @@ def _alone(connection: psycopg.Connection[Any], schema: str) -> Iterator[None]:
     yield  # the lock goes with the connection
 
 
-def _take_place(connection: psycopg.Connection[Any], schema: str, wish: Wish, *, anew: bool) -> bool:
-    """Make the schema and store the wish; whether it was there. Raises Fault if the schema is another's."""
+def _take_place(
+    connection: psycopg.Connection[Any], schema: str, wish: Wish, ends: Mapping[Partition, int], *, anew: bool
+) -> tuple[bool, str | None]:
+    """Make the schema and store the wish; whether it was there, and the replay whose tables were copied. Raises Fault
+    if the schema is another's.
+    """
     with connection.transaction():
+        # One moment: another process may go on with the replay whose tables are copied.
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         if anew and wish_of(connection, schema) is not None:
             connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
         found = wish_of(connection, schema)
@@ -176,13 +190,14 @@ def _take_place(connection: psycopg.Connection[Any], schema: str, wish: Wish, *,
             connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
             connection.execute(sql.SQL(_DDL).format(table))
             connection.execute(
-                sql.SQL("INSERT INTO {} VALUES (%s, %s, now(), NULL)").format(table),
-                [wish.end, list(wish.projections)],
+                sql.SQL("INSERT INTO {} VALUES (%s, %s, %s, now(), NULL)").format(table),
+                [wish.end, list(wish.projections), build()],
             )
-            return False
+            return False, None if anew else begin_with(connection, wish, schema, ends)
         for what, theirs, ours in (
             ("as of another end", found[0], wish.end),
             ("for other projections", ", ".join(found[1]), ", ".join(wish.projections)),
+            ("by another build", found[2], build()),
         ):
             if theirs != ours:
                 raise Fault(
@@ -191,15 +206,16 @@ def _take_place(connection: psycopg.Connection[Any], schema: str, wish: Wish, *,
                     "ask for the same again, choose another name with --into, or drop it with --anew",
                 )
         connection.execute(sql.SQL("UPDATE {} SET ended_at = NULL").format(table))
-        return True
+        return True, None
 
 
-def wish_of(connection: psycopg.Connection[Any], schema: str) -> tuple[str, tuple[str, ...], datetime | None] | None:
-    """What the replay in a schema is of (as_of, projections), and when it was complete; None if there is none."""
+def wish_of(connection: psycopg.Connection[Any], schema: str) -> tuple[str, tuple[str, ...], str] | None:
+    """What the replay in a schema is of (end, projections), and the build that began it; None if there is none."""
     table = sql.Identifier(schema, WISH_TABLE)
     if connection.execute("SELECT to_regclass(%s)", [table.as_string(connection)]).fetchone() == (None,):
         return None
-    row = connection.execute(sql.SQL("SELECT as_of, projections, ended_at FROM {}").format(table)).fetchone()
+    query = sql.SQL("SELECT as_of, projections, coalesce(to_jsonb(r)->>'build', 'older') FROM {} AS r").format(table)
+    row = connection.execute(query).fetchone()
     return None if row is None else (row[0], tuple(row[1]), row[2])
 
 

@@ -2,8 +2,8 @@
 
 Effective: units are sums, and parcels, holds, promises, complaints and counts are rows with times of their own. The
 facts of an order that was not placed yet are left out; so its parcels belong to no order, and no figure counts them.
-Where an order's facts contradict their times (cancelled after it had left, but recorded before), its units are those of
-neither story until both have happened.
+Where the times of an order's facts contradict their sequence (units were cancelled after they had left, and that was
+recorded first), its units are not balanced between these times.
 """
 
 from dataclasses import replace

@@ -23,8 +23,35 @@ class Placed(NamedTuple):
     channel: str
 
 
-def read_history(connection: psycopg.Connection[Any], order_id: str) -> list[dict[str, Any]]:
-    """Facts in the order of their versions; empty for an unknown order.
+class FactRow(NamedTuple):
+    """A fact of an order: its name, its data as JSON has it, and the fields of the envelope that the table keeps."""
+
+    order_id: str
+    name: str
+    data: dict[str, Any]
+    envelope: dict[str, Any]
+
+
+def read_facts(connection: psycopg.Connection[Any], order_id: str, until: datetime, limit: int) -> list[FactRow]:
+    """The facts of an order that were recorded by `until`, in the order of their versions: the first `limit`."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            "SELECT fact, data, version, occurred_at, recorded_at, command_id, channel, actor, event_id,"
+            " correlation_id FROM order_history WHERE order_id = %s AND recorded_at <= %s ORDER BY version LIMIT %s",
+            [order_id, until, limit],
+        ).fetchall()
+    return [FactRow(order_id, row.pop("fact"), row.pop("data"), row) for row in rows]
+
+
+def read_history(
+    connection: psycopg.Connection[Any],
+    order_id: str,
+    *,
+    known_at: datetime | None = None,
+    occurred_by: datetime | None = None,
+) -> list[dict[str, Any]]:
+    """Facts in the order of their versions; empty for an unknown order. With `known_at`, those that were recorded by
+    then; with `occurred_by`, those that had occurred by then.
 
     Keys: `version`, `fact`, `occurred_at`, `recorded_at`, `channel`, `actor`, `command_id`, `event_id`,
     `correlation_id`, and `data` as the fact's contract has it.
@@ -32,8 +59,10 @@ def read_history(connection: psycopg.Connection[Any], order_id: str) -> list[dic
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             "SELECT version, fact, occurred_at, recorded_at, channel, actor, command_id, event_id, correlation_id, data"
-            " FROM order_history WHERE order_id = %s ORDER BY version",
-            [order_id],
+            " FROM order_history WHERE order_id = %(order)s"
+            " AND (%(known)s::timestamptz IS NULL OR recorded_at <= %(known)s)"
+            " AND (%(occurred)s::timestamptz IS NULL OR occurred_at <= %(occurred)s) ORDER BY version",
+            {"order": order_id, "known": known_at, "occurred": occurred_by},
         ).fetchall()
     for row in rows:
         row["occurred_at"] = rfc3339(row["occurred_at"])

@@ -38,19 +38,20 @@ def read_stock_as_of(
     sku: str | None = None,
     location_id: str | None = None,
     *,
-    at: datetime,
+    at: datetime | None = None,
     known_at: datetime | None = None,
     limit: int | None = None,
 ) -> Page:
-    """on_hand, reserved, damaged and quality_hold per SKU and location at business time `at`, as known at log time
-    `known_at` (None: now).
+    """on_hand, reserved, damaged and quality_hold per SKU and location at business time `at` (None: whenever it
+    happened), as known at log time `known_at` (None: now).
     """
     return read_page(
         connection,
         "SELECT count(*) OVER () AS total, sku, location_id, sum(on_hand)::bigint AS on_hand,"
         " sum(reserved)::bigint AS reserved, sum(damaged)::bigint AS damaged, sum(quality_hold)::bigint AS quality_hold"
         " FROM stock_movements"
-        " WHERE occurred_at <= %(at)s AND (%(known)s::timestamptz IS NULL OR recorded_at <= %(known)s)"
+        " WHERE (%(at)s::timestamptz IS NULL OR occurred_at <= %(at)s)"
+        " AND (%(known)s::timestamptz IS NULL OR recorded_at <= %(known)s)"
         " AND (%(sku)s::text IS NULL OR sku = %(sku)s)"
         " AND (%(location)s::text IS NULL OR location_id = %(location)s)"
         " GROUP BY sku, location_id ORDER BY sku, location_id LIMIT %(limit)s",

@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from events.catalogue import LEDGER_TOPICS
+from events.times import rfc3339
 from gateway.cli import app
 from processors.verify import verify
 from projections.catalogue import PROJECTIONS
@@ -133,7 +134,7 @@ def test_tables_as_of_a_moment_are_a_plain_fold_of_the_log_up_to_there(shell: Sh
     assert verify(shell.services, Codec(), schema="middle").first_difference is None
 
     # What the tables held at these offsets is the same.
-    again = shell.json("replay", "--as-of", "-", "--into", "at_offsets", given=json.dumps(done))
+    again = shell.json("replay", "--as-of", "-", "--into", "at_offsets", "--anew", given=json.dumps(done))
     assert again["offsets"] == done["offsets"]
     same = shell.json("diff", "middle", "at_offsets")
     assert same["equal"] is True
@@ -143,7 +144,7 @@ def test_tables_as_of_a_moment_are_a_plain_fold_of_the_log_up_to_there(shell: Sh
     assert different["offsets"]["public"].keys() == done["offsets"].keys()
 
     # The live tables stay as they were, and of the whole log they are the same.
-    whole = shell.run("replay")
+    whole = shell.run("replay", "--anew")
     assert "schema replay_latest: " in whole.stdout, whole.output
     assert "order-ledger diff public replay_latest" in whole.stdout
     text = shell.run("diff", "public", "replay_latest")
@@ -183,9 +184,9 @@ def test_what_had_occurred_by_a_moment_is_a_plain_fold_of_these_facts_whenever_t
     assert compared > 100
 
     # What was reported late is in one, not in the other; the quantities are those that `inventory --at` adds up.
-    known_then = shell.json(*then, "inventory", "stock_movements", "cases", "kpi", "--into", "then")
+    known_then = shell.json(*then, "inventory", "stock_movements", "cases", "kpi", "--into", "known_then")
     stock = "SELECT sku, on_hand FROM {}.inventory WHERE sku IN ('LATE', 'NEVER', 'AFTER') ORDER BY sku"
-    assert shell.asked(stock.format("then")) == [("AFTER", 3)]
+    assert shell.asked(stock.format("known_then")) == [("AFTER", 3)]
     assert shell.asked(stock.format(schema)) == [("AFTER", 3), ("LATE", 6)]
     assert known_then["effective"] is False
     shell.live()
@@ -193,8 +194,8 @@ def test_what_had_occurred_by_a_moment_is_a_plain_fold_of_these_facts_whenever_t
     units = {(row["sku"], row["location_id"]): row["on_hand"] for row in at if row["on_hand"]}
     found = shell.asked(f"SELECT sku, location_id, on_hand FROM {schema}.inventory WHERE on_hand <> 0")
     assert {(sku, location): on_hand for sku, location, on_hand in found} == units
-    differ = shell.json("diff", "then", schema, status=1)
-    assert differ["tables"]["inventory"]["columns"].keys() == {"then"}
+    differ = shell.json("diff", "known_then", schema, status=1)
+    assert differ["tables"]["inventory"]["columns"].keys() == {"known_then"}
     assert "LATE" in {row["key"]["sku"] for row in differ["tables"]["stock_movements"]["rows"]}
     # The figures can be read there.
     shell.asked(f"SELECT * FROM {schema}.v_kpi_orders, {schema}.v_inventory")
@@ -232,6 +233,7 @@ def test_a_replay_that_was_killed_goes_on_and_a_finished_one_has_nothing_to_do(
     assert begun > 0
 
     whole = shell.json(*words, "whole")
+    assert whole["base"] is None
     rest = shell.json(*words, "cut")
     assert rest["resumed"] is True
     assert 0 < rest["facts"] < whole["facts"]
@@ -260,6 +262,78 @@ def test_a_replay_that_was_killed_goes_on_and_a_finished_one_has_nothing_to_do(
     more.decide("WH9", ("LocationRegistered", {"location_id": "WH9", "name": "nine", "kind": "warehouse"}))
     write(shell.services, [more])
     assert shell.json("replay", "inventory", "locations", "--into", "cut")["facts"] == 1
+
+
+def test_a_replay_begins_with_the_nearest_finished_one_and_is_what_it_would_be_from_the_beginning(shell: Shell) -> None:
+    logs = history(8)
+    write(shell.services, logs)
+
+    def moment(seconds: int) -> str:
+        return rfc3339(BEGINNING + timedelta(seconds=seconds))
+
+    shell.json("replay", "--as-of", moment(20), "--into", "early")
+    near = shell.json("replay", "--as-of", moment(100), "--into", "near")
+    assert near["base"] == "early"
+    shell.json("replay", "--as-of", moment(300), "--into", "late")
+    shell.json("replay", "kpi", "--as-of", moment(150), "--into", "other_tables")
+    shell.json("replay", "--as-of", moment(150), "--effective", "--into", "other_past")
+    for name, column, value in (("unfinished", "ended_at", "NULL"), ("of_another_build", "build", "'x'")):
+        shell.json("replay", "--as-of", moment(150), "--into", name)
+        shell.asked(f"UPDATE {name}.replay SET {column} = {value}")
+
+    # As of a time between them; of fewer tables, too.
+    done = shell.json("replay", "--as-of", moment(200), "--into", "quick")
+    whole = shell.json("replay", "--as-of", moment(200), "--into", "whole", "--anew")
+    assert (whole["base"], done["base"], done["offsets"]) == (None, "near", whole["offsets"])
+    assert 0 < done["facts"] == whole["facts"] - sum(near["offsets"].values()) + _skipped(shell, "near")
+    assert shell.json("diff", "whole", "quick")["equal"] is True
+    assert verify(shell.services, Codec(), schema="quick").first_difference is None
+    assert sorted(shell.asked("SELECT * FROM quick.skipped_facts")) == sorted(
+        shell.asked("SELECT * FROM whole.skipped_facts")
+    )
+    few = shell.json("replay", "inventory", "--as-of", moment(200), "--into", "few")
+    assert (few["base"], few["facts"]) in (("quick", 0), ("whole", 0))
+    assert "begun with the tables of" in shell.run("replay", "cases", "--as-of", moment(200), "--into", "told").stdout
+    assert shell.json("diff", "few", "whole")["equal"] is True
+
+    # As of offsets it is offsets that decide, not times: one that is beyond in a single partition is of no use.
+    asked = dict(whole["offsets"])
+    for schema in ("quick", "few", "told"):
+        shell.asked(f"DROP SCHEMA {schema} CASCADE")
+    at = shell.json("replay", "--as-of", "-", "--into", "at", given=json.dumps(asked))
+    assert (at["base"], at["facts"]) == ("whole", 0)
+    asked["ledger.stock/0"] = whole["offsets"]["ledger.stock/0"] - 1
+    shell.asked("DROP SCHEMA at CASCADE")
+    before = shell.json("replay", "--as-of", "-", "--into", "before", given=json.dumps(asked))
+    assert before["base"] == "near"
+    shell.json("replay", "--as-of", "-", "--into", "before_whole", "--anew", given=json.dumps(asked))
+    assert shell.json("diff", "before", "before_whole")["equal"] is True
+
+    # What had occurred by a time begins at the beginning, and the whole log with whatever has the most of it.
+    assert shell.json("replay", "--as-of", moment(200), "--effective")["base"] is None
+    assert shell.json("replay", "--into", "now")["base"] == "late"
+    shell.live()
+    assert shell.json("diff", "public", "now")["equal"] is True
+
+
+def test_a_replay_that_was_killed_after_it_had_begun_with_another_goes_on(shell: Shell) -> None:
+    write(shell.services, history(9))
+    shell.json("replay", "--as-of", "2026-11-27T18:00:20Z", "--into", "early")
+    words = ["replay", "--as-of", "2026-11-27T18:03:20Z", "--into"]
+    env = {**shell.env.env, "PYTHONPATH": str(Path.cwd()), "ORDER_LEDGER_FAILPOINTS": "projector.before_commit:1=kill"}
+    program = f"import sys\nfrom gateway.cli import main\nsys.argv = ['order-ledger', *{[*words, 'cut']!r}]\nmain()\n"
+    killed = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert shell.asked("SELECT sum(next_offset) FROM cut.follower_positions") == shell.asked(
+        "SELECT sum(next_offset) FROM early.follower_positions"
+    )
+    assert shell.json(*words, "cut")["resumed"] is True
+    shell.json(*words, "whole", "--anew")
+    assert shell.json("diff", "cut", "whole")["equal"] is True
+
+
+def _skipped(shell: Shell, schema: str) -> int:
+    return int(shell.asked(f"SELECT coalesce(sum(count), 0)::int FROM {schema}.skipped_facts")[0][0])
 
 
 @pytest.mark.parametrize("name", PROJECTIONS)

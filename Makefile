@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 # Three processes share Kafka and PostgreSQL: tests wait so much that two leave a sixth of two cores idle. A test file stays
 # in one of them, the longest start first (tests/durations.csv).
 LANES := -n 3 --dist loadfile --no-loadscope-reorder
-.PHONY: help setup demo test test-all branches simulate faults soak bench routing fold recovery year check format pins clean
+.PHONY: help setup demo test test-all branches simulate faults soak bench surge scaling routing fold recovery year check format pins clean
 
 # Tools of the environment come first, and settings of the caller's Python do not reach it.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -55,6 +55,13 @@ soak: setup ## load and random faults for MINUTES=30, checked every few minutes 
 bench: setup ## CPU time that an order costs through the whole flow (ARGS="--orders 8000 --rounds 3 --json")
 	@.venv/bin/python -m runtime.embedded.jars
 	@exec .venv/bin/python -m benchmarks.flow $(ARGS)
+
+surge: setup ## ten times the load for minutes, and more workers meanwhile (REPORT=file.md; ARGS="--short" takes a minute)
+	@.venv/bin/python -m runtime.embedded.jars
+	@exec .venv/bin/python -m benchmarks.surge $(if $(REPORT),--report "$(REPORT)") $(ARGS)
+
+scaling: setup ## write the tables of docs/scaling.md again from benchmarks/results/
+	@.venv/bin/python -m benchmarks.scaling
 
 routing: setup ## orders routed per second, compared with HiGHS and a greedy algorithm (ARGS="--orders 5000")
 	@.venv/bin/python -m benchmarks.routing $(ARGS)

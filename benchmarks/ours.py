@@ -86,26 +86,47 @@ class Ours:
         self._workers = Workers()
         self._codec = codec_for(None, prefix)
         self._asked: list[str] = []
+        self._taken_away: set[str] = set()
         self.connection = connect(self.services, "bench", autocommit=True)
 
     def start(self) -> None:
         ensure_topics(self.services, self._config)
-        env = {k: v for k, v in os.environ.items() if not k.startswith("ORDER_LEDGER_")} | self._config.as_env()
         for name in WORKERS:
-            self._workers.start(name, ["run", "--only", name], env=env, log=self._log(name))
-        send_all(self._config, self.services, opening(), lambda _: None)
+            self._start(name, name)
+        self.tell(opening())
         # On a connection of its own: while it waits, it rolls back.
         with connect(self.services, "bench-settle") as connection:
             flight = settle(Gauge(self.services, connection), PATIENCE_SECONDS)
         if flight.in_flight:
             sys.exit(f"the stock is not in the tables after {PATIENCE_SECONDS:.0f} s: {flight}")
 
+    def tell(self, commands: Iterable[dict[str, Any]]) -> None:
+        """Send commands, and return when Kafka has them."""
+        send_all(self._config, self.services, commands, lambda _: None)
+
+    def add(self, worker: str, name: str) -> None:
+        """Start one more process of a worker."""
+        self._taken_away.discard(name)
+        self._start(worker, name)
+
+    def take_away(self, name: str) -> None:
+        """Ask a process to finish what it has in hand and to end."""
+        self._taken_away.add(name)
+        status = self._workers.end(name)
+        if status:
+            sys.exit(f"{name} was asked to end, and ended with status {status}:\n{tail(self._log(name))}")
+
+    def _start(self, worker: str, name: str) -> None:
+        env = {k: v for k, v in os.environ.items() if not k.startswith("ORDER_LEDGER_")} | self._config.as_env()
+        self._workers.start(name, ["run", "--only", worker], env=env, log=self._log(name))
+
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
 
     def processes(self) -> dict[str, int]:
         for ended in self._workers.ended():
-            sys.exit(f"{ended.name} has ended with status {ended.status}:\n{tail(self._log(ended.name))}")
+            if ended.name not in self._taken_away:
+                sys.exit(f"{ended.name} has ended with status {ended.status}:\n{tail(self._log(ended.name))}")
         return self._workers.alive()
 
     def records(self, orders: Iterable[Order]) -> list[Record]:

@@ -272,6 +272,19 @@ def count_by_status(connection: psycopg.Connection[Any], orders: Collection[str]
     return dict(rows)
 
 
+def count_all_by_status(connection: psycopg.Connection[Any]) -> dict[str, int]:
+    """How many orders have each status; reads all of them."""
+    return dict(connection.execute("SELECT status, count(*) FROM order_status GROUP BY 1").fetchall())
+
+
+def those_with_status(connection: psycopg.Connection[Any], orders: Collection[str], status: str) -> list[str]:
+    """Those of these orders that have this status."""
+    rows = connection.execute(
+        "SELECT order_id FROM order_status WHERE order_id = ANY(%s) AND status = %s", [list(orders), status]
+    ).fetchall()
+    return [order_id for (order_id,) in rows]
+
+
 def count_others(connection: psycopg.Connection[Any], orders: Collection[str]) -> int:
     """How many other orders there are."""
     row = connection.execute(

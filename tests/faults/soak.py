@@ -44,7 +44,7 @@ from runtime.errors import Fault
 from runtime.memory import GIVE_BACK_SECONDS
 from runtime.settings import default_cache
 from tests.conftest import LedgerEnv, open_world
-from tests.faults.chart import Line, chart
+from tests.faults.chart import Line, Mark, Panel, chart
 from tests.faults.growth import WARM_UP_MINUTES, growth
 from tests.faults.load import Load
 from tests.support.oracle import Oracle
@@ -331,12 +331,14 @@ def report(soak: Soak, result: dict[str, Any], path: Path) -> None:
         chart(
             "seconds",
             [
-                ("memory, MB", [Line(name, samples.at, values) for name, values in samples.memory.items()]),
-                ("memory at rest, MB", [Line(name, *zip(*kept, strict=True)) for name, kept in samples.kept.items()]),
-                ("records in flight", [Line("in flight", samples.at, samples.lag)]),
-                ("facts per second", [Line("facts", samples.at[1:], facts_per_second)]),
+                Panel("memory, MB", [Line(name, samples.at, values) for name, values in samples.memory.items()]),
+                Panel(
+                    "memory at rest, MB", [Line(name, *zip(*kept, strict=True)) for name, kept in samples.kept.items()]
+                ),
+                Panel("records in flight", [Line("in flight", samples.at, samples.lag)]),
+                Panel("facts per second", [Line("facts", samples.at[1:], facts_per_second)]),
             ],
-            marks=[at for at, _ in soak.faults],
+            marks=[Mark(at) for at, _ in soak.faults],
         )
     )
     options = soak.options

@@ -25,6 +25,7 @@ from projections.inventory.reader import (
 )
 from projections.order_history.reader import read_placed, read_telling_order
 from projections.order_status.reader import (
+    count_all_by_status,
     count_by_status,
     count_others,
     read_given_since,
@@ -36,6 +37,7 @@ from projections.order_status.reader import (
     read_placed_between,
     read_totals_between,
     read_waiting_parcels,
+    those_with_status,
 )
 from projections.routing.reader import read_dispatched, read_shipped
 from runtime.postgres import connect, drop_database, ensure_database
@@ -274,6 +276,8 @@ def test_a_telling_order_is_one_whose_facts_came_in_their_order(log, connection)
     assert read_telling_order(connection, ["o1", "o2", "o3"]) == "o3"
     assert count_by_status(connection, ["o1", "o2", "o3"]) == {"shipped": 2, "placed": 1}
     assert count_others(connection, ["o1", "o2"]) == 1
+    assert count_all_by_status(connection) == {"shipped": 2, "placed": 1}
+    assert sorted(those_with_status(connection, ["o1", "o2", "o3", "o4"], "shipped")) == ["o1", "o3"]
 
 
 def test_answers_are_found_by_place_and_by_id(log, connection):

@@ -252,8 +252,9 @@ def postgres(conninfo: str | None) -> Iterator[tuple[str, psutil.Process]]:
             conninfo = server.start()
             stack.callback(server.destroy)
         with psycopg.connect(conninfo) as connection:
-            backend = psutil.Process(connection.info.backend_pid)
-        yield conninfo, backend.parent()  # type: ignore[misc]
+            server_process = psutil.Process(connection.info.backend_pid).parent()
+        assert server_process is not None
+        yield conninfo, server_process
 
 
 def measure(

@@ -27,6 +27,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from gateway.operating.settling import Gauge, settle
+from gateway.operating.workers import WORKERS as ROWS
 from gateway.sending.publishing import send_all
 from processors.topics import ensure_topics
 from runtime.embedded.cluster import Embedded
@@ -148,7 +149,7 @@ def recovery_seconds(bench: Bench, gauge: Gauge, name: str, facts: int) -> tuple
     at = time.monotonic()
     backlog = gauge.ledger_ends()
     bench.start(name)
-    wait(f"{name} is live", lambda: all(gauge.followed(name).get(p, 0) >= e for p, e in backlog.items()))
+    wait(f"{name} is live", lambda: all(gauge.followed(ROWS[name]).get(p, 0) >= e for p, e in backlog.items()))
     return time.monotonic() - at, sum(backlog.values()) - before
 
 

@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 # Three processes share Kafka and PostgreSQL: tests wait so much that two leave a sixth of two cores idle. A test file stays
 # in one of them, the longest start first (tests/durations.csv).
 LANES := -n 3 --dist loadfile --no-loadscope-reorder
-.PHONY: help setup demo test test-all branches simulate faults soak bench surge scaling routing fold recovery year check format pins clean
+.PHONY: help setup demo test test-all branches simulate faults soak bench bench-short surge scaling routing fold recovery year check format pins clean
 
 # Tools of the environment come first, and settings of the caller's Python do not reach it.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME
 export PYTHONFAULTHANDLER := 1
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv/ (at once when it is up to date)
 	@PYTHON="$(PYTHON)" sh scripts/setup
@@ -28,13 +28,14 @@ test: setup ## run the tests, on a real Kafka and a real PostgreSQL (minutes; AR
 	@.venv/bin/python -m runtime.embedded.jars
 	@exec .venv/bin/python -m pytest $(LANES) $(ARGS)
 
-test-all: setup ## every test, the simulation with RUNS=10000 seeds, every fault with SEEDS=20, the demo twice (hours)
+test-all: setup ## every test, the simulation with RUNS=10000 seeds, every fault with SEEDS=20, the demo twice, bench-short (hours)
 	@.venv/bin/python -m runtime.embedded.jars
 	@.venv/bin/python -m pytest $(LANES) -m "not branches" --ignore=tests/faults $(ARGS)
 	@.venv/bin/python -m tests.simulation --seed 1 --runs $(or $(RUNS),10000)
 	@$(MAKE) demo ORDERS=2000 SEED=1
 	@$(MAKE) demo ORDERS=2000 SEED=2
 	@$(MAKE) faults SEEDS=$(or $(SEEDS),20)
+	@$(MAKE) bench-short
 
 branches: setup ## test set-up and services as root and as a user, in unusual folders, without IPv4, … (half an hour; best as root)
 	@.venv/bin/python -m runtime.embedded.jars
@@ -52,9 +53,13 @@ soak: setup ## load and random faults for MINUTES=30, checked every few minutes 
 	@.venv/bin/python -m tests.faults.soak --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) \
 		$(if $(REPORT),--report "$(REPORT)") $(ARGS)
 
-bench: setup ## CPU time that an order costs through the whole flow (ARGS="--orders 8000 --rounds 3 --json")
+bench: setup ## what an order costs, beside Kafka Streams and Faust, in one run (quarter of an hour; ARGS="--subjects ours")
 	@.venv/bin/python -m runtime.embedded.jars
-	@exec .venv/bin/python -m benchmarks.flow $(ARGS)
+	@exec .venv/bin/python -m benchmarks.run $(ARGS)
+
+bench-short: setup ## what an order costs, compared with the last landed figure (2 minutes; ARGS=--land keeps the new one)
+	@.venv/bin/python -m runtime.embedded.jars
+	@exec .venv/bin/python -m benchmarks.short $(ARGS)
 
 surge: setup ## ten times the load for minutes, and more workers meanwhile (REPORT=file.md; ARGS="--short" takes a minute)
 	@.venv/bin/python -m runtime.embedded.jars

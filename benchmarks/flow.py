@@ -1,72 +1,39 @@
 """The whole flow: CPU time an order from `PlaceOrder` to its rows in PostgreSQL, by process, and a lone order's wait.
 
-    python -m benchmarks.flow --orders 8000 --rounds 3 --json
-
-It starts a Kafka and a PostgreSQL of its own, and ledger, reactions and projector as `order-ledger run` does. Five
-locations get plenty of stock of 1,000 SKUs. A round sends a backlog of orders of 3 lines, and ends when PostgreSQL
-shows all of them as allocated. The first round only warms up. The figures are medians of the rounds after it. A total
-that is not what was ordered ends with status 1. CPU is that of the processes and their children; the sender and the
-benchmark's own queries do not count.
+Five locations get plenty of stock of 1,000 SKUs. A round sends a backlog of orders of 3 lines, and ends when PostgreSQL
+shows all of them as allocated. The first rounds only warm up. The figures are medians of the rounds after them. CPU is
+that of the processes and their children; the sender and the benchmark's own queries do not count.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from confluent_kafka import KafkaError, Message, Producer
+import psutil
 
 from benchmarks.machine import calibration_seconds, cpu_seconds, rss_mb, spent
-from benchmarks.ours import Ours
-from benchmarks.place import Place, place
+from benchmarks.place import Place
+from benchmarks.sender import Sender
 from benchmarks.subject import Record, Subject
 from benchmarks.traffic import Traffic
 
 #: Looks at the tables: more often costs PostgreSQL's cores, more rarely makes a round look longer than it was.
 LOOK_SECONDS = 0.1
+#: Looks for a lone order: a wait is known as well as that. More often takes much of a core from who is measured.
+LOOK_ALONE_SECONDS = 0.004
 #: Bounds a hang.
 PATIENCE_SECONDS = 600.0
+#: What is put off until nothing comes (a snapshot, a commit) is done in this time after a round.
+AFTERWARDS_SECONDS = 3.0
 #: What is done now and then at rest (a hint committed, a snapshot) shows in this time.
 IDLE_SECONDS = 10.0
-
-
-class Sender:
-    """A producer with the settings of a channel; `linger_ms` 0 for a lone order."""
-
-    def __init__(self, place: Place, linger_ms: int) -> None:
-        self._failed: list[KafkaError] = []
-        self._producer = Producer(
-            {
-                "bootstrap.servers": place.kafka,
-                "linger.ms": linger_ms,
-                "compression.type": "lz4",
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
-                "queue.buffering.max.messages": 1_000_000,
-            }
-        )
-
-    def send(self, record: Record) -> None:
-        self._producer.produce(record.topic, record.value, record.key, on_delivery=self._report)
-        self._producer.poll(0)
-
-    def _report(self, error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            self._failed.append(error)
-
-    def finish(self) -> None:
-        while self._producer.flush(1.0):
-            pass
-        if self._failed:
-            sys.exit(f"Kafka did not take {len(self._failed)} records: {self._failed[0]}")
 
 
 class Bench:
@@ -76,7 +43,7 @@ class Bench:
         self._place, self._subject = place, subject
         self._traffic = Traffic()
         self._backend = subject.connection.info.backend_pid
-        self._bulk, self._lone, self._steady = Sender(place, 50), Sender(place, 0), Sender(place, 5)
+        self._bulk, self._lone, self._steady = (Sender(place.kafka, linger_ms) for linger_ms in (50, 0, 5))
         self.results: dict[str, Any] = {"name": subject.name, "settings": subject.settings, "rounds": []}
         self.results["postgres"] = subject.connection.info.server_version // 10_000
 
@@ -92,7 +59,7 @@ class Bench:
                 sys.exit(f"{self._subject.name}: {seen:,} of {self._traffic.orders:,} orders allocated in time")
             time.sleep(LOOK_SECONDS)
 
-    def round(self, orders: int, *, warm_up: bool) -> None:
+    def round(self, orders: int, *, warm_up: bool) -> dict[str, Any]:
         """Send a backlog, wait until all of it is visible, and keep what it cost."""
         records = self._subject.records([self._traffic.order() for _ in range(orders)])
         calibration = calibration_seconds()
@@ -103,13 +70,17 @@ class Bench:
         self._bulk.finish()
         self._wait()
         seconds, after = time.monotonic() - begun, self.cpu()
+        time.sleep(AFTERWARDS_SECONDS)
+        settled = self.cpu()
         ends, later = self._subject.topics(), self._place.bytes_on_disk()
-        row = {
+        row: dict[str, Any] = {
             "warm_up": warm_up,
+            "orders": orders,
             "cpu_us_an_order": spent(before, after, orders),
+            "cpu_us_an_order_afterwards": spent(after, settled, orders)["all"],
             "orders_per_second": round(orders / seconds),
             "calibration_seconds": round(calibration, 4),
-            "records_an_order": {name: round((ends[name] - topics[name]) / orders, 2) for name in ends},
+            "records_an_order": {name: round((ends[name] - topics.get(name, 0)) / orders, 2) for name in ends},
             "bytes_an_order": {
                 name: round((size - sizes.get(name, 0)) / orders)
                 for name, size in later.items()
@@ -117,11 +88,11 @@ class Bench:
             },
         }
         self.results["rounds"].append(row)
-        note("warm-up" if warm_up else f"round {len(self.results['rounds']) - 1}", shown(row))
+        note("warm-up" if warm_up else "round", shown(row))
+        return row
 
     def idle(self) -> None:
         """CPU of each process in ms a second with nothing to do, and its memory."""
-        time.sleep(3.0)  # what the last round left behind is done
         before = self.cpu()
         time.sleep(IDLE_SECONDS)
         after = self.cpu()
@@ -147,16 +118,20 @@ class Bench:
         rate = max(1.0, share * self.results["median"]["orders_per_second"])
         records = self._subject.records([self._traffic.order() for _ in range(round(rate * seconds))])
         stream = threading.Thread(target=self._send_evenly, args=(records, rate), daemon=True)
+        before, machine, own, begun = self.cpu(), psutil.cpu_times(), time.process_time(), time.monotonic()
         stream.start()
         waits = []
         while stream.is_alive():
             waits.append(self._one_order())
             time.sleep(0.1)
         self._steady.finish()
-        found = percentiles(waits) | {"orders_per_second": round(rate, 1)}
+        found: dict[str, Any] = percentiles(waits) | {"orders_per_second": round(rate, 1)}
+        found["benchmark_busy"] = round((time.process_time() - own) / (time.monotonic() - begun), 2)
+        found["machine_busy"] = busy(machine, psutil.cpu_times())
+        self._wait()
+        found["cpu_us_an_order"] = spent(before, self.cpu(), len(records) + len(waits))
         self.results.setdefault("latency_under_load_ms", {})[f"{share:.0%}"] = found
         note(f"an order at {share:.0%} load, ms", found)
-        self._wait()
 
     def _send_evenly(self, records: Sequence[Record], rate: float) -> None:
         begun = time.monotonic()
@@ -172,7 +147,7 @@ class Bench:
         while not self._subject.sees(order.order_id):
             if time.perf_counter() - begun > PATIENCE_SECONDS:
                 sys.exit(f"{self._subject.name}: {order.order_id} never got visible")
-            time.sleep(0.002)
+            time.sleep(LOOK_ALONE_SECONDS)
         return (time.perf_counter() - begun) * 1000
 
     def check(self) -> None:
@@ -201,6 +176,12 @@ def median_of(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {name: middle([row[name] for row in rows]) for name in rows[0] if name != "warm_up"}
 
 
+def busy(before: Any, after: Any) -> float:
+    """The share of all cores that anybody used: near 1, the waits are those of the machine."""
+    idle, total = after.idle + after.iowait - before.idle - before.iowait, sum(after) - sum(before)
+    return round(1 - float(idle / total), 2)
+
+
 def percentiles(waits: Sequence[float]) -> dict[str, float]:
     ordered = sorted(waits)
     at = {"p50": 0.50, "p99": 0.99}
@@ -216,14 +197,19 @@ def note(what: str, found: Any) -> None:
     print(f"  {what}: {found}", file=sys.stderr, flush=True)
 
 
-def measure(place: Place, subject: Subject, options: argparse.Namespace) -> dict[str, Any]:
-    """All figures of one subject, which is started and stopped here."""
+def measure(
+    place: Place,
+    subject: Subject,
+    options: argparse.Namespace,
+    afterwards: Callable[[], Mapping[str, Any]] = dict,
+) -> dict[str, Any]:
+    """All figures of one subject, which is started and stopped here; `afterwards` measures more while it still runs."""
     print(subject.name, file=sys.stderr, flush=True)
     try:
         subject.start()
         bench = Bench(place, subject)
-        for number in range(options.rounds + 1):
-            bench.round(options.orders, warm_up=number == 0)
+        for number in range(subject.warm_ups + options.rounds):
+            bench.round(round(options.orders * subject.share), warm_up=number < subject.warm_ups)
         bench.summarise()
         if options.idle:
             bench.idle()
@@ -232,53 +218,8 @@ def measure(place: Place, subject: Subject, options: argparse.Namespace) -> dict
         for share in options.load:
             bench.under_load(share, options.load_seconds)
         bench.check()
+        bench.results |= afterwards()
     finally:
         subject.stop()
+        place.clear(subject.database, subject.prefix)
     return bench.results
-
-
-def options_of(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options that say how much is measured, added to those of `parser`."""
-    parser.add_argument("--orders", type=int, default=8_000, help="orders of a round")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds after the warm-up")
-    parser.add_argument("--alone", type=int, default=100, help="lone orders to time; 0: none")
-    parser.add_argument("--idle", action=argparse.BooleanOptionalAction, default=True, help="measure CPU at rest")
-    parser.add_argument("--load", type=float, nargs="*", default=[], help="shares of the rate to time lone orders at")
-    parser.add_argument("--load-seconds", type=float, default=20.0, help="how long each load lasts")
-    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
-    return parser.parse_args(arguments)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description="CPU time an order through the whole flow, by process.",
-        epilog="Example: python -m benchmarks.flow --orders 8000 --rounds 3 --json",
-    )
-    options = options_of(parser)
-    with place() as where:
-        results = measure(where, Ours(where), options)
-    results["load_average"] = os.getloadavg()[0]
-    if options.json:
-        print(json.dumps(results))
-    else:
-        print_table(results)
-    if results["wrong"]:
-        sys.exit(1)
-
-
-def print_table(results: dict[str, Any]) -> None:
-    median = results["median"]
-    for name, microseconds in median["cpu_us_an_order"].items():
-        print(f"{name:12} {microseconds:8,} CPU µs an order")
-    print(f"{'orders/s':12} {median['orders_per_second']:8,}")
-    for name, records in median["records_an_order"].items():
-        print(f"{name:24} {records:6.2f} records, {median['bytes_an_order'].get(name, 0):6,} bytes an order")
-    if "latency_ms" in results:
-        print(f"a lone order: p50 {results['latency_ms']['p50']} ms, p99 {results['latency_ms']['p99']} ms")
-    if "rss_mb" in results:
-        print(f"at rest, CPU ms a second: {results['idle_cpu_ms_a_second']}; memory, MB: {results['rss_mb']}")
-    print("totals:", "right" if not results["wrong"] else "; ".join(results["wrong"]))
-
-
-if __name__ == "__main__":
-    main()

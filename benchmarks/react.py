@@ -59,13 +59,14 @@ Stated = tuple[Partition, int, bytes, bytes]
 
 
 class Flow:
-    """Deciders and reactions in memory. `stated` are all facts, in the order in which they were stated."""
+    """Deciders and reactions in memory. `asked` are all commands and `stated` all facts, in their order."""
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
         self._decoder = FactDecoder(codec, REACTED_TO)
         self._ledgers: dict[Partition, PartitionLedger] = {}
         self._offsets: Counter[Partition] = Counter()
+        self.asked: list[tuple[Partition, bytes]] = []
         self.stated: list[Stated] = []
 
     def send(self, asked: Sequence[Asked]) -> list[bytes]:
@@ -79,6 +80,7 @@ class Flow:
                 self._ledgers[place] = PartitionLedger(topic, number, partitions=PARTITIONS, codec=self._codec)
             ledger = self._ledgers[place]
             value = encode(self._codec, one)
+            self.asked.append((place, value))
             outcome = ledger.decide(ledger.next_intake, int(AT.timestamp() * 1000), key, value)
             assert isinstance(outcome, Decided), outcome
             out = (LEDGER_OF_INTAKE[topic], number)
@@ -95,9 +97,8 @@ class Flow:
             asked = react([self._decoder.as_fact(record) for record in records if record is not None], LOOKUPS)
 
 
-def stated(codec: Codec, orders: int, seed: int = 1) -> tuple[list[Stated], list[Stated]]:
-    """The facts of the stock at all locations, and those of so many orders that take from it."""
-    random, flow = Random(seed), Flow(codec)
+def stock_up(flow: Flow) -> None:
+    """Stock of everything at all locations."""
     flow.settle([
         *(_asked(f"l-{one}", RegisterLocation(location_id=one, name=one, kind="warehouse")) for one in PLACES),
         *(
@@ -106,7 +107,11 @@ def stated(codec: Codec, orders: int, seed: int = 1) -> tuple[list[Stated], list
             for place in PLACES
         ),
     ])  # fmt: skip
-    before = len(flow.stated)
+
+
+def sell(flow: Flow, orders: int, seed: int = 1) -> None:
+    """So many orders that take from it."""
+    random = Random(seed)
     for first in range(0, orders, TOGETHER):
         placed = []
         for number in range(first, min(orders, first + TOGETHER)):
@@ -123,6 +128,14 @@ def stated(codec: Codec, orders: int, seed: int = 1) -> tuple[list[Stated], list
             )
             placed.append(_asked(f"p-{number:06}", order))
         flow.settle(placed)
+
+
+def stated(codec: Codec, orders: int) -> tuple[list[Stated], list[Stated]]:
+    """The facts of the stock, and those of the orders."""
+    flow = Flow(codec)
+    stock_up(flow)
+    before = len(flow.stated)
+    sell(flow, orders)
     return flow.stated[:before], flow.stated[before:]
 
 

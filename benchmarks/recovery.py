@@ -27,6 +27,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from gateway.operating.settling import Gauge, settle
+from gateway.operating.workers import WORKERS as ROWS
 from gateway.sending.publishing import send_all
 from processors.topics import ensure_topics
 from runtime.embedded.cluster import Embedded
@@ -136,7 +137,7 @@ def recovery_seconds(bench: Bench, gauge: Gauge, name: str, facts: int) -> tuple
         ends = {p: e for p, e in gauge.ends().items() if "intake." in p[0]}
         wait("the ledger decides", lambda: all(gauge.decided().get(p, 0) >= e for p, e in ends.items()))
         return time.monotonic() - at, sum(gauge.ledger_ends().values())
-    before = gauge.ledger_ends()
+    before = sum(gauge.ledger_ends().values())
     bench.send(facts)
     if name == "projector":
         # Reactions and ledger must finish first. Otherwise they take time from the projector, which is measured.
@@ -146,12 +147,10 @@ def recovery_seconds(bench: Bench, gauge: Gauge, name: str, facts: int) -> tuple
     bench.start(name, f"{DIES_AT[name]}=kill")
     died(bench, name)
     at = time.monotonic()
-    ends = gauge.ledger_ends()
+    backlog = gauge.ledger_ends()
     bench.start(name)
-    reached = gauge.projected if name == "projector" else gauge.reacted
-    wanted = {p: e for p, e in ends.items() if name == "projector" or not p[0].endswith("service")}
-    wait(f"{name} is live", lambda: all(reached().get(p, 0) >= e for p, e in wanted.items()))
-    return time.monotonic() - at, sum(ends.values()) - sum(before.values())
+    wait(f"{name} is live", lambda: all(gauge.followed(ROWS[name]).get(p, 0) >= e for p, e in backlog.items()))
+    return time.monotonic() - at, sum(backlog.values()) - before
 
 
 def main() -> None:

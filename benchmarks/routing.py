@@ -17,6 +17,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -152,7 +153,7 @@ def main() -> None:
         for rules_name, router in RULES.items():
             random = Random(options.seed)
             world, orders = world_of(random, share, units), orders_of(random, options.orders)
-            seconds, found = timed(lambda one, r=router, w=world: route(one, r, w), orders)
+            seconds, found = timed(partial(route, router=router, world=world), orders)
             problems = [one.posed.problem for one in found]
             ours = [
                 (sum(p.demand) - one.solution.filled, one.solution.cost) for p, one in zip(problems, found, strict=True)

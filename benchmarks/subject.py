@@ -28,6 +28,13 @@ class Subject(Protocol):
     #: What a reader must know to judge the figures: versions and settings.
     settings: str
     connection: Connection
+    #: What its topics begin with, and its database: both are removed when it has been measured.
+    prefix: str
+    database: str
+    #: Rounds before the figures count.
+    warm_ups: int
+    #: Of the orders of a round: a slow one gets fewer, so that the run ends.
+    share: float
 
     def start(self) -> None:
         """Make topics and tables, start the processes, give them stock, and return when it is in the tables."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runtime.embedded.jars import kafka_version
+from runtime.embedded.jars import pinned_version
 
 _started: list[Any] = []  # containers live as long as this process; then testcontainers' reaper ends them
 
@@ -30,7 +30,7 @@ def start_kafka() -> str:
     """Bootstrap servers of the same Kafka version as the embedded one."""
     from testcontainers.kafka import KafkaContainer
 
-    container = KafkaContainer(f"apache/kafka:{kafka_version()}").with_kraft()
+    container = KafkaContainer(f"apache/kafka:{pinned_version()}").with_kraft()
     container.start()
     _started.append(container)
     return str(container.get_bootstrap_server())

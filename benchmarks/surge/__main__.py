@@ -24,10 +24,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.flow import Sender, note
+from benchmarks.flow import note
 from benchmarks.machine import calibration_seconds
 from benchmarks.ours import WORKERS, Ours
 from benchmarks.place import Place, place
+from benchmarks.sender import Sender
 from benchmarks.surge.disk import Disk
 from benchmarks.surge.load import Load, Lone, Orders
 from benchmarks.surge.page import write_report
@@ -114,7 +115,7 @@ class Surge:
 
     def _capacity(self) -> float:
         """Orders a second from a backlog to the tables; the first backlog warms up."""
-        sender = Sender(self.where, 50)
+        sender = Sender(self.where.kafka, 50)
         rate = 0.0
         for orders in (self.options.capacity_orders // 3, self.options.capacity_orders):
             records = self.orders.make(orders)

@@ -17,10 +17,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmarks.flow import Sender, note
+from benchmarks.flow import note
 from benchmarks.machine import calibration_seconds, cpu_seconds, spent
 from benchmarks.ours import Ours, command
 from benchmarks.place import Place, place
+from benchmarks.sender import Sender
 from benchmarks.subject import Record
 from benchmarks.surge.disk import Disk
 from benchmarks.traffic import Traffic
@@ -42,7 +43,7 @@ class Cost:
     def __init__(self, where: Place) -> None:
         self._where, self._subject = where, Ours(where)
         self._traffic = Traffic()
-        self._sender = Sender(where, 50)
+        self._sender = Sender(where.kafka, 50)
         self._codec = Codec()
 
     def run(self, orders: int) -> dict[str, Any]:

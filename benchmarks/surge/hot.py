@@ -20,10 +20,11 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from benchmarks.flow import Sender, note
+from benchmarks.flow import note
 from benchmarks.machine import calibration_seconds, cpu_seconds, rss_mb, spent
 from benchmarks.ours import Ours, command
 from benchmarks.place import Place, place
+from benchmarks.sender import Sender
 from benchmarks.subject import compare
 from benchmarks.traffic import CHANNELS, LOCATIONS, SKUS, Line, Order
 from events.stock.commands import ConfirmLocation, ReceiveStock, ReserveStock
@@ -124,7 +125,7 @@ class Flow:
         self._where = where
         self._subject = Ours(where)
         self._draw = Random(11)
-        self._sender = Sender(where, 50)
+        self._sender = Sender(where.kafka, 50)
         self._number = 0
 
     def run(self, orders: int) -> dict[str, Any]:

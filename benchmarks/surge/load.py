@@ -9,9 +9,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from random import Random
 
-from benchmarks.flow import Sender
 from benchmarks.ours import Ours
 from benchmarks.place import Place
+from benchmarks.sender import Sender
 from benchmarks.subject import Connection, Record
 from benchmarks.surge.plan import Plan
 from benchmarks.traffic import Traffic
@@ -54,7 +54,7 @@ class Load:
         while (left := plan.due(plan.peak_ends) - len(self._ready)) > 0:
             self._ready += [record for _, record in orders.make(min(left, MADE_AT_ONCE))]
         gc.freeze()  # they live long: the collector need not look at them again and again
-        self._sender = Sender(place, 5)
+        self._sender = Sender(place.kafka, 5)
         self._stop = threading.Event()
         self.sent = 0
 
@@ -91,7 +91,7 @@ class Lone:
 
     def run(self, began: float) -> None:
         """Until stopped and all orders are visible. `began` is a time of the monotonic clock."""
-        sender, draw = Sender(self.place, 0), Random(3)
+        sender, draw = Sender(self.place.kafka, 0), Random(3)
         waiting: dict[str, float] = {}
         next_order = next_look = time.monotonic()
         while (waiting or not self._stop.is_set()) and not self._given_up.is_set():

@@ -1,8 +1,8 @@
-"""Kafka's jars: pinned coordinates, pinned SHA-256 sums, fetched once, checked on every start.
+"""Jars of Kafka, and of what is compared with it: pinned coordinates and SHA-256 sums, fetched once, checked each time.
 
-No resolver runs on the user's machine: `kafka_jars.sha256` names each jar, jgo fetches exactly these (in parallel), and
-a file is used only if its sum is right. So an incomplete, damaged or foreign file is fetched again; if the sum is still
-wrong, an error names it.
+No resolver runs on the user's machine: a pin file names each jar, jgo fetches exactly these (in parallel), and a file
+is used only if its sum is right. So an incomplete, damaged or foreign file is fetched again; if the sum is still wrong,
+an error names it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import NamedTuple
 
 from runtime.embedded.identity import check_not_cancelled, exclusive
 from runtime.errors import Fault
@@ -50,18 +52,29 @@ class Jar:
             return False
 
 
-def pinned_jars() -> list[Jar]:
-    """The jars of the pinned Kafka version, in the order of the pin file."""
+class Pins(NamedTuple):
+    """Jars that are fetched together. `artifact` is the one whose version the folder in the cache is named after."""
+
+    file: Traversable
+    folder: str
+    artifact: str
+
+
+KAFKA = Pins(files("runtime.embedded").joinpath("kafka_jars.sha256"), "kafka", "kafka_2.13")
+
+
+def pinned_jars(pins: Pins = KAFKA) -> list[Jar]:
+    """The jars of the pinned version, in the order of the pin file."""
     jars = []
-    for line in files("runtime.embedded").joinpath("kafka_jars.sha256").read_text().splitlines():
+    for line in pins.file.read_text().splitlines():
         sha256, coordinate = line.split()
         group, artifact, version = coordinate.split(":")
         jars.append(Jar(group, artifact, version, sha256))
     return jars
 
 
-def kafka_version() -> str:
-    return next(jar.version for jar in pinned_jars() if jar.artifact == "kafka_2.13")
+def pinned_version(pins: Pins = KAFKA) -> str:
+    return next(jar.version for jar in pinned_jars(pins) if jar.artifact == pins.artifact)
 
 
 def ensure_jars(
@@ -69,13 +82,15 @@ def ensure_jars(
     progress: Progress | None = None,
     waiting: Callable[[], None] | None = None,
     cancelled: threading.Event | None = None,
+    *,
+    pins: Pins = KAFKA,
 ) -> list[Path]:
     """Paths of all pinned jars, each present with the right sum; fetches what is missing or damaged.
 
     Several installations may share `cache`: one fetches, the others wait for the lock and then find all jars.
     """
-    jars = pinned_jars()
-    folder = cache / f"kafka-{kafka_version()}"
+    jars = pinned_jars(pins)
+    folder = cache / f"{pins.folder}-{pinned_version(pins)}"
     try:
         if _missing(jars, folder):  # a complete cache may be read-only: then no lock is written
             folder.mkdir(parents=True, exist_ok=True)
@@ -83,9 +98,9 @@ def ensure_jars(
                 _fetch_missing(jars, folder, progress, cancelled)
     except OSError as error:
         raise Fault(
-            "Kafka's jars cannot be written to the download cache, or read from it",
+            "Jars cannot be written to the download cache, or read from it",
             str(error),
-            "set ORDER_LEDGER_CACHE to a folder of yours, on a disk with 60 MB free",
+            "set ORDER_LEDGER_CACHE to a folder of yours, on a disk with 60 MB free (150 MB for `make bench`)",
         ) from error
     return [folder / jar.file_name for jar in jars]
 
@@ -154,7 +169,7 @@ def _fetch(jar: Jar, scratch: Path, folder: Path) -> None:
         if artifact.cached_path is not None:
             artifact.cached_path.unlink(missing_ok=True)
     raise Fault(
-        f"Kafka's {jar.file_name} could not be fetched",
+        f"{jar.file_name} could not be fetched",
         f"{problem} ({FETCH_ATTEMPTS} attempts)",
         "check the connection to the Maven registry (a proxy is taken from HTTPS_PROXY), or set ORDER_LEDGER_KAFKA to "
         "a Kafka of yours",

@@ -261,7 +261,9 @@ class WrongRegistry:
 def test_a_jar_with_a_wrong_sum_is_refused_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr("jgo.maven.MavenContext", WrongRegistry)
     monkeypatch.setattr(jars_module, "FETCH_ATTEMPTS", 1)
-    monkeypatch.setattr(jars_module, "pinned_jars", lambda: [j for j in pinned_jars() if j.artifact == "kafka_2.13"])
+    monkeypatch.setattr(
+        jars_module, "pinned_jars", lambda _pins: [j for j in pinned_jars() if j.artifact == "kafka_2.13"]
+    )
     with pytest.raises(Fault, match=r"kafka_2.13-.*\.jar could not be fetched") as caught:
         ensure_jars(tmp_path)
     assert "pinned is" in caught.value.detail

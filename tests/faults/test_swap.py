@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import psycopg
 import pytest
 
-from gateway.sending.publishing import send_all
 from processors.replay.diff import diff
-from processors.replay.swap import back, keep_up, swap
 from processors.subjects import codec_for
 from processors.verify.check import verify
 from projections.order_status.reader import read_order
 from runtime.postgres import connect
-from tests.faults.ground import Ground, load, open_ground
+from tests.faults.ground import Ground, open_ground
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.faults]
 
 WORKERS = ("ledger", "reactions", "projector")
 
-#: Orders a second, sent in pieces.
+#: Orders a second, and for how long at most. Then the backlog is worked off, while the tables are still switched.
 RATE = 500
-PIECES_A_SECOND = 5
+SECONDS_MAX = 20
 
 #: Orders whose rows are looked at in each turn.
 WATCHED = 200
@@ -95,28 +95,43 @@ class Reader(threading.Thread):
 
 
 @contextlib.contextmanager
-def orders_all_the_time(ground: Ground, draw: Random) -> Iterator[None]:
+def orders_all_the_time(ground: Ground) -> Iterator[None]:
     """RATE orders a second, and what happens to them, until the end of the block."""
-    done = threading.Event()
-
-    def work() -> None:
-        began, number = time.monotonic(), 0
-        while not done.is_set():
-            commands = load(draw, f"{ground.prefix}-{number}", orders=RATE // PIECES_A_SECOND)
-            send_all(ground.shop.env.settings, ground.shop.env.services, commands, lambda _: None)
-            ground.acknowledged |= {(one["channel"], one["id"]) for one in commands}
-            number += 1
-            done.wait(max(0.0, began + number / PIECES_A_SECOND - time.monotonic()))
-        ground.notes["orders"] = number * (RATE // PIECES_A_SECOND)
-        ground.notes["orders_a_second"] = round(ground.notes["orders"] / (time.monotonic() - began))
-
-    sending = threading.Thread(target=work)
-    sending.start()
+    sending = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.steady", ground.prefix, str(ground.seed), str(RATE), str(SECONDS_MAX)],
+        env=ground.shop.env.env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert sending.stdin is not None
+    assert sending.stdout is not None
     try:
+        assert sending.stdout.readline() == "ready\n"
+        sending.stdin.write("begin\n")
+        sending.stdin.flush()
         yield
     finally:
-        done.set()
-        sending.join()
+        out, _ = sending.communicate()
+    assert sending.returncode == 0
+    told = json.loads(out.splitlines()[-1])
+    ground.acknowledged |= {(channel, command_id) for channel, command_id in told["acknowledged"]}
+    ground.notes |= {"orders": told["orders"], "orders_a_second": round(told["orders"] / told["seconds"])}
+
+
+def switch(ground: Ground, way: str) -> dict[str, Any]:
+    """`order-ledger replay --swap` or `--back`, as a person calls it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.cli", "replay", way, "--json"],
+        env=ground.shop.env.env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def test_tables_are_switched_under_load_and_no_reader_notices(fault_env: Any, tmp_path: Path) -> None:
@@ -127,15 +142,14 @@ def test_tables_are_switched_under_load_and_no_reader_notices(fault_env: Any, tm
         services = fault_env.services
         for draw in ground.rounds():
             readers = [Reader(ground) for _ in range(2)]
-            with orders_all_the_time(ground, draw):
+            with orders_all_the_time(ground):
                 wait_until(lambda: _orders(ground) > 500, 120)
                 for reader in readers:
                     reader.start()
                 time.sleep(draw.uniform(0.5, 2.0))
-                done = swap(services)
-                keep_up(services)
+                done = switch(ground, "--swap")
                 time.sleep(draw.uniform(0.5, 2.0))
-                again = back(services)
+                again = switch(ground, "--back")
                 time.sleep(draw.uniform(0.5, 2.0))
                 for reader in readers:
                     reader.done.set()
@@ -143,19 +157,19 @@ def test_tables_are_switched_under_load_and_no_reader_notices(fault_env: Any, tm
                 reader.join(60)
                 assert reader.wrong == [], (ground.seed, reader.wrong[:5], ground.shop.tail())
                 assert reader.looks > 10
-            assert done.differed == (), done
+            assert done["differed"] == [], done
             ground.shop.settle()
             with connect(services, "test") as connection:
-                wait_until(partial(_equal, ground, done.now), 60)
-                found = diff(connection, done.before, done.now, limit=3)
+                wait_until(partial(_equal, ground, done["now"]), 60)
+                found = diff(connection, done["before"], done["now"], limit=3)
             assert found.equal, found
-            for schema in (done.before, done.now):
+            for schema in (done["before"], done["now"]):
                 report = verify(services, codec_for(services.schema_registry, services.topic_prefix), schema=schema)
                 assert report.equal, (schema, report.first_difference)
             ground.notes |= {
-                "facts_filled": done.facts,
-                "swap_seconds": round(done.seconds, 1),
-                "projector_waited_ms": [round(one.waited_seconds * 1000) for one in (done, again)],
+                "facts_filled": done["facts"],
+                "swap_seconds": round(done["seconds"], 1),
+                "projector_waited_ms": [round(one["waited_seconds"] * 1000) for one in (done, again)],
                 "looks": sum(reader.looks for reader in readers),
             }
 

@@ -38,9 +38,8 @@ def main(prefix: str, seed: int, rate: int, seconds: int) -> None:
         piece = []
         for one in commands:
             parsed = check(one)
-            piece.append(
-                (services.topic(parsed.type.topic), parsed.encode(codec), parsed.key, one["channel"], one["id"])
-            )
+            name = (one["channel"], one["id"])
+            piece.append((services.topic(parsed.type.topic), parsed.encode(codec), parsed.key, name))
         pieces.append(piece)
     print("ready", flush=True)
     sys.stdin.readline()

@@ -95,7 +95,7 @@ class Reader(threading.Thread):
 
 
 @contextlib.contextmanager
-def orders_all_the_time(ground: Ground) -> Iterator[None]:
+def orders_all_the_time(ground: Ground) -> Iterator[subprocess.Popen[str]]:
     """RATE orders a second, and what happens to them, until the end of the block."""
     sending = subprocess.Popen(
         [sys.executable, "-m", "tests.faults.steady", ground.prefix, str(ground.seed), str(RATE), str(SECONDS_MAX)],
@@ -110,7 +110,7 @@ def orders_all_the_time(ground: Ground) -> Iterator[None]:
         assert sending.stdout.readline() == "ready\n"
         sending.stdin.write("begin\n")
         sending.stdin.flush()
-        yield
+        yield sending
     finally:
         out, _ = sending.communicate()
     assert sending.returncode == 0
@@ -142,8 +142,8 @@ def test_tables_are_switched_under_load_and_no_reader_notices(fault_env: Any, tm
         services = fault_env.services
         for draw in ground.rounds():
             readers = [Reader(ground) for _ in range(2)]
-            with orders_all_the_time(ground):
-                wait_until(lambda: _orders(ground) > 500, 120)
+            with orders_all_the_time(ground) as sending:
+                wait_until(partial(_has_begun, ground, sending), 120)
                 for reader in readers:
                     reader.start()
                 time.sleep(draw.uniform(0.5, 2.0))
@@ -172,6 +172,11 @@ def test_tables_are_switched_under_load_and_no_reader_notices(fault_env: Any, tm
                 "projector_waited_ms": [round(one["waited_seconds"] * 1000) for one in (done, again)],
                 "looks": sum(reader.looks for reader in readers),
             }
+
+
+def _has_begun(ground: Ground, sending: subprocess.Popen[str]) -> bool:
+    assert sending.poll() is None, "the sender has ended"
+    return _orders(ground) > 500
 
 
 def _orders(ground: Ground) -> int:

@@ -57,7 +57,7 @@ bench: setup ## what an order costs, beside Kafka Streams and Faust, in one run 
 	@.venv/bin/python -m runtime.embedded.jars
 	@exec .venv/bin/python -m benchmarks.run $(ARGS)
 
-bench-short: setup ## what an order costs, compared with the last landed figure (2 minutes; ARGS=--land keeps the new one)
+bench-short: setup ## what an order costs, compared with the last landed figure (4 minutes; ARGS=--land keeps the new one)
 	@.venv/bin/python -m runtime.embedded.jars
 	@exec .venv/bin/python -m benchmarks.short $(ARGS)
 

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 from tests.faults.chart import COLOURS
 
-WIDTH, LEFT, RIGHT, BAR, GAP = 900, 160, 120, 30, 14
+WIDTH, LEFT, RIGHT, BAR, GAP = 900, 190, 120, 30, 14
 
 
 class Bar(NamedTuple):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -18,7 +16,6 @@ import pytest
 from events.catalogue import DEAD_LETTERS
 from processors.projector import generations
 from processors.projector.checks import projector_checks
-from processors.projector.worker import run_projector
 from processors.replay import swap as swapping
 from processors.replay.swap import Swapped, back, drop_standby, keep_up, swap
 from processors.topics import ensure_topics
@@ -28,7 +25,7 @@ from projections.order_status.projection import PROJECTION as ORDER_STATUS
 from runtime.errors import Fault
 from runtime.kafka import end_offsets
 from runtime.postgres import connect
-from tests.processors.test_projector import asked, orders_log, send
+from tests.processors.test_projector import asked, orders_log, running, send
 from tests.support.chain import ChainLog
 from tests.support.facts import order_placed
 from tests.support.waiting import wait_until
@@ -44,29 +41,6 @@ def changed(name: str, **changes: Any) -> tuple[Projection, ...]:
 
 #: The same rows by another fold, as far as anybody can tell.
 NEXT = changed("order_status", version=2)
-
-
-@contextlib.contextmanager
-def running(env: Any, projections: tuple[Projection, ...] = ALL) -> Iterator[threading.Thread]:
-    """A projector in a thread; what it raises comes out here."""
-    stop, raised = threading.Event(), []
-
-    def work() -> None:
-        try:
-            run_projector(env.settings, env.services, stop, projections=projections)
-        except BaseException as error:  # noqa: BLE001 - it is raised again below, in the test's own thread
-            raised.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield thread
-    finally:
-        stop.set()
-        thread.join(60)
-    assert not thread.is_alive()
-    if raised:
-        raise raised[0]
 
 
 def does(services: Any, *statements: str) -> None:
@@ -164,7 +138,7 @@ def test_a_build_with_other_folds_takes_over_while_the_old_one_stands_by(ledger:
     more.send(30)
     with running(ledger):
         wait_until(lambda: orders(services) == 30, 60)
-        with pytest.raises(Fault, match="another build"), running(ledger, NEXT) as early:
+        with pytest.raises(Fault, match="another build"), running(ledger, projections=NEXT) as early:
             early.join(60)
         done = swap(services, projections=NEXT)
         assert done.differed == ()
@@ -178,7 +152,7 @@ def test_a_build_with_other_folds_takes_over_while_the_old_one_stands_by(ledger:
         wait_until(lambda: orders(services) == orders(services, "tables_1") == count, 60)
         wait_until(lambda: bool(missing), 60)
         assert keeping.is_alive()
-        with running(ledger, NEXT):
+        with running(ledger, projections=NEXT):
             keeping.join(60)
             assert not keeping.is_alive()
             count = more.send(10)
@@ -199,7 +173,7 @@ def test_a_standby_that_nobody_keeps_up_is_no_way_back(ledger: Any, monkeypatch:
         wait_until(lambda: orders(services) == 5, 60)
     swap(services, projections=NEXT)
     count = more.send(5)
-    with running(ledger, NEXT):
+    with running(ledger, projections=NEXT):
         wait_until(lambda: orders(services) == count, 60)
         with pytest.raises(Fault, match="5 facts behind"):
             back(services, projections=NEXT)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def wanted_totals(traffic: Traffic) -> dict[str, int]:
     }
 
 
-class Peer:
+class Peer(ABC):
     """Topics and tables of its own on the servers of a benchmark; `key` names them."""
 
     warm_ups = 1
@@ -115,14 +116,17 @@ class Peer:
                 sys.exit(f"the stock is not in the tables after {PATIENCE_SECONDS:.0f} s")
             time.sleep(0.1)
 
+    @abstractmethod
     def receipt(self, receipt: Receipt) -> Record:
-        raise NotImplementedError
+        """The command that receives stock, as the peer reads it."""
 
+    @abstractmethod
     def processes(self) -> dict[str, int]:
-        raise NotImplementedError
+        """Process id by name. Exits when one has ended by itself."""
 
+    @abstractmethod
     def command(self, order: Order) -> Record:
-        raise NotImplementedError
+        """The command that places an order, as the peer reads it."""
 
     def records(self, orders: Iterable[Order]) -> list[Record]:
         return [self.command(order) for order in orders]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import psycopg
 from confluent_kafka import KafkaException
 
@@ -10,18 +13,17 @@ from gateway.cli.terminal import print_json, say
 from runtime.errors import Fault
 from runtime.progress import progress
 
+if TYPE_CHECKING:
+    from processors.replay.swap import Swapped
+    from runtime.services import Services
+
 
 def swap_tables(*, as_json: bool) -> None:
     """Build tables beside the live ones, compare, switch; then keep them up until a projector has come."""
-    from gateway.cli.verification import shown_by
     from processors.replay.swap import keep_up, swap
 
     services = running_services()
-    with progress("filling new tables", unit="facts") as bar:
-        try:
-            done = swap(services, say=shown_by(bar))
-        except (Fault, KafkaException, psycopg.Error) as error:
-            fail_with(error)
+    done = _switched("filling new tables", swap, services)
     if as_json:
         print_json(done.as_json())
     else:
@@ -38,21 +40,25 @@ def swap_tables(*, as_json: bool) -> None:
         fail_with(error)
 
 
+def _switched(title: str, switch: Callable[..., Swapped], services: Services) -> Swapped:
+    from gateway.cli.verification import shown_by
+
+    with progress(title, unit="facts") as bar:
+        try:
+            return switch(services, say=shown_by(bar))
+        except (Fault, KafkaException, psycopg.Error) as error:
+            fail_with(error)
+
+
 def _tell_who_is_missing() -> None:
     say("no projector of this build runs: start one (`order-ledger run`); this command keeps the tables up", err=True)
 
 
 def swap_back(*, as_json: bool) -> None:
     """Show the tables on standby again."""
-    from gateway.cli.verification import shown_by
     from processors.replay.swap import back
 
-    services = running_services()
-    with progress("catching up", unit="facts") as bar:
-        try:
-            done = back(services, say=shown_by(bar))
-        except (Fault, KafkaException, psycopg.Error) as error:
-            fail_with(error)
+    done = _switched("catching up", back, running_services())
     if as_json:
         print_json(done.as_json())
         return

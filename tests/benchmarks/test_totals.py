@@ -10,7 +10,8 @@ import pytest
 
 from benchmarks import ours as ours_module
 from benchmarks.ours import Ours
-from benchmarks.peers.peer import RECEIPTS, TABLES, Peer
+from benchmarks.peers.faust_agents.subject import FaustAgents
+from benchmarks.peers.peer import RECEIPTS, TABLES
 from benchmarks.traffic import LOCATIONS, UNITS_IN_STOCK, Traffic, receipts
 
 ALL_UNITS = RECEIPTS * UNITS_IN_STOCK
@@ -88,7 +89,7 @@ def peer(ledger_env, sink):
     connection = psycopg.connect(ledger_env.services.postgres, autocommit=True)
     connection.execute(TABLES)
     asyncio.run(fill(ledger_env.services.postgres, sink, orders))
-    subject = object.__new__(Peer)
+    subject = object.__new__(FaustAgents)
     subject.connection = connection
     yield subject, traffic
     connection.close()

@@ -113,18 +113,14 @@ class Codec:
         encode = self._encode_data.get(full_name)
         if encode is None:
             encode = self._encode_data[full_name] = encoder(newest(full_name).schema["fields"][-1]["type"])
-        parts: list[bytes] = []
-        encode(data, parts.append)
-        return b"".join(parts)
+        return encode(data)
 
     def encode_record(self, full_name: str, record: Any) -> bytes:
         """Frame and body of a whole record, from an object that has its fields as attributes."""
         encode = self._encode_record.get(full_name)
         if encode is None:
             encode = self._encode_record[full_name] = encoder(newest(full_name).schema)
-        parts = [self._writer[full_name][0]]
-        encode(record, parts.append)
-        return b"".join(parts)
+        return self._writer[full_name][0] + encode(record)
 
     def encode_decision(self, around: Any, event: str, version: int, parts: Sequence[tuple[str, bytes]]) -> list[bytes]:
         """The records of one decision: frame, envelope and encoded data of each fact (`parts`: full name, data).
@@ -132,15 +128,13 @@ class Codec:
         `around` has what the envelopes share, as attributes. The event ids are `event` and the fact's number as four
         hexadecimal digits; versions go on from `version`.
         """
-        before, between, behind = [], [], []  # type: list[bytes], list[bytes], list[bytes]
-        for encode, into in zip(self._shared, (before, between, behind), strict=True):
-            encode(around, into.append)
-        first, second, third = b"".join(before), b"".join(between), b"".join(behind)
+        first, second, third = [encode(around) for encode in self._shared]
         length = long(len(event) + 4)
+        frames = self._writer
         records = []
         for index, (full_name, data) in enumerate(parts, start=1):
             name = f"{event}{index:04x}".encode()
-            head = (self._writer[full_name][0], length, name, first, long(version + index), second, long(index))
+            head = (frames[full_name][0], length, name, first, long(version + index), second, long(index))
             records.append(b"".join((*head, third, data)))
         return records
 

@@ -3,20 +3,20 @@
     decode = decoder(schema, nearest=True)
     record, end = decode(value, 5)               # a dict, read from byte 5 on
     encode = encoder(schema)
-    encode(struct, parts.append)                 # fields are attributes; b"".join(parts) are the bytes
+    value = encode(struct)                       # fields are attributes
 
 Contracts use a part of Avro: records, arrays, maps, strings, longs, doubles, booleans, times in microseconds, unions
 of null and one of these. fastavro reads and writes the same bytes (tests/schemas/test_compiled.py).
 """
 
 import struct
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from keyword import iskeyword
 from typing import Any
 
 Decode = Callable[[bytes, int], tuple[dict[str, Any], int]]
-Encode = Callable[[Any, Callable[[bytes], object]], None]
+Encode = Callable[[Any], bytes]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -32,11 +32,14 @@ def _minimal(number: int) -> bytes:
     return bytes(out)
 
 
-#: Numbers of 14 bits: as the last two groups of seven bits, and as two groups that others follow.
+#: Avro's bytes of the zigzag numbers of 14 bits, two groups of seven bits at most.
 _LAST_TWO = [_minimal(number) for number in range(1 << 14)]
-_TWO_MORE = [bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(1 << 14)]
+#: The bits that say "more follows", for each length in bits: of all groups but the last.
+_MORE = [(1 << (bits - 1) // 7 * 8) // 255 << 7 if bits else 0 for bits in range(57)]
 _SHIFT_MAX = 63
 _ALL_BITS = (1 << 64) - 1
+#: Eight groups of seven bits.
+_SPREAD_BITS = 56
 #: Avro's long of each number from 0 to 8,191: most lengths and quantities.
 _SMALL = [_LAST_TWO[number << 1] for number in range(1 << 13)]
 _SMALL_MAX = len(_SMALL)
@@ -47,16 +50,18 @@ def long(number: int) -> bytes:
     if 0 <= number < _SMALL_MAX:
         return _SMALL[number]
     left = number << 1 if number >= 0 else ~(number << 1)
-    if left >> 64:
-        raise OverflowError(f"{number} does not fit into 64 bits")
     if left < 1 << 14:
         return _LAST_TWO[left]
-    parts = []
-    while left >= 1 << 14:
-        parts.append(_TWO_MORE[left & 0x3FFF])
-        left >>= 14
-    parts.append(_LAST_TWO[left])
-    return b"".join(parts)
+    # Digests and times are long. Groups are moved apart half by half: a table of them would not stay in the caches.
+    spread = left & 0xFFFFFFF | (left & 0xFFFFFFF0000000) << 4
+    spread = spread & 0x3FFF00003FFF | (spread & 0xFFFC0000FFFC000) << 2
+    spread = spread & 0x7F007F007F007F | (spread & 0x3F803F803F803F80) << 1
+    bits = left.bit_length()
+    if bits <= _SPREAD_BITS:
+        return (spread | _MORE[bits]).to_bytes((bits + 6) // 7, "little")
+    if bits > _ALL_BITS.bit_length():
+        raise OverflowError(f"{number} does not fit into 64 bits")
+    return (spread | 0x8080808080808080).to_bytes(8, "little") + _LAST_TWO[left >> _SPREAD_BITS]
 
 
 def string(text: str) -> bytes:
@@ -91,14 +96,22 @@ def _more(value: bytes, at: int, number: int) -> tuple[int, int]:
     return number & _ALL_BITS, at
 
 
+def _length(value: bytes, at: int) -> tuple[int, int]:
+    """A string's length, still zigzag, where it is not in the one byte at `at`; and the position of its last byte."""
+    number, end = _more(value, at + 1, value[at]) if value[at] > 0x7F else (value[at], at + 1)
+    if number & 1:
+        raise ValueError("a string of negative length")
+    return number, end - 1
+
+
 def _time(number: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=number)
+    return _EPOCH + timedelta(0, 0, number)
 
 
 def _nearest_time(number: int) -> datetime:
     """The time, or the nearest that Python can represent."""
     try:
-        return _EPOCH + timedelta(microseconds=number)
+        return _EPOCH + timedelta(0, 0, number)
     except OverflowError:
         return _LAST if number > 0 else _FIRST
 
@@ -117,8 +130,12 @@ def decoder(schema: Any, *, nearest: bool = False, wanted: Collection[str] | Non
 def encoder(schema: Any) -> Encode:
     """Writes a record of this schema; fields are attributes, times are aware."""
     code = _Code()
-    code.write(schema, "record")
-    return code.function("record, add", "return None")  # type: ignore[no-any-return]
+    return code.function("record", f"return {_joined(code.write(schema, 'record'))}")  # type: ignore[no-any-return]
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """The expression for all these bytes in turn."""
+    return parts[0] if len(parts) == 1 else f'b"".join(({", ".join((*parts, ""))}))'
 
 
 class _Code:
@@ -150,9 +167,9 @@ class _Code:
         name = self._name()
         match _kind(schema):
             case "string":
-                self._long(name)
-                self._add(f"if {name} & 1: raise ValueError('a string of negative length')")
-                self._add(f"end = at + ({name} >> 1)", f"{name} = value[at:end].decode()", "at = end")
+                # One look at the byte: the length is in it, and is not negative.
+                self._add(f"{name} = value[at]", f"if {name} & 129: {name}, at = _length(value, at)")
+                self._add("at += 1", f"end = at + ({name} >> 1)", f"{name} = value[at:end].decode()", "at = end")
             case "long":
                 self._long(name)
                 self._add(f"{name} = {name} >> 1 ^ -({name} & 1)")
@@ -204,49 +221,50 @@ class _Code:
             key = self.read("string", time)
             self._add(f"{name}[{key}] = {self.read(schema['values'], time)}")
 
-    def write(self, schema: Any, held: str) -> None:
-        """Adds what writes the value of this expression."""
+    def write(self, schema: Any, held: str) -> list[str]:
+        """Adds what prepares to write the value of this expression; the expressions for its bytes."""
+        name = self._name()
         match _kind(schema):
             case "string":
-                name, length = self._name(), self._name()
+                length = self._name()
                 self._add(f"{name} = {held}.encode()", f"{length} = len({name})")
-                self._add(f"add(_SMALL[{length}] if {length} < _SMALL_MAX else long({length}))", f"add({name})")
+                return [f"_SMALL[{length}] if {length} < _SMALL_MAX else long({length})", name]
             case "long":
-                name = self._name()
-                self._add(f"{name} = {held}", f"add(_SMALL[{name}] if 0 <= {name} < _SMALL_MAX else long({name}))")
+                self._add(f"{name} = {held}")
+                return [f"_SMALL[{name}] if 0 <= {name} < _SMALL_MAX else long({name})"]
             case "time":
-                self._add(f"add(long(micros({held})))")
+                return [f"long(micros({held}))"]
             case "double":
-                self._add(f"add(_DOUBLE.pack({held}))")
+                return [f"_DOUBLE.pack({held})"]
             case "boolean":
-                self._add(f"add(b'\\1' if {held} else b'\\0')")
+                return [f"b'\\1' if {held} else b'\\0'"]
             case "null":
-                return
+                return []
             case "union":
-                name = self._name()
                 null, other = (0, 1) if schema[0] == "null" else (1, 0)
-                self._add(f"{name} = {held}", f"if {name} is None: add({_SMALL[null]!r})", "else:")
+                self._add(f"{name} = {held}", f"if {name} is None: {name} = {_SMALL[null]!r}", "else:")
                 self._indent += 1
-                self._add(f"add({_SMALL[other]!r})")
-                self.write(schema[other], name)
+                self._add(f"{name} = {_joined([repr(_SMALL[other]), *self.write(schema[other], name)])}")
                 self._indent -= 1
+                return [name]
             case "array" | "map" as kind:
-                name, item = self._name(), self._name()
-                self._add(f"{name} = {held}", f"if {name}:")
+                item, parts = self._name(), self._name()
+                self._add(f"{name} = {held}", f"if not {name}: {name} = b'\\0'", "else:")
                 self._indent += 1
-                self._add(f"add(long(len({name})))")
+                self._add(f"{parts} = [long(len({name}))]")
                 self._add(f"for {item} in {name}:" if kind == "array" else f"for {item}_key, {item} in {name}.items():")
                 self._indent += 1
-                if kind == "map":
-                    self.write("string", f"{item}_key")
-                self.write(schema["items" if kind == "array" else "values"], item)
-                self._indent -= 2
-                self._add("add(b'\\0')")
+                key = [] if kind == "array" else self.write("string", f"{item}_key")
+                written = [*key, *self.write(schema["items" if kind == "array" else "values"], item)]
+                self._add(f"{parts} += ({', '.join((*written, ''))})")
+                self._indent -= 1
+                self._add(f"{parts}.append(b'\\0')", f"{name} = b''.join({parts})")
+                self._indent -= 1
+                return [name]
             case _:
-                name = self._name()
                 self._add(f"{name} = {held}")
-                for field in schema["fields"]:
-                    self.write(field["type"], f"{name}.{attribute(field['name'])}")
+                fields = schema["fields"]
+                return [part for one in fields for part in self.write(one["type"], f"{name}.{attribute(one['name'])}")]
 
 
 def attribute(field: str) -> str:

@@ -90,7 +90,10 @@ def is_bounded(moment: datetime) -> bool:
 
 def has_bounded_times(data: msgspec.Struct) -> bool:
     """Whether all times in a command's data are within the allowed years. Reads only fields whose type has times."""
-    return all(is_bounded(moment) for path in _times_of(type(data)) for moment in _at(data, path))
+    for path in _times_of(type(data)):  # noqa: SIM110 - `all` of a generator takes three times as long
+        if not _is_bounded_at(data, path):
+            return False
+    return True
 
 
 @cache
@@ -113,16 +116,19 @@ def _paths_to_times(place: inspect.Type) -> Iterator[tuple[str | None, ...]]:
             yield from ((None, *path) for path in _paths_to_times(inner))
 
 
-def _at(value: Any, path: tuple[str | None, ...]) -> Iterator[Any]:
-    if value is None:
-        return
-    if not path:
-        yield value
-    elif path[0] is None:
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _at(item, path[1:])
-    else:
-        yield from _at(getattr(value, path[0]), path[1:])
+def _is_bounded_at(value: Any, path: tuple[str | None, ...]) -> bool:
+    """Whether all times at this path are within the allowed years."""
+    for number, step in enumerate(path):
+        if value is None:
+            return True
+        if step is None:
+            rest = path[number + 1 :]
+            for item in value.values() if isinstance(value, dict) else value:  # noqa: SIM110 - as above
+                if not _is_bounded_at(item, rest):
+                    return False
+            return True
+        value = getattr(value, step)
+    return value is None or is_bounded(value)
 
 
 def _walk(value: Any, place: inspect.Type, path: str) -> Iterator[Flaw]:

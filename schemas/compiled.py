@@ -52,6 +52,8 @@ def long(number: int) -> bytes:
     left = number << 1 if number >= 0 else ~(number << 1)
     if left < 1 << 14:
         return _LAST_TWO[left]
+    if 1 << 21 <= left < 1 << 28:  # numbers of attempts
+        return bytes((left & 127 | 128, left >> 7 & 127 | 128, left >> 14 & 127 | 128, left >> 21))
     # Digests and times are long. Groups are moved apart half by half: a table of them would not stay in the caches.
     spread = left & 0xFFFFFFF | (left & 0xFFFFFFF0000000) << 4
     spread = spread & 0x3FFF00003FFF | (spread & 0xFFFC0000FFFC000) << 2

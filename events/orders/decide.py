@@ -19,17 +19,17 @@ from events.orders.parts import FactOfOrder
 from events.orders.state import Order
 
 #: After these commands, an all-or-nothing order is checked: it may be complete, or has to be sourced further.
-_CHANGING = (
-    c.CancelOrder
-    | c.CancelOverdueLines
-    | c.AmendOrder
-    | c.DispatchShipment
-    | c.RetractDispatch
-    | c.ReplaceShipment
-    | c.ResolveQueued
-    | c.RequestReturn
-    | c.WithdrawReturn
-)
+_CHANGING = frozenset({
+    c.CancelOrder,
+    c.CancelOverdueLines,
+    c.AmendOrder,
+    c.DispatchShipment,
+    c.RetractDispatch,
+    c.ReplaceShipment,
+    c.ResolveQueued,
+    c.RequestReturn,
+    c.WithdrawReturn,
+})  # fmt: skip
 
 
 def decide(order: Order | None, command: Command[c.OrderCommand]) -> Sequence[f.OrderFact] | Refused:
@@ -59,7 +59,7 @@ def conclude(
     refused = c.answer(decision, data)
     if refused is not None:
         return refused
-    if isinstance(data, _CHANGING):
+    if type(data) in _CHANGING:
         decision.go_on_in_turn()
         holding.stand_still(decision)
     if decision.order.queues:

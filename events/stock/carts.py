@@ -24,6 +24,8 @@ def free_with(stock: Stock, cart_id: str | None, location_id: str, channel: str 
     """
     level = stock.level(location_id)
     free = level.free(channel)
+    if cart_id is None:
+        return free
     units = held(stock, cart_id, location_id)
     return min(free + units, max(0, level.available + units)) if units else free
 

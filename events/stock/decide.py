@@ -44,21 +44,22 @@ def decide(stock: Stock, command: Command[c.StockCommand]) -> Sequence[f.StockFa
 def conclude(stock: Stock, command: Command[c.StockCommand]) -> tuple[Sequence[f.StockFact], Stock] | Refused:
     """Like `decide`, but also returns the state after the facts, which deciding computes anyway."""
     decision = Decision(stock, command)
-    if isinstance(command.data, c.ExpireReservation) and _rings_early(stock, command.data, command.recorded_at):
+    if type(command.data) is c.ExpireReservation and _rings_early(stock, command.data, command.recorded_at):
         return (), stock
     decision.lapse()
     refused = _answer(decision, command.data)
     if refused is not None:
         return refused
-    if decision.says_nothing and not isinstance(command.data, c.ExpireReservation):
+    if decision.says_nothing and type(command.data) is not c.ExpireReservation:
         # A timer's command came too early. Return no facts, not even those of expired reservations: a command without
         # facts does not use up its id, so the timer can send it again.
         return (), stock
     incoming.find_overdue(decision)
     decision.serve_queue()
     awaiting.answer_postponed(decision)
-    decision.report_levels()
-    selling.state_rules(decision)
+    changed = decision.changed_levels()
+    decision.report_levels(changed)
+    selling.state_rules(decision, changed)
     joining.state_locations(decision)
     promising.promise(decision)
     return decision.facts, decision.stock

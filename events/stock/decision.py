@@ -1,6 +1,6 @@
 """A decision in progress about a SKU: the facts so far, the stock after them, and the lines served from it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from events.envelope import About, Command
 from events.stock import commands as c
@@ -8,7 +8,7 @@ from events.stock import facts as f
 from events.stock.evolve import evolve
 from events.stock.lapsing import lapsed
 from events.stock.restating import restated
-from events.stock.state import NOTHING, Attempt, Stock, Waiting, turn
+from events.stock.state import NOTHING, Attempt, Level, Stock, Waiting, turn
 
 
 class Decision:
@@ -154,25 +154,30 @@ class Decision:
             )
         return quantity - left
 
-    def report_levels(self) -> None:
+    def changed_levels(self) -> list[tuple[str, Level, Level]]:
+        """Where this decision changed a level: the location, the level before and now."""
+        before = self.before.levels
+        return [
+            (location_id, before.get(location_id, NOTHING), level)
+            for location_id, level in self.stock.levels.items()
+            if level is not before.get(location_id)
+        ]
+
+    def report_levels(self, changed: Sequence[tuple[str, Level, Level]]) -> None:
         """State the locations where available units fell below 0 or to the reorder point."""
         cause = type(self.facts[min(self._lapses, len(self.facts) - 1)]).__name__ if self.facts else ""
-        for location_id, level in self.stock.levels.items():
-            before = self.before.level(location_id)
-            if level is before:
-                continue
-            if level.available < min(0, before.available):
+        for location_id, before, level in changed:
+            available = level.available
+            if available < 0 and available < before.available:
                 self.add(
-                    f.StockShortfallFound(
-                        sku=self.stock.sku, location_id=location_id, available=level.available, cause=cause
-                    )
+                    f.StockShortfallFound(sku=self.stock.sku, location_id=location_id, available=available, cause=cause)
                 )
             if level.low and not before.low and level.reorder_point is not None:
                 self.add(
                     f.LowStockDetected(
                         sku=self.stock.sku,
                         location_id=location_id,
-                        available=level.available,
+                        available=available,
                         reorder_point=level.reorder_point,
                     )
                 )

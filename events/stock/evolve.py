@@ -373,13 +373,14 @@ def _restored(stock: Stock, fact: f.StockRestored, when: Moment) -> Stock:
 
 def _hold(stock: Stock, attempt: Attempt, location_id: str, reservation: Reservation | None) -> Stock:
     """Set the attempt's reservation at the location; None ends it."""
-    held = dict(stock.reservations.get(attempt, {}))
+    known = stock.reservations.get(attempt)
+    held = {} if known is None else dict(known)
     before = held.pop(location_id, None)
     if reservation is not None:
         held[location_id] = reservation
     reservations = stock.reservations.set(attempt, held) if held else stock.reservations.delete(attempt)
     holders = stock.holders
-    if attempt not in stock.queue and (attempt in stock.reservations) != bool(held):
+    if attempt not in stock.queue and (known is not None) != bool(held):
         holders = holders_with(holders, attempt) if held else holders_without(holders, attempt)
     ended = before.expires_at if before else None
     ends = reservation.expires_at if reservation else None

@@ -61,8 +61,10 @@ def lapsing_without(lapsing: Lapsing, hold: Hold, expires_at: datetime) -> Lapsi
 
 def lapsed(lapsing: Lapsing, now: datetime) -> list[Hold]:
     """Expired reservations, oldest expiry first."""
+    if lapsing.first is None:
+        return []
     until = _second(now)
-    if lapsing.first is None or lapsing.first > until:
+    if lapsing.first > until:
         return []
     # While carts expire, the first second is nearly always the present one. Walking to it beats filtering all seconds.
     walk = until - lapsing.first < len(lapsing.seconds)

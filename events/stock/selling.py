@@ -1,12 +1,14 @@
 """What channels may sell: rules of a SKU, everywhere and at one location, and the result at each location."""
 
+from collections.abc import Sequence
+
 from events.envelope import Refused
 from events.refusal import already_so
 from events.stock import commands as c
 from events.stock import facts as f
 from events.stock.decision import Decision
 from events.stock.rules import Rules, resolved
-from events.stock.state import NOTHING
+from events.stock.state import Level
 from events.values import Buffer, ChannelRule
 
 
@@ -68,13 +70,11 @@ def as_buffers(rules: Rules) -> tuple[Buffer, ...]:
     return tuple(Buffer(channel=channel, quantity=quantity) for channel, quantity in sorted(rules.buffers.items()))
 
 
-def state_rules(decision: Decision) -> None:
+def state_rules(decision: Decision, changed: Sequence[tuple[str, Level, Level]]) -> None:
     """State what each channel may sell, wherever this decision changed it. So readers need not combine the rules."""
-    before = decision.before
-    restated = {fact.location_id for fact in decision.facts if isinstance(fact, f.StockPolicySet)}
-    for location_id, level in decision.stock.levels.items():
-        known = before.levels.get(location_id, NOTHING)
-        if level is known or (level.chain == known.chain and location_id not in restated):
+    restated = [fact.location_id for fact in decision.facts if type(fact) is f.StockPolicySet]
+    for location_id, known, level in changed:
+        if level.chain == known.chain and location_id not in restated:
             continue
         was, now = resolved(known.chain), resolved(level.chain)
         if not was and not now:

@@ -141,7 +141,8 @@ class Level(Struct, frozen=True, kw_only=True):
         """Units that may be moved away. They may also be promised if the location is registered. Below 0 if more
         units are reserved or have left than were there.
         """
-        return self.on_hand - self.reserved - self.safety - self.damaged - self.quality_hold
+        units = self.on_hand - self.reserved - self.damaged - self.quality_hold
+        return units - min(self.safety_stock, units) if units > 0 else units
 
     @property
     def low(self) -> bool:
@@ -397,7 +398,9 @@ def from_stored(stored: StoredStock) -> Stock:
 
 def holders_with(holders: Holders, attempt: Attempt) -> Holders:
     """`holders` with one more attempt."""
-    known = holders.get(attempt[:2], ())
+    known = holders.get(attempt[:2])
+    if known is None:
+        return holders.set(attempt[:2], (attempt,))
     return holders if attempt in known else holders.set(attempt[:2], tuple(sorted((*known, attempt))))
 
 

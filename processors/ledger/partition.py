@@ -34,6 +34,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FACT_CLASSES = {name: row.data for name, row in FACTS.items()} | {"CommandRefused": CommandRefused}
 #: Facts that say no. A hold that was not to be had has a fact of its own, because the order that asked is told of it.
 _REFUSALS = (CommandRefused, ReservationRefused)
+#: By the full name of a contract. A contract of a fact has none.
+_COMMAND_OF_SCHEMA: Mapping[str, CommandType] = {row.schema: row for row in COMMANDS.values()}
+#: What the digest of a body covers before the body.
+_DIGESTED_FIRST = {row.data: row.name.encode() + b"\0" for row in COMMANDS.values()}
 _SCHEMA_OF_FACT = {row.data: row.schema for row in FACTS.values()} | {CommandRefused: REFUSAL_SCHEMA}
 #: Characters quoted of what was wrong with a command. Less hides the field's name, more is nobody's reading.
 MESSAGE_MAX = 1000
@@ -117,6 +121,7 @@ class PartitionLedger:
         self.follows = GENESIS
         self.next_intake = 0
         self.log_time = _EPOCH
+        self._newest_ms = 0
         self.last_offset = -1
         self.memory = Memory()
         self._codec = codec
@@ -229,7 +234,7 @@ class PartitionLedger:
             contract, record = self._codec.decode(value)
         except UndecodableError as error:
             return SetAside(error.reason, error.detail)
-        kind = None if contract.is_fact else COMMANDS.get(contract.name)
+        kind = _COMMAND_OF_SCHEMA.get(contract.full_name)
         if kind is None or kind.topic != self.intake_topic:
             return SetAside("wrong_topic", f"{contract.full_name} does not belong on {self.intake_topic}")
         stream = StreamKey(kind.kind, _readable(record["data"][kind.key]))
@@ -239,7 +244,9 @@ class PartitionLedger:
     def answer(self, offset: int, timestamp_ms: int, what: Parsed | SetAside) -> Outcome:
         """As `decide`, for a record that was parsed before, so that its stream could be fetched."""
         self.next_intake = offset + 1
-        self.log_time = max(self.log_time, _EPOCH + timedelta(milliseconds=timestamp_ms))
+        if timestamp_ms > self._newest_ms:  # records that came to the broker together have one time
+            self._newest_ms = timestamp_ms
+            self.log_time = max(self.log_time, _EPOCH + timedelta(milliseconds=timestamp_ms))
         if isinstance(what, SetAside):
             return what
         kind, envelope, key, channel, command_id, command_key = what
@@ -278,7 +285,7 @@ class PartitionLedger:
             and command.causation_id == envelope["causation_id"]
         )
         invalid = None if well_formed else _invalid(kind, envelope)
-        body_digest = _digest(kind.name.encode() + b"\0" + body)
+        body_digest = _digest(_DIGESTED_FIRST[kind.data] + body)
         stream = self.stream(key)
         stream.used = offset
         known = self._known(stream, command_key, body_digest)
@@ -311,7 +318,7 @@ class PartitionLedger:
             )
         else:
             answer = stream.kind.conclude(stream.state, command)
-        if isinstance(answer, Refused):
+        if type(answer) is Refused:
             refused = CommandRefused(
                 command=kind.name,
                 code=answer.code,
@@ -324,21 +331,29 @@ class PartitionLedger:
         facts, state = answer
         if not facts:
             return Repeated()
-        about: dict[str, Any] = {"key": key, "body_digest": body_digest, "offset": offset}
+        asked = Answer(
+            command_key,
+            body_digest,
+            FOR_GOOD if channel == INTERNAL_CHANNEL else _day(self.log_time),
+            reuse=known is False,
+        )
         try:
-            encoded = self._state(facts, command, **about)
+            encoded = self._state(facts, command, key, asked, offset)
         except _TooLargeError as error:
             state = stream.state
-            encoded = self._state([_too_large(kind, command, error.size)], command, **about)
+            encoded = self._state([_too_large(kind, command, error.size)], command, key, asked, offset)
         stream.state = state
         return Decided(encoded)
 
     def _state(
-        self, facts: Sequence[Any], command: Command[Any], *, key: StreamKey, body_digest: int, offset: int
+        self, facts: Sequence[Any], command: Command[Any], key: StreamKey, answer: Answer, offset: int
     ) -> list[EncodedFact]:
         stream = self.memory.streams[key]
         encode_data = self._codec.encode_data
-        parts = [(schema, encode_data(schema, fact)) for schema, fact in ((_SCHEMA_OF_FACT[type(f)], f) for f in facts)]
+        parts = []
+        for fact in facts:
+            schema = _SCHEMA_OF_FACT[type(fact)]
+            parts.append((schema, encode_data(schema, fact)))
         decision = digest(self.follows, self.epoch, offset, parts)
         around = _Shared(
             stream_id=key.id,
@@ -351,40 +366,30 @@ class PartitionLedger:
             occurred_at=command.occurred_at,
             recorded_at=command.recorded_at,
             command_id=command.id,
-            command_digest=body_digest,
+            command_digest=answer.body,
             correlation_id=command.correlation_id or command.id,
             causation_id=command.causation_id,
             channel=command.channel,
             actor=command.actor,
         )
         # The version, too: a SKU forgets the ids of channels after 30 days, and a repeat after that is another event.
-        named = f"{command.channel}\0{command.id}\0{body_digest}\0{stream.version}"
+        named = f"{command.channel}\0{command.id}\0{answer.body}\0{stream.version}"
         event = blake2b(named.encode(), digest_size=15).hexdigest()
         record_key = key.id.encode()
-        encoded = [
-            EncodedFact(record_key, value)
-            for value in self._codec.encode_decision(around, event, stream.version, parts)
-        ]
-        largest = max(len(fact.value) for fact in encoded)
+        values = self._codec.encode_decision(around, event, stream.version, parts)
+        largest = max(map(len, values))
         if largest > FACT_BYTES_MAX:
             raise _TooLargeError(largest)
         # Nothing above changed the stream: a rule that raises leaves everything as it was.
-        changes = [number for number, fact in enumerate(facts, start=1) if not isinstance(fact, _REFUSALS)]
-        if changes:
-            stream.state_version = stream.version + changes[-1]
+        for number in range(len(facts), 0, -1):
+            if type(facts[number - 1]) not in _REFUSALS:
+                stream.state_version = stream.version + number
+                break
         stream.version += len(facts)
-        self._remember(
-            stream,
-            Answer(
-                _command_key(key, command.channel, command.id),
-                body_digest,
-                FOR_GOOD if command.channel == INTERNAL_CHANNEL else _day(command.recorded_at),
-                reuse=isinstance(facts[0], CommandRefused) and facts[0].code == REUSED,
-            ),
-        )
+        self._remember(stream, answer)
         self.memory.changed.add(key)
         self.follows = decision
-        return encoded
+        return [EncodedFact(record_key, value) for value in values]
 
 
 class _Shared(msgspec.Struct, frozen=True, gc=False):

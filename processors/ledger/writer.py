@@ -183,14 +183,10 @@ class LedgerWriter:
     # Deciding
 
     def _decide(self, messages: Sequence[Message]) -> None:
-        touched: set[tuple[str, int]] = set()
-        for message, what in zip(messages, self._parse(messages), strict=True):
-            if what is None:
-                continue
-            place = (message.topic() or "", message.partition() or 0)
-            owned = self._owned.get(place)
+        touched: set[Owned] = set()
+        for message, owned, what in self._parse(messages):
             offset = message.offset() or 0
-            if owned is None or owned.disturbed or offset < owned.ledger.next_intake:
+            if owned.disturbed or offset < owned.ledger.next_intake:
                 continue
             if offset > owned.ledger.next_intake and owned.gap_seen != owned.ledger.next_intake:
                 # Offsets have holes (markers of a channel's transactions, deleted records), but a client that is being
@@ -198,16 +194,15 @@ class LedgerWriter:
                 owned.gap_seen = owned.ledger.next_intake
                 owned.disturbed = f"intake goes from {owned.ledger.next_intake} to {offset}"
                 continue
-            touched.add(place)
+            touched.add(owned)
             self._decide_one(owned, message, offset, what)
-        for place in touched:
-            owned = self._owned[place]
+        for owned in touched:
             owned.marks.append((owned.sent, self._side_sent, owned.ledger.next_intake))
         self._send_held()
 
-    def _parse(self, messages: Iterable[Message]) -> list[Parsed | SetAside | None]:
-        """Each record as a command, and all streams that are needed for them in memory; None for what is not ours."""
-        parsed: list[Parsed | SetAside | None] = []
+    def _parse(self, messages: Iterable[Message]) -> list[tuple[Message, Owned, Parsed | SetAside]]:
+        """Each record that is ours as a command, and all streams that are needed for them in memory."""
+        parsed: list[tuple[Message, Owned, Parsed | SetAside]] = []
         needs: dict[tuple[str, int], list[Need]] = {}
         for message in messages:
             error = message.error()
@@ -215,16 +210,14 @@ class LedgerWriter:
                 if is_fatal(error):
                     raise ShutOut(error)
                 log.warning("intake_read_failed", error=str(error))
-                parsed.append(None)
                 continue
             place = (message.topic() or "", message.partition() or 0)
             owned = self._owned.get(place)
             if owned is None or owned.disturbed:
-                parsed.append(None)
                 continue
             value: Any = message.value()
             what = owned.ledger.parse(value)
-            parsed.append(what)
+            parsed.append((message, owned, what))
             need = owned.ledger.needs(what)
             if need is not None:
                 needs.setdefault(place, []).append(need)
@@ -285,21 +278,23 @@ class LedgerWriter:
             self._produce(topic, partition, key, value, headers=None, delivered=owned.delivered)
 
     def _decide_one(self, owned: Owned, message: Message, offset: int, what: Parsed | SetAside) -> None:
-        ledger = owned.ledger
-        value: Any = message.value()
-        where: dict[str, Any] = {"topic": message.topic(), "partition": message.partition(), "offset": offset}
+        failed: Exception | None = None
         try:
             failpoints.reach("ledger.decide")
-            outcome = ledger.answer(offset, message.timestamp()[1], what)
+            outcome = owned.ledger.answer(offset, message.timestamp()[1], what)
         except Exception as error:  # noqa: BLE001 - our bug: the record is kept for a better build, the rest goes on
-            log.error("decision_failed", **where, exc_info=error)
-            outcome = SetAside("rule_raised", f"{type(error).__name__}: {error}")
+            outcome, failed = SetAside("rule_raised", f"{type(error).__name__}: {error}"), error
         if isinstance(outcome, Decided):
             self._held.append((owned, outcome.facts))
             owned.sent += len(outcome.facts)
             self._unsaved_facts += len(outcome.facts)
             self._decided += 1
-        elif isinstance(outcome, SetAside):
+            return
+        value: Any = message.value()
+        where: dict[str, Any] = {"topic": message.topic(), "partition": message.partition(), "offset": offset}
+        if failed is not None:
+            log.error("decision_failed", **where, exc_info=failed)
+        if isinstance(outcome, SetAside):
             log.warning("record_set_aside", **where, reason=outcome.reason, detail=outcome.detail)
             dead_key, dead_value, headers = to_dead_letter(message, outcome.reason, outcome.detail)
             self._send_aside(owned, self._services.topic(DEAD_LETTERS), -1, dead_key, dead_value, headers=headers)

@@ -142,6 +142,15 @@ def _attributes(schema: Any, value: Any) -> Any:
     return value
 
 
+@pytest.mark.parametrize("bits", range(64))
+def test_numbers_of_every_length_are_written_as_fastavro_writes_them(bits: int) -> None:
+    schema: Any = {"type": "record", "name": "R", "fields": [{"name": "n", "type": "long"}]}
+    for number in (2**bits - 1, 2**bits // 3, -(2**bits), -(2**bits) // 3):
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, schema, {"n": number})
+        assert long(number) == out.getvalue()
+
+
 @pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
 def test_a_number_beyond_64_bits_is_not_written(number: int) -> None:
     with pytest.raises(OverflowError, match="64 bits"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 ROWS_SHOWN = 10
 #: The largest number of them: they are held in memory.
 LIMIT_MAX = 100_000
+
+#: A ledger has 36 partitions by default: more processes than that have nothing to do.
+PROCESSES_MAX = 36
 
 
 def register(app: typer.Typer) -> None:
@@ -69,6 +73,15 @@ def replay_command(
             "--anew", help="Drop what an earlier replay left in this schema; begin at the beginning of the log."
         ),
     ] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=PROCESSES_MAX,
+            metavar="N",
+            help="Processes that fold a new schema, each up to 600 MB. Default: 2, and 1 for a short log.",
+        ),
+    ] = None,
     swap: Annotated[
         bool, typer.Option("--swap", help="Make the new tables the live ones; the live ones then stand by.")
     ] = False,
@@ -90,7 +103,7 @@ def replay_command(
     switches = [
         (name, run)
         for name, wanted, run in (
-            ("--swap", swap, swap_tables),
+            ("--swap", swap, partial(swap_tables, processes=processes)),
             ("--back", back, swap_back),
             ("--drop-standby", drop_standby, drop_standby_tables),
         )
@@ -99,7 +112,7 @@ def replay_command(
     if switches:
         if len(switches) > 1 or projections or as_of is not None or into is not None or anew or effective:
             detail = "it is for all tables as of now, and the schema has a name already"
-            fail(f"{switches[0][0]} goes with no other option than --json", detail, "call it alone")
+            fail(f"{switches[0][0]} goes with no other option than --json and --processes", detail, "call it alone")
         switches[0][1](as_json=as_json)
         return
     from processors.replay import replay
@@ -109,7 +122,7 @@ def replay_command(
     services = running_services()
     with progress(f"replaying into {schema}", unit="facts") as bar:
         try:
-            done = replay(services, wish, schema, anew=anew, say=bar.reach)
+            done = replay(services, wish, schema, anew=anew, processes=processes, say=bar.reach)
         except (Fault, KafkaException, psycopg.Error) as error:
             fail_with(error)
     document = done.as_json()

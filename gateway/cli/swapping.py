@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     from runtime.services import Services
 
 
-def swap_tables(*, as_json: bool) -> None:
+def swap_tables(*, as_json: bool, processes: int | None) -> None:
     """Build tables beside the live ones, compare, switch; then keep them up until a projector has come."""
     from processors.replay.swap import keep_up, swap
 
     services = running_services()
-    done = _switched("filling new tables", swap, services)
+    done = _switched("filling new tables", partial(swap, processes=processes), services)
     if as_json:
         print_json(done.as_json())
     else:

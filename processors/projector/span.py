@@ -26,6 +26,7 @@ from processors.following.consuming import read
 from processors.following.patience import Patience
 from processors.following.positions import Overtaken, Partition, Position
 from processors.old_log import refuse_old_log
+from processors.projector.bare import BareStore
 from processors.projector.projector import Projector, SetAside
 from processors.projector.stop import first_later
 from processors.projector.write import Store, ensure_tables
@@ -105,7 +106,8 @@ class Span:
     """Folds the log into a schema, from where its tables are to where it is asked to, as often as it is asked.
 
     `misses_in`: the schema whose `slow_paths` counts misses, if not its own. `set_aside`: dead-letters what is no fact;
-    only whoever keeps the live tables up does.
+    only whoever keeps the live tables up does. `bare`: the tables are there, and have no keys yet
+    (`processors.projector.bare`); a process may take some of the partitions.
     """
 
     def __init__(
@@ -120,16 +122,18 @@ class Span:
         stop: threading.Event | None = None,
         set_aside: SetAside = lambda _: None,
         misses_in: str | None = None,
+        bare: bool = False,
     ) -> None:
         self._services = services
         self._start = start
         self._patience = Patience(_NAME, stop or threading.Event())
-        self._store = Store(lambda: connect(services, _NAME), schema, misses_in)
+        self._store = (BareStore if bare else Store)(lambda: connect(services, _NAME), schema, misses_in)
         self._end: Mapping[Partition, int] = {}
         self._reached: dict[Partition, int] = {}
         self._assigned: set[Partition] = set()
-        with connect(services, _NAME) as connection:
-            ensure_tables(connection, projections, schema)
+        if not bare:
+            with connect(services, _NAME) as connection:
+                ensure_tables(connection, projections, schema)
         codec = codec_for(services.schema_registry, services.topic_prefix)
         refuse_old_log(services, codec)
         ends = None if until is None else partial(first_later, until)
@@ -156,13 +160,13 @@ class Span:
         set before the end.
         """
         self._end = end
-        facts = 0
+        facts = kept = 0
         self._place()
         heard_at = time.monotonic()
-        while self._assigned:
+        while self._assigned or self._store.keeps:
             self._patience.pause(0)
-            records = self._read()
-            if records:
+            records = self._read() if self._assigned else []
+            if records or not self._assigned:
                 heard_at = time.monotonic()
             elif time.monotonic() - heard_at > SILENCE_SECONDS_MAX:
                 raise Fault(
@@ -171,15 +175,19 @@ class Span:
                     "`order-ledger doctor` shows which services answer; the same call then goes on",
                 )
             try:
+                if not self._assigned:
+                    self._store.flush()
+                    break
                 taken = self._projector.take(records)
             except (psycopg.OperationalError, Overtaken) as error:
                 # Cut off: the transaction may have been committed or not, so ask where the tables are.
                 log.warning("replay_waits_for_postgres", detail=str(error).strip())
                 self._store.close()
                 self._place()
-                heard_at = time.monotonic()
+                heard_at, facts = time.monotonic(), kept
                 continue
             facts += taken.facts
+            kept = kept if self._store.keeps else facts
             report(_NAME, taken.misses)
             say(Advance(facts, self._reached, self._projector.ended))
             self._let_go_of_what_is_done()

@@ -9,7 +9,8 @@ So every fact is in the tables exactly once, whoever else believes to own the pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -131,26 +132,40 @@ class Store:
         off.
         """
         connection = self._open()
-        try:
-            with connection.transaction():
-                failpoints.reach("projector.before_offsets")
-                self._positions.move_all(connection, moves)
-                for table, frame in rows:
-                    failpoints.reach("projector.before_rows")
-                    self._take_in(connection, table, frame)
-                for (topic, partition), reasons in sorted(skipped.items()):
-                    for reason, skip in sorted(reasons.items()):
-                        connection.execute(
-                            "INSERT INTO skipped_facts AS t VALUES (%s, %s, %s, %s, %s, %s)"
-                            " ON CONFLICT (reader, topic, partition, reason)"
-                            " DO UPDATE SET count = t.count + excluded.count, last_offset = excluded.last_offset",
-                            [READER, topic, partition, reason, *skip],
-                        )
-                slow_paths.add(connection, READER, misses, self._misses_in)
-                failpoints.reach("projector.before_commit")
-        except psycopg.errors.IdleInTransactionSessionTimeout as error:
-            raise psycopg.OperationalError(f"the process was paused in a transaction: {error}") from error
+        with cut_off(), connection.transaction():
+            failpoints.reach("projector.before_offsets")
+            self._store_moves(connection, moves, skipped, misses)
+            for table, frame in rows:
+                failpoints.reach("projector.before_rows")
+                self._take_in(connection, table, frame)
+            failpoints.reach("projector.before_commit")
         failpoints.reach("projector.after_commit")
+
+    @property
+    def keeps(self) -> bool:
+        """Whether something is not written yet."""
+        return False
+
+    def flush(self) -> None:
+        """Write what is kept: nothing here."""
+
+    def _store_moves(
+        self,
+        connection: Connection,
+        moves: Mapping[Partition, Move],
+        skipped: Mapping[Partition, Mapping[str, Skip]],
+        misses: Mapping[Miss, int],
+    ) -> None:
+        self._positions.move_all(connection, moves)
+        for (topic, partition), reasons in sorted(skipped.items()):
+            for reason, skip in sorted(reasons.items()):
+                connection.execute(
+                    "INSERT INTO skipped_facts AS t VALUES (%s, %s, %s, %s, %s, %s)"
+                    " ON CONFLICT (reader, topic, partition, reason)"
+                    " DO UPDATE SET count = t.count + excluded.count, last_offset = excluded.last_offset",
+                    [READER, topic, partition, reason, *skip],
+                )
+        slow_paths.add(connection, READER, misses, self._misses_in)
 
     def _open(self) -> Connection:
         if self._connection is not None and self._connection.broken:
@@ -177,12 +192,31 @@ class Store:
             return
         if statements.stage is not None:
             connection.execute(statements.stage)
-        with connection.cursor() as cursor, cursor.copy(statements.copy) as copy:
+        self._copy(connection, table, frame, statements.copy)
+        if statements.stage is not None:
+            connection.execute(statements.many)
+
+    @staticmethod
+    def _copy(connection: Connection, table: Table, frame: pl.DataFrame, statement: bytes | None = None) -> None:
+        """Copy rows, into the table itself if `statement` names no other."""
+        with connection.cursor() as cursor, cursor.copy(statement or copy_into(table, f'"{table.name}"')) as copy:
             failpoints.reach("projector.before_copy")
             copy.write(as_csv(table, frame))
             failpoints.reach("projector.after_copy")
-        if statements.stage is not None:
-            connection.execute(statements.many)
+
+
+@contextmanager
+def cut_off() -> Iterator[None]:
+    """A transaction that the server ended because we stood still is one that was cut off."""
+    try:
+        yield
+    except psycopg.errors.IdleInTransactionSessionTimeout as error:
+        raise psycopg.OperationalError(f"the process was paused in a transaction: {error}") from error
+
+
+def copy_into(table: Table, target: str) -> bytes:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    return f"COPY {target} ({names}) FROM STDIN (FORMAT csv)".encode()
 
 
 class _Statements(NamedTuple):
@@ -197,7 +231,6 @@ class _Statements(NamedTuple):
 
 
 def _statements(table: Table) -> _Statements:
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
     columns = ", ".join(f'"{column.name}" {column.sql_type}' for column in table.columns)
     staging = f'pg_temp."staging_{table.name}"'
     target = f'"{table.name}"' if table.insert_only else staging
@@ -205,6 +238,6 @@ def _statements(table: Table) -> _Statements:
     return _Statements(
         upsert(table, records(table)).encode(),
         None if table.insert_only else stage.encode(),
-        f"COPY {target} ({names}) FROM STDIN (FORMAT csv)".encode(),
+        copy_into(table, target),
         upsert(table, staging).encode(),
     )

@@ -24,9 +24,11 @@ from psycopg import sql
 
 from events.catalogue import LEDGER_TOPICS
 from processors.following.positions import Partition
+from processors.projector.bare import are_bare, make_bare
 from processors.projector.span import Advance, end_offsets_of, fold_span
 from processors.replay.build import build
-from processors.replay.finished import begin_with
+from processors.replay.finished import begin_with, offsets_in
+from processors.replay.rebuild import Task, rebuild
 from processors.replay.wish import WISH_TABLE, Wish, check_schema
 from runtime.errors import Fault
 from runtime.kafka import offsets_at
@@ -86,14 +88,15 @@ def replay(
     schema: str,
     *,
     anew: bool = False,
+    processes: int | None = None,
     stop: threading.Event | None = None,
     say: Progress = lambda _done, _total: None,
 ) -> Replayed:
     """Fold the log into the schema; returns when it is complete. `anew`: first drop what an earlier replay left there,
-    and fold from the beginning of the log.
+    and fold from the beginning of the log. `processes`: how many fold a new schema; by default as many as it is worth.
 
-    Raises Fault if the schema is not this replay's, if another process fills it, or if the log is shorter than the
-    offsets; StoppedWaitingError when `stop` is set.
+    Raises Fault if the schema is not this replay's, if another process fills it, if the log is shorter than the
+    offsets, or if one of the processes ends; StoppedWaitingError when `stop` is set.
     """
     check_schema(schema)
     began = time.monotonic()
@@ -110,16 +113,26 @@ def replay(
             facts = now.facts
             say(facts, facts + left(now, goals))
 
-        offsets = fold_span(
-            services,
+        task = Task(
             schema,
-            end,
+            tuple(wish.folded),
             until=None if wish.effective else wish.until,
             happened=wish.until if wish.effective else None,
-            projections=wish.folded,
-            stop=stop,
-            say=advanced,
         )
+        if are_bare(connection, schema):
+            positions = offsets_in(connection, schema)
+            offsets = rebuild(services, task, positions, end, processes=processes, stop=stop, say=advanced)
+        else:
+            offsets = fold_span(
+                services,
+                schema,
+                end,
+                until=task.until,
+                happened=task.happened,
+                projections=wish.folded,
+                stop=stop,
+                say=advanced,
+            )
         # Written after the rows, and waited for, unlike these: so they are on the disk, too.
         connection.execute(sql.SQL("UPDATE {} SET ended_at = now()").format(sql.Identifier(schema, WISH_TABLE)))
     seconds = time.monotonic() - began
@@ -193,7 +206,10 @@ def _take_place(
                 sql.SQL("INSERT INTO {} VALUES (%s, %s, %s, now(), NULL)").format(table),
                 [wish.end, list(wish.projections), build()],
             )
-            return False, None if anew else begin_with(connection, wish, schema, ends)
+            base = None if anew else begin_with(connection, wish, schema, ends)
+            if base is None:
+                make_bare(connection, wish.folded, schema)
+            return False, base
         for what, theirs, ours in (
             ("as of another end", found[0], wish.end),
             ("for other projections", ", ".join(found[1]), ", ".join(wish.projections)),

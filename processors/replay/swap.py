@@ -25,10 +25,12 @@ from psycopg import sql
 from processors.following.patience import StoppedWaitingError
 from processors.following.positions import TABLE, Partition
 from processors.projector import generations
+from processors.projector.bare import are_bare, make_bare
 from processors.projector.generations import Generation, build_of, live, show
 from processors.projector.span import Advance, Span, end_offsets_of
 from processors.projector.worker import dead_letters
 from processors.projector.write import READER
+from processors.replay.rebuild import Task, rebuild
 from processors.subjects import codec_for
 from processors.verify import verify
 from projections.catalogue import PROJECTIONS
@@ -106,10 +108,12 @@ def swap(
     services: Services,
     *,
     projections: Collection[Projection] = tuple(PROJECTIONS.values()),
+    processes: int | None = None,
     stop: threading.Event | None = None,
     say: Say = lambda _what, _done, _total, _unit: None,
 ) -> Swapped:
-    """Build a generation of this build and make it live. A call that was cut off goes on where it was.
+    """Build a generation of this build and make it live. A call that was cut off goes on where it was. `processes`: how
+    many fill it (`rebuild`).
 
     Raises Fault if there are no live tables, if the new tables are wrong (`verify`), or if readers never let a view
     go; the live tables then stay as they are. Raises StoppedWaitingError when `stop` is set.
@@ -120,6 +124,7 @@ def swap(
         old = _live(connection)
         new = _place(connection, build)
         with _Filling(services, new, projections, stop, say) as filling:
+            filling.begin(old, processes)
             filling.near(old)
             failpoints.reach("swap.filled")
             differed = _compare(services, filling, old, say)
@@ -214,13 +219,9 @@ class _Filling:
     ) -> None:
         self._services = services
         self._generation = generation
-        self._span = Span(
-            services,
-            generation.schema,
-            projections=projections,
-            stop=stop,
-            misses_in=generations.PUBLIC,
-        )
+        self._projections = tuple(projections)
+        self._stop = stop
+        self._open: Span | None = None
         self._say = say
         self.facts = 0
 
@@ -228,7 +229,21 @@ class _Filling:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._span.__exit__()
+        if self._open is not None:
+            self._open.__exit__()
+
+    @property
+    def _span(self) -> Span:
+        """Opened when the tables have their keys: it would give them some that lack."""
+        if self._open is None:
+            self._open = Span(
+                self._services,
+                self.schema,
+                projections=self._projections,
+                stop=self._stop,
+                misses_in=generations.PUBLIC,
+            )
+        return self._open
 
     @property
     def number(self) -> int:
@@ -237,6 +252,19 @@ class _Filling:
     @property
     def schema(self) -> str:
         return self._generation.schema
+
+    def begin(self, other: Generation, processes: int | None) -> None:
+        """Rebuild the tables to where the other ones are, if they are new, or were begun so."""
+        with connect(self._services, "replay", autocommit=True) as connection:
+            if not _is_there(connection, self.schema):
+                make_bare(connection, self._projections, self.schema)
+            elif not are_bare(connection, self.schema):
+                return
+            positions = _positions(connection, self.schema)
+        goals = _positions_of(self._services, other.schema)
+        task = Task(self.schema, self._projections, misses_in=generations.PUBLIC)
+        say = self._advanced(goals)
+        rebuild(self._services, task, positions, goals, processes=processes, stop=self._stop, say=say)
 
     def near(self, other: Generation) -> None:
         """Come within NEAR_FACTS of the other one, which moves on meanwhile, or as near as it lets us."""
@@ -250,6 +278,9 @@ class _Filling:
 
     def up_to(self, goals: Mapping[Partition, int]) -> Mapping[Partition, int]:
         """Fold up to these offsets; where each partition is then."""
+        return self._span.up_to(goals, self._advanced(goals))
+
+    def _advanced(self, goals: Mapping[Partition, int]) -> Callable[[Advance], None]:
         before = self.facts
 
         def advanced(now: Advance) -> None:
@@ -257,7 +288,7 @@ class _Filling:
             lacking = _lacking(goals, now.reached)
             self._say(f"filling {self.schema}", self.facts, self.facts + lacking, "facts")
 
-        return self._span.up_to(goals, advanced)
+        return advanced
 
 
 class _Watching:
@@ -447,6 +478,10 @@ def _digests(connection: Connection, schema: str, say: Say) -> dict[str, tuple[i
         assert row is not None, "an aggregate has a row"
         found[name] = (int(row[0]), str(row[1]))
     return found
+
+
+def _is_there(connection: Connection, schema: str) -> bool:
+    return connection.execute("SELECT to_regnamespace(quote_ident(%s))", [schema]).fetchone() != (None,)
 
 
 def _positions(connection: Connection, schema: str) -> dict[Partition, int]:

@@ -218,8 +218,8 @@ def test_a_replay_that_was_killed_goes_on_and_a_finished_one_has_nothing_to_do(
     write(shell.services, logs)
     words = ["replay", "--as-of", "2026-11-27T18:03:20Z", *effective, "--into"]
     program = (
-        "from processors.projector import span\n"
-        "span.BATCH_RECORDS_MAX = 100\n"
+        "from processors.projector import bare, span\n"
+        "span.BATCH_RECORDS_MAX, bare.RUN_BYTES_MAX = 100, 0\n"
         "import sys\n"
         "from gateway.cli import main\n"
         f"sys.argv = ['order-ledger', *{[*words, 'cut']!r}]\n"

@@ -31,6 +31,7 @@ from benchmarks.peers.faust_agents.subject import FaustAgents
 from benchmarks.peers.kafka_streams import build
 from benchmarks.peers.kafka_streams.subject import TUNED, USUAL, KafkaStreams
 from benchmarks.place import Place, place
+from benchmarks.rebuild import rebuilds
 from benchmarks.report import as_text
 from benchmarks.subject import Subject
 from runtime.embedded.jars import pinned_version
@@ -107,9 +108,12 @@ def main() -> None:
 def one_of(where: Place, key: str, options: argparse.Namespace) -> dict[str, Any]:
     """One subject's figures. One that breaks is named, and the others are measured all the same."""
     subject = SUBJECTS[key](where)
-    more: Callable[[], Mapping[str, Any]] = dict
-    if isinstance(subject, Ours) and options.lanes:
-        more = lambda: {"floors": floors(where, subject)}  # noqa: E731 - one line, used once
+
+    def more() -> Mapping[str, Any]:
+        if not (isinstance(subject, Ours) and options.lanes):
+            return {}
+        return {"floors": floors(where, subject), "rebuild": rebuilds(where, subject, options.rounds)}
+
     try:
         return measure(where, subject, options, more)
     except SystemExit as error:

@@ -4,6 +4,7 @@ decode → accept → fold → write        pure, pure, pure (in `projections`),
 generations                           sets of tables, each in a schema of its own; the views of `public` show one
 worker                                the loop around them, on live topics
 span                                  the same on a span of the log, into a schema of its own
+bare                                  writes into new tables, which get their keys at the end
 """
 
 from events.catalogue import LEDGER_TOPICS

@@ -34,7 +34,7 @@ LACKING = "lacking"
 
 #: Rows that a process keeps before it copies them. Twice as much: fewer keys have several rows, but polars takes three
 #: times as much again to merge them, and a process may have 600 MB.
-RUN_BYTES_MAX = 64 * 1024 * 1024
+RUN_BYTES_MAX = 48 * 1024 * 1024
 
 #: For sorting a table's keys: below it, PostgreSQL sorts in memory.
 SORT_MEGABYTES = 128

@@ -5,8 +5,8 @@
     projector.take(records)                                          # written when it returns
 
 The same code serves the live tables, a rebuild in a schema of its own and the past (`processors.projector.span`): only
-the start, the end and the schema differ. It knows no consumer: whoever reads Kafka hands in records of any partitions,
-those of one partition in order.
+the start, the end, the schema and the store (`write`, or `bare` for new tables) differ. It knows no consumer: whoever
+reads Kafka hands in records of any partitions, those of one partition in order.
 """
 
 from __future__ import annotations

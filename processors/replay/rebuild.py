@@ -42,6 +42,8 @@ LOOK_SECONDS = 0.2
 #: A process that was asked to end rolls back and ends at once; one that does not is killed.
 END_SECONDS = 5.0
 
+POLARS_THREADS = "POLARS_MAX_THREADS"
+
 Say = Callable[[Advance], None]
 
 
@@ -158,7 +160,15 @@ class _Processes:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
         process = context.Process(target=_fold, args=(self._services, self._task, dict(share), there), daemon=True)
-        process.start()
+        # A core for each: threads of a pool would only wake each other. polars reads it when the child imports it.
+        before = os.environ.get(POLARS_THREADS)
+        os.environ[POLARS_THREADS] = "1"
+        try:
+            process.start()
+        finally:
+            os.environ.pop(POLARS_THREADS)
+            if before is not None:
+                os.environ[POLARS_THREADS] = before
         there.close()
         return here, process
 

@@ -16,7 +16,8 @@ import psycopg
 from psycopg import sql
 
 from processors.following.positions import TABLE, Partition
-from processors.projector.write import READER, ensure_tables
+from processors.projector.bare import make_bare
+from processors.projector.write import READER
 from processors.replay.build import build
 from processors.replay.wish import EFFECTIVE, WISH_TABLE, Wish, moment_of
 
@@ -85,7 +86,7 @@ def begin_with(connection: Connection, wish: Wish, schema: str, ends: Mapping[Pa
     if not useful or max(useful)[0] == 0:
         return None
     _, base = max(useful)
-    ensure_tables(connection, wish.folded, schema)
+    make_bare(connection, wish.folded, schema)
     for table in (one for projection in wish.folded for one in projection.tables):
         _copy(connection, base, schema, table.name, [column.name for column in table.columns])
     positions = ("follower", "topic", "partition", "next_offset", "last_decision", "epoch", "intake_offset", "topic_id")

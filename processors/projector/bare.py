@@ -4,11 +4,11 @@
     BareStore(connect, schema)                      # instead of `write.Store`, for any number of processes
     finish(connect, projections, schema)            # one row per key, keys, indexes
 
-The live path (`write.Store`) looks for each row's key in each batch. It is for tables that are complete or that somebody
-reads: live tables, and a replay that goes on. This one is for a schema that is being made. The folds are the same, but a
-batch's rows are kept in memory, merged by key, and copied when they are many (a *run*), with the positions, in one
-transaction. So a key may have several rows until `finish`: one for each run and each process, and one that was copied
-from another replay. Only a few have: facts of one order are close to each other in the log.
+The live path (`write.Store`) looks for each row's key in each batch. It is for tables that are complete or that
+somebody reads: live tables, and a replay that goes on. This one is for a schema that is being made. The folds are the
+same, but a batch's rows are kept in memory, merged by key, and copied when they are many (a *run*), with the positions,
+in one transaction. So a key may have several rows until `finish`: one for each run and each process, and one that was
+copied from another replay. Only a few have: facts of one order are close to each other in the log.
 """
 
 from __future__ import annotations

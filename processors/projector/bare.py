@@ -36,6 +36,9 @@ LACKING = "lacking"
 #: times as much again to merge them, and a process may have 600 MB.
 RUN_BYTES_MAX = 48 * 1024 * 1024
 
+#: Rows of tables that are only added to: nothing is kept of them, but a replay that is killed copies them again.
+COPIED_BYTES_MAX = 256 * 1024 * 1024
+
 #: For sorting a table's keys: below it, PostgreSQL sorts in memory.
 SORT_MEGABYTES = 128
 
@@ -89,7 +92,7 @@ class BareStore(Store):
 
     def _forget(self) -> None:
         self._rows: dict[Table, list[pl.DataFrame]] = {}
-        self._bytes = self._batches = 0
+        self._bytes = self._copied = self._batches = 0
         self._moves: dict[Partition, Move] = {}
         self._skipped: dict[Partition, dict[str, Skip]] = {}
         self._misses: Counter[Miss] = Counter()
@@ -115,6 +118,7 @@ class BareStore(Store):
             for table, frame in rows:
                 if table.insert_only:
                     self._copy(self._open(), table, frame)
+                    self._copied += round(frame.estimated_size())
                     continue
                 # One row per key and batch: the number of the batch is all that log order needs.
                 if SEQUENCE in frame.columns:
@@ -129,7 +133,7 @@ class BareStore(Store):
             for reason, skip in reasons.items():
                 known[reason] = Skip(known.get(reason, Skip(0, 0)).facts + skip.facts, skip.last_offset)
         self._misses.update(misses)
-        if self._bytes > RUN_BYTES_MAX:
+        if self._bytes > RUN_BYTES_MAX or self._copied > COPIED_BYTES_MAX:
             self.flush()
 
     def flush(self) -> None:

@@ -30,12 +30,15 @@ Command = dict[str, Any]
 
 
 class Phase(NamedTuple):
-    """A finished phase: commands sent, the facts that followed (also from reactions), seconds."""
+    """A finished phase: commands sent, the facts that followed (also from reactions), and seconds; `sending` are those
+    until Kafka had all its commands.
+    """
 
     name: str
     commands: int
     facts: int
     seconds: float
+    sending: float
 
 
 class Run:
@@ -80,8 +83,9 @@ class Run:
         facts_before = self._facts()
         with progress(name, total, unit="commands") as bar:
             sent = send_all(self.settings, self.services, self._noted(commands), bar.advance)
+        sending = time.monotonic() - started
         self.settle(name)
-        self.phases.append(Phase(name, sent, self._facts() - facts_before, time.monotonic() - started))
+        self.phases.append(Phase(name, sent, self._facts() - facts_before, time.monotonic() - started, sending))
 
     def settle(self, name: str) -> None:
         """Wait until nothing is in flight, with progress."""

@@ -212,11 +212,13 @@ class Kpis:
         """The order is as if the parcel had never been told; what had been said of its replacement is void."""
         row = self.orders.row(data["order_id"])
         row.crossed -= int(data["crossed"])
+        if _all_in_exchange(data):
+            return
+        parcel = self.parcels.row(data["order_id"], data["shipment_id"])
         for line in _due(data):
             row.shipped -= line["quantity"]
             row.cancelled += line["to_cancelled"]
             row.ordered -= line["to_removed"] + line["replaced"]
-            parcel = self.parcels.row(data["order_id"], data["shipment_id"])
             parcel.units -= line["quantity"]
             parcel.replaced -= line["replaced"]
 

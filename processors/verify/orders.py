@@ -112,7 +112,9 @@ class Orders:
             row = self.move(data["order_id"], line["line_id"], ordered=line["quantity"], open=line["quantity"])
             row.sku = line["sku"]
             row.unit_price_minor = line["unit_price_minor"]
-            row.cancel_after, row.customised = line["cancel_after"], line["customised"]
+            row.customised = line["customised"]
+            if line["cancel_after"] is not None:
+                row.cancel_after = line["cancel_after"]
             value_minor += line["quantity"] * line["unit_price_minor"]
         order.value_minor = min(value_minor, _VALUE_MINOR_MAX)
         order.charges_minor = sum(charge["amount_minor"] for charge in data["charges"])

@@ -249,7 +249,8 @@ class Stocks:
     def policy_set(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         row = self.at(data)
         row.safety_stock = data["safety_stock"]
-        row.reorder_point = data["reorder_point"]
+        if data["reorder_point"] is not None:
+            row.reorder_point = data["reorder_point"]
         row.buffer = max((buffer["quantity"] for buffer in data["buffers"]), default=0)
 
     def rules_resolved(self, _fact: Mapping[str, Any], data: Mapping[str, Any]) -> None:

@@ -44,22 +44,34 @@ def test_the_tables_hold_what_the_file_says(shop: Shop) -> None:
 
     account = bring_in(run, Request(FILE, *days))
 
-    seconds = time.monotonic() - began
-    facts = sum(phase.facts for phase in run.phases)
-    print(f"{facts} facts in {seconds:.1f} s: {facts / seconds:.0f}/s")
+    imported = time.monotonic()
+    report = shop.verify()
+    verified = time.monotonic()
+    of_file = dict(sale_lines(FILE, *days))
+    said = time.monotonic()
+    in_phases = sum(phase.seconds for phase in run.phases)
+    print(f"\n{FILE.name}: imported to verified in {verified - began:.1f} s")
+    print(_stage("reading the file", imported - began - in_phases, account["rows_read"], "rows"))
     for phase in run.phases:
-        print(phase)
+        print(_stage(phase.name, phase.seconds, phase.facts, f"facts, sent after {phase.sending:.1f} s"))
+    print(_stage("verify", verified - imported, report.facts, "facts"))
+    print(_stage("the oracle's reading of the file (not counted)", said - verified, account["rows_read"], "rows"))
+
+    assert report.equal, report.first_difference
     parts = ("lines", "charges", "returns", "adjustments", "refused")
     assert account["rows_read"] == sum(account[part]["rows"] for part in parts), account
     if WHOLE_YEAR:
         assert account["rows_read"] == 525_461
-    assert _sums(shop) == dict(sale_lines(FILE, *days))
+    assert _sums(shop) == of_file
     lines = shop.connection.execute("SELECT count(*) FROM order_lines").fetchone()
     assert lines == (account["lines"]["rows"],)
     refused = shop.connection.execute("SELECT what, detail FROM answers WHERE outcome = 'refused'").fetchall()
     assert refused == []
-    report = shop.verify()
-    assert report.equal, report.first_difference
+
+
+def _stage(name: str, seconds: float, count: int, unit: str) -> str:
+    """A line of the run's account: the time of a stage and its rate."""
+    return f"{name:50} {seconds:7.1f} s {count:10,} {unit} ({count / seconds:,.0f}/s)"
 
 
 def _first_days_of_the_peak() -> tuple[date, date]:

@@ -107,9 +107,7 @@ class Facts:
     def value(self, schema: Any, name: str) -> Any:
         pick = self.random
         if isinstance(schema, list):
-            # A planner's number stays once it is set: no fact ever takes a reorder point back.
-            unset = name != "reorder_point" and pick.random() < 0.4
-            return None if unset else self.value(schema[1], name)
+            return None if pick.random() < 0.4 else self.value(schema[1], name)
         kind = schema["type"] if isinstance(schema, dict) else schema
         if kind == "record":
             return {field["name"]: self.value(field["type"], field["name"]) for field in schema["fields"]}

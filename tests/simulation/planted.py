@@ -32,7 +32,7 @@ from processors.ledger.partition import PartitionLedger
 from processors.ledger.saving import Counts, Saver
 from processors.reactions import asked, engine, locations, movements, offers, rejections, release, wiring
 from processors.reactions.asked import Asked
-from tests.simulation.tables import MemoryStore
+from tests.support.memory_tables import MemoryStore
 
 
 class Bug(NamedTuple):

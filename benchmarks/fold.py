@@ -285,8 +285,7 @@ def measure(
 
     timed("follow", projector._follower, "follow")  # noqa: SLF001 - a stage of its own
     timed("decode", projector._follower, "_decode")  # noqa: SLF001 - a stage of its own
-    timed("fold", projector, "_fold")
-    timed("write", store, "write")
+    timed("fold_and_write", projector, "_write")  # at the same time
     clock, begun = Clock(server), time.monotonic()
     rows = written = batches = 0
     for start in range(0, len(facts), batch):

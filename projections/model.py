@@ -78,7 +78,8 @@ class Table:
     `insert_only`: a key never comes twice, so rows are copied straight in. `born_with`: the column that starts a row
     (`placed_at` of an order). Deltas without it are dropped if the key has no row yet, so a refused command for an
     unknown order makes no order. `unique`: the expressions of the unique index, if the key's columns together could be
-    longer than an index allows (2,704 bytes; an id has up to 800).
+    longer than an index allows (2,704 bytes; an id has up to 800). `stream`: the topic of the streams whose ids are
+    the first column of the key, if no other fact makes rows. So a stream that begins in a batch has no row yet.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Table:
     insert_only: bool = False
     born_with: str | None = None
     unique: str | None = None
+    stream: str | None = None
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -155,6 +157,7 @@ class FactBatch:
         self._lines: dict[tuple[str, ...], Rows] = {}
         self._envelopes: dict[tuple[str, bool], Rows] = {}
         self._made: dict[Callable[[FactBatch], Rows], Rows] = {}
+        self._begun: dict[str, pl.Series] = {}
 
     @property
     def frames(self) -> Mapping[str, pl.DataFrame]:
@@ -229,6 +232,15 @@ class FactBatch:
         if not parts:
             return Rows(lambda: _envelope(_REFUSED, pl.DataFrame(schema=frame_schema(_REFUSED))))
         return parts[0] if len(parts) == 1 else together(*parts).then(lambda rows: rows.sort(SEQUENCE))
+
+    def begun(self, topic: str) -> pl.Series:
+        """The ids of the streams of a topic whose first fact is in the batch."""
+        found = self._begun.get(topic)
+        if found is None:
+            first = (pl.col("version") == 1) & (pl.col("topic") == topic)
+            ids = [frame.filter(first)["stream_id"] for frame in self._frames.values()]
+            found = self._begun[topic] = pl.concat(ids)
+        return found
 
     def count(self) -> int:
         """How many facts there are."""

@@ -22,7 +22,7 @@ from projections.model import SEQUENCE, Column, Deltas, FactBatch, Projection, T
 
 _POLARS_OF_SQL: Mapping[str, pl.DataType] = {
     "text": pl.String(),
-    "jsonb": pl.String(),
+    "json": pl.String(),
     "bigint": pl.Int64(),
     "integer": pl.Int64(),
     "boolean": pl.Boolean(),
@@ -98,8 +98,8 @@ def upsert(table: Table, source: str) -> str:
 
 def records(table: Table) -> str:
     """A source for `upsert`: one parameter, the rows as JSON (`as_json`)."""
-    # A JSON string would become a jsonb string, not the document in it.
-    types = {"jsonb": "text"}
+    # A JSON string would stay a string, and not become the document in it.
+    types = {"json": "text"}
     columns = ", ".join(f"{_quoted(one.name)} {types.get(one.sql_type, one.sql_type)}" for one in table.columns)
     names = ", ".join(f"{_quoted(column.name)}::{column.sql_type}" for column in table.columns)
     return f"(SELECT {names} FROM json_to_recordset(%s::json) AS r({columns}))"

@@ -181,6 +181,9 @@ def work(name: str, settings: Settings, services: Services) -> int:
     """Do one worker's work in this process until a signal asks to stop; its exit status."""
     raise_file_limit()  # needed here too: with configured services nothing was started that raised it
     give_back_from_now_on()
+    # Read when polars is imported. More threads hand each other small pieces of a batch: for a batch of 50 facts that
+    # costs half as much CPU again as the work itself. Partitions are what is worked on side by side.
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
     row = WORKERS[name]
     for library in uncompiled(set(row.libraries)):
         log.warning("library_not_compiled", library=library, hint="each record takes ten times as long: reinstall it")

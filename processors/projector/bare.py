@@ -14,7 +14,7 @@ copied from another replay. Only a few have: facts of one order are close to eac
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
@@ -108,10 +108,11 @@ class BareStore(Store):
 
     def write(
         self,
-        rows: Sequence[tuple[Table, pl.DataFrame]],
+        rows: Iterable[tuple[Table, pl.DataFrame]],
         moves: Mapping[Partition, Move],
         skipped: Mapping[Partition, Mapping[str, Skip]],
         misses: Mapping[Miss, int],
+        begun: Callable[[str], pl.Series],  # noqa: ARG002  # without keys, all rows are copied
     ) -> None:
         self._batches += 1
         with cut_off():

@@ -11,14 +11,15 @@ reads Kafka hands in records of any partitions, those of one partition in order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
 
-from processors.following.batches import BatchFollower, Ends, Record
+from processors.following.batches import Batch, BatchFollower, Ends, Record
 from processors.following.columns import Accepted
 from processors.following.positions import Partition, Position
+from processors.projector.ahead import ahead
 from processors.projector.decode import Decoded, Decoder
 from processors.projector.write import Store
 from processors.slow_paths import Miss
@@ -33,6 +34,10 @@ SetAside = Callable[[Sequence[tuple[Record, str, str]]], None]
 
 #: Of the accepted facts, those that the folds see; positions pass all.
 Sees = Callable[[Mapping[str, pl.DataFrame]], Mapping[str, pl.DataFrame]]
+
+#: From so many facts on, folding and writing overlap. With fewer, to hand rows from thread to thread takes longer than
+#: it saves.
+AHEAD_FACTS_MIN = 5_000
 
 
 class Taken(NamedTuple):
@@ -105,25 +110,40 @@ class Projector:
         if batch is None:
             return Taken(0, 0, 0, {}, {})
         failpoints.reach("projector.fold")
-        rows = self._fold(batch.decoded, batch.accepted)
-        if batch.aside:
-            self._set_aside(batch.aside)
-        if batch.moves:
-            self._store.write(rows, batch.moves, batch.skipped, batch.misses)
+        written = self._write(batch)
         self._follower.moved(batch.moves)
         passed_over = sum(skip.facts for reasons in batch.skipped.values() for skip in reasons.values())
-        written = sum(frame.height for _, frame in rows)
         next_offsets = {partition: move.after.next_offset for partition, move in batch.moves.items()}
         return Taken(len(batch.accepted.rows), written, passed_over, next_offsets, batch.misses)
 
-    def _fold(self, decoded: Decoded, accepted: Accepted) -> list[tuple[Table, pl.DataFrame]]:
-        frames: Mapping[str, pl.DataFrame] = _counted(decoded, accepted)
-        batch = FactBatch(frames if self._sees is None else self._sees(frames))
-        rows = []
+    def _write(self, batch: Batch[Decoded]) -> int:
+        """How many rows were written. PostgreSQL takes in a table of a large batch while the next one is folded."""
+        frames: Mapping[str, pl.DataFrame] = _counted(batch.decoded, batch.accepted)
+        facts = FactBatch(frames if self._sees is None else self._sees(frames))
+        folded = self._fold(facts)
+        if batch.aside or not batch.moves or facts.count() < AHEAD_FACTS_MIN:
+            rows = list(folded)
+            if batch.aside:
+                self._set_aside(batch.aside)
+            if batch.moves:
+                self._store.write(rows, batch.moves, batch.skipped, batch.misses, facts.begun)
+            return sum(frame.height for _, frame in rows)
+        written = 0
+
+        def counted() -> Iterator[tuple[Table, pl.DataFrame]]:
+            nonlocal written
+            for table, frame in coming:
+                written += frame.height
+                yield table, frame
+
+        with ahead(folded) as coming:
+            self._store.write(counted(), batch.moves, batch.skipped, batch.misses, facts.begun)
+        return written
+
+    def _fold(self, facts: FactBatch) -> Iterator[tuple[Table, pl.DataFrame]]:
         for projection in self._projections:
             tables = {table.name: table for table in projection.tables}
-            rows += [(tables[name], frame) for name, frame in fold(projection, batch).items()]
-        return rows
+            yield from ((tables[name], frame) for name, frame in fold(projection, facts).items())
 
 
 def _counted(decoded: Decoded, accepted: Accepted) -> dict[str, pl.DataFrame]:

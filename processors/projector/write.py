@@ -9,7 +9,7 @@ So every fact is in the tables exactly once, whoever else believes to own the pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -123,13 +123,15 @@ class Store:
 
     def write(
         self,
-        rows: Sequence[tuple[Table, pl.DataFrame]],
+        rows: Iterable[tuple[Table, pl.DataFrame]],
         moves: Mapping[Partition, Move],
         skipped: Mapping[Partition, Mapping[str, Skip]],
         misses: Mapping[Miss, int],
+        begun: Callable[[str], pl.Series],
     ) -> None:
-        """All of it in one transaction. `rows` are reduced. Raises Overtaken; psycopg.OperationalError when it was cut
-        off.
+        """All of it in one transaction. `rows` are reduced; they may be made while the ones before them are written.
+        `begun`: the ids of a topic's streams that begin in the batch. Raises Overtaken; psycopg.OperationalError when
+        it was cut off.
         """
         connection = self._open()
         with cut_off(), connection.transaction():
@@ -137,7 +139,7 @@ class Store:
             self._store_moves(connection, moves, skipped, misses)
             for table, frame in rows:
                 failpoints.reach("projector.before_rows")
-                self._take_in(connection, table, frame)
+                self._take_in(connection, table, frame, begun)
             failpoints.reach("projector.before_commit")
         failpoints.reach("projector.after_commit")
 
@@ -181,20 +183,26 @@ class Store:
             self._connection = connection
         return self._connection
 
-    def _take_in(self, connection: Connection, table: Table, frame: pl.DataFrame) -> None:
+    def _take_in(
+        self, connection: Connection, table: Table, frame: pl.DataFrame, begun: Callable[[str], pl.Series]
+    ) -> None:
         statements = self._statements.get(table.name)
         if statements is None:
             statements = self._statements[table.name] = _statements(table)
         # A test that stops or cuts a COPY gets one, however few rows there are.
         wanted = failpoints.armed("projector.before_copy") or failpoints.armed("projector.after_copy")
-        if frame.height < COPY_ROWS_MIN and not wanted:
-            connection.execute(statements.few, [as_json(table, frame)])
-            return
-        if statements.stage is not None:
+        many = 1 if wanted else COPY_ROWS_MIN
+        new, rest = _apart(table, frame, begun) if frame.height >= many else (frame.clear(), frame)
+        if new.height >= many:
+            self._copy(connection, table, new)
+        else:
+            rest = frame
+        if rest.height >= many:
             connection.execute(statements.stage)
-        self._copy(connection, table, frame, statements.copy)
-        if statements.stage is not None:
+            self._copy(connection, table, rest, statements.copy_to_stage)
             connection.execute(statements.many)
+        elif rest.height:
+            connection.execute(statements.few, [as_json(table, rest)])
 
     @staticmethod
     def _copy(connection: Connection, table: Table, frame: pl.DataFrame, statement: bytes | None = None) -> None:
@@ -219,25 +227,37 @@ def copy_into(table: Table, target: str) -> bytes:
     return f"COPY {target} ({names}) FROM STDIN (FORMAT csv)".encode()
 
 
+def _apart(table: Table, frame: pl.DataFrame, begun: Callable[[str], pl.Series]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that are certainly new, and the others. Copied straight in, a row costs PostgreSQL less than half of an
+    upsert.
+    """
+    if table.insert_only:
+        return frame, frame.clear()
+    if table.stream is None:
+        return frame.clear(), frame
+    new = frame[table.key[0]].is_in(begun(table.stream))
+    if table.born_with is not None:
+        new &= frame[table.born_with].is_not_null()
+    return frame.filter(new), frame.filter(~new)
+
+
 class _Statements(NamedTuple):
-    """How a table is written. `few`: the rows are its parameter. `copy` them, then, and `many` takes them in; without
-    `stage` they are copied straight into the table.
+    """How rows that may be there already are written. `few`: the rows are its parameter. Of many, make the `stage`, copy
+    them there, and `many` takes them in.
     """
 
     few: bytes
-    stage: bytes | None
-    copy: bytes
+    stage: bytes
+    copy_to_stage: bytes
     many: bytes
 
 
 def _statements(table: Table) -> _Statements:
     columns = ", ".join(f'"{column.name}" {column.sql_type}' for column in table.columns)
     staging = f'pg_temp."staging_{table.name}"'
-    target = f'"{table.name}"' if table.insert_only else staging
-    stage = f'CREATE TEMP TABLE IF NOT EXISTS "staging_{table.name}" ({columns}) ON COMMIT DELETE ROWS'
     return _Statements(
         upsert(table, records(table)).encode(),
-        None if table.insert_only else stage.encode(),
-        copy_into(table, target),
+        f'CREATE TEMP TABLE IF NOT EXISTS "staging_{table.name}" ({columns}) ON COMMIT DELETE ROWS'.encode(),
+        copy_into(table, staging),
         upsert(table, staging).encode(),
     )

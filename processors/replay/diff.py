@@ -155,6 +155,7 @@ def _compare(
         )
     parts = {
         "names": sql.SQL(", ").join(map(sql.Identifier, shared)),
+        "values": sql.SQL(", ").join(_comparable(name, columns[0][name]) for name in shared),
         "key": sql.SQL(", ").join(map(sql.Identifier, table.key)),
         "side": sql.Identifier(_SIDE),
         "first": sql.Identifier(schemas[0], table.name),
@@ -170,10 +171,16 @@ def _compare(
     return TableDifference(only_first, only_second, changed, _by_key(table, rows), strange)
 
 
+def _comparable(name: str, kind: str) -> sql.Composable:
+    """The column; PostgreSQL compares documents as jsonb only."""
+    column = sql.Identifier(name)
+    return sql.SQL("{0}::jsonb AS {0}").format(column) if kind == "json" else column
+
+
 _APART = """
 CREATE TEMP TABLE {apart} ON COMMIT DROP AS
 SELECT {names}, sum({side}) AS {side} FROM (
-    SELECT {names}, 1 AS {side} FROM {first} UNION ALL SELECT {names}, -1 FROM {second}
+    SELECT {values}, 1 AS {side} FROM {first} UNION ALL SELECT {values}, -1 FROM {second}
 ) AS rows_of_both GROUP BY {names} HAVING sum({side}) <> 0"""
 
 _KEYED = """

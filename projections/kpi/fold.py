@@ -57,6 +57,7 @@ ORDERS = Table(
         Column("crossed", "bigint", "sum", "parcels with units that had been cancelled or amended away"),
     ),
     "Base rows of the KPIs: orders, without lines that were added in exchange",
+    stream="ledger.orders",
 )
 
 PROMISES = Table(
@@ -100,6 +101,7 @@ PARCELS = Table(
         Column("delivered_at", "timestamptz", "first", "when it arrived"),
     ),
     "Base rows of the KPIs: parcels",
+    stream="ledger.orders",
 )
 
 COMPLAINTS = Table(

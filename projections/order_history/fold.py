@@ -4,7 +4,7 @@ import polars as pl
 
 from projections.model import SEQUENCE, Deltas, FactBatch, Rows, together
 
-#: PostgreSQL's jsonb cannot hold NUL, so this table has the replacement character instead. The log keeps the original.
+#: PostgreSQL's text cannot hold NUL, so this table has the replacement character instead. The log keeps the original.
 _NUL, _REPLACEMENT = "\\u0000", "\\ufffd"
 
 

@@ -18,12 +18,12 @@ ORDER_HISTORY = Table(
         Column("actor", "text", "last", "the person or program that sent it, if known"),
         Column("event_id", "text", "last", "the fact's own id"),
         Column("correlation_id", "text", "last", "links all records of one intent: the id of the first command"),
-        Column("data", "jsonb", "last", "the fact's data, as in its contract"),
+        Column("data", "json", "last", "the fact's data, as in its contract"),
     ),
     "Every fact of an order, refusals included. Rows are only added",
     insert_only=True,
 )
 
-PROJECTION = Projection("order_history", (ORDER_HISTORY,), fold)
+PROJECTION = Projection("order_history", (ORDER_HISTORY,), fold, version=2)
 
 __all__ = ["PROJECTION"]

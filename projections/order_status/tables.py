@@ -65,6 +65,7 @@ ORDER_STATUS = Table(
         "status": f"{', '.join(list(STATUSES)[:-1])} or {list(STATUSES)[-1]}",
     },
     born_with="placed_at",
+    stream="ledger.orders",
 )
 
 ORDER_HOLDS = Table(
@@ -104,6 +105,7 @@ ORDER_LINES = Table(
         "expected_at": "when waiting units are expected, as the customer was told; null if that no longer holds",
         "held_for_return": "the return that must arrive before units of the line may leave",
     },
+    stream="ledger.orders",
 )
 
 ORDER_LINE_LOCATIONS = Table(
@@ -116,6 +118,7 @@ ORDER_LINE_LOCATIONS = Table(
         Column("shipped", "bigint", "sum", "units that left there"),
     ),
     "Locations where units of a line are allocated, and locations that units of it left",
+    stream="ledger.orders",
 )
 
 ORDER_SHIPMENTS = Table(
@@ -144,6 +147,7 @@ ORDER_SHIPMENTS = Table(
         "status": "delivered once it arrived, even if later scans follow; retracted if it never left; otherwise the "
         "newest scan"
     },
+    stream="ledger.orders",
 )
 
 ORDER_SHIPMENT_LINES = Table(
@@ -157,6 +161,7 @@ ORDER_SHIPMENT_LINES = Table(
         Column("replaced", "bigint", "sum", "of these, units for which a replacement was ordered"),
     ),
     "What is in each parcel",
+    stream="ledger.orders",
 )
 
 ORDER_RETURNS = Table(

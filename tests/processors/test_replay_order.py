@@ -15,7 +15,7 @@ from tests.support.folding import batch_of, short
 
 
 def rows_of(history, order_id):
-    """The rows of an order as the reader has them: `data` as PostgreSQL's jsonb gives it back."""
+    """The rows of an order as the reader has them: `data` as PostgreSQL's json gives it back."""
     rows = history.filter(history["order_id"] == order_id).sort("version").to_dicts()
     return [FactRow(row.pop("order_id"), row.pop("fact"), json.loads(row.pop("data")), row) for row in rows]
 

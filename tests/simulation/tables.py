@@ -10,7 +10,7 @@ What PostgreSQL does with a fold's rows is done here by a `MemoryStore`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -40,17 +40,18 @@ class CrashingStore(MemoryStore):
 
     def write(
         self,
-        rows: Sequence[tuple[Table, pl.DataFrame]],
+        rows: Iterable[tuple[Table, pl.DataFrame]],
         moves: Mapping[Place, Move],
         skipped: Mapping[Place, Mapping[str, Skip]],
         misses: Mapping[Miss, int],
+        begun: Callable[[str], pl.Series],
     ) -> None:
         """All of it or nothing. Raises Overtaken, or OperationalError where a crash was ordered."""
         dies, self.dies = self.dies, None
         if dies == "before":
             raise psycopg.OperationalError("the connection was lost before the commit")
         try:
-            super().write(rows, moves, skipped, misses)
+            super().write(rows, moves, skipped, misses, begun)
         except AssertionError as error:
             raise Broken("a_row_comes_once", str(error)) from error
         for place, move in moves.items():

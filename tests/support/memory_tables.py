@@ -10,7 +10,7 @@ Columns that PostgreSQL derives from others are not here: tests of the real tabl
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -44,13 +44,14 @@ class MemoryStore:
 
     def write(
         self,
-        rows: Sequence[tuple[Table, pl.DataFrame]],
+        rows: Iterable[tuple[Table, pl.DataFrame]],
         moves: Mapping[Partition, Move],
         skipped: Mapping[Partition, Mapping[str, Skip]],
         misses: Mapping[Miss, int],
+        begun: Callable[[str], pl.Series],
     ) -> None:
         """All of it. Raises Overtaken, and AssertionError if a row of an insert-only table comes twice."""
-        del skipped, misses
+        del skipped, misses, begun
         self.fence(moves)
         for place, move in moves.items():
             self.offsets[place] = move.after
@@ -133,7 +134,7 @@ def _of_table(expected: Any, found: dict[tuple[Any, ...], Row]) -> Any:
 
 
 def _of_journal(expected: Journal, found: dict[tuple[Any, ...], Row]) -> Any:
-    json_columns = {column.name for column in TABLES[expected.name].columns if column.sql_type == "jsonb"}
+    json_columns = {column.name for column in TABLES[expected.name].columns if column.sql_type == "json"}
     for row in found.values():
         values = tuple(
             json.loads(row[name]) if name in json_columns and row[name] is not None else row[name]

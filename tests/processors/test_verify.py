@@ -240,7 +240,7 @@ def test_every_table_of_the_projector_is_what_the_log_says(ledger: Services) -> 
         ("UPDATE inventory SET safety_stock = 1 + coalesce(safety_stock, 0)", "inventory", "safety_stock"),
         (f"INSERT INTO order_history SELECT * FROM order_history WHERE {first} AND version = 4", "order_history", "*"),
         (
-            f"UPDATE order_history SET data = data || '{{\"more\": 1}}' WHERE {first} AND version = 3",
+            f"UPDATE order_history SET data = (data::jsonb || '{{\"more\": 1}}')::json WHERE {first} AND version = 3",
             "order_history",
             "data",
         ),

@@ -182,7 +182,7 @@ def work(name: str, settings: Settings, services: Services) -> int:
     raise_file_limit()  # needed here too: with configured services nothing was started that raised it
     give_back_from_now_on()
     # Read when polars is imported. By default it has a thread for each core, in every worker. They hand each other
-    # small pieces of a batch, which saves nothing and costs a fifth more CPU for 50 facts (decision 49). What is worked
+    # small pieces of a batch, which saves nothing and costs a fifth more CPU for 50 facts (decision 48). What is worked
     # on side by side are partitions.
     os.environ.setdefault("POLARS_MAX_THREADS", "1")
     row = WORKERS[name]

@@ -242,8 +242,8 @@ def _apart(table: Table, frame: pl.DataFrame, begun: Callable[[str], pl.Series])
 
 
 class _Statements(NamedTuple):
-    """How rows that may be there already are written. `few`: the rows are its parameter. Of many, make the `stage`, copy
-    them there, and `many` takes them in.
+    """How rows that may be there already are written. `few`: the rows are its parameter. With many, make the `stage`,
+    copy them there, and `many` takes them in.
     """
 
     few: bytes

@@ -10,7 +10,7 @@ Columns that PostgreSQL derives from others are not here: tests of the real tabl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import polars as pl

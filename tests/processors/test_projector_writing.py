@@ -103,8 +103,10 @@ def test_rows_are_the_same_however_they_are_written(schemas, ledger_env, monkeyp
     logs = random_logs(5, 200)
     take(schemas["one_way"], logs, range(40, sum(len(log.records) for log in logs), 40))
     copied = []
-    real = write._copy
-    monkeypatch.setattr(write, "_copy", lambda *args: (copied.append(args[2].name), real(*args)))
+    real = Store._copy
+    monkeypatch.setattr(
+        Store, "_copy", lambda _, connection, table, *rest: (copied.append(table.name), real(connection, table, *rest))
+    )
     monkeypatch.setattr(write, "COPY_ROWS_MIN", 1)
     monkeypatch.setattr(projector_module, "AHEAD_FACTS_MIN", 1)
     take(schemas["another"], logs, [25, 300])

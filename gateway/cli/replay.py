@@ -115,6 +115,7 @@ def replay_command(
             fail(f"{switches[0][0]} goes with no other option than --json and --processes", detail, "call it alone")
         switches[0][1](as_json=as_json)
         return
+    from gateway.cli.verification import shown_by
     from processors.replay import replay
 
     wish = _wish(projections or [], as_of, effective=effective)
@@ -122,7 +123,7 @@ def replay_command(
     services = running_services()
     with progress(f"replaying into {schema}", unit="facts") as bar:
         try:
-            done = replay(services, wish, schema, anew=anew, processes=processes, say=bar.reach)
+            done = replay(services, wish, schema, anew=anew, processes=processes, say=shown_by(bar))
         except (Fault, KafkaException, psycopg.Error) as error:
             fail_with(error)
     document = done.as_json()

@@ -162,16 +162,23 @@ def _merged(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def finish(
-    connect: Callable[[], Connection], projections: Collection[Projection], schema: str, connections: int = 1
+    connect: Callable[[], Connection],
+    projections: Collection[Projection],
+    schema: str,
+    connections: int = 1,
+    say: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> None:
-    """Give each table one row per key, then its keys and indexes. May be called again when it was cut off."""
+    """Give each table one row per key, then its keys and indexes. May be called again when it was cut off. `say` is
+    told how many tables have them, of how many.
+    """
     with connect() as connection:
         query = sql.SQL("SELECT DISTINCT table_name FROM {}").format(sql.Identifier(schema, LACKING))
         left = {name for (name,) in connection.execute(query)}
     tables = [table for table in _tables(projections) if table.name in left]
     with ThreadPoolExecutor(connections, "finish") as pool:
-        for _ in pool.map(lambda table: _finish(connect, table, schema), tables):
-            pass
+        say(0, len(tables))
+        for number, _ in enumerate(pool.map(lambda table: _finish(connect, table, schema), tables), 1):
+            say(number, len(tables))
     with connect() as connection:
         connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(schema, LACKING)))
 

@@ -67,9 +67,11 @@ def rebuild(
     processes: int | None = None,
     stop: threading.Event | None = None,
     say: Say = lambda _: None,
+    keyed: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> dict[Partition, int]:
     """Fold up to `end`, then give the tables their keys; each partition's next offset. `positions`: where the tables
-    are. `processes`: by default as many as it is worth. Raises as `Span.up_to` does, and Fault if a process ends.
+    are. `processes`: by default as many as it is worth. `keyed` is told how many tables have theirs, of how many.
+    Raises as `Span.up_to` does, and Fault if a process ends.
     """
     begins = {one: positions.get(one, 0) for one in end}
     facts = {one: end[one] - begins[one] for one in end}
@@ -82,7 +84,7 @@ def rebuild(
         offsets = _Processes(services, task, begins, stop or threading.Event(), say).fold(
             [{one: end[one] for one in share} for share in shares]
         )
-    finish(lambda: connect(services, "replay"), task.projections, task.schema, count)
+    finish(lambda: connect(services, "replay"), task.projections, task.schema, count, keyed)
     return offsets
 
 

@@ -47,8 +47,8 @@ CREATE TABLE {} (
 #: The class of advisory locks of replays; any number that nothing else uses with two numbers.
 _LOCK_CLASS = 0x0DE2_4E94
 
-#: Called with (facts read, facts to read in all as far as known).
-Progress = Callable[[int, int], None]
+#: Called with (activity, done so far, total as far as known, unit).
+Progress = Callable[[str, int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def replay(
     anew: bool = False,
     processes: int | None = None,
     stop: threading.Event | None = None,
-    say: Progress = lambda _done, _total: None,
+    say: Progress = lambda _what, _done, _total, _unit: None,
 ) -> Replayed:
     """Fold the log into the schema; returns when it is complete. `anew`: first drop what an earlier replay left there,
     and fold from the beginning of the log. `processes`: how many fold a new schema; by default as many as it is worth.
@@ -111,7 +111,7 @@ def replay(
         def advanced(now: Advance) -> None:
             nonlocal facts
             facts = now.facts
-            say(facts, facts + left(now, goals))
+            say(f"replaying into {schema}", facts, facts + left(now, goals), "facts")
 
         task = Task(
             schema,
@@ -121,7 +121,16 @@ def replay(
         )
         if are_bare(connection, schema):
             positions = offsets_in(connection, schema)
-            offsets = rebuild(services, task, positions, end, processes=processes, stop=stop, say=advanced)
+            offsets = rebuild(
+                services,
+                task,
+                positions,
+                end,
+                processes=processes,
+                stop=stop,
+                say=advanced,
+                keyed=lambda done, total: say(f"keys and indexes of {schema}", done, total, "tables"),
+            )
         else:
             offsets = fold_span(
                 services,

@@ -263,8 +263,11 @@ class _Filling:
             positions = _positions(connection, self.schema)
         goals = _positions_of(self._services, other.schema)
         task = Task(self.schema, self._projections, misses_in=generations.PUBLIC)
-        say = self._advanced(goals)
-        rebuild(self._services, task, positions, goals, processes=processes, stop=self._stop, say=say)
+        say, keyed = self._advanced(goals), self._keyed
+        rebuild(self._services, task, positions, goals, processes=processes, stop=self._stop, say=say, keyed=keyed)
+
+    def _keyed(self, done: int, total: int) -> None:
+        self._say(f"keys and indexes of {self.schema}", done, total, "tables")
 
     def near(self, other: Generation) -> None:
         """Come within NEAR_FACTS of the other one, which moves on meanwhile, or as near as it lets us."""

@@ -264,6 +264,7 @@ def test_a_replay_that_was_killed_goes_on_and_a_finished_one_has_nothing_to_do(
     assert shell.json("replay", "inventory", "locations", "--into", "cut")["facts"] == 1
 
 
+@pytest.mark.long
 def test_a_replay_begins_with_the_nearest_finished_one_and_is_what_it_would_be_from_the_beginning(shell: Shell) -> None:
     logs = history(8)
     write(shell.services, logs)
@@ -336,7 +337,9 @@ def _skipped(shell: Shell, schema: str) -> int:
     return int(shell.asked(f"SELECT coalesce(sum(count), 0)::int FROM {schema}.skipped_facts")[0][0])
 
 
-@pytest.mark.parametrize("name", PROJECTIONS)
+@pytest.mark.parametrize(
+    "name", [name if name == "kpi" else pytest.param(name, marks=pytest.mark.long) for name in PROJECTIONS]
+)
 def test_the_tables_of_one_projection_stand_alone(shell: Shell, name: str) -> None:
     done = shell.json("replay", name)
     assert (done["facts"], done["schema"]) == (0, "replay_latest")

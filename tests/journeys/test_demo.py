@@ -82,6 +82,7 @@ def test_a_demo_that_is_interrupted_leaves_no_process(ledger_env: Any) -> None:
     assert _ours(ledger_env.settings.topic_prefix) == []
 
 
+@pytest.mark.long
 def test_a_simulated_season_leaves_real_orders_alone(shop: Shop) -> None:
     shop.accepted(receive("real", "WH1", 1), place("real-1", ("real", 1)))
     run = Run(shop.env.settings, shop.env.services, shop.connection)

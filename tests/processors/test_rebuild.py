@@ -69,7 +69,11 @@ def indexes(services: Any, schema: str) -> list[tuple[Any, ...]]:
     return rows + asked(services, f"{nullable} '{schema}' AND table_name <> 'replay' ORDER BY 1, 2")
 
 
-@pytest.mark.parametrize(("log", "batch", "run_bytes"), [(4, 60, 0), (5, 60, 100_000), (6, 700, 0)], indirect=["log"])
+@pytest.mark.parametrize(
+    ("log", "batch", "run_bytes"),
+    [(4, 60, 0), pytest.param(5, 60, 100_000, marks=pytest.mark.long), pytest.param(6, 700, 0, marks=pytest.mark.long)],
+    indirect=["log"],
+)
 def test_many_runs_are_the_rows_keys_and_indexes_of_the_live_fold(
     log: Any, batch: int, run_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,12 +107,21 @@ def test_several_processes_come_to_the_same_tables_at_each_kind_of_end(log: Any)
 
 
 def test_progress_comes_from_all_processes_and_ends_at_the_facts_there_are(log: Any) -> None:
-    said: list[tuple[int, int]] = []
-    replay(log, ALL, "rebuilt", processes=2, say=lambda done, total: said.append((done, total)))
+    said: dict[str, list[tuple[int, int]]] = {}
+    replay(
+        log,
+        ALL,
+        "rebuilt",
+        processes=2,
+        say=lambda what, *now: said.setdefault(f"{what}: {now[2]}", []).append(now[:2]),
+    )
+    facts, tables = said["replaying into rebuilt: facts"], said["keys and indexes of rebuilt: tables"]
     total = sum(end_offsets_of(log).values())
-    assert len(said) >= 2
-    assert [done for done, _ in said] == sorted(done for done, _ in said)
-    assert 0.9 * total < said[-1][0] == said[-1][1] <= total
+    assert len(facts) >= 2
+    assert [done for done, _ in facts] == sorted(done for done, _ in facts)
+    assert 0.9 * total < facts[-1][0] == facts[-1][1] <= total
+    assert [done for done, _ in tables] == list(range(len(tables)))
+    assert tables[-1] == (len(tables) - 1, len(tables) - 1)
 
 
 def test_when_one_of_the_processes_is_killed_the_call_says_so_and_the_next_one_goes_on(
@@ -138,7 +151,9 @@ def test_a_process_that_fails_hands_its_fault_to_the_caller(log: Any, monkeypatc
     assert replay(log, ALL, "rebuilt", processes=2).resumed
 
 
-@pytest.mark.parametrize("place", ["projector.before_key:9", "projector.after_key:9"])
+@pytest.mark.parametrize(
+    "place", ["projector.before_key:9", pytest.param("projector.after_key:9", marks=pytest.mark.long)]
+)
 def test_killed_while_the_tables_get_their_keys(log: Any, ledger_env: Any, place: str) -> None:
     words = [sys.executable, "-m", "gateway.cli", "replay", "--into", "rebuilt", "--processes", "2"]
     env = {**ledger_env.env, "ORDER_LEDGER_FAILPOINTS": f"{place}=kill"}

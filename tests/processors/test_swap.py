@@ -294,7 +294,14 @@ def test_a_record_that_is_no_fact_is_dead_lettered_once_by_the_live_tables(ledge
     assert dead() == 1
 
 
-@pytest.mark.parametrize("place", ["swap.filled", "swap.before_commit", "swap.after_commit"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("swap.filled", marks=pytest.mark.long),
+        pytest.param("swap.before_commit", marks=pytest.mark.long),
+        "swap.after_commit",
+    ],
+)
 def test_a_switch_that_is_killed_leaves_the_old_tables_or_the_new_ones_and_can_be_called_again(
     ledger: Any, place: str
 ) -> None:

@@ -44,7 +44,7 @@ BACKLOG_RECORDS = 10_000
 IDLE_SECONDS = 0.2
 
 #: How long to wait for more records after the first. Longer delays each single fact; 0 makes batches of one.
-LINGER_SECONDS = 0.005
+LINGER_SECONDS = 0.001
 
 #: A batch this large is no lone order: then the next one waits for more, as long as this one took, because a batch
 #: costs 10 ms however few facts it has. Lower delays an order's own reactions; higher makes many batches of few facts.

@@ -56,7 +56,7 @@ POLL_SECONDS = 0.01
 # How long to wait when nothing is on its way. Longer delays a stop, shorter burns CPU at rest.
 IDLE_SECONDS = 0.1
 # How long to wait for more commands after the first. It is the delay of a lone command; 0 makes batches of one.
-LINGER_SECONDS = 0.002
+LINGER_SECONDS = 0.0005
 # Facts on their way. Fewer leaves the broker idle while we decide, more is memory and a longer stop.
 IN_FLIGHT_MAX = 100_000
 # Kafka's committed offset is a hint for the next owner and the measure of progress for `settle`: told soon when nothing

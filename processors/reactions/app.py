@@ -26,9 +26,9 @@ FETCHES_BUFFERED_MAX = 16
 
 #: Fetches taken together, and how long to wait for company. Each costs one transaction and one flush: with 24
 #: partitions and one fetch at a time, a quiet ledger would pay 24 of them in turn; waiting longer only delays the
-#: first.
+#: first: 10 ms made a lone order wait 20 ms longer, and saved nothing from a backlog.
 FETCHES_TOGETHER_MAX = 16
-FETCH_COMPANY_SECONDS = 0.01
+FETCH_COMPANY_SECONDS = 0.002
 
 #: A copy that died is noticed after this, unless the settings say otherwise. A broker allows no less than 6 s unless it
 #: was told to; 45 s (its default) is 45 s of silence for its partitions. Heartbeats come from a thread of their own, so

@@ -96,6 +96,11 @@ class Table:
     def key(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.merge == "key")
 
+    @property
+    def born_late(self) -> bool:
+        """Whether deltas may come before the one that starts their row. A stream starts its own with its first fact."""
+        return self.born_with is not None and self.stream is None
+
 
 @dataclass(frozen=True, slots=True)
 class View:

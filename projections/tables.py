@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -52,17 +52,43 @@ def reduce(table: Table, deltas: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
+def before_birth(table: Table, deltas: pl.DataFrame) -> pl.Series:
+    """Which of these deltas come before the one that starts the row of their key.
+
+    They are dropped if the table has no row yet. So they must be written before the others, and not be merged with
+    them: else a row would depend on where a batch ends.
+    """
+    born = pl.when(pl.col(table.born_with or "").is_not_null()).then(pl.col(SEQUENCE)).min().over(table.key)
+    return deltas.select((pl.col(SEQUENCE) < born).fill_null(value=False)).to_series()
+
+
 def fold(projection: Projection, batch: FactBatch) -> dict[str, pl.DataFrame]:
-    """The reduced deltas of a projection's tables; unchanged tables are left out."""
+    """The rows of a projection's tables, as they would be in empty tables; unchanged tables are left out."""
+    return {table.name: frame for table, frame in folded(projection, batch)}
+
+
+def folded(projection: Projection, batch: FactBatch) -> Iterator[tuple[Table, pl.DataFrame]]:
+    """The reduced deltas of a projection's tables, to be written in this order. A table comes twice where deltas of a
+    key come before the one that starts its row.
+    """
     if not batch.has_any(reads(projection.fold)):
-        return {}
+        return
     deltas: Deltas = projection.fold(batch)
     known = {table.name: table for table in projection.tables}
     if unknown := set(deltas) - set(known):
         raise ValueError(
             f"the fold of {projection.name} returns rows for {', '.join(sorted(unknown))}: not a table of its own"
         )
-    return {name: reduce(known[name], rows.frame) for name, rows in deltas.items() if rows.height}
+    for name, rows in deltas.items():
+        table, frame = known[name], rows.frame
+        if not frame.height:
+            continue
+        if table.born_late and table.born_with in frame.columns:
+            early = before_birth(table, frame)
+            if early.any():
+                yield table, reduce(table, frame.filter(early))
+                frame = frame.filter(~early)
+        yield table, reduce(table, frame)
 
 
 def upsert(table: Table, source: str) -> str:

@@ -54,12 +54,12 @@ def connect(
     return connection
 
 
-def let_go_when_still(connection: psycopg.Connection[Any]) -> None:
-    """Make the server end this connection, and roll back, if a transaction is idle for STILL_SECONDS_MAX.
+def let_go_when_still(connection: psycopg.Connection[Any], seconds: float = STILL_SECONDS_MAX) -> None:
+    """Make the server end this connection, and roll back, if a transaction is idle for so long.
 
     The next statement then raises psycopg.errors.IdleInTransactionSessionTimeout, which is not an OperationalError.
     """
-    connection.execute(f"SET idle_in_transaction_session_timeout TO {round(STILL_SECONDS_MAX * 1000)}")
+    connection.execute(f"SET idle_in_transaction_session_timeout TO {round(seconds * 1000)}")
     connection.commit()
 
 

@@ -245,8 +245,8 @@ class PartitionLedger:
         """As `decide`, for a record that was parsed before, so that its stream could be fetched."""
         self.next_intake = offset + 1
         if timestamp_ms > self._newest_ms:  # records that came to the broker together have one time
-            self._newest_ms = timestamp_ms
             self.log_time = max(self.log_time, _EPOCH + timedelta(milliseconds=timestamp_ms))
+            self._newest_ms = timestamp_ms
         if isinstance(what, SetAside):
             return what
         kind, envelope, key, channel, command_id, command_key = what

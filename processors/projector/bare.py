@@ -26,7 +26,7 @@ from processors.following.positions import Connection, Move, Partition
 from processors.projector.write import Store, cut_off, ensure_tables
 from processors.slow_paths import Miss
 from projections.model import SEQUENCE, Projection, Table
-from projections.tables import reduce, upsert
+from projections.tables import before_birth, reduce, upsert
 from runtime import failpoints
 
 #: What tables of the schema lack. It is there as long as they do.
@@ -86,13 +86,16 @@ def are_bare(connection: Connection, schema: str) -> bool:
 class BareStore(Store):
     """Keeps what it is told to write, and copies it when it is much, or when `flush` is called."""
 
+    #: A run is one transaction over many fetches, and its reader waits a minute for Kafka. Nobody waits for its locks.
+    still_seconds = 120.0
+
     def __init__(self, connect: Callable[[], Connection], schema: str, misses_in: str | None = None) -> None:
         super().__init__(connect, schema, misses_in)
         self._forget()
 
     def _forget(self) -> None:
         self._rows: dict[Table, list[pl.DataFrame]] = {}
-        self._bytes = self._copied = self._batches = 0
+        self._bytes = self._copied = self._frames = 0
         self._moves: dict[Partition, Move] = {}
         self._skipped: dict[Partition, dict[str, Skip]] = {}
         self._misses: Counter[Miss] = Counter()
@@ -106,6 +109,11 @@ class BareStore(Store):
         super().close()
         self._forget()
 
+    def _open(self) -> Connection:
+        if self.keeps and self._connection is not None and self._connection.broken:
+            raise psycopg.OperationalError("the connection was lost, and what was kept with it")
+        return super()._open()
+
     def write(
         self,
         rows: Iterable[tuple[Table, pl.DataFrame]],
@@ -114,16 +122,16 @@ class BareStore(Store):
         misses: Mapping[Miss, int],
         begun: Callable[[str], pl.Series],  # noqa: ARG002  # without keys, all rows are copied
     ) -> None:
-        self._batches += 1
         with cut_off():
             for table, frame in rows:
                 if table.insert_only:
                     self._copy(self._open(), table, frame)
                     self._copied += round(frame.estimated_size())
                     continue
-                # One row per key and batch: the number of the batch is all that log order needs.
+                # One row per key and frame: the number of the frame is all that log order needs.
+                self._frames += 1
                 if SEQUENCE in frame.columns:
-                    frame = frame.with_columns(pl.lit(self._batches, pl.Int64).alias(SEQUENCE))  # noqa: PLW2901
+                    frame = frame.with_columns(pl.lit(self._frames, pl.Int64).alias(SEQUENCE))  # noqa: PLW2901
                 self._rows.setdefault(table, []).append(frame)
                 self._bytes += round(frame.estimated_size())
         for partition, move in moves.items():
@@ -145,7 +153,14 @@ class BareStore(Store):
         with cut_off():
             failpoints.reach("projector.before_run")
             for table, frames in self._rows.items():
-                self._copy(connection, table, _merged(table, pl.concat(frames)))
+                rows = pl.concat(frames)
+                if table.born_late and (early := before_birth(table, rows)).any():
+                    self._copy(connection, table, _merged(table, rows.filter(early)))
+                    # A transaction in the transaction has a later number: for `finish` it is a later run.
+                    with connection.transaction():
+                        self._copy(connection, table, _merged(table, rows.filter(~early)))
+                else:
+                    self._copy(connection, table, _merged(table, rows))
             self._rows = {}
             # At the end, unlike in the other store: the rows of a run take seconds, and nobody should wait for these.
             self._store_moves(connection, self._moves, self._skipped, self._misses)

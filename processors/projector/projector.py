@@ -24,7 +24,7 @@ from processors.projector.decode import Decoded, Decoder
 from processors.projector.write import Store
 from processors.slow_paths import Miss
 from projections.model import FactBatch, Projection, Table
-from projections.tables import fold
+from projections.tables import folded
 from runtime import failpoints
 from schemas.codec import Codec
 
@@ -142,8 +142,7 @@ class Projector:
 
     def _fold(self, facts: FactBatch) -> Iterator[tuple[Table, pl.DataFrame]]:
         for projection in self._projections:
-            tables = {table.name: table for table in projection.tables}
-            yield from ((tables[name], frame) for name, frame in fold(projection, facts).items())
+            yield from folded(projection, facts)
 
 
 def _counted(decoded: Decoded, accepted: Accepted) -> dict[str, pl.DataFrame]:

@@ -23,7 +23,7 @@ from confluent_kafka import KafkaException, Message, TopicPartition
 
 from events.catalogue import LEDGER_TOPICS
 from processors.following.consuming import read
-from processors.following.patience import Patience
+from processors.following.patience import PAUSE_SECONDS_FIRST, PAUSE_SECONDS_MAX, Patience
 from processors.following.positions import Overtaken, Partition, Position
 from processors.old_log import refuse_old_log
 from processors.projector.bare import BareStore
@@ -162,7 +162,7 @@ class Span:
         self._end = end
         facts = kept = 0
         self._place()
-        heard_at = time.monotonic()
+        heard_at, pause = time.monotonic(), PAUSE_SECONDS_FIRST
         while self._assigned or self._store.keeps:
             self._patience.pause(0)
             records = self._read() if self._assigned else []
@@ -183,9 +183,13 @@ class Span:
                 # Cut off: the transaction may have been committed or not, so ask where the tables are.
                 log.warning("replay_waits_for_postgres", detail=str(error).strip())
                 self._store.close()
+                # It may answer, and still be unable to write: its disk may be full.
+                self._patience.pause(pause)
+                pause = min(PAUSE_SECONDS_MAX, pause * 2)
                 self._place()
                 heard_at, facts = time.monotonic(), kept
                 continue
+            pause = PAUSE_SECONDS_FIRST
             facts += taken.facts
             kept = kept if self._store.keeps else facts
             report(_NAME, taken.misses)

@@ -28,7 +28,7 @@ from projections.model import Projection, Table
 from projections.tables import as_csv, as_json, ddl, records, upsert
 from runtime import failpoints
 from runtime.errors import Fault
-from runtime.postgres import let_go_when_still
+from runtime.postgres import STILL_SECONDS_MAX, let_go_when_still
 
 #: From this many rows on they are copied into a staging table; fewer travel as JSON within the statement. CPU µs of
 #: client and server for a table of 21 columns: 3 rows 380 and 3,600, 300 rows 5,700 and 5,700, 1,500 rows 20,000 and
@@ -82,6 +82,9 @@ def of_another_build(detail: str) -> Fault:
 
 class Store:
     """The tables of one schema. `connect` opens a connection that begins a transaction with its first statement."""
+
+    #: How long its transactions may be idle.
+    still_seconds = STILL_SECONDS_MAX
 
     def __init__(self, connect: Callable[[], Connection], schema: str, misses_in: str | None = None) -> None:
         """`misses_in`: the schema whose `slow_paths` counts misses, if not its own."""
@@ -179,7 +182,7 @@ class Store:
             # folded again. Waiting for its disk at each batch would cost a tenth of the speed.
             connection.execute("SET synchronous_commit TO off")
             connection.execute("SET jit TO off")  # compiling takes longer than any statement here
-            let_go_when_still(connection)
+            let_go_when_still(connection, self.still_seconds)
             self._connection = connection
         return self._connection
 
@@ -201,6 +204,8 @@ class Store:
             connection.execute(statements.stage)
             self._copy(connection, table, rest, statements.copy_to_stage)
             connection.execute(statements.many)
+            if table.born_late:  # it may come twice in a transaction
+                connection.execute(statements.clear)
         elif rest.height:
             connection.execute(statements.few, [as_json(table, rest)])
 
@@ -250,6 +255,7 @@ class _Statements(NamedTuple):
     stage: bytes
     copy_to_stage: bytes
     many: bytes
+    clear: bytes
 
 
 def _statements(table: Table) -> _Statements:
@@ -260,4 +266,5 @@ def _statements(table: Table) -> _Statements:
         f'CREATE TEMP TABLE IF NOT EXISTS "staging_{table.name}" ({columns}) ON COMMIT DELETE ROWS'.encode(),
         copy_into(table, staging),
         upsert(table, staging).encode(),
+        f"TRUNCATE {staging}".encode(),
     )

@@ -131,6 +131,7 @@ PROJECTION = Projection(
     fold,
     (INVENTORY_TOTALS, CHANNEL_SELLABLE),
     effective=Projection("inventory", (QUANTITIES,), fold_quantities, plain=True),
+    version=2,
 )
 
 __all__ = ["PROJECTION"]

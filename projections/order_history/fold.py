@@ -5,7 +5,8 @@ import polars as pl
 from projections.model import SEQUENCE, Deltas, FactBatch, Rows, together
 
 #: PostgreSQL's text cannot hold NUL, so this table has the replacement character instead. The log keeps the original.
-_NUL, _REPLACEMENT = "\\u0000", "\\ufffd"
+#: A backslash of a text is two in JSON: `\\\\u0000` is a backslash and five letters. So pairs stand aside meanwhile.
+_STORABLE = (("\\\\", "\x00"), ("\\u0000", "\\ufffd"), ("\x00", "\\\\"))
 
 
 def fold(batch: FactBatch) -> Deltas:
@@ -15,7 +16,9 @@ def fold(batch: FactBatch) -> Deltas:
         of_orders = frame["topic"] == "ledger.orders"
         if not of_orders.any():
             continue
-        data = pl.col("data").struct.json_encode().str.replace_all(_NUL, _REPLACEMENT, literal=True)
+        data = pl.col("data").struct.json_encode()
+        for found, instead in _STORABLE:
+            data = data.str.replace_all(found, instead, literal=True)
         rows.append(
             Rows(frame if of_orders.all() else frame.filter(of_orders)).select(
                 "version",

@@ -50,6 +50,6 @@ STOCK_RECOUNTS = Table(
     born_with="asked_at",
 )
 
-PROJECTION = Projection("stock_counts", (STOCK_COUNTS, STOCK_RECOUNTS), fold)
+PROJECTION = Projection("stock_counts", (STOCK_COUNTS, STOCK_RECOUNTS), fold, version=2)
 
 __all__ = ["PROJECTION"]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from runtime.errors import Fault
 from runtime.kafka import TopicSpec, create_topics, producer
 from runtime.postgres import connect
 from schemas.codec import Codec
-from tests.processors.test_verify import random_logs
-from tests.support.chain import BEGINNING
+from tests.processors.test_verify import Facts, random_logs
+from tests.support.chain import BEGINNING, ChainLog
 
 ALL = Wish(chosen(()))
 MIDDLE = BEGINNING + timedelta(seconds=200)
@@ -35,10 +36,13 @@ PARTITIONS = 2
 @pytest.fixture
 def log(ledger_env: Any, request: pytest.FixtureRequest) -> Any:
     """A history of every kind of fact."""
-    services = ledger_env.services
+    return written(ledger_env.services, random_logs(seed=getattr(request, "param", 4), decisions=400))
+
+
+def written(services: Any, logs: Sequence[ChainLog]) -> Any:
     create_topics(services, [TopicSpec(services.topic(topic), PARTITIONS) for topic in LEDGER_TOPICS])
     sender = producer(services)
-    for one in random_logs(seed=getattr(request, "param", 4), decisions=400):
+    for one in logs:
         for record in one.records:
             topic = services.topic(one.topic)
             sender.produce(topic, partition=one.partition, key=record.key_bytes, value=record.value_bytes)
@@ -85,6 +89,26 @@ def test_many_runs_are_the_rows_keys_and_indexes_of_the_live_fold(
     assert equal(log, "lived", "rebuilt")
     assert indexes(log, "lived") == indexes(log, "rebuilt")
     assert verify(log, Codec(), schema="rebuilt").first_difference is None
+
+
+@pytest.mark.parametrize("batch", [1, 2, 100])
+def test_what_comes_before_a_row_begins_is_no_part_of_it(
+    ledger_env: Any, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A count that never waited, and one of the same name that does: in one run, but not in one row."""
+    facts, log = Facts(1), ChainLog("ledger.stock")
+    for number in range(3):
+        count = {"sku": f"s{number}", "location_id": "WH1", "count_id": "C"}
+        for name in ("StockCounted", "CountApprovalRequested", "CountRejected")[: number + 1]:
+            log.decide(f"s{number}", (name, facts.data(name, **count)))
+    services = written(ledger_env.services, [log])
+    monkeypatch.setattr(span, "BATCH_RECORDS_MAX", 1)
+    fold_span(services, "lived", end_offsets_of(services))
+    monkeypatch.setattr(span, "BATCH_RECORDS_MAX", batch)
+    replay(services, ALL, "rebuilt", processes=1)
+    assert equal(services, "lived", "rebuilt")
+    found = asked(services, "SELECT sku, decided_at IS NULL FROM rebuilt.stock_counts ORDER BY 1")
+    assert found == [("s1", True), ("s2", False)]
 
 
 def test_several_processes_come_to_the_same_tables_at_each_kind_of_end(log: Any) -> None:

@@ -7,6 +7,7 @@ simulation compares both on the histories that the real deciders write.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from random import Random
@@ -100,3 +101,30 @@ def _line(facts: Facts, **fixed: Any) -> dict[str, Any]:
     while not lines:
         lines = facts.data("OrderPlaced")["lines"]
     return {**lines[0], "line_id": "1", **fixed}
+
+
+def test_a_row_does_not_depend_on_where_a_batch_ends() -> None:
+    """A count that never waited starts no row; a later one of the same name that waits is not decided by it."""
+    facts, log = Facts(1), ChainLog("ledger.stock")
+    count = {"sku": "s", "location_id": "WH1", "count_id": "C"}
+    for name in ("StockCounted", "CountApprovalRequested"):
+        log.decide("s", (name, facts.data(name, **count)))
+    log.decide("s", ("RecountRequested", facts.data("RecountRequested", **count)))
+    for size in (1, 2, 3):
+        store = MemoryStore()
+        projector = Projector(store, CODEC, PROJECTIONS.values(), _nothing_aside)  # type: ignore[arg-type]
+        projector.place({(log.topic, log.partition): "id"})
+        for start in range(0, len(log.records), size):
+            projector.take(log.records[start : start + size])
+        assert difference(books_of([log]), store.rows) is None, size
+        assert store.rows["stock_counts"]["s", "WH1", "C"]["decided_at"] is None
+
+
+@pytest.mark.parametrize("text", ["\x00", "\\u0000", "\\\x00", "\\\\u0000", "\\"])
+def test_text_that_looks_like_an_escape_stays_as_it_is(text: str) -> None:
+    facts, log = Facts(1), ChainLog("ledger.orders")
+    log.decide("o", ("OrderPlaced", facts.data("OrderPlaced", order_id="o", customer_id=text, lines=[_line(facts)])))
+    store = folded([log], Random(1))
+    assert difference(books_of([log]), store.rows) is None
+    data = json.loads(store.rows["order_history"]["o", 1]["data"])
+    assert data["customer_id"] == text.replace("\x00", "\ufffd")

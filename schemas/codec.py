@@ -15,7 +15,7 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import fastavro
 from fastavro.read import LOGICAL_READERS
@@ -60,6 +60,7 @@ class Codec:
     """Encodes and decodes records. `ids` maps (full name, version) to a real registry's id; default: the fixed ids."""
 
     def __init__(self, ids: Mapping[tuple[str, int], int] | None = None) -> None:
+        self._ids = ids
         # A real registry gives other ids, and refuses new contracts under the subjects of the old ones.
         self._retired = RETIRED_IDS if ids is None else range(0)
         self._contract: dict[int, Contract] = {}
@@ -90,6 +91,10 @@ class Codec:
             encoder({"type": "record", "fields": fields[start:end]})
             for start, end in ((1, version), (version + 1, index), (index + 1, len(fields)))
         ]
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Mapping[tuple[str, int], int] | None]]:
+        """Generated code cannot be sent to another process, the ids can."""
+        return type(self), (self._ids,)
 
     @property
     def by_id(self) -> Mapping[int, Contract]:

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException
 from gateway.cli.asking import codec, fail_with, running_services
 from gateway.cli.listing import Json
 from gateway.cli.terminal import print_json, say
-from processors.verify import Progress, Report, verify
+from processors.verify import PROCESSES_MAX, Progress, Report, verify
 from runtime.errors import Fault
 from runtime.progress import Bar, progress
 
@@ -24,13 +24,22 @@ def register(app: typer.Typer) -> None:
 def verify_command(
     *,
     schema: Annotated[str, typer.Option(help="Schema of the tables.")] = "public",
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=PROCESSES_MAX,
+            metavar="N",
+            help="Processes that share the work. Default: 2, and 1 for a short log.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compute all tables again from the log with separate code and compare every row; exit status 1 if they differ."""
     services = running_services()
     with progress("reading the log", unit="records") as bar:
         try:
-            report = verify(services, codec(), schema=schema, progress=shown_by(bar))
+            report = verify(services, codec(), schema=schema, processes=processes, progress=shown_by(bar))
         except (Fault, KafkaException, psycopg.Error) as error:
             fail_with(error)
     if as_json:

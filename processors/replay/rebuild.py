@@ -8,17 +8,11 @@ goes on from there, with any number of processes.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 import threading
-from collections.abc import Callable, Collection, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from multiprocessing.connection import Connection as Pipe
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
 
 from processors.following.patience import StoppedWaitingError
 from processors.following.positions import Partition
@@ -26,7 +20,7 @@ from processors.projector.bare import finish
 from processors.projector.span import Advance, Span
 from projections.model import Projection
 from runtime.errors import Fault
-from runtime.logging import setup_logging
+from runtime.parallel import in_processes
 from runtime.postgres import connect
 from runtime.services import Services
 
@@ -35,14 +29,6 @@ PROCESSES = 2
 
 #: Two processes take three seconds of CPU to start. With fewer facts, one process is done sooner.
 FACTS_MIN = 300_000
-
-#: How often to look whether the call is to stop.
-LOOK_SECONDS = 0.2
-
-#: A process that was asked to end rolls back and ends at once; one that does not is killed.
-END_SECONDS = 5.0
-
-POLARS_THREADS = "POLARS_MAX_THREADS"
 
 Say = Callable[[Advance], None]
 
@@ -81,9 +67,9 @@ def rebuild(
         with _span(services, task, stop) as span:
             offsets = span.up_to(end, say)
     else:
-        offsets = _Processes(services, task, begins, stop or threading.Event(), say).fold(
-            [{one: end[one] for one in share} for share in shares]
-        )
+        tasks = [(services, task, {one: end[one] for one in share}) for share in shares]
+        reached = in_processes(_fold, tasks, _Sum(begins, say).heard, _died, lambda: _go_on(stop))
+        offsets = {one: at for each in reached for one, at in each.items()}
     finish(lambda: connect(services, "replay"), task.projections, task.schema, count, keyed)
     return offsets
 
@@ -99,6 +85,11 @@ def _shares(facts: Mapping[Partition, int], count: int) -> list[list[Partition]]
     return shares
 
 
+def _go_on(stop: threading.Event | None) -> None:
+    if stop is not None and stop.is_set():
+        raise StoppedWaitingError
+
+
 def _span(services: Services, task: Task, stop: threading.Event | None) -> Span:
     return Span(
         services,
@@ -112,106 +103,36 @@ def _span(services: Services, task: Task, stop: threading.Event | None) -> Span:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
-    offsets: dict[Partition, int]
+class _Sum:
+    """How far all processes are together."""
 
-
-class _Processes:
-    def __init__(
-        self, services: Services, task: Task, begins: Mapping[Partition, int], stop: threading.Event, say: Say
-    ) -> None:
-        self._services = services
-        self._task = task
-        self._stop = stop
-        self._say = say
+    def __init__(self, begins: Mapping[Partition, int], say: Say) -> None:
         self._begins = dict(begins)
+        self._say = say
+        self._advances: dict[int, Advance] = {}
 
-    def fold(self, shares: Collection[Mapping[Partition, int]]) -> dict[Partition, int]:
-        """Each share in a process of its own; returns when all have come to their ends."""
-        offsets: dict[Partition, int] = {}
-        advances: dict[int, Advance] = {}
-        with ExitStack() as stack:
-            pipes: dict[Pipe, tuple[int, BaseProcess]] = {}
-            for number, share in enumerate(shares):
-                pipe, process = self._start(share)
-                stack.callback(_end, process)
-                pipes[pipe] = number, process
-            while pipes:
-                if self._stop.is_set():
-                    raise StoppedWaitingError
-                for ready in wait(list(pipes), LOOK_SECONDS):
-                    assert isinstance(ready, Pipe), "only pipes are waited for"
-                    number, process = pipes[ready]
-                    try:
-                        said = ready.recv()
-                    except EOFError:
-                        raise _died(process, number, len(shares)) from None
-                    if isinstance(said, _Done):
-                        offsets |= said.offsets
-                        del pipes[ready]
-                    elif isinstance(said, Exception):
-                        raise said
-                    else:
-                        advances[number] = said
-                        self._say(self._all_of(advances.values()))
-        return offsets
-
-    def _start(self, share: Mapping[Partition, int]) -> tuple[Pipe, BaseProcess]:
-        # Not forked: a child would share the sockets and the locked locks of librdkafka's and polars' threads.
-        context = multiprocessing.get_context("spawn")
-        here, there = context.Pipe(duplex=False)
-        process = context.Process(target=_fold, args=(self._services, self._task, dict(share), there), daemon=True)
-        # A core for each: threads of a pool would only wake each other. polars reads it when the child imports it.
-        before = os.environ.get(POLARS_THREADS)
-        os.environ[POLARS_THREADS] = "1"
-        try:
-            process.start()
-        finally:
-            os.environ.pop(POLARS_THREADS)
-            if before is not None:
-                os.environ[POLARS_THREADS] = before
-        there.close()
-        return here, process
-
-    def _all_of(self, advances: Collection[Advance]) -> Advance:
+    def heard(self, number: int, now: Advance) -> None:
+        """A process is further."""
+        self._advances[number] = now
+        advances = self._advances.values()
         reached = dict(self._begins)
         for one in advances:
             reached |= one.reached
         ended = {partition for one in advances for partition in one.ended}
-        return Advance(sum(one.facts for one in advances), reached, ended)
+        self._say(Advance(sum(one.facts for one in advances), reached, ended))
 
 
-def _fold(services: Services, task: Task, end: Mapping[Partition, int], parent: Pipe) -> None:
-    """What a process does. If its parent has died, it ends when it tells it something."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all; the parent ends us
-    setup_logging("WARNING")
-    try:
-        with _span(services, task, None) as span:
-            offsets = span.up_to(
-                end, lambda now: parent.send(Advance(now.facts, dict(now.reached), frozenset(now.ended)))
-            )
-        parent.send(_Done(offsets))
-    except BrokenPipeError:
-        return
-    except Fault as fault:
-        parent.send(fault)
+def _fold(
+    services: Services, task: Task, end: Mapping[Partition, int], tell: Callable[[Advance], None]
+) -> dict[Partition, int]:
+    """What a process does."""
+    with _span(services, task, None) as span:
+        return span.up_to(end, lambda now: tell(Advance(now.facts, dict(now.reached), frozenset(now.ended))))
 
 
-def _end(process: BaseProcess) -> None:
-    process.terminate()
-    process.join(END_SECONDS)
-    if process.is_alive():
-        process.kill()
-        process.join()
-
-
-def _died(process: BaseProcess, number: int, count: int) -> Fault:
-    process.join(END_SECONDS)
-    status = process.exitcode
-    how = f"killed by signal {-status}" if status is not None and status < 0 else f"exit status {status}"
+def _died(number: int, count: int, how: str) -> Fault:
     return Fault(
-        f"process {number + 1} of {count} of the replay has ended",
+        f"process {number} of {count} of the replay has ended",
         f"{how}; what it had committed stays in the tables",
         "call again in the same way: it goes on from there (`--processes 1` takes less memory)",
     )

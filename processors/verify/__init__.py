@@ -7,7 +7,8 @@ It shares only the contracts' codec with the product. The reader's rule, and the
 written here a second time. If a projection has a table that this package does not know, the check fails.
 """
 
-from processors.verify.check import Progress, Report, verify
+from processors.verify.check import PROCESSES_MAX, Report, verify
 from processors.verify.rows import Difference
+from processors.verify.share import Progress
 
-__all__ = ["Difference", "Progress", "Report", "verify"]
+__all__ = ["PROCESSES_MAX", "Difference", "Progress", "Report", "verify"]

@@ -2,38 +2,50 @@
 
 report = verify(services, codec)
 report.equal, report.first_difference
+
+One process checks everything. Where the log is long, two processes check a share each, on one snapshot of the database.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from operator import itemgetter
 from typing import Any
 
-import msgspec
 import psycopg
-from psycopg import sql
-from psycopg.types.json import set_json_loads
 
 from processors.old_log import refuse_old_log
-from processors.verify.acceptance import Acceptance
 from processors.verify.books import Books
-from processors.verify.facts import FactReader
-from processors.verify.log import Partition, read, read_one
-from processors.verify.rows import Difference, Expected
+from processors.verify.rows import Difference
+from processors.verify.share import (
+    EVERYTHING,
+    HALVES,
+    READING,
+    Found,
+    Log,
+    Progress,
+    Share,
+    Stored,
+    begin_reading,
+    check_at,
+    check_share,
+    compare_tables,
+    count,
+    smaller,
+    use_tables,
+)
 from projections.catalogue import PROJECTIONS
 from runtime.errors import Fault
+from runtime.parallel import in_processes
 from runtime.postgres import connect
 from runtime.services import Services
-from schemas.codec import Codec, UndecodableError
+from schemas.codec import Codec
 
-#: Rows that the server sends at a time. Fewer cost round trips, more cost memory.
-_FETCH_ROWS = 20_000
-#: Records, or rows, between two progress reports.
-_STEP = 2_000
+#: Shares that there are.
+PROCESSES_MAX = len(HALVES)
 
-#: Called with (activity, done so far, total, unit).
-Progress = Callable[[str, int, int, str], None]
+#: Two processes take about three seconds of CPU to start. With fewer records, one process is done sooner.
+RECORDS_MIN = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,36 +75,121 @@ class Report:
         }
 
 
-def verify(services: Services, codec: Codec, *, schema: str = "public", progress: Progress | None = None) -> Report:
-    """Fold the log independently and compare. Raises Fault if the log or the tables are missing."""
+def verify(
+    services: Services,
+    codec: Codec,
+    *,
+    schema: str = "public",
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Fold the log independently and compare. `processes`: by default two for a long log.
+
+    Raises Fault if the log or the tables are missing, or if one of several processes ends.
+    """
     say = progress or _silence
     with connect(services, "verify") as connection:
-        # All reads below see one moment. So offsets and tables belong together although the projector goes on.
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        _use(connection, _live_schema(connection) if schema == "public" else schema)
+        # Offsets and tables belong together although the projector goes on.
+        begin_reading(connection)
+        tables = _live_schema(connection) if schema == "public" else schema
+        use_tables(connection, tables)
         stored = _stored_offsets(connection, services)
+        log = Log(services, codec, stored)
         refuse_old_log(services, codec)
-        ends = {partition: int(row["next_offset"]) for partition, row in stored.items()}
-        books, partitions, facts = _fold(services, codec, ends, say)
-        reader = FactReader(codec)
-        books.fetch_with(
-            lambda topic, number, offset: reader.read(topic, number, offset, read_one(services, topic, number, offset))
-        )
-        difference = _offsets_difference(stored, partitions)
-        tables: dict[str, int] = {}
-        for name, expected in _expected_tables(books):
-            if expected is None:
-                found: Difference | None = Difference(name, (), "*", "an independent fold", "none: nothing checks it")
-                tables[name] = _count(connection, name)
-            else:
-                tables[name], found = _compare(connection, expected, say)
-            difference = difference or found
-    offsets = {f"{topic}/{number}": end for (topic, number), end in sorted(ends.items())}
-    return Report(tables, offsets, difference, facts, _skipped(partitions))
+        shares = _shares(stored, processes)
+        if len(shares) == 1:
+            found = [check_share(log, connection, shares[0], say)]
+        else:
+            snapshot = connection.execute("SELECT pg_export_snapshot()").fetchone()
+            assert snapshot is not None, "a function returns its value"
+            tasks = [(log, tables, snapshot[0], share) for share in shares]
+            found = in_processes(check_at, tasks, _Sum(stored, shares, say).heard, _died)
+        return _report(connection, stored, found)
 
 
 def _silence(_what: str, _done: int, _total: int, _unit: str) -> None:
     """Report no progress."""
+
+
+def _shares(stored: Stored, processes: int | None) -> Sequence[Share]:
+    if processes is None:
+        long = sum(row["next_offset"] for row in stored.values()) >= RECORDS_MIN
+        processes = min(PROCESSES_MAX, os.cpu_count() or 1) if long else 1
+    return (EVERYTHING,) if processes == 1 else HALVES
+
+
+class _Sum:
+    """The progress of all shares: what the slowest of them does, and how far all are with that."""
+
+    def __init__(self, stored: Stored, shares: Sequence[Share], say: Progress) -> None:
+        self._say = say
+        self._now = dict.fromkeys(range(len(shares)), READING)
+        records = (sum(row["next_offset"] for (topic, _), row in stored.items() if one.has(topic)) for one in shares)
+        #: Activity → share → done, total. In the order in which the activities begin.
+        self._known = {READING: {number: (0, total) for number, total in enumerate(records)}}
+
+    def heard(self, number: int, said: tuple[str, int, int, str]) -> None:
+        """A share is further."""
+        what, done, total, unit = said
+        self._now[number] = what
+        self._known.setdefault(what, {})[number] = done, total
+        if what == next(one for one in self._known if one in self._now.values()):
+            known = self._known[what].values()
+            self._say(what, sum(done for done, _ in known), sum(total for _, total in known), unit)
+
+
+def _died(number: int, count: int, how: str) -> Fault:
+    return Fault(
+        f"process {number} of {count} of verify has ended",
+        f"{how}; nothing is known of its tables",
+        "call again, with `--processes 1` if there is too little memory for two",
+    )
+
+
+def _report(connection: psycopg.Connection[Any], stored: Stored, found: Sequence[Found]) -> Report:
+    """What all shares have found together."""
+    difference: Difference | None = None
+    for one in found:
+        difference = smaller(difference, one.positions)
+    tables: dict[str, int] = {}
+    books = Books()
+    for name in _names(books):
+        tables[name], first = _of_table(
+            connection, books, name, [one.tables[name] for one in found if name in one.tables]
+        )
+        difference = difference or first
+    offsets = {f"{topic}/{number}": int(row["next_offset"]) for (topic, number), row in sorted(stored.items())}
+    skipped = {topic: reasons for one in found for topic, reasons in one.skipped.items()}
+    return Report(tables, offsets, difference, sum(one.facts for one in found), dict(sorted(skipped.items())))
+
+
+def _names(books: Books) -> Iterator[str]:
+    """Every table of a projection, in the catalogue's order, and every table that only this package knows."""
+    declared = [table.name for projection in PROJECTIONS.values() for table in projection.tables]
+    yield from declared
+    yield from books.tables.keys() - set(declared)
+
+
+def _of_table(
+    connection: psycopg.Connection[Any], empty: Books, name: str, found: Sequence[tuple[int, Difference | None]]
+) -> tuple[int, Difference | None]:
+    """The number of rows, and the difference with the smallest key."""
+    expected = empty.tables.get(name)
+    if expected is None:
+        unknown = Difference(name, (), "*", "an independent fold", "none: nothing checks it")
+        return count(connection, name), unknown
+    if not found:  # no share expects a row
+        return compare_tables(connection, [expected], EVERYTHING, _silence)[name]
+    if len(found) > 1 and expected.key[0] != "topic":
+        raise Fault(
+            f"the rows of {name} come from facts that two processes have read",
+            "each of the two compares the rows of its own facts alone",
+            "call with `--processes 1`; for good, change HALVES in processors/verify/share.py",
+        )
+    rows, smallest = 0, None
+    for more, difference in found:
+        rows, smallest = rows + more, smaller(smallest, difference)
+    return rows, smallest
 
 
 def _live_schema(connection: psycopg.Connection[Any]) -> str:
@@ -103,12 +200,7 @@ def _live_schema(connection: psycopg.Connection[Any]) -> str:
     return "public" if row is None else f"tables_{row[0]}"
 
 
-def _use(connection: psycopg.Connection[Any], schema: str) -> None:
-    connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
-    set_json_loads(msgspec.json.decode, connection)
-
-
-def _stored_offsets(connection: psycopg.Connection[Any], services: Services) -> dict[Partition, Mapping[str, Any]]:
+def _stored_offsets(connection: psycopg.Connection[Any], services: Services) -> Stored:
     """The projector's stored positions, by topic (without prefix) and partition."""
     try:
         cursor = connection.execute("SELECT * FROM follower_positions WHERE follower = 'projector'")
@@ -121,115 +213,6 @@ def _stored_offsets(connection: psycopg.Connection[Any], services: Services) -> 
     names = [column.name for column in cursor.description or ()]
     rows = [dict(zip(names, row, strict=True)) for row in cursor]
     return {(row["topic"].removeprefix(services.topic_prefix), row["partition"]): row for row in rows}
-
-
-def _fold(
-    services: Services, codec: Codec, ends: Mapping[Partition, int], say: Progress
-) -> tuple[Books, dict[Partition, Acceptance], int]:
-    books = Books()
-    reader = FactReader(codec)
-    partitions = {partition: Acceptance() for partition in ends}
-    total = sum(ends.values())
-    seen = accepted = 0
-    for topic, number, offset, value in read(services, ends):
-        seen += 1
-        if seen % _STEP == 0:
-            say("reading the log", seen, total, "records")
-        acceptance = partitions[topic, number]
-        try:
-            fact = reader.read(topic, number, offset, value)
-        except UndecodableError as error:
-            acceptance.skip(error.reason, offset)
-            continue
-        for counted in acceptance.offer(fact):
-            books.take(counted)
-            accepted += 1
-    say("reading the log", seen, total, "records")
-    return books, partitions, accepted
-
-
-def _offsets_difference(
-    stored: Mapping[Partition, Mapping[str, Any]], partitions: Mapping[Partition, Acceptance]
-) -> Difference | None:
-    """The projector's stored last decision must equal ours."""
-    for partition, acceptance in sorted(partitions.items()):
-        row = stored[partition]
-        ours = {
-            "last_decision": acceptance.decision,
-            "epoch": acceptance.epoch,
-            "intake_offset": acceptance.intake_offset,
-        }
-        for column, expected in ours.items():
-            if row[column] != expected:
-                return Difference("follower_positions", partition, column, expected, row[column])
-    return None
-
-
-def _expected_tables(books: Books) -> Iterable[tuple[str, Expected | None]]:
-    """Every table of a projection, in the catalogue's order, and every table that only this package knows."""
-    ours = books.tables
-    declared = [table.name for projection in PROJECTIONS.values() for table in projection.tables]
-    for name in declared:
-        yield name, ours.get(name)
-    for name in ours.keys() - set(declared):
-        yield name, ours[name]
-
-
-def _compare(connection: psycopg.Connection[Any], expected: Expected, say: Progress) -> tuple[int, Difference | None]:
-    """The number of rows, and the difference with the smallest key."""
-    total = _count(connection, expected.name)
-    columns = _columns(connection, expected.name)
-    strange = sorted(set(columns) ^ set(expected.columns))
-    if strange:
-        known = strange[0] in expected.columns
-        words = ("a column", "none") if known else ("no such column: nothing checks it", "a column")
-        return total, Difference(expected.name, (), strange[0], *words)
-    query = sql.SQL("SELECT {} FROM {}").format(
-        sql.SQL(", ").join(map(sql.Identifier, expected.columns)), sql.Identifier(expected.name)
-    )
-    rows = 0
-    smallest: Difference | None = None
-    with connection.cursor("verify_rows", binary=True) as cursor:
-        cursor.itersize = _FETCH_ROWS
-        for found in cursor.execute(query):
-            rows += 1
-            if rows % _STEP == 0:
-                say(f"comparing {expected.name}", rows, total, "rows")
-            difference = expected.compare(found)
-            if difference is not None:
-                smallest = _smaller(smallest, difference)
-    say(f"comparing {expected.name}", rows, total, "rows")
-    for key in expected.missing():
-        smallest = _smaller(smallest, Difference(expected.name, key, "*", "a row", None))
-    return rows, smallest
-
-
-def _smaller(known: Difference | None, new: Difference) -> Difference:
-    return new if known is None or _sortable(new.key) < _sortable(known.key) else known
-
-
-def _sortable(key: tuple[Any, ...]) -> tuple[str, ...]:
-    return tuple(f"{part:020}" if isinstance(part, int) else str(part) for part in key)
-
-
-def _columns(connection: psycopg.Connection[Any], table: str) -> list[str]:
-    cursor = connection.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(sql.Identifier(table)))
-    return [column.name for column in cursor.description or ()]
-
-
-def _count(connection: psycopg.Connection[Any], table: str) -> int:
-    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _skipped(partitions: Mapping[Partition, Acceptance]) -> dict[str, dict[str, dict[str, Any]]]:
-    by_topic: dict[str, dict[str, dict[str, Any]]] = {}
-    for (topic, number), acceptance in sorted(partitions.items(), key=itemgetter(0)):
-        for reason, skipped in sorted(acceptance.skipped.items()):
-            entry = by_topic.setdefault(topic, {}).setdefault(reason, {"count": 0, "places": []})
-            entry["count"] += skipped.count
-            entry["places"] += [f"{topic}/{number}/{offset}" for offset in skipped.offsets]
-    return by_topic
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Reads one fact from the bytes of one record, with fastavro and the contract that wrote it.
+"""Reads one fact from the bytes of one record, with the contract that wrote it.
 
 reader = FactReader(codec)
 fact = reader.read("ledger.orders", 3, 17, value)     # fact.name, fact.record, fact.record["data"]
@@ -33,17 +33,19 @@ class FactReader:
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
+        self._names = {one.full_name: one.name for one in codec.by_id.values() if one.is_fact}
         self._json = msgspec.json.Encoder()
 
     def read(self, topic: str, partition: int, offset: int, value: bytes | None) -> Fact:
         """The fact in its newest shape. Raises `schemas.codec.UndecodableError` for bytes that are no fact."""
         contract, record = self._codec.decode(value)
-        if not contract.is_fact:
+        name = self._names.get(contract.full_name)
+        if name is None:
             raise UndecodableError("no_fact", f"{contract.full_name} does not belong in {topic}")
         # JSON shows a NUL in any text. Looking through every field of every record would take three times as long.
         if b"\\u0000" in self._json.encode(record):
             record = _storable(record)
-        return Fact(topic, partition, offset, contract.name, record)
+        return Fact(topic, partition, offset, name, record)
 
 
 def _storable(value: Any) -> Any:

@@ -103,6 +103,7 @@ def test_tables_and_offsets_are_of_one_moment_for_all_processes(
 
 
 @pytest.mark.usefixtures("in_this_process")
+@pytest.mark.long
 def test_a_planted_difference_in_any_table_is_found_by_both(tables: Services) -> None:
     """From the last table that is compared to the first: what was spoilt last is what is found."""
     assert by(tables, 2).equal

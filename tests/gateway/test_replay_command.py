@@ -210,7 +210,9 @@ def test_what_had_occurred_by_a_moment_is_a_plain_fold_of_these_facts_whenever_t
     assert shell.asked(f"SELECT on_hand FROM {schema}.inventory WHERE sku = 'LATE'") == [(7,)]
 
 
-@pytest.mark.parametrize("effective", [[], ["--effective"]], ids=["known then", "known now"])
+@pytest.mark.parametrize(
+    "effective", [[], pytest.param(["--effective"], marks=pytest.mark.long)], ids=["known then", "known now"]
+)
 def test_a_replay_that_was_killed_goes_on_and_a_finished_one_has_nothing_to_do(
     shell: Shell, effective: list[str]
 ) -> None:
@@ -317,6 +319,7 @@ def test_a_replay_begins_with_the_nearest_finished_one_and_is_what_it_would_be_f
     assert shell.json("diff", "public", "now")["equal"] is True
 
 
+@pytest.mark.long
 def test_a_replay_that_was_killed_after_it_had_begun_with_another_goes_on(shell: Shell) -> None:
     write(shell.services, history(9))
     shell.json("replay", "--as-of", "2026-11-27T18:00:20Z", "--into", "early")

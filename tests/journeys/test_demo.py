@@ -92,6 +92,7 @@ def test_a_simulated_season_leaves_real_orders_alone(shop: Shop) -> None:
     assert shop.order("real-1")["shipments"] == []
 
 
+@pytest.mark.long
 def test_a_run_tells_of_its_own_orders_and_says_that_there_are_others(shop: Shop) -> None:
     """Seen: a second demo of 50 orders reported all 4,363 of the place, and the story of an earlier run's."""
     shop.accepted(receive("earlier", "WH1", 1), place("earlier-1", ("earlier", 1)))

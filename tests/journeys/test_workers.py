@@ -73,6 +73,7 @@ def _beside(env: Any, **options: Any) -> Iterator[LedgerWriter]:
         beside.join()
 
 
+@pytest.mark.long
 def test_two_of_each_share_the_work_and_give_the_tables_that_one_would(ledger_env: Any, tmp_path: Path) -> None:
     twice = [name + suffix for suffix in ("", "-2") for name in ("ledger", "reactions", "projector")]
     with open_shop(ledger_env, *twice, logs=tmp_path / "logs") as shop:

@@ -111,6 +111,7 @@ def test_what_comes_before_a_row_begins_is_no_part_of_it(
     assert found == [("s1", True), ("s2", False)]
 
 
+@pytest.mark.long
 def test_several_processes_come_to_the_same_tables_at_each_kind_of_end(log: Any) -> None:
     fold_span(log, "lived", end_offsets_of(log))
     done = replay(log, ALL, "rebuilt", processes=3)
@@ -176,7 +177,7 @@ def test_a_process_that_fails_hands_its_fault_to_the_caller(log: Any, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "place", ["projector.before_key:9", pytest.param("projector.after_key:9", marks=pytest.mark.long)]
+    "place", [pytest.param(one, marks=pytest.mark.long) for one in ("projector.before_key:9", "projector.after_key:9")]
 )
 def test_killed_while_the_tables_get_their_keys(log: Any, ledger_env: Any, place: str) -> None:
     words = [sys.executable, "-m", "gateway.cli", "replay", "--into", "rebuilt", "--processes", "2"]
